@@ -26,7 +26,7 @@ def identity(x: ArrayLike) -> Any:
 
 
 FUNCTIONS: dict[str, Function] = {"identity": identity, "softmax": ops.softmax}
-OTHER_NAMES = {  # PyTorch's and scikit-learn's
+OTHER_NAMES = {  # names that PyTorch or scikit-learn use
     "logistic": "sigmoid", "swish": "silu", "logsigmoid": "log_sigmoid", "hardtanh": "hard_tanh",
     "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish",
 }  # fmt: skip
@@ -64,7 +64,7 @@ def is_activation(operation: Operation) -> bool:
     return operation.activation and unary
 
 
-ALIASES = {"negative_slope": "slope", "min_val": "low", "max_val": "high", "dim": "axis"}  # PyTorch's names
+ALIASES = {"negative_slope": "slope", "min_val": "low", "max_val": "high", "dim": "axis"}  # PyTorch's name -> ours
 
 
 class Activation(Module):
@@ -76,11 +76,11 @@ class Activation(Module):
     """
 
     operation: Any = identity
-    options: tuple[tuple[str, Any], ...] = ()  # the settings and their defaults
+    options: tuple[tuple[str, Any], ...] = ()  # its settings and their defaults
 
     def __init__(self, *settings: Any, **named: Any) -> None:
         defaults, name = dict(self.options), type(self).__name__
-        named.pop("inplace", None)  # PyTorch's argument; nothing is overwritten here
+        named.pop("inplace", None)  # PyTorch's option; nothing is overwritten here
         if (row := VARIANTS.get((name, named.get("approximate", "")))) is not None:
             self.operation = TABLE[row]
             del named["approximate"]
@@ -104,8 +104,8 @@ class Activation(Module):
         return f"{name}({', '.join(f'{k}={x!r}' for k, x in settings.items())})"
 
 
-VARIANTS = {("GELU", "none"): "gelu", ("GELU", "tanh"): "gelu_tanh"}  # (class, PyTorch's `approximate`) → the row
-SPELLED = {  # classes whose name does not follow from their row's name: PyTorch's names
+VARIANTS = {("GELU", "none"): "gelu", ("GELU", "tanh"): "gelu_tanh"}  # (class, PyTorch's `approximate`) → the table row
+SPELLED = {  # PyTorch's class names that do not follow from the row's name
     "relu": "ReLU", "leaky_relu": "LeakyReLU", "relu6": "ReLU6", "elu": "ELU", "gelu": "GELU", "silu": "SiLU",
     "selu": "SELU", "celu": "CELU", "hard_tanh": "Hardtanh", "hard_sigmoid": "Hardsigmoid", "hard_swish": "Hardswish",
 }  # fmt: skip
@@ -147,4 +147,4 @@ def layers() -> dict[str, type[Activation]]:
 
 
 LAYERS = layers()
-globals().update(LAYERS)  # pickle looks for a class in the module that the class names
+globals().update(LAYERS)  # pickle looks up a class in the module named in the class

@@ -23,7 +23,7 @@ from tinygrad_edu.nn.normalization import LayerNorm
 from tinygrad_edu.nn.torch_names import batch_comes_first
 
 Init = InitializerName | initializers.Initializer
-SHORTEST = 256  # the smallest side of a mask that is kept
+SHORTEST = 256  # side of the smallest mask in the cache; smaller ones are cut from it
 
 
 @functools.partial(one_name_each, "scaled_dot_product_attention")
@@ -83,7 +83,8 @@ def attend(
         plain = np.asarray(mask) if isinstance(mask, (list, tuple)) else mask
         allowed = getattr(getattr(plain, "dtype", None), "kind", "") == "b"
         scores = ops.where(plain, scores, -math.inf) if allowed else scores + plain
-        allows = plain if allowed else plain != -math.inf  # NaN is no mask, and stays NaN
+        # a NaN in the mask counts as allowed, so that it reaches the result
+        allows = plain if allowed else plain != -math.inf
         weights = softmax_of_some(scores, allows if seen is None else allows & seen)
     weights = weights if dropout is None else dropout(weights)
     return weights @ value, weights

@@ -23,7 +23,7 @@ class Cell(Module):
     """What the three cells share: x (batch, in) or (in,) and a state → the next state; a state starts at 0."""
 
     states: tuple[str, ...] = ("h",)
-    step: Any  # of the recurrent layer of that name
+    step: Any  # the `step` of the recurrent layer with that name
 
     def __init__(self, in_features: int, hidden_features: int, backend: str, dtype: Dtype) -> None:
         refuse_widths(type(self).__name__, in_features=in_features, hidden_features=hidden_features)
@@ -47,7 +47,7 @@ class Cell(Module):
             dtype = weight.dtype if isinstance(weight, Tensor) else float
             zeros = tuple(
                 np.zeros(self.hidden_features, dtype) for _ in self.states
-            )  # of every row: exports know no rows
+            )  # the same for all rows, without a batch axis, because exports do not know the number of rows
             state = zeros if len(zeros) > 1 else zeros[0]
         return self.step(x, state)[1]
 

@@ -37,7 +37,7 @@ class Dropout(Module):
         x = as_array(x)
         if not self.training or not self.p:
             return x
-        if ACTIVE.traces and isinstance(x, Tensor):  # compiled training draws the same numbers, in the same order
+        if ACTIVE.traces and isinstance(x, Tensor):  # compiled training draws the same numbers in the same order
             return x * ACTIVE.traces[-1].mask(x, self.p, self.rng)
         refuse_trace("Dropout", "draws new numbers at every step")
         dtype = float if x.dtype.kind == "O" else x.dtype

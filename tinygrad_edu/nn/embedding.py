@@ -71,7 +71,7 @@ class Embedding(Module):
         traced = MODES.tensor_trace is not None and isinstance(index, Tensor)
         whole = (
             index if traced else self.check_index(as_plain_array(index))
-        )  # in a trace the compiler checks the numbers
+        )  # in a trace the compiled program checks the indices
         rows = self.weight[whole]
         if self.padding_idx is None:
             return rows

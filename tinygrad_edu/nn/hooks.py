@@ -12,7 +12,7 @@ from tinygrad_edu.errors import OperandError
 class Hooks:
     """The hooks of one module, in the order they were registered."""
 
-    keeps_state = True  # as a module: compile/python_state.py
+    keeps_state = True  # attributes count as state, like a module's: compile/python_state.py
 
     def __init__(self) -> None:
         self.before: list[Callable[..., Any]] = []  # (module, inputs) → None, or other inputs
@@ -56,7 +56,7 @@ def register_hook(module: Any, place: str, hook: Callable[..., Any]) -> Handle:
     if module.hooks is None:
         module.hooks = Hooks()
     hooks = getattr(module.hooks, place)
-    own: Callable[..., Any] = lambda *given: hook(*given)  # noqa: E731  (one entry for each registration)
+    own: Callable[..., Any] = lambda *given: hook(*given)  # noqa: E731  (a new object per registration)
     hooks.append(own)
     return Handle(hooks, own)
 

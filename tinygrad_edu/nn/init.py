@@ -145,7 +145,7 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     def draw(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
         long, short = max(fan_in, fan_out), min(fan_in, fan_out)
         q, r = np.linalg.qr(rng.standard_normal((long, short)))
-        q = q * np.where(np.diagonal(r) < 0.0, -1.0, 1.0)  # QR's own signs are not random (Mezzadri 2007)
+        q = q * np.where(np.diagonal(r) < 0.0, -1.0, 1.0)  # the signs that QR chooses are not random (Mezzadri 2007)
         return gain * (q if fan_out == long else q.T)
 
     return draw
@@ -161,7 +161,8 @@ class ScikitLearn:
         return math.sqrt(self.factor / (fan_in + fan_out))
 
     def __call__(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-        return symmetric(rng, self.limit(fan_in, fan_out), fan_out, fan_in).T  # its weights are (fan_in, fan_out)
+        # scikit-learn draws weights of shape (fan_in, fan_out)
+        return symmetric(rng, self.limit(fan_in, fan_out), fan_out, fan_in).T
 
     def bias(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
         """(fan_out,)"""
@@ -196,7 +197,8 @@ def find(name: str | Initializer) -> Initializer:
     """
     if callable(name):
         made = getattr(name, "__name__", "")
-        return INITIALIZERS[made] if MAKERS.get(made) is name else name  # `init.normal` stands for init.normal()
+        # `init.normal` without a call means init.normal()
+        return INITIALIZERS[made] if MAKERS.get(made) is name else name
     if not isinstance(name, str) or name not in INITIALIZERS:
         raise unknown_name("init", name, INITIALIZERS)
     return INITIALIZERS[name]

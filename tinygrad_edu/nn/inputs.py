@@ -13,7 +13,7 @@ from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
 
-SHARED = np.random.default_rng(0)  # the generator of layers that are given none; each draws what comes next
+SHARED = np.random.default_rng(0)  # generator shared by all layers without one; each continues its stream
 
 
 def as_array(x: ArrayLike) -> Any:

@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 
 from tinygrad_edu.nn.module import FORCED, Module
 
-LOCKS: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by the id of a model, while a thread uses its lock
-NEW = threading.Lock()  # of LOCKS
+LOCKS: WeakValueDictionary[int, Any] = WeakValueDictionary()  # id of a model -> its lock, while some thread uses it
+NEW = threading.Lock()  # guards LOCKS
 
 
 class Modes:

@@ -179,7 +179,7 @@ class MLP(Module):
         self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)
         self.layers = [Linear(a, b, bias, init=init, rng=rng, backend=backend, dtype=dtype) for a, b in pairwise(sizes)]
         self.norms = [make_norm(norm, width, backend, dtype) for width in sizes[1:-1]]
-        # A random stream of its own: the initial weights are the same with and without dropout.
+        # A separate random stream, so that the initial weights are the same with and without dropout.
         self.dropout = Dropout(dropout, rng=np.random.default_rng([seed, 1])) if dropout else None
         self.label_parameters()
 

@@ -30,12 +30,12 @@ class Lazy(Module):
     """
 
     layer: type[Module]
-    axis: int  # of the input, whose length is the layer's first argument
-    least = 1  # how many axes an input has
+    axis: int  # input axis whose length is the layer's first argument
+    least = 1  # least number of axes of an input
     waits = True
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        inspect.signature(self.layer).bind(1, *arguments, **options)  # a TypeError now, not at the first input
+        inspect.signature(self.layer).bind(1, *arguments, **options)  # raises a TypeError now, not at the first input
         self.given = arguments, options
 
     def __getattr__(self, name: str) -> Any:
@@ -47,7 +47,7 @@ class Lazy(Module):
 
     def wait_for(self, dtype: Dtype) -> None:
         """Make the weights in this dtype, when they are made. Errors: DtypeError."""
-        convert(Tensor([0.0]), dtype)  # its check of the dtype
+        convert(Tensor([0.0]), dtype)  # only to check the dtype
         self.given = self.given[0], {**self.given[1], "dtype": dtype}
 
     def forward(self, x: ArrayLike) -> Any:

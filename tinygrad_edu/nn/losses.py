@@ -10,13 +10,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.core import array_operations as array_operations  # adds its losses to the table
+from tinygrad_edu.core import array_operations as array_operations  # fills the table with the losses on arrays
 from tinygrad_edu.core.losses import Loss
 from tinygrad_edu.core.operation import COMPOSED
 from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.errors import unknown_name
 
-# Each is declared once, in core, and found by its name here and everywhere.
+# Each loss is declared once, in core, and found by its name here and everywhere else.
 LOSSES: dict[str, Loss] = {name: entry for name, entry in COMPOSED.items() if isinstance(entry, Loss)}
 globals().update(LOSSES)
 if TYPE_CHECKING:  # the same for type checkers

@@ -36,14 +36,14 @@ from tinygrad_edu.nn.torch_names import TorchNames
 T = TypeVar("T")
 Parameter = Value | Tensor
 Named = list[tuple[str, T]]
-# Every module of this process, by id: a picture of a loss looks up here which module owns a parameter.
+# Every living module by id: drawings look up here which module owns a parameter.
 ALIVE: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary()
 CONTAINERS = (list, tuple, dict)
 PLAIN = frozenset([bool, int, float, str, type(None)])  # attributes that hold no parameter and no module
 
 
 class _Forced(threading.local):
-    modes: dict[int, bool] = {}  # noqa: RUF012  # for this thread alone, by the id of a module; see layer_modes.py
+    modes: dict[int, bool] = {}  # noqa: RUF012  # by the id of a module, for this thread alone; see layer_modes.py
 
 
 FORCED = _Forced()
@@ -74,8 +74,8 @@ class Module(TorchNames):
         else:
             self.__dict__["training"] = mode
 
-    waits = False  # a lazy layer, until its first input
-    keeps_state = True  # a trace counts its attributes as seen: compile/python_state.py
+    waits = False  # True for a lazy layer before its first input
+    keeps_state = True  # traces treat its attributes as known state: compile/python_state.py
     buffer_names: tuple[str, ...] = ()
     hooks: Hooks | None = None
 
@@ -101,7 +101,7 @@ class Module(TorchNames):
 
     def members(self) -> Iterable[tuple[str, Any]]:
         """(name, attribute) of every attribute that may hold parameters or modules."""
-        attributes = list(vars(self).items())  # a copy: another thread may set an attribute meanwhile
+        attributes = list(vars(self).items())  # a copy: another thread may set an attribute during the loop
         return [item for item in attributes if type(item[1]) not in PLAIN]
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:

@@ -23,7 +23,7 @@ from tinygrad_edu.nn.torch_names import torch_arguments
 class Normalization(Module):
     """y = γ·(x - μ)/√(σ² + ε) + β, with γ and β (features,); each layer says which x give μ and σ²."""
 
-    behind = 0  # how many axes come after the features' axis
+    behind = 0  # number of axes after the feature axis
 
     def __init__(
         self, features: int | Sequence[int], eps: float, affine: bool, bias: bool, backend: str, dtype: Dtype
@@ -173,7 +173,7 @@ class BatchNorm(Normalization):
         if not compiled:
             refuse_trace(type(self).__name__, "changes its running statistics at every step")
         samples, axes = math.prod((*x.shape[:axis], *x.shape[axis + 1 :])), tuple(i for i in range(x.ndim) if i != axis)
-        if not at_least(samples, 2):  # in a trace, a condition of the program
+        if not at_least(samples, 2):  # in a trace this becomes a condition of the program
             raise ShapeError(
                 f"{type(self).__name__} in training needs at least two samples for a variance, and the input has shape "
                 f"{x.shape}: use larger batches (the last one of an epoch may hold a single sample), or call eval() "

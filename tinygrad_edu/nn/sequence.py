@@ -32,9 +32,9 @@ Init = InitializerName | initializers.Initializer
 class Recurrent(Module):
     """The loop over time that all recurrent layers share; `step` of each layer says what happens at one time."""
 
-    states: tuple[str, ...] = ("h",)  # what is passed from step to step: one array, or a tuple of several
-    start: float = 0.0  # the state before the first step
-    levels: Levels | None = None  # further layers, and the other direction
+    states: tuple[str, ...] = ("h",)  # names of the arrays passed from step to step (a tuple if several)
+    start: float = 0.0  # value of the state before the first step
+    levels: Levels | None = None  # further layers, and the reverse direction
 
     def __init__(
         self, in_features: int, hidden_features: int, horizon: int | None, backend: str, dtype: Dtype = None

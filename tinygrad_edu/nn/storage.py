@@ -17,8 +17,8 @@ from tinygrad_edu.errors import CheckpointError
 from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
-CHECKSUM = "tinygrad_edu.checksum"  # a name of our own: files of other libraries may hold a "checksum" too
-MOST = 2**32  # bytes; a larger file is a mistake, or meant to fill the memory
+CHECKSUM = "tinygrad_edu.checksum"  # a name of our own, because files of other libraries may hold a "checksum" too
+MOST = 2**32  # bytes; a larger file is a mistake or an attack on the memory
 
 
 def write_arrays(
@@ -27,7 +27,8 @@ def write_arrays(
     """Write arrays; an existing file stays whole until all of the new one is on the disk."""
     path = checks.path("path", path, "save").resolve()
     save = packages.find("safetensors.numpy", "a file of weights").save
-    in_order = {name: np.array(array, order="C") for name, array in arrays.items()}  # transposed ones are copied
+    # C order, as the file format needs: transposed arrays are copied
+    in_order = {name: np.array(array, order="C") for name, array in arrays.items()}
     texts = dict(metadata or {})
     replace(path, save(in_order, {**texts, CHECKSUM: checksum_of(in_order, texts)}))
 
@@ -50,10 +51,11 @@ def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, 
     data = file_bytes(path)
     try:
         arrays = load(data)
-        header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])  # as the format's description says
+        # the layout of safetensors: 8 bytes with the header's length, then the JSON header
+        header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])
         texts = dict(header.get("__metadata__") or {})
         stored = texts.pop(CHECKSUM, None)
-        intact = stored is None or stored == checksum_of(arrays, texts)  # other libraries write none
+        intact = stored is None or stored == checksum_of(arrays, texts)  # files of other libraries have no checksum
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise CheckpointError(
             f"{path} ({len(data):,} bytes) is not a complete safetensors file: {error}. The file was cut off or "

@@ -16,10 +16,10 @@ from tinygrad_edu.errors import SettingError
 class TorchNames:
     """Methods of a Module under PyTorch's names."""
 
-    if TYPE_CHECKING:  # what a Module has
+    if TYPE_CHECKING:  # attributes of Module used below
         astype: Any
         named_buffers: Any
-        wait_for: Any  # a lazy layer
+        wait_for: Any  # only in a lazy layer
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -17,10 +17,8 @@ from tinygrad_edu.checks import whole
 from tinygrad_edu.optim.schedule import LearningRate, Schedule, as_schedule
 
 NEAR = 0.05  # an estimated exponent this close to 1 is undecided, unless it is 1
-EXACT = 1e-3  # ... to this accuracy; 1/(t log t) still gives 1.09 at t = 10⁶
-DRIFT = (
-    10  # p may still change by ten times its change over the last decade of t: with logarithms it does by 5 or 6 times
-)
+EXACT = 1e-3  # ... within this tolerance; the estimate for 1/(t log t) is still 1.09 at t = 10⁶
+DRIFT = 10  # p may change further by ten times its change over the last decade of t; logarithms need 5 or 6 times
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ def exponents(sums: Sequence[float]) -> list[float]:
 def decide_divergence(first: float, middle: float, last: float) -> bool | None:
     """True if the sum diverges, p ≤ 1; the recent estimates of p and the limit they may reach have to agree."""
     before, change = middle - first, last - middle
-    if 4.0 * abs(change) <= abs(before):  # the estimates settle quickly, as for 1/(t + c): Aitken's limit
+    if 4.0 * abs(change) <= abs(before):  # the estimates settle quickly, as for 1/(t + c): extrapolate by Aitken's rule
         likely = [last + (change * change / (before - change) if change else 0.0)]
     else:
         likely = [middle, last, last + DRIFT * change]

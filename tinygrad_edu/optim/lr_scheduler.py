@@ -202,7 +202,8 @@ class CosineAnnealingLR(LRScheduler):
     def rate(self, lr: float, base: float) -> float:
         if not self.last_epoch:
             return lr
-        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # it was η_min, of which no share is left
+        # the last rate was η_min, so the ratio below would be 0/0
+        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:
             return lr + (base - self.eta_min) * wave(1.0 + 1.0 / self.T_max)
         share = wave(self.last_epoch / self.T_max) / wave((self.last_epoch - 1) / self.T_max)
         return self.eta_min + (lr - self.eta_min) * share

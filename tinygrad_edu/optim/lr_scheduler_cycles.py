@@ -12,7 +12,7 @@ from tinygrad_edu.optim.lr_scheduler_base import LRScheduler, refuse_other_lengt
 from tinygrad_edu.optim.optimizer import Optimizer
 
 Rates = float | Sequence[float]
-ANNEAL: dict[str, Callable[[float], float]] = {  # from 1 at 0 to 0 at 1
+ANNEAL: dict[str, Callable[[float], float]] = {  # functions that fall from 1 at 0 to 0 at 1
     "cos": lambda share: (1.0 + math.cos(math.pi * share)) / 2.0,
     "linear": lambda share: 1.0 - share,
 }
@@ -120,7 +120,7 @@ class OneCycleLR(MomentumScheduler):
         t, start = float(self.last_epoch), 0.0
         for i, end in enumerate(self.ends):
             if t <= end or i == len(self.ends) - 1:
-                share = self.anneal((t - start) / (end - start)) if end > start else 0.0  # a phase of no steps
+                share = self.anneal((t - start) / (end - start)) if end > start else 0.0  # a phase may have no steps
                 return marks[i + 1] + (marks[i] - marks[i + 1]) * share
             start = end
         raise AssertionError("there is a last phase")
@@ -131,7 +131,7 @@ class OneCycleLR(MomentumScheduler):
             raise SettingError(
                 f"OneCycleLR: step {self.last_epoch} of total_steps={self.total_steps}: give the number of all batches"
             )
-        middle = [1.0] * (len(self.ends) - 2)  # of three phases
+        middle = [1.0] * (len(self.ends) - 2)  # three phases: stay at `high` in between
         pairs = zip(self.base_momenta, self.max_momenta, strict=True)
         self.set_momenta([self.between([high, low, *(high for _ in middle), high]) for low, high in pairs])
         firsts = [lr / self.div_factor for lr in self.max_lrs]
@@ -190,7 +190,7 @@ class CyclicLR(MomentumScheduler):
         for own, lr in zip(optimizer.parts, lows, strict=True):
             own.lr = lr
         super().__init__(optimizer, last_epoch)
-        self.base_lrs = lows  # also where another scheduler has kept other first rates before
+        self.base_lrs = lows  # even if an earlier scheduler has stored other initial rates
 
     def get_lr(self) -> list[float]:
         """The rates, and with them the momenta."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_edu.errors import SettingError, unknown_name
-from tinygrad_edu.optim import optimizers as optimizers  # optimizers declared there and in `variants` are found by name
+from tinygrad_edu.optim import optimizers as optimizers  # declares optimizers, as the next line does
 from tinygrad_edu.optim import variants as variants
 from tinygrad_edu.optim.lbfgs import LBFGS
 from tinygrad_edu.optim.optimizer import Optimizer

@@ -22,8 +22,8 @@ from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
 
-OF_SPEED = ("fused", "foreach", "capturable")  # PyTorch's arguments that change no result
-INSTEAD = {  # PyTorch's argument: what to write
+OF_SPEED = ("fused", "foreach", "capturable")  # PyTorch's options that affect only speed
+INSTEAD = {  # PyTorch's option -> what to write instead
     "differentiable": "A step has no gradient: write the update yourself, w = w - lr * tg.grad(f)(w)",
 }
 Parameters = Iterable[Any]  # Values or Tensors, or dicts of them and of settings
@@ -50,10 +50,10 @@ class Optimizer:
     """
 
     rule: Callable[..., tuple[Any, ...]]
-    memories: int  # how many numbers the rule remembers for each weight
-    maximize: bool = False  # whether steps go up
-    initial_lr: float | None = None  # the rate before the first scheduler of optim.lr_scheduler
-    groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is kept by the whole optimizer
+    memories: int  # numbers that the rule stores per weight
+    maximize: bool = False  # gradient ascent
+    initial_lr: float | None = None  # the learning rate before the first optim.lr_scheduler was attached
+    groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is in the whole optimizer
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -67,7 +67,7 @@ class Optimizer:
         self.settings = settings
         if self.maximize:
             self.rule = functools.partial(rules.ascend, self.rule)
-        self.t = [0] * len(self.params)  # how many updates each parameter has had: fewer if it had no gradient at times
+        self.t = [0] * len(self.params)  # updates per parameter: fewer for one that was sometimes without a gradient
         self.schedule = as_schedule(lr)
         if grouped:
             self.groups = [group_optimizer(self, group, lr) for group in params]
@@ -83,7 +83,7 @@ class Optimizer:
         self.schedule = as_schedule(lr)
         for group in self.groups:
             group.lr = lr
-        if not self.steps:  # Rprop's memory starts at the learning rate
+        if not self.steps:  # again, because Rprop's memory starts at the learning rate
             self.begin()
 
     @property
@@ -142,7 +142,8 @@ class Optimizer:
         steps, places = self.steps, count()
         for own in self.groups or [self]:
             lr = own.schedule(steps)
-            for p, i in zip(own.params, places, strict=False):  # in this order, so that an interrupt loses nothing
+            # params first, so that zip takes no place at the end of a group
+            for p, i in zip(own.params, places, strict=False):
                 w, g = (p.array, p.gradient) if isinstance(p, Tensor) else (p.data, p.grad)
                 if g is not None:
                     self.t[i] += 1
@@ -157,7 +158,7 @@ class Optimizer:
 
     def load_state(self, state: tuple[list[int], list[tuple[Any, ...]], Any]) -> None:
         """Go back to an earlier `state()`."""
-        self.t[:], self.memory[:] = state[0], state[1]  # somebody may hold the lists, which a step writes to
+        self.t[:], self.memory[:] = state[0], state[1]  # in place: other objects may hold these lists
         for own, each in zip(self.groups or [self], state[2] if self.groups else [state[2]], strict=True):
             own.schedule.load_state(each)
 
@@ -227,14 +228,14 @@ def fill(p: Value | Tensor, x: float) -> Any:
     if not isinstance(p, Tensor):
         return x
     memory = np.empty_like(p.array)
-    memory.fill(x)  # np.full_like takes three times as long for a small one
+    memory.fill(x)  # np.full_like is three times slower for small arrays
     return memory
 
 
 def replace(p: Value | Tensor, w: ArrayLike) -> None:
     """Write the new weight, and mark this gradient as used."""
     if isinstance(p, Tensor):
-        p.assign(np.asarray(w))  # arithmetic turns a 0-d array into a NumPy scalar
+        p.assign(np.asarray(w))  # NumPy's arithmetic turns a 0-d array into a scalar
         p.spent = p.gradient
     else:
         p.data, p.spent = w, True

@@ -73,7 +73,7 @@ class Adam(Optimizer):
 
     rule = staticmethod(rules.adam)
     memories = 2
-    decoupled = False  # whether λ is applied apart from the gradient
+    decoupled = False  # whether weight decay λ is applied apart from the gradient (AdamW)
 
     def __init__(
         self,

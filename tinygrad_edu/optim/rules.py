@@ -91,7 +91,7 @@ def asgd(
     w = w * (1.0 - lambd * rate) - rate * g
     average = average + (w - average) / ops.maximum(t - 1.0 - t0, 1.0)
     later = lr / (1.0 + lambd * lr * t) ** alpha
-    return w, average, rate + (later - rate)  # the memories are of one shape: `later` is a number
+    return w, average, rate + (later - rate)  # `later` is a number, but a memory must have the shape of the weights
 
 
 def lion(

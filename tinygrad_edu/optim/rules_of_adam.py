@@ -166,7 +166,7 @@ def radam(
     m, v = update_moments(m, v, g, beta1, beta2)
     limit = 2.0 / (1.0 - beta2) - 1.0
     length = limit - 2.0 * t * beta2**t / (1.0 - beta2**t)
-    far, now = ops.maximum(limit, 5.0), ops.maximum(length, 5.0)  # below, r is not used and would be no number
+    far, now = ops.maximum(limit, 5.0), ops.maximum(length, 5.0)  # for smaller lengths r is unused, but would be NaN
     r = ((now - 4.0) * (now - 2.0) * far / ((far - 4.0) * (far - 2.0) * now)) ** 0.5
     scale = ops.where(length > 5.0, r * (1.0 - beta2**t) ** 0.5 / (v**0.5 + eps), 1.0)
     return w - m * scale * (lr / (1.0 - beta1**t)), m, v

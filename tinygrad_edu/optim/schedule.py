@@ -58,7 +58,8 @@ class Schedule:
         """The rates of the steps first_step, first_step + 1, ..., (count,)."""
         whole("first_step", first_step, 0)
         whole("count", count, 0)
-        asked = min(count, 1) if self.kind == "constant" else count  # 100,000 steps: 0.02 ms in place of 0.5
+        # once is enough for a constant: 100,000 steps take 0.02 ms instead of 0.5
+        asked = min(count, 1) if self.kind == "constant" else count
         found = np.asarray(self.at(np.arange(first_step, first_step + asked, dtype=float)), dtype=float)
         bad = np.flatnonzero(~((found >= 0.0) & (found < math.inf)))
         if count and bad.size:
@@ -121,7 +122,7 @@ def show_setting(x: ArrayLike) -> str:
     return getattr(x, "__name__", repr(x)) if not isinstance(x, Schedule) else repr(x)
 
 
-# By name, because a parameter name means the same in every schedule.
+# By parameter name, which means the same in every schedule.
 INTERVALS = {
     **dict.fromkeys(("lr", "final", "decay", "power", "tol"), "[0, inf)"),
     "factor": "(0, 1]",
@@ -160,7 +161,7 @@ def declare_schedule(
 
         @functools.wraps(formula)
         def make(*arguments: Settings.args, **options: Settings.kwargs) -> Schedule:
-            if len(arguments) == len(names) and not options:  # binding takes as long as all the rest
+            if len(arguments) == len(names) and not options:  # fast path: signature.bind would double the time
                 return Schedule(make, formula, tail, check_settings(dict(zip(names, arguments, strict=True))))
             given = signature.bind(*arguments, **options)
             given.apply_defaults()

@@ -9,13 +9,13 @@ from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.optim.schedule import Schedule
 
-LONGEST = 2000  # characters; the library's own print a few hundred at most
+LONGEST = 2000  # characters; the library's own schedules print a few hundred at most
 OTHERS = (
     "Plateau",
     "Schedule",
     "as_schedule",
     "by_function",
-)  # not makers, or made from a function, which text cannot hold
+)  # these make no schedule, or one from a function, which text cannot hold
 MAKERS = {name: getattr(schedules, name) for name in schedules.__all__ if name not in OTHERS}
 
 

@@ -106,7 +106,7 @@ def cosine_restarts(t: ArrayLike, lr: float, steps: int, mult: int = 1, final: f
     if mult == 1:
         done = (t % steps) / steps
     else:
-        # Restart number n begins at steps·(multⁿ - 1)/(mult - 1); the small number keeps log from falling short of n.
+        # Restart number n begins at step steps·(multⁿ - 1)/(mult - 1); 1e-12 keeps the logarithm from rounding below n.
         n = np.floor(np.log(t / steps * (mult - 1.0) + 1.0) / math.log(mult) + 1e-12)
         done = (t - steps * (mult**n - 1.0) / (mult - 1.0)) / (steps * mult**n)
     return final + (lr - final) * (0.5 + 0.5 * ops.cos(math.pi * done))

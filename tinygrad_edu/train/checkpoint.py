@@ -22,14 +22,15 @@ from tinygrad_edu.train.snapshot import generators
 
 Array = np.ndarray[Any, Any]
 FORMAT = "tinygrad_edu run, 1"
-CURVES = {  # in a file: of Progress
+CURVES = {  # name in the file -> attribute of Progress
     "losses": "losses",
     "norms": "grad_norms",
     "changes": "update_norms",
     "validation": "validation",
 }
-RECORD = ("loss_curve", "grad_norms", "update_norms", "validation_curve")  # the same in a Run
-STATES = ("model", "last", "best", "start")  # the weights: now, after the last epoch, of the best one, at the start
+# the same curves as attributes of a Run, in the same order
+RECORD = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
+STATES = ("model", "last", "best", "start")  # weights: now, after the last epoch, of the best epoch, at the start
 FACTS = (
     "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "best", "schedule", "generators",
 )  # fmt: skip
@@ -60,7 +61,7 @@ class Checkpoint:
             write_checkpoint(job, self.path)
 
 
-# Writing
+# writing
 
 
 def write_checkpoint(job: Job, path: str | os.PathLike[str]) -> Path:
@@ -117,7 +118,7 @@ def prints(job: Job) -> dict[str, Any]:
     return {name: [list(x.shape), checksum(x)] for name, x in found.items()}
 
 
-# Reading
+# reading
 
 
 @dataclass(frozen=True)

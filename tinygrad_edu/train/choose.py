@@ -20,8 +20,8 @@ from tinygrad_edu.train.snapshot import Snapshot, for_certain
 from tinygrad_edu.train.stepper import Stepper
 
 clock = time.perf_counter
-LOAD_SECONDS = 0.3  # a compiled program from the disk
-OF_SIZES = ", by a program for these sizes"  # which rounds differently: a run that is resumed goes on with the same
+LOAD_SECONDS = 0.3  # to load a compiled program from the cache on disk
+OF_SIZES = ", by a program for these sizes"  # such a program rounds differently, so a resumed run must use one too
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def choose(job: Job, compiled: bool | str) -> Way:
         return Way("eager: the scalar back end")
     if compiled is True:
         return session_or_error(job, "compiled: asked for")
-    if job.how and not job.compiled:  # the eager form would round differently
+    if job.how and not job.compiled:  # eager epochs round differently, and this run has some
         return Way("eager: as before")
     return session_or_eager(job)
 
@@ -179,5 +179,5 @@ def training_program(job: Job) -> Any:
 
     try:
         return program_for(job)
-    except SystemError:  # CPython 3.11 turns Ctrl-C within ast.parse into this
+    except SystemError:  # CPython 3.11 turns Ctrl-C during ast.parse into SystemError
         return program_for(job)

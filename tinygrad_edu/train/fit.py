@@ -106,15 +106,15 @@ class Training:
     def __init__(self, job: Job, compiled: bool | str) -> None:
         self.job, self.compiled, self.modes = job, compiled, Modes(job.model)
         self.whole, self.stepper = LastWhole(job), Stepper(job, progress_bar.NoBar())
-        self.claimed: list[int] = []  # the parameters that no other thread may train meanwhile
-        self.beginning: Beginning | None = None  # of a run whose compiled epochs may have to be taken back
+        self.claimed: list[int] = []  # parameters that no other thread may train during this run
+        self.beginning: Beginning | None = None  # for a run whose compiled epochs may have to be undone
 
     def run(self) -> Run:
         """Run it; returns the record, also after Ctrl-C. Errors: GraphError if another thread trains this model."""
         self.claimed = claim(self.job.model.parameters())
         try:
             self.job.model.train()
-            with bar(self.job) as shown, np.errstate(all="ignore"):  # an overflow ends the run, which says where
+            with bar(self.job) as shown, np.errstate(all="ignore"):  # overflow ends the run with a message of its own
                 ending = self.all_epochs(shown)
             return self.finish(ending)
         except KeyboardInterrupt:
@@ -135,7 +135,7 @@ class Training:
         way = way_of(job, self.compiled)
         self.beginning = Beginning(job) if way.foreign else None
         job.how, job.ending = way.how + note_of_parts(job), ""
-        if over or job.progress.stopped:  # the stopping rule has ended it before
+        if over or job.progress.stopped:  # the stopping rule had ended the run already
             return reason(job, stopped=True)
         while True:
             self.stepper = way.stepper(job, shown)
@@ -181,7 +181,7 @@ class Training:
                 stepper.read_again()
         stepper.confirm()
         for_certain(stepper.close)
-        self.whole.restore()  # of an epoch that was begun
+        self.whole.restore()  # undo an epoch that was only begun
         return reason(self.job, interrupted=True) if stepper.interrupted else stepper.ending()
 
     def keep(self, done: Epochs, stepper: Stepper) -> bool:

@@ -28,10 +28,10 @@ from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
 BINS = 40
-LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # of the quantiles
-LOGARITHMIC = ("gradients",)  # of these the sizes are looked at, as powers of ten: they span many
-NEARLY_FLAT = 0.05  # of the slope at 0
-VALUES_AT_MOST = 16  # samples that a model of Values is measured on: each costs a graph of its own
+LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # quantile levels
+LOGARITHMIC = ("gradients",)  # shown as log10 |x|, because they span many powers of ten
+NEARLY_FLAT = 0.05  # relative to the slope at 0
+VALUES_AT_MOST = 16  # samples for measuring a model of Values: each needs a graph of its own
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Histograms:
 
     def __call__(self, job: Any) -> None:
         epoch = len(job.losses)
-        if self.snapshots and epoch <= self.snapshots[-1].epoch:  # another run
+        if self.snapshots and epoch <= self.snapshots[-1].epoch:  # a new run has started
             self.snapshots, self.every = [], self.first_every
         if epoch % self.every == 0 or not job.left:
             self.snapshots.append(Snapshot(epoch, measure_layers(job.model, job.loss, job.data, self.samples)))

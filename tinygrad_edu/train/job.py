@@ -25,7 +25,7 @@ from tinygrad_edu.train.progress import Curve, Progress
 from tinygrad_edu.train.recipe import Loss, Recipe, Settings
 
 Array = np.ndarray[Any, Any]
-AT_A_TIME = 1_000_000  # sample numbers drawn together
+AT_A_TIME = 1_000_000  # sample indices drawn at a time
 
 
 @dataclass
@@ -44,17 +44,17 @@ class Job:
     loss: Loss
     chances: Array | None = None
     minimizer: LBFGS | None = None
-    how: str = ""  # how it is trained, and why
-    ending: str = ""  # the sentence of the record
-    steps_made: list[int] = field(default_factory=list)  # by the optimizer, at the end
-    start: Mapping[str, Array] = field(default_factory=dict)  # the weights before the first epoch, for the clinic
+    how: str = ""  # how it is trained (compiled or eager), and why
+    ending: str = ""  # the sentence in the record that says why the run ended
+    steps_made: list[int] = field(default_factory=list)  # each parameter's number of updates when the run ended
+    start: Mapping[str, Array] = field(default_factory=dict)  # weights before the first epoch, for the clinic
     keeps_start: bool = True
-    ranks: Any = None  # the train.ranks.Ranks among which batches are split
+    ranks: Any = None  # a train.ranks.Ranks if batches are split among processes
 
     def __post_init__(self) -> None:
         self.start = self.start or (self.model.state_dict() if self.keeps_start else {})
         self.progress = Progress(self.settings.tol, self.settings.patience)
-        self.sizes: list[tuple[int, int]] = []  # of batches: (epochs done when it was set, samples)
+        self.sizes: list[tuple[int, int]] = []  # batch sizes over time: (epochs done when it was set, samples)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
 
     @property

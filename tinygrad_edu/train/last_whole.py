@@ -15,8 +15,9 @@ class LastWhole:
 
     def __init__(self, job: Job) -> None:
         self.job, self.point = job, Point(job)
-        self.measured: Point | None = None  # before the callbacks of an epoch
-        self.only_look: bool | None = None  # whether the callbacks of earlier epochs only read
+        self.measured: Point | None = None  # state of an epoch before its callbacks ran
+        # whether the callbacks of all earlier epochs only read; None if none has run
+        self.only_look: bool | None = None
 
     def is_now(self) -> None:
         """What has been recorded is whole."""

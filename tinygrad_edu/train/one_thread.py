@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from tinygrad_edu.core.aliases import Node
 from tinygrad_edu.errors import GraphError
 
-RELEASED = threading.Condition()  # of TRAINERS and CALLING
-TRAINERS: dict[int, int] = {}  # the thread that trains a parameter, by the parameter's id
+RELEASED = threading.Condition()  # signals changes of TRAINERS and CALLING
+TRAINERS: dict[int, int] = {}  # id of a parameter -> the thread that trains it
 CALLING: set[int] = set()  # threads that run a callback
-LOOK_AGAIN = 0.1  # seconds: so that Ctrl-C ends a wait, and a thread that has died is noticed
+LOOK_AGAIN = 0.1  # seconds between checks, so that Ctrl-C ends the wait and a dead thread is noticed
 
 
 def claim(parameters: Iterable[Node]) -> list[int]:

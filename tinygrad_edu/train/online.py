@@ -31,7 +31,8 @@ from tinygrad_edu.train.snapshot import Snapshot, for_certain
 
 Array = np.ndarray[Any, Any]
 Loss = Callable[[Any, Any], Any]
-COMPILE_FROM = 10_000  # updates: 5 s of them eagerly (Elman 5-5-1: 0.5 ms each), a new program takes 2 to 3 s
+# updates: 5 s if done eagerly (Elman 5-5-1: 0.5 ms each), while compiling a new program takes 2 to 3 s
+COMPILE_FROM = 10_000
 
 
 @dataclass
@@ -146,7 +147,7 @@ def choose_way(job: Series, compiled: bool | str) -> tuple[Any, str]:
         return None, f"eager: {job.updates:,} updates are not worth compiling"
     try:
         return program_for(job), f"compiled: {job.updates:,} updates"
-    except Exception as error:  # whatever a trace cannot do
+    except Exception as error:  # anything that cannot be traced
         return None, f"eager: {first_line(error)}"
 
 

@@ -33,17 +33,15 @@ class Progress:
     grad_norms: Curve = field(default_factory=as_curve)
     update_norms: Curve = field(default_factory=as_curve)
     validation: list[float] = field(default_factory=list)
-    best: Any = None  # (loss, epoch, state) of the best epoch by validation
-    last: Any = None  # the state after the last epoch, where the model holds the best one
-    seen: int = 0  # epochs that have been looked at
-    stopped: bool = False  # has the stopping rule ended it?
-    callback_reason: str = ""  # why, where a callback has ended it
-    pending: bool = (
-        False  # whether the callbacks of the last epoch were interrupted; they are called again when the run continues
-    )
+    best: Any = None  # (loss, epoch, state) of the best epoch on the validation data
+    last: Any = None  # state after the last epoch, kept while the model holds the best one
+    seen: int = 0  # epochs observed by the stopping rule so far
+    stopped: bool = False  # the stopping rule has ended the run
+    callback_reason: str = ""  # why a callback has ended the run; "" if none has
+    pending: bool = False  # callbacks of the last epoch were interrupted: call them again when the run continues
 
     def __post_init__(self) -> None:
-        self.rule = stopping(self.tol, self.patience)  # its numbers, which compiled programs note losses in too
+        self.rule = stopping(self.tol, self.patience)  # the rule's state as numbers, which compiled programs update too
 
     @property
     def curves(self) -> tuple[Any, ...]:
@@ -63,7 +61,7 @@ class Progress:
     def record(self, losses: Sequence[float], grad_norms: Sequence[float], update_norms: Sequence[float]) -> None:
         """More whole epochs."""
         for known, new in zip(self.curves[:3], (losses, grad_norms, update_norms), strict=True):
-            known.frombytes(np.ascontiguousarray(new, dtype=float).data.cast("B"))  # one copy
+            known.frombytes(np.ascontiguousarray(new, dtype=float).data.cast("B"))  # a single copy
 
     def observe(self, loss: float) -> None:
         """Tell the rule the loss of an epoch that it goes by."""

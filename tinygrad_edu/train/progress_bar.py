@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 from tinygrad_edu import packages
 
-DELAY_S = 0.5  # a bar in a notebook that nobody asked for: only for what takes longer
+DELAY_S = 0.5  # a bar in a notebook that was not asked for appears only in runs longer than this
 EVERY_S = 0.1
 
 

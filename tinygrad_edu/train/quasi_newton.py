@@ -124,7 +124,7 @@ class Search:
         self.job, self.course, self.params = job, course, job.optimizer.params
         self.at = self.trial = flat.weights(self.params)
         self.gradient = np.zeros_like(self.at)
-        self.results: SimpleQueue[Any] = SimpleQueue()  # to the loop: Epochs, then SciPy's result or an error
+        self.results: SimpleQueue[Any] = SimpleQueue()  # to the loop: Epochs, and at the end SciPy's result or an error
         self.orders: SimpleQueue[str] = SimpleQueue()  # from the loop
         self.ended, self.thread = False, threading.Thread(target=self.run, daemon=True)
 
@@ -147,7 +147,7 @@ class Search:
 
     def run(self) -> None:
         """The whole search, in its thread."""
-        vars(MODES).update(self.modes)  # as in the thread that it was begun in
+        vars(MODES).update(self.modes)  # with the modes of the thread that started the search
         try:
             with np.errstate(all="ignore"):
                 self.results.put(self.minimizer.search(self.evaluate, self.at, self.iteration, maxiter=self.limit))
@@ -180,7 +180,7 @@ class Search:
             self.evaluate(x)
         self.at = x
         if self.course:
-            self.course.write_back()  # running statistics too
+            self.course.write_back()  # also writes running statistics
         flat.assign(self.params, x)
         self.results.put(Epochs([float(intermediate_result.fun)], [length(self.gradient)], [length(x - before)]))
         if self.orders.get() == "end":
@@ -195,7 +195,7 @@ class Search:
 def ending(job: Job, minimizer: LBFGS, found: Any) -> str:
     """SciPy's reason in a sentence with numbers."""
     done = len(job.losses)
-    if found is None and done < job.settings.epochs:  # in its last iteration a callback wrote weights
+    if found is None and done < job.settings.epochs:  # a callback wrote weights in the last iteration
         return f"stopped after {done} epochs: LBFGS allows max_iter={minimizer.max_iter}"
     if found is None:
         return reason(job)

@@ -21,7 +21,7 @@ from tinygrad_edu.train.recipe import Settings
 from tinygrad_edu.train.samples import parameters_of
 from tinygrad_edu.train.snapshot import Snapshot
 
-MEMORY = 0.9  # of the running mean of the losses
+MEMORY = 0.9  # decay of the running mean of the losses
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def steps_at(job: Any, rates: ArrayLike, stop_at: float, rng: np.random.Generato
         value = job.batch_loss(*[array[batch] for array in job.data])
         number = float(getattr(value, "array", getattr(value, "data", value)))
         running = MEMORY * running + (1.0 - MEMORY) * number
-        mean = running / (1.0 - MEMORY ** (len(losses) + 1))  # as Adam corrects its means
+        mean = running / (1.0 - MEMORY ** (len(losses) + 1))  # Adam's bias correction
         if not math.isfinite(mean) or (smoothed and mean > stop_at * min(smoothed)):
             break
         losses.append(number)

@@ -63,7 +63,8 @@ class Plan:
     accurate: bool = False
 
     def __post_init__(self) -> None:
-        for name, check in CHECKS.items():  # as Python's own numbers: of NumPy's small ones, products overflow
+        # stored as Python numbers: products of NumPy's small integers would overflow
+        for name, check in CHECKS.items():
             object.__setattr__(self, name, check(name, getattr(self, name)))
 
     @property

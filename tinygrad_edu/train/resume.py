@@ -23,7 +23,7 @@ from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.snapshot import Point, for_certain, generators
 from tinygrad_edu.train.stopping import PATIENCE, TOL, WAITED
 
-START = ("init", "seed")  # of a model: where its weights began
+START = ("init", "seed")  # attributes that only say how a model was initialized
 
 
 def resume(job: Job, path: str | os.PathLike[str]) -> None:
@@ -175,7 +175,7 @@ class Change:
 
     def __post_init__(self) -> None:
         for rng, state in self.generator_states():
-            type(rng.bit_generator)().state = state  # one that is thrown away: will it take that state?
+            type(rng.bit_generator)().state = state  # on a throwaway generator: raises now if the state is invalid
 
     def generator_states(self) -> list[tuple[np.random.Generator, Any]]:
         """The random generators of layers, with the states that they are to have."""
@@ -199,4 +199,4 @@ class Change:
         progress.pending = facts["pending"]
         for rng, state in self.generator_states():
             rng.bit_generator.state = state
-        job.optimizer.rates(job.optimizer.steps, 1)  # a schedule says so where its numbers lead to no learning rate
+        job.optimizer.rates(job.optimizer.steps, 1)  # raises now if the schedule's numbers give no learning rate

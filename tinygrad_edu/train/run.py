@@ -47,7 +47,7 @@ class Run:
     update_norms: Array = field(default_factory=lambda: np.empty(0))
     validation_curve: Array = field(default_factory=lambda: np.empty(0))
     again: Callable[[int], Run] | None = field(default=None, repr=False)
-    job: Any = field(default=None, repr=False, compare=False)  # what was trained, for the clinic
+    job: Any = field(default=None, repr=False, compare=False)  # the job behind this run, for the clinic
 
     def resume(self, epochs: int) -> Run:
         """Go on to so many epochs in all: the same numbers as without a pause. One that its own rule ended stays so.
@@ -88,7 +88,7 @@ class Run:
         """
         path = checks.path("path", path, "save")
         if self.job is not None and getattr(self.job, "ranks", None) and self.job.ranks.rank:
-            return path  # rank 0 writes
+            return path  # only rank 0 writes
         if path.suffix != ".json":
             self.refuse_moved(f"save({str(path)!r})")
             return checkpoint.write_checkpoint(self.job, path)

@@ -18,7 +18,7 @@ from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
-ROWS = 2  # samples that are tried
+ROWS = 2  # samples used to try a form of the data
 
 
 def dtype_of_parameters(model: Module) -> Any:
@@ -69,7 +69,8 @@ def check_samples(data: Samples, name: str) -> Array:
     if not array.ndim:
         raise ShapeError(f"{name} is one number: one row for each sample is needed")
     with np.errstate(all="ignore"):
-        bad = ~np.isfinite(array) if not np.isfinite(array.sum()) else array[:0]  # NaN and ∞ stay in every sum
+        # the sum is NaN or ∞ if any entry is: one fast check
+        bad = ~np.isfinite(array) if not np.isfinite(array.sum()) else array[:0]
     if bad.any():
         raise SettingError(
             f"{name} holds {int(bad.sum())} entries that are NaN or infinite, the first at index "
@@ -121,7 +122,7 @@ def first_that_works(call: Callable[[Array], Any], model: Module, forms: Sequenc
             return form
         except SettingError:
             fitting.append(form)
-        except Exception:  # of the user's own code: any
+        except Exception:  # the user's own code may raise anything
             continue
     return (fitting or forms)[0]
 
@@ -177,7 +178,7 @@ def classes(y: Array, count: int) -> Array:
         told = (
             f"y holds classes from {y.min()} to {y.max()} ({y.dtype}), the model has {count} output{'s' * (count > 1)}"
         )
-        if count == 1:  # whole numbers from 0 to 0 would be no advice
+        if count == 1:  # "whole numbers from 0 to 0" would be no advice
             raise SettingError(f"{told}: give it an output for each class, or take bce_with_logits for two classes")
         raise SettingError(f"{told}: whole numbers from 0 to {count - 1} are needed")
     return np.ascontiguousarray(y, dtype=np.int64)

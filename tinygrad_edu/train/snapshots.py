@@ -17,7 +17,7 @@ from tinygrad_edu.train.run import Run
 
 Array = np.ndarray[Any, Any]
 State = Mapping[str, Array]
-CLOSE = 1e-6  # relative: how near the loss of an epoch has to come when it is trained again
+CLOSE = 1e-6  # relative; how well the loss must be reproduced when an epoch is trained again
 
 
 class Snapshots:
@@ -44,7 +44,7 @@ class Snapshots:
 
     def __call__(self, job: Any) -> None:
         epoch = len(job.losses)
-        if self.states and epoch <= max(self.states):  # another run
+        if self.states and epoch <= max(self.states):  # a new run has started
             self.states, self.every = {}, self.first_every
         if not self.states:
             self.states[0] = dict(job.start)
@@ -127,7 +127,7 @@ def again_run(job: Job, epochs: Sequence[int], states: dict[int, State], compile
             curve = train_job(job, compiled).loss_curve
             if len(curve) < epoch:
                 return curve
-            job.go_on()  # from the last weights, where those of the best epoch are restored
+            job.go_on()  # continues from the last weights even if those of the best epoch were restored
             states[epoch] = job.model.state_dict()
     return curve
 
@@ -142,5 +142,5 @@ def fresh_job(job: Job, epochs: int, keep: Callable[[Any], None]) -> Job:
     optimizer.begin()
     settings = replace(job.settings, epochs=epochs, callbacks=(keep,), progress=False)
     again = Job(model, optimizer, settings, job.data, job.held_out, job.loss, job.chances, minimizer, start=job.start)
-    again.how = job.how  # a program for its sizes alone rounds differently
+    again.how = job.how  # the same way, because a program for fixed sizes rounds differently
     return again

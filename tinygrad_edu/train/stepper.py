@@ -37,10 +37,10 @@ class TakenBackError(CompileError):
 class Stepper:
     """One way of training. The loop records what `epochs` gives, and then asks for more."""
 
-    interrupted = False  # has Ctrl-C ended it without an exception, as it does on ranks?
+    interrupted = False  # Ctrl-C has ended training without an exception, as it does on ranks
 
     def __init__(self, job: Job, shown: Bar) -> None:
-        self.job, self.shown, self.start = job, shown, len(job.losses)  # epochs before it
+        self.job, self.shown, self.start = job, shown, len(job.losses)  # start: epochs done before
 
     def epochs(self) -> Generator[Epochs, None, None]:
         """All epochs that are left, as they are done."""

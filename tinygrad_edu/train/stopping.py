@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
 
-PREVIOUS, TOL, BEST, WAITED, PATIENCE = range(5)  # the places of a stopping rule's numbers
+PREVIOUS, TOL, BEST, WAITED, PATIENCE = range(5)  # indices into the numbers of a stopping rule
 
 
 def stopping(tol: float | None, patience: int | None) -> Any:

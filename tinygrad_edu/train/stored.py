@@ -18,7 +18,7 @@ from tinygrad_edu.train.recipe import CHECKS
 
 Array = np.ndarray[Any, Any]
 DTYPES = ("float32", "float64")
-WIDEST = 2**31  # of a layer; the weights in the file say whether it is so
+WIDEST = 2**31  # largest width of a layer accepted here; the weights in the file decide whether it is right
 
 
 def is_index(x: object) -> bool:
@@ -26,7 +26,8 @@ def is_index(x: object) -> bool:
 
 
 def is_real(x: object) -> bool:
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e300  # a comparison: no conversion
+    # compares without converting: float(x) of a huge integer would raise
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e300
 
 
 def is_text(x: object) -> bool:
@@ -73,7 +74,7 @@ def passes(name: str) -> Callable[[Any], bool]:
     return check
 
 
-# Of `fit`: what `train.config` writes. A setting that is not named here is free, but plain.
+# Settings that `train.config` writes for `fit`. Any other setting may have any value, if it is plain.
 KINDS: dict[str, Callable[[Any], bool]] = {
     "model": mlp_or_text,
     "dtype": lambda x: x in DTYPES,
@@ -122,7 +123,7 @@ def check_facts(found: Mapping[str, Any]) -> dict[str, Any]:
     config = found["config"]
     if not isinstance(config, dict):
         raise ValueError(f"config is {type(config).__name__}, not settings by name")
-    if {"model", "optimizer"} <= config.keys():  # of `fit` or `fit_online`, not of an estimator
+    if {"model", "optimizer"} <= config.keys():  # a run of `fit` or `fit_online`, not an estimator
         for name in KINDS.keys() & config.keys():
             if not KINDS[name](config[name]):
                 raise ValueError(f"config: {name}={brief(config[name])} is not a setting of a run")

@@ -23,10 +23,10 @@ from tinygrad_edu.train.snapshot import Snapshot, generators
 from tinygrad_edu.train.stepper import TakenBackError
 
 Array = np.ndarray[Any, Any]
-# How far two ways of rounding may be apart, relative to the largest number at hand: far above their rounding errors,
-# far below what a frozen number does.
+# How far compiled and eager numbers may differ, relative to the largest of them: far above the rounding errors of two
+# orders of summation, far below the effect of a number frozen by the trace.
 CLOSE = {"float64": 1e-7, "float32": 1e-3}
-SMALL = 1e-8  # relative to the square of the largest input or weight: numbers that are rounding errors themselves
+SMALL = 1e-8  # relative to the square of the largest input or weight; smaller losses and gradients are rounding errors
 
 TRACED = "forward or the loss does something else when it is traced"
 SOURCES = {"loss": TRACED, "gradient": TRACED, "weight": "the optimizer's step does something else than its rule"}
@@ -44,7 +44,7 @@ class Comparison:
         self.course, self.job, self.params = course, course.job, course.parameters
         self.wanted, self.first = course.program.foreign, len(course.job.losses)
         self.next, self.seen = self.first, -1  # epochs done at the next comparison, and at the last one
-        self.scale = np.zeros(3)  # the largest loss, gradient and weight of the first comparison
+        self.scale = np.zeros(3)  # largest loss, gradient and weight at the first comparison
 
     def ahead(self) -> int | None:
         """Epochs until the next comparison; None where there is none."""
@@ -91,7 +91,8 @@ class Comparison:
         floor = SMALL * np.nan_to_num(max(inputs, size[2], self.scale[2])) ** 2
         close = CLOSE[self.course.program.dtype] * (np.maximum(size, self.scale) + floor)
         targets = np.abs(self.job.data[1]).max(initial=1.0)
-        if size[0] > SMALL * targets**2:  # no rounding error, however large the inputs are that a model may scale down
+        # the loss is no rounding error, even if the inputs are large and the model scales them down
+        if size[0] > SMALL * targets**2:
             close[0] = min(close[0], 0.01 * size[0])
         for what, a, b, limit in zip(SOURCES, found, eager, close, strict=True):
             if not agree(a, b, limit):

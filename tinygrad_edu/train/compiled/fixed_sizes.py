@@ -49,7 +49,7 @@ class FixedSizes:
     sizes: tuple[int, ...]
     batch: int
     columns: tuple[int, ...]
-    rows: int  # of the state: weights and the optimizer's memories
+    rows: int  # rows of the state: the weights and each of the optimizer's memories
     weights: int
     work: int
 

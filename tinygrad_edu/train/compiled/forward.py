@@ -19,7 +19,7 @@ from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor
 
-BATCH_NAMES = ("x", "y", "sample_weight")  # of a batch, in the program
+BATCH_NAMES = ("x", "y", "sample_weight")  # the program's names for the arrays of one batch
 FIXED_ROWS = (
     "The model or the loss turns the number of rows into a plain number, as np.zeros((len(x), 5)) does: leave the rows "
     "out, np.zeros(5), and it goes for any batch"
@@ -33,7 +33,7 @@ def forward_trace(
 
     Code that makes a plain number of the rows, as np.zeros((len(x), 5)) does, is traced for this batch size alone.
     """
-    rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
+    rows = 1 if batch == 1 else 2  # an axis longer than 1 gets a symbolic size
     trace = first_that_works(partial(trace_once, loss, data, rows, known))
     if rows != batch and rows_of_trace(trace).isdigit():
         trace = first_that_works(partial(trace_once, loss, data, batch, known))

@@ -22,10 +22,11 @@ from tinygrad_edu.train.compiled.program import product_of, tuple_of, views
 from tinygrad_edu.train.compiled.session import common_dtype, common_steps
 
 Array = np.ndarray[Any, Any]
-SMALL = 1024  # multiplications: up to here loops win (5 hidden units: 0.24 µs a time, with BLAS 0.46; 48: 6.2 and 4.7)
-BLOCK = 50_000  # updates between two looks at the keyboard: 14 ms for Elman 5-5-1, 0.5 s for 5-64-1
+# multiplications; up to here plain loops beat BLAS (5 hidden units: 0.24 µs against 0.46; 48: 6.2 against 4.7)
+SMALL = 1024
+BLOCK = 50_000  # updates between two checks for Ctrl-C: 14 ms for Elman 5-5-1, 0.5 s for 5-64-1
 
-# Goes to BLAS late: one row times a small matrix costs less than the call.
+# BLAS only for larger products: for one row times a small matrix the call costs more than the product.
 PRODUCT = f"""\
 product = dot
 
@@ -121,7 +122,7 @@ class OnlineProgram:
         rule, (t, lr, *rest) = self.optimizer.rule, numbers
         settings = {**self.optimizer.settings, **dict(zip(self.floats, rest, strict=True))}
         results: dict[str, Any] = {}
-        self.names: list[list[str]] = []  # of each weight and its memories
+        self.names: list[list[str]] = []  # names of each weight and its memories
         for weight, g in zip(self.weights, gradients, strict=True):
             w = self.input_of(weight)
             memory = [self.trace.input(f"m{k}_{w.name}", weight.array) for k in range(self.optimizer.memories)]

@@ -14,10 +14,10 @@ import numpy as np
 from tinygrad_edu.errors import CompileError
 
 Array = np.ndarray[Any, Any]
-Kind = tuple[str, int]  # dtype and number of axes
+Kind = tuple[str, int]  # (dtype, number of axes)
 TAKEN = "addresses, lengths, numbers"
 NUMBER = {"int64": "int", "float64": "float", "float32": "np.float32"}
-# What every training program takes besides samples, constants and generators.
+# Arguments of every training program, apart from samples, constants and random generators.
 COMMON: Mapping[str, Kind] = {
     "orders": ("int64", 2), "batch": ("int64", 0), "state": ("real", 2), "saved": ("real", 2), "gradient": ("real", 1),
     "work": ("real", 1), "whole": ("int64", 1), "sizes": ("int64", 1), "rates": ("float64", 1),

@@ -32,9 +32,9 @@ from tinygrad_edu.train.compiled.packed_call import COMMON, TAKEN, Kind, PackedC
 
 Rule = Callable[..., tuple[Any, ...]]
 MEMORY_NAMES = ("m0", "m1", "m2")
-ARRAY_NAMES = ("X", "Y", "W")  # of all samples
+ARRAY_NAMES = ("X", "Y", "W")  # arrays of all samples
 BAD, BAD_ONE = "losses[epoch] - losses[epoch] != 0.0", "some({})"
-# What each of several runs side by side has of its own.
+# Arguments that each of several runs side by side has for itself.
 EACH = ("orders", "state", "saved", "gradient", "work", "rates", "losses", "norms", "changes")
 
 
@@ -66,7 +66,7 @@ class Layout:
     sizes: Array
     work: int
     whole: int
-    drawn: list[tuple[int, ...]]  # random numbers for each mask, in a full batch and in the last one
+    drawn: list[tuple[int, ...]]  # shape of the random numbers for each mask: for a full batch, and for the last one
 
 
 class TrainingProgram:
@@ -81,26 +81,26 @@ class TrainingProgram:
         self.floats += ["clip_norm"] * recipe.clip_norm + ["clip_value"] * recipe.clip_value
         captured = self.step.trace.captured
         found = {id(array): name for name, array in captured.items()}
-        self.parameters = [found[id(p)] for p in recipe.parameters]  # what the step calls them
+        self.parameters = [found[id(p)] for p in recipe.parameters]  # their names in the step
         self.given = [name for name in captured if name not in self.parameters]
         self.followed = [key.removeprefix("after_") for key in self.step.shapes if key.startswith("after_")]
         self.layouts: dict[Any, Layout] = {}
         self.memories, self.dtype, self.accurate = recipe.memories, recipe.dtype, recipe.accurate
-        self.data = dict(zip(self.step.trace.inputs, ARRAY_NAMES[: len(data)], strict=False))  # of a batch, of all
+        self.data = dict(zip(self.step.trace.inputs, ARRAY_NAMES[: len(data)], strict=False))  # batch -> all samples
         rows = {self.step.names.of(self.step.trace.inputs[k].sizes[0]) for k in self.data}
-        self.rows = {name for name in rows if not name.isdigit()}  # 1, or fixed by the traced code: no names
+        self.rows = {name for name in rows if not name.isdigit()}  # digits: 1, or fixed by the traced code
         self.fixed_rows = batch != 1 and not self.rows
         self.size_names = [name for name in self.step.own_sizes() if name not in self.rows]
         self.masks = self.step.trace.masks
-        self.drawn_from: list[int] = []  # which of a model's generators each mask is drawn from
-        self.kept_in: list[int] = []  # which of a model's buffers each of the followed arrays is
-        self.foreign = False  # does the user's own code take part?
+        self.drawn_from: list[int] = []  # for each mask, which of the model's generators it is drawn from
+        self.kept_in: list[int] = []  # for each followed array, which of the model's buffers it belongs to
+        self.foreign = False  # whether code of the user's takes part
         self.signature = self.step.trace.signature
         self.limited = recipe.clip_norm or recipe.clip_value or recipe.stops is not None
-        self.recipe = replace(recipe, loss=float, parameters=())  # of the model that was traced nothing is kept
+        self.recipe = replace(recipe, loss=float, parameters=())  # drops the traced model, so that it can be freed
         self.text = self.module_text(recipe)
-        self.of_sizes: dict[FixedSizes, OfSizes | None] = {}  # the same for one set of sizes
-        self.abreast: dict[bool, Any] = {}  # of runs side by side: with orders, and without (side_by_side.py)
+        self.of_sizes: dict[FixedSizes, OfSizes | None] = {}  # programs for one set of sizes only
+        self.abreast: dict[bool, Any] = {}  # for runs side by side: with orders, and without (side_by_side.py)
 
     def module_text(
         self, recipe: CompiledTask, lanes: int = 0, ordered: bool = False, sizes: Any = None, packed: bool = False
@@ -190,7 +190,7 @@ class TrainingProgram:
             memory, place = ("whole", "place") if x.integer else ("work", "at")
             text = IN_ORDER.format(name=name, array=array, shape=shape, columns=k, memory=memory, place=place)
             in_order += text.splitlines()
-        if ordered is None:  # asked when it runs
+        if ordered is None:  # decided when the program runs
             yield from ["if orders.shape[1] == 0:", *indent(in_turn), "else:", *indent(in_order)]
         else:
             yield from in_order if ordered else in_turn

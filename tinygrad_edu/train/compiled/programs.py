@@ -31,9 +31,9 @@ from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stopping import stops
 
 OURS = "tinygrad_edu.nn"
-APART = ("init", "seed", "training")  # where a model began, which no program depends on; and what is asked for by name
-PROGRAMS: dict[Any, TrainingProgram] = {}  # by kind of job
-CHANCES = 3  # further traces, where another thread may have drawn random numbers
+APART = ("init", "seed", "training")  # no program depends on `init` and `seed`; `training` is added by name below
+PROGRAMS: dict[Any, TrainingProgram] = {}  # cached, by kind of job
+CHANCES = 3  # further traces if another thread may have drawn random numbers during one
 
 
 class CompiledJob:
@@ -42,7 +42,7 @@ class CompiledJob:
     def __init__(self, program: TrainingProgram, job: Job, kind: Callable[[Job], Any]) -> None:
         """`kind`: what has to be equal for another job that this program is to train."""
         self.program, self.job, self.kind = program, job, kind
-        self.sizes: FixedSizes | None = None  # of this very job, where it has a program for them alone
+        self.sizes: FixedSizes | None = None  # set if this job has a program for its sizes only
 
     def fix_sizes(self, as_before: bool) -> None:
         """Take a program for the sizes of this job alone, if it is worth it, or as it was before."""
@@ -112,10 +112,10 @@ def program_for(job: Job) -> CompiledJob:
         return CompiledJob(trace_job(job), job, relative_signature)
     if key not in PROGRAMS:
         found = trace_job(job)
-        if found.given or found.step.trace.fixed:  # arrays of this very model, or its very sizes
+        if found.given or found.step.trace.fixed:  # it holds this model's own arrays or sizes: no use to other jobs
             return CompiledJob(found, job, program_key)
         found.forget()
-        for other in PROGRAMS.values():  # of another width
+        for other in PROGRAMS.values():  # models of other widths may have the same program text
             if other.text == found.text:
                 found.of_sizes = other.of_sizes
         PROGRAMS[key] = found
@@ -164,14 +164,14 @@ def structure_of(x: object) -> Any:
         return tuple(n == 1 for n in x.shape), str(x.dtype), x.label, x.requires_grad
     if isinstance(x, Module):
         named = [(name, each) for name, each in vars(x).items() if name not in APART]
-        named.append(("training", x.training))  # of the class, until somebody sets it
+        named.append(("training", x.training))  # a class attribute until it is set
         attributes = structure_of(named) if type(x).__module__.startswith(OURS) else None
         return attributes and (type(x), attributes)
     if isinstance(x, (list, tuple)):
         parts = tuple(map(structure_of, x))
         return None if None in parts else parts
     known = isinstance(x, (int, float, str, type(None), Operation, ArrayOperation)) or (
-        isinstance(x, type(identity)) and x.__module__.startswith(OURS)  # a function of the user's may do anything
+        isinstance(x, type(identity)) and x.__module__.startswith(OURS)  # the user's own functions may do anything
     )
     return (type(x), x) if known else None
 
@@ -191,7 +191,7 @@ def same_structure(a: object, b: object) -> bool:
         x, y = vars(a), vars(b)
         if a.training != b.training:
             return False
-        if x.keys() != y.keys() and (x.keys() ^ y.keys()) - {"training"}:  # which it has once somebody has set it
+        if x.keys() != y.keys() and (x.keys() ^ y.keys()) - {"training"}:  # it appears in `vars` once it has been set
             return False
         differ = [name for name, each in x.items() if each is not y.get(name) and name not in APART]
         return all(same_structure(x[name], y[name]) for name in differ)

@@ -23,8 +23,8 @@ from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stepper import Epochs
 
 Array = np.ndarray[Any, Any]
-# A guess at an epoch before there is a measurement, too long even for a walk over a hundred times: seconds a step,
-# weights times samples a second.
+# Guess at the time of an epoch before one is measured: seconds per step, and weights × samples per second. It is too
+# high even for a network that applies its weights a hundred times per sample.
 STEP, PRODUCTS = 4e-4, 1e7
 
 
@@ -45,7 +45,8 @@ class Course:
         self.rngs = [generators(job.model)[i] for i in program.drawn_from]
         self.sources = [addresses(rng) for rng in self.rngs]
         self.kept = [[array for _, array in job.model.named_buffers()][i] for i in program.kept_in]
-        self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)  # the largest
+        # of the largest weight matrix: multiplications per batch
+        self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)
         self.pace = job.batches * (STEP + len(self.buffers.fixed[2]) * job.batch_size / PRODUCTS)
         self.read()
 
@@ -63,7 +64,7 @@ class Course:
         gradients = views(self.buffers.fixed[2].copy(), self.shapes)
         for i, p in enumerate(self.parameters):
             p.assign(rows[0][i])
-            if self.job.settings.callbacks:  # which may look at them, as they do after an eager step
+            if self.job.settings.callbacks:  # callbacks may read gradients, as after an eager step
                 p.grad = p.spent = gradients[i]
             self.optimizer.memory[i] = tuple([row[i] for row in rows[1:]])
             self.optimizer.t[i] = self.steps
@@ -144,14 +145,13 @@ class Block:
     """Some epochs in one compiled call."""
 
     def __init__(self, course: Course, orders: Array) -> None:
-        self.course, self.orders, self.start = course, orders, len(course.job.losses)  # epochs before it
+        self.course, self.orders, self.start = course, orders, len(course.job.losses)  # start: epochs before the block
         self.losses, self.norms, self.changes = np.full((3, len(orders)), np.nan)
         self.control = np.zeros(3, dtype=np.int64)
-        self.stopping = (
-            course.job.progress.rule.copy()
-        )  # what the program notes of the losses, until the block is taken
+        self.stopping = course.job.progress.rule.copy()  # losses noted during the block; copied back when it is taken
         self.shown = 0
-        self.steps, self.drawn = course.steps, [rng.bit_generator.state for rng in course.rngs]  # before it
+        # steps and generator states before the block
+        self.steps, self.drawn = course.steps, [rng.bit_generator.state for rng in course.rngs]
         self.seconds = 0.0
 
     def run(self) -> None:
@@ -168,7 +168,8 @@ class Block:
         except IndexError:
             c.rewind(self.drawn, 0)
             job.refuse_indices()
-            first_bad(job, self.orders[0])  # the same epoch eagerly, which says what the index is of
+            # repeats the epoch eagerly, where the error says which index is out of range
+            first_bad(job, self.orders[0])
             raise
         except Exception as error:
             c.rewind(self.drawn, 0)

@@ -29,11 +29,11 @@ from tinygrad_edu.train.job import AT_A_TIME, Job
 
 Array = np.ndarray[Any, Any]
 LANES = 8
-LARGEST = 1 << 20  # bytes of weights and intermediate results of all lanes, which have to fit the caches of a core
-MEMORY = 1 << 26  # bytes of orders, rates and curves of all runs that are started together
-PRODUCTS = 10**10  # of a weight and a sample, forward, in all runs that are started together: some seconds
+LARGEST = 1 << 20  # bytes for the weights and intermediate results of all lanes: they must fit in the caches of a core
+MEMORY = 1 << 26  # bytes for the orders, rates and curves of all runs started together
+PRODUCTS = 10**10  # weights × samples in the forward passes of all runs started together: a few seconds
 
-# A run before its start: its model, its optimizer, the seed of its orders, the parameters of the model.
+# A run before its start: (model, optimizer, seed of the sample order, the model's parameters).
 Start = tuple[Module, Optimizer, int, Sequence[Any]]
 
 
@@ -52,7 +52,7 @@ class SideBySide:
         self.code = program.abreast[self.ordered].epochs
         self.arrays = [np.reshape(a, (len(a), -1)) for a in first.data]
         self.settings = np.array([float(first.optimizer.settings[name]) for name in program.floats])
-        self.groups: list[LaneGroup] = []  # that are being trained
+        self.groups: list[LaneGroup] = []  # the groups being trained
         self.ended = False
 
     def at_a_time(self, threads: int) -> int:
@@ -100,7 +100,7 @@ class SideBySide:
                 ]
                 self.groups = groups
                 with self.stop_at_errors():
-                    self.run(groups[:1])  # which may compile the program
+                    self.run(groups[:1])  # alone first, because it may compile the program
                     list(pool.map(self.run, [groups[1 + i :: threads] for i in range(threads)]))
                 waiting = np.array([i for group in groups for i in group.hand_in(losses, states, bad)], dtype=int)
         return losses, states, bad
@@ -259,7 +259,7 @@ def side_by_side(job: Job, compiled: CompiledJob) -> SideBySide | None:
         return None
     try:
         layout = program.layout(job.optimizer.params, job.data, job.batch_size)
-    except TraceError:  # runs one by one say what is wrong with the data
+    except TraceError:  # runs one by one explain what is wrong with the data
         return None
     numbers = layout.work + (3 + program.memories) * sum(p.size for p in job.optimizer.params)
     many = job.settings.epochs * job.samples > AT_A_TIME

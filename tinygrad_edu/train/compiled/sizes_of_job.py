@@ -8,28 +8,29 @@ from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes, OfSizes
 from tinygrad_edu.train.compiled.program import TrainingProgram
 from tinygrad_edu.train.job import Job
 
-SAMPLES = 100_000  # of all epochs, from which it is made: 2 ms are saved then, more with each epoch
-# Of weights times samples of a batch, of intermediate results, of columns: what is written out takes 0.3 to 0.5 s to
-# compile, as much as loops.
+SAMPLES = 100_000  # samples in all epochs together; from here on such a program saves 2 ms, and more with each epoch
+# Limit for weights × samples of a batch, for intermediate results, and for columns. Written-out code of this size takes
+# 0.3 to 0.5 s to compile, as long as loops do.
 LARGEST = 512
 
 
 def sizes_of(program: TrainingProgram, job: Job) -> FixedSizes | None:
     """The sizes of a job, if it is one that a program of its own makes quicker."""
     parameters, total = job.optimizer.params, sum(p.size for p in job.optimizer.params)
-    own_arrays = program.given or program.step.trace.fixed  # of one model: such a program is not kept
+    own_arrays = program.given or program.step.trace.fixed  # the program belongs to one model and is not cached
     plain = not (program.foreign or program.masks or program.followed or own_arrays or job.watched)
     small = total * max(1, job.batch_size) <= LARGEST and not job.samples % job.batch_size
     if not (plain and small):
         return None
-    if any(x.integer for x in program.step.trace.inputs.values()):  # they may be out of range: an error in the midst
+    # indices may be out of range, an error in the middle of a step
+    if any(x.integer for x in program.step.trace.inputs.values()):
         return None
     try:
         layout = program.layout(parameters, job.data, job.batch_size)
-    except TraceError:  # the course says what is wrong
+    except TraceError:  # the course raises it again with an explanation
         return None
     columns = tuple(int(a.size // len(a)) for a in job.data)
-    if layout.work > LARGEST or sum(columns) > LARGEST:  # LLVM would write out each of them: 15 s for 784
+    if layout.work > LARGEST or sum(columns) > LARGEST:  # LLVM would unroll all of them: 15 s for 784 columns
         return None
     sizes = tuple(map(int, layout.sizes))
     return FixedSizes(sizes, job.batch_size, columns, 1 + program.memories, total, max(1, layout.work))

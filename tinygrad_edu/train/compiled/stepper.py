@@ -15,8 +15,8 @@ from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.stepper import Epochs, Stepper
 
-LOOK = 0.05  # seconds between looks at a compiled run: Ctrl-C, progress
-HERE = 0.1  # seconds of a block that is not worth a thread, which takes 1 to 3 ms to begin and to come back from
+LOOK = 0.05  # seconds between two checks for Ctrl-C and updates of the progress bar
+HERE = 0.1  # seconds; a shorter block runs in this thread, because starting and joining another one takes 1 to 3 ms
 
 
 class CompiledStepper(Stepper):
@@ -24,7 +24,7 @@ class CompiledStepper(Stepper):
 
     def __init__(self, job: Job, shown: Bar, course: Course) -> None:
         super().__init__(job, shown)
-        self.course, self.pool, self.block = course, ThreadPoolExecutor(1), None  # its thread begins with the first use
+        self.course, self.pool, self.block = course, ThreadPoolExecutor(1), None  # its thread starts with the first use
         self.watch, self.comparison = watch_for(course), Comparison(course)
 
     block: Block | None
@@ -73,7 +73,8 @@ class CompiledStepper(Stepper):
         block = self.block
         if block is None or block.start != len(self.job.losses) or self.job.settings.callbacks or not block.done:
             return None
-        self.course.rewind(block.drawn, block.done)  # the loop has put the generators back to before the block
+        # interrupted, the loop put the generators back to where the block began
+        self.course.rewind(block.drawn, block.done)
         return self.course.take(block)
 
     def close(self) -> None:

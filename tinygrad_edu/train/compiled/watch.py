@@ -25,7 +25,8 @@ class Watch:
     def look(self) -> None:
         """Note what there is now."""
         self.state = PythonState(**self.job.roots)
-        self.guard = Guard(list(self.job.roots.values()))  # knows of more places, but not how to put them back
+        # covers more places than PythonState, but cannot restore them
+        self.guard = Guard(list(self.job.roots.values()))
         self.outer = self.of_job()
 
     def trace_signature(self) -> Any:
@@ -55,7 +56,7 @@ class Watch:
     def difference(self) -> str:
         """What makes another program necessary; "" where a trace finds what it found before."""
         c = self.course
-        moving = {id(x) for x in (*c.parameters, *c.kept, *generators(self.job.model))}  # they change as it trains
+        moving = {id(x) for x in (*c.parameters, *c.kept, *generators(self.job.model))}  # training itself changes these
         what = self.state.first_change(but=moving) or self.guard.first_change()
         if self.outer != self.of_job():
             return what or "what the job or its optimizer consists of"

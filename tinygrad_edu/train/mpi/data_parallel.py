@@ -38,7 +38,7 @@ from tinygrad_edu.train.snapshot import Snapshot, generators
 from tinygrad_edu.train.stepper import Epochs, Stepper
 
 Array = np.ndarray[Any, Any]
-LOSS, RAISED, INTERRUPTED = -3, -2, -1  # the last entries of the buffer, after the gradient
+LOSS, RAISED, INTERRUPTED = -3, -2, -1  # status codes in the last three entries of the buffer, after the gradient
 
 
 def prepare(ranks: Ranks, make: Callable[[], Job]) -> Job:
@@ -52,7 +52,7 @@ def prepare(ranks: Ranks, make: Callable[[], Job]) -> Job:
     job, told = fail_together(ranks, make_and_check, "begin")
     ranks.agree(told, "before the first step")
     assert isinstance(job, Job)
-    if ranks.rank:  # rank 0 alone writes and prints
+    if ranks.rank:  # only rank 0 writes and prints
         job.settings = replace(job.settings, callbacks=(), progress=False)
     job.ranks = ranks
     return job
@@ -109,7 +109,7 @@ def release() -> str:
     """The version of this package."""
     try:
         return version("tinygrad-edu")
-    except PackageNotFoundError:  # run from its source
+    except PackageNotFoundError:  # run from a source folder, not installed
         return "from source"
 
 
@@ -118,7 +118,7 @@ def marks(arrays: Any) -> str:
     return "CRC " + "".join(f"{checksum(np.asarray(x)):08x}" for x in arrays)[-64:]
 
 
-# The gradient of a part of a batch
+# gradient of a part of a batch
 
 
 class EagerGradient:
@@ -159,7 +159,7 @@ def gradient_job(job: Job) -> Job:
     return Job(job.model, SGD(job.optimizer.params, lr=0.0), bare, job.data, None, job.loss, start=job.start)
 
 
-# The run
+# the run
 
 
 class RankStepper(Stepper):
@@ -169,12 +169,13 @@ class RankStepper(Stepper):
         super().__init__(job, shown)
         self.ranks: Ranks = job.ranks
         self.gradient: Any = CompiledGradient(course) if course else EagerGradient(job)
-        self.asked_to_end = False  # by Ctrl-C on this rank; `interrupted`: on any rank, at the same step on all
+        self.asked_to_end = False  # Ctrl-C on this rank; `interrupted` is the same on all ranks, set at the same step
         sizes = [getattr(p, "size", 1) for p in job.optimizer.params]
         self.buffer = np.zeros(sum(sizes) + 3, dtype_of_parameters(job.model))
         job.optimizer.zero_grad()
         job.batch_loss(*[array[:1] for array in job.data[:2]]).backward()
-        self.used = [p.grad is not None for p in job.optimizer.params]  # the rule leaves the others as they are
+        # False for a parameter without a gradient, which the rule leaves unchanged
+        self.used = [p.grad is not None for p in job.optimizer.params]
         job.optimizer.zero_grad()
 
     def share(self, rows: Array, part: Array) -> float:

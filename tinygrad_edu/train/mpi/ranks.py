@@ -16,9 +16,10 @@ from tinygrad_edu.errors import SettingError
 
 Array = np.ndarray[Any, Any]
 NEEDED = ("Get_rank", "Get_size", "Iallreduce", "Iallgather", "Abort")
-# mpiexec of MPICH drops lines that it has not forwarded when a rank aborts: 13 of 160 at once, 0 of 160 after 1 s.
+# MPICH's mpiexec loses output that is not forwarded yet when a rank aborts: 13 of 160 runs without a pause, 0 of 160
+# with 1 s.
 FORWARDED_S = 1.0
-PATIENT = 2000  # checks of a request (0.2 µs each) before the processor is yielded between them
+PATIENT = 2000  # polls of a request (0.2 µs each) before the processor is yielded between polls
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Ranks:
 
     comm: Any
     timeout_s: float = 300.0
-    received: dict[Any, Array] = field(default_factory=dict, repr=False)  # by size and dtype
+    received: dict[Any, Array] = field(default_factory=dict, repr=False)  # buffers by size and dtype
 
     def __post_init__(self) -> None:
         missing = [name for name in NEEDED if not hasattr(self.comm, name)]
@@ -55,7 +56,7 @@ class Ranks:
         """buffer ← Σ over the ranks, in place: one all-reduce, the same bits on every rank."""
         key = (buffer.size, buffer.dtype)
         if key not in self.received:
-            self.received[key] = np.empty_like(buffer)  # new memory for each sum takes as long as the sum
+            self.received[key] = np.empty_like(buffer)  # kept: allocating it for each sum would take as long as the sum
         received = self.received[key]
         self.wait(self.comm.Iallreduce(buffer, received), "the sum of the gradients")
         buffer[...] = received
@@ -76,7 +77,7 @@ class Ranks:
         while not request.Test():
             looks += 1
             if looks > PATIENT:
-                time.sleep(0)  # two ranks may share a core
+                time.sleep(0)  # yield: two ranks may share a core
             if looks % PATIENT == 0 and time.monotonic() > deadline:
                 self.abort(what)
 
@@ -119,5 +120,5 @@ def differing(found: Sequence[Mapping[str, Any]]) -> list[str]:
         f"rank {rank} has {name}={facts.get(name)!r:.80}, rank 0 has {name}={first.get(name)!r:.80}"
         for rank, facts in enumerate(found)
         for name in names
-        if json.dumps(facts.get(name)) != json.dumps(first.get(name))  # NaN is itself there
+        if json.dumps(facts.get(name)) != json.dumps(first.get(name))  # compared as text, because NaN != NaN
     ]

@@ -33,9 +33,9 @@ from tinygrad_edu.train.stepper import TakenBackError
 from tinygrad_edu.train.sweep import workers
 
 Array = np.ndarray[Any, Any]
-Outcome = tuple[Array, Any]  # the losses of a run, its model's answers on X or the function that computes them
+Outcome = tuple[Array, Any]  # (losses, the model's outputs on X or a function that computes them)
 TOGETHER = 32  # runs whose buffers are in memory at once
-ABREAST = 128  # the same, where runs go side by side, and as many are made meanwhile
+ABREAST = 128  # the same for runs side by side; the next ones are prepared meanwhile
 
 
 class WhenAsked:
@@ -49,7 +49,7 @@ class WhenAsked:
 
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
-            raise AttributeError("a field without a default")  # which dataclass asks for
+            raise AttributeError("a field without a default")  # `dataclass` asks for a default
         vars(instance)[self.name] = found = now(vars(instance)[self.name])
         return found
 
@@ -119,7 +119,7 @@ def fit_many(
     array([1.])
     """
     chosen = [checks.seed("seeds", seed, "fit_many") for seed in several("seeds", seeds, "range(5)")]
-    rates = [math.nan]  # the optimizer's own
+    rates = [math.nan]  # NaN stands for the optimizer's own rate
     if learning_rates is not None:
         given = several("learning_rates", learning_rates, "(0.01, 0.1)")
         rates = [checks.number("learning_rates", rate, "[0, inf)", "fit_many") for rate in given]
@@ -196,7 +196,7 @@ class ManyJobs:
         if isinstance(made, Optimizer):
             if not math.isnan(rate):
                 made.lr = rate
-            elif made.schedule.follows_loss:  # it keeps what it has seen: one for each run
+            elif made.schedule.follows_loss:  # such a schedule remembers losses, so each run needs its own
                 made.lr = copy.deepcopy(made.schedule)
         return model, made, seed, parameters
 
@@ -217,7 +217,8 @@ class ManyJobs:
             while len(jobs) < len(places):
                 some = [self.job(place, like) for place in places[len(jobs) : len(jobs) + TOGETHER]]
                 active = [program.course(job) for job in some]
-                first = None if jobs else program.comparison(active[0])  # all others' traces are the same as its
+                # only the first run: all others have the same trace
+                first = None if jobs else program.comparison(active[0])
                 if first is not None:
                     compare_ways(first.look)
                 while active:
@@ -241,7 +242,7 @@ class ManyJobs:
         """The outcomes of these runs. Without a compiler, run after run."""
         if compiler.missing():
             return [self.eager(place, shown) for place in places]
-        with ONE_THREAD:  # which shares the processors among the runs, and gives their last bits on any number
+        with ONE_THREAD:  # BLAS on one thread: the runs share the processors, and round the same on any number of them
             first = self.job(places[0])
             program = training_program(first)
             abreast = self.abreast(places, first, program, threads, shown)
@@ -264,8 +265,9 @@ class ManyJobs:
         if way is None:
             return found
         answers, together = Answers(first.model, first.data[0]), min(ABREAST, way.at_a_time(threads))
-        with Ahead(way, threads) as ahead, suppress(CompileError):  # the compiler may take them one by one
-            for at in range(0, len(places) + together, together):  # and a last time for what is still trained
+        # runs that the compiler refuses here are trained one by one
+        with Ahead(way, threads) as ahead, suppress(CompileError):
+            for at in range(0, len(places) + together, together):  # one more turn for the runs that are still training
                 starts = {at + i: self.start(place) for i, place in enumerate(places[at : at + together])}
                 trained = ahead.train({i: start for i, start in starts.items() if way.takes(start)})
                 for i, start, losses, state, bad in trained:

@@ -11,7 +11,7 @@ from typing import Any
 from tinygrad_edu.errors import SettingError, unknown_name
 from tinygrad_edu.train.progress_bar import Bar
 
-TASKS = 4  # for each worker: the last ones to finish are then not long alone
+TASKS = 4  # tasks per worker: small enough that no worker ends up working alone for long
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def configure(name: str) -> Any:
         raise unknown_name("backend of joblib", name, known)
     try:
         return joblib.parallel_config(name, n_jobs=-1)
-    except (ImportError, ValueError) as error:  # no dask, or no Client
+    except (ImportError, ValueError) as error:  # dask is missing, or has no Client
         raise SettingError(f"parallel={name!r}: {error}") from error
 
 
