@@ -27,12 +27,12 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.user_code import (
-    ATOMS,
     ENVIRONMENT,
     ask_once,
     attribute_space,
     closed_over,
     holds_attributes,
+    is_atom,
     is_foreign,
     is_own_class,
     modules_of,
@@ -145,12 +145,16 @@ class PythonState:
         if isinstance(x, Traced):  # which a trace has left behind
             return iter(())
 
+        own = attribute_space(x)  # such as w.velocity
+
         def write(was: Any) -> None:
             x.assign(was["numbers"])
             x.requires_grad = was["requires_grad"]
+            own.clear()
+            own.update(was["own"])
 
-        self.keep(name, x, lambda: {"numbers": x.array.copy(), "requires_grad": x.requires_grad}, write)
-        return iter(())
+        self.keep(name, x, lambda: {"numbers": x.array.copy(), "requires_grad": x.requires_grad, "own": {**own}}, write)
+        return ((f"{name}.{key}", each) for key, each in own.items())
 
     def of_array(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
         def write(was: Any) -> None:
@@ -342,8 +346,3 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[tuple[str, Any]]]]] = [
 def look_of(kind: type) -> Callable[..., Iterator[tuple[str, Any]]] | None:
     """How to look into things of this class; None where nothing is known to be in them."""
     return next((look for kinds, look in LOOKS if issubclass(kind, kinds)), None)
-
-
-@ask_once
-def is_atom(kind: type) -> bool:
-    return issubclass(kind, ATOMS)

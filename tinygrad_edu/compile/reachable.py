@@ -283,6 +283,7 @@ class Walk(Notes):
             return iter(())
         self.things.append((name, x))
         self.facts.add(name, x, "requires_grad")
+        self.note_additions(name, vars(x))
         return iter(())
 
 

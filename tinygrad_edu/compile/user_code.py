@@ -65,6 +65,11 @@ def is_foreign(name: str | None) -> bool:
     return root == "builtins" or not (root in LIBRARIES or root in sys.stdlib_module_names)
 
 
+@ask_once
+def is_atom(kind: type) -> bool:
+    return issubclass(kind, ATOMS)
+
+
 def is_own_class(kind: type) -> bool:
     """Is it a class that the user has written in Python?"""
     name: Any = kind.__module__  # Cython's metaclasses have a descriptor there

@@ -45,7 +45,6 @@ OF_TENSOR = {
     "to": "x itself: this library computes on the CPU; for another dtype Tensor(x.data, dtype=...)",
     "at": "np.where(mask, value, x) in place of x.at[mask].set(value)",
     "partials": "x.op and x.parents: a Tensor keeps no derivatives, backward() computes them",
-    **dict.fromkeys(["m", "v", "_m", "_v", "velocity", "momentum"], "a dict by Tensor"),
 }
 ONE_NUMBER = "x.data, since a Value is one number; for arrays take tg.Tensor, or an array of Values"
 OF_VALUE = dict.fromkeys(
@@ -74,6 +73,48 @@ class Missing:
 
     def __get__(self, x: object, kind: type) -> Any:
         raise AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}. Write {self.instead}")
+
+
+class Slip(Missing):
+    """A slip of the pen in a name that programs set: as an attribute of the program's own it would do nothing."""
+
+    def __set__(self, x: Node, value: ArrayLike) -> None:
+        kind = type(x).__name__
+        raise AttributeError(f"a {kind} takes no attribute {self.name!r}: did you mean {self.instead}?")
+
+
+SET = ("requires_grad", "label", "grad", "data")  # names of a Tensor that programs set
+LONG = 6  # letters of a name in which one that is missing leaves no other word, as "rad" of "grad"
+
+
+def slips_of(name: str) -> set[str]:
+    """The name with two letters that changed places, one that is doubled, one that is missing, or an s at the end.
+
+    >>> sorted(slips_of("data"))
+    ['adta', 'daat', 'daata', 'dataa', 'datas', 'datta', 'ddata', 'dtaa']
+    """
+    places = range(len(name))
+    found = {name[:i] + name[i + 1 : i + 2] + name[i] + name[i + 2 :] for i in places}
+    found |= {name[: i + 1] + name[i:] for i in places} | {name + "s"}
+    found |= {name[:i] + name[i + 1 :] for i in places} if len(name) >= LONG else set()
+    return found - {name}
+
+
+def names_to_show(x: Node) -> list[str]:
+    """dir(x) without the names that only say what to write instead."""
+    hidden = {name for kind in type(x).__mro__ for name, each in vars(kind).items() if isinstance(each, Missing)}
+    return [name for name in object.__dir__(x) if name not in hidden]
+
+
+def refuse_slips(kind: Any) -> None:
+    """Let a class that takes attributes of a program's own refuse names that are meant to be others."""
+    kind.__dir__ = names_to_show
+    for name in SET:
+        for slip in slips_of(name) | (
+            {"require_gradient", "requires_gradient", "require_grads"} if "_" in name else set()
+        ):
+            if not hasattr(kind, slip):
+                setattr(kind, slip, Slip(slip, f"x.{name}"))
 
 
 class Elsewhere(Missing):

@@ -1,0 +1,103 @@
+"""Attributes of a program's own on Tensors: `w.velocity = ...` as in PyTorch, and slips of the pen are refused."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.core.spellings import SET, slips_of
+
+OWN = ["g", "grad_avg", "sqr_avg", "velocity", "m", "v", "state", "name", "id", "grad_mean", "rad", "dat", "old_data"]
+SLIPS = {
+    "requires_gard": "requires_grad", "require_grad": "requires_grad", "requires_grads": "requires_grad",
+    "requiresgrad": "requires_grad", "requires_gradient": "requires_grad", "lable": "label", "labels": "label",
+    "gard": "grad", "grads": "grad", "dtaa": "data", "ddata": "data",
+}  # fmt: skip
+
+
+def leaf():
+    return tg.Tensor([1.0, 2.0], requires_grad=True)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_tensor_takes_attributes_of_a_programs_own(name):
+    for x in (leaf(), leaf() * 2.0):
+        assert not hasattr(x, name)
+        setattr(x, name, 3.0)
+        assert getattr(x, name) == 3.0
+        delattr(x, name)
+        assert not hasattr(x, name)
+
+
+@pytest.mark.parametrize(("slip", "meant"), SLIPS.items())
+def test_slips_of_the_pen_are_refused(slip, meant):
+    x = leaf()
+    with pytest.raises(AttributeError, match=f"no attribute '{slip}': did you mean x.{meant}"):
+        setattr(x, slip, True)
+    with pytest.raises(AttributeError, match=f"no attribute '{slip}'. Write x.{meant}"):
+        getattr(x, slip)
+
+
+def test_no_slip_is_a_name_of_a_tensor():
+    for name in SET:
+        taken = [slip for slip in slips_of(name) if hasattr(leaf(), slip)]
+        assert not taken
+    assert not {"requires_gard", "cat", "cuda"} & set(dir(leaf()))
+    assert {"requires_grad", "tolist", "label"} <= set(dir(leaf()))
+
+
+def test_copies_and_pickles_keep_them():
+    x = leaf()
+    x.velocity, x.seen = np.ones(2), [1]
+    for made in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert made.velocity.tolist() == [1.0, 1.0]
+        assert made.seen == [1]
+    assert copy.deepcopy(x).seen is not x.seen
+    assert not hasattr(x.detach(), "velocity")
+
+
+def test_a_write_into_a_node_leaves_them_where_they_are():
+    x = leaf() * 1.0
+    x.name = "first"
+    x[0] = leaf()[1]
+    assert x.name == "first"
+    assert not hasattr(x.parents[0], "name")
+
+
+def test_a_compiled_function_sees_them_change():
+    w = leaf()
+    w.scale = 2.0
+    f = tg.jit(lambda x: x * w.scale + (1.0 if hasattr(w, "shift") else 0.0))
+    assert f(np.ones(2)).tolist() == [2.0, 2.0]
+    w.scale = 3.0
+    assert f(np.ones(2)).tolist() == [3.0, 3.0]
+    w.shift = True
+    assert f(np.ones(2)).tolist() == [4.0, 4.0]
+
+
+class Counting(tg.nn.Module):
+    """Its step counts itself, on a parameter."""
+
+    def __init__(self, place):
+        self.w, self.place = tg.Tensor([[1.0]], requires_grad=True), place
+
+    def forward(self, x):
+        if self.place == "attribute":
+            self.w.steps = getattr(self.w, "steps", 0) + 1
+        else:
+            self.w.seen[0] += 1
+        steps = self.w.steps if self.place == "attribute" else self.w.seen[0]
+        return x @ self.w * (1.0 / steps)
+
+
+@pytest.mark.parametrize("place", ["attribute", "list"])
+def test_fit_notices_that_a_step_changes_them(place):
+    curves = []
+    for compiled in ("auto", False):
+        model = Counting(place)
+        model.w.seen = [0]
+        run = tg.fit(model, np.ones((4, 1)), np.zeros((4, 1)), loss="mse", optimizer="sgd", epochs=3, compiled=compiled)
+        curves.append(run.loss_curve)
+    assert curves[0].tolist() == curves[1].tolist()
