@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import subprocess
 import sys
 import time
 import weakref
@@ -195,3 +196,21 @@ def test_programs_that_nothing_uses_are_let_go():
     held_modules.release_modules()  # as the next program that is loaded does
     assert names() <= before
     assert [x() for x in watched] == [None] * 4
+
+
+# Where nothing can be kept, the program runs all the same
+
+NOT_KEPT = [
+    ("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))", ()),  # no file above 100 bytes
+    ("import warnings; warnings.simplefilter('error')", "/proc/1"),
+]
+
+
+@posix
+@pytest.mark.parametrize(("limit", "place"), NOT_KEPT, ids=["file_size", "warnings_are_errors"])
+def test_what_cannot_be_kept_is_compiled_all_the_same(limit, place, tmp_path):
+    program = f"import numba, scipy.linalg, tinygrad_edu.compile.jit; {limit}\n{PROGRAM}"
+    home = place or str(tmp_path / "programs")
+    environment = {**os.environ, cache.VARIABLE: home, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr

@@ -74,3 +74,24 @@ def test_the_slope_of_the_reciprocal_gamma_function():
     np.testing.assert_allclose(
         np.diag(tg.hessian(f)(x)), -2.0 * factorials * scipy.special.digamma(1.0 - x), rtol=1e-12
     )
+
+
+def test_slopes_far_out_are_those_of_the_limit():
+    """1 - 2x·dawsn(x) and its like lose all their digits for large x; at infinity they were NaN."""
+    x = np.array([9.999999, 10.000001, 100.0, 1e8, np.inf])
+    leading = 1.0 / (2.0 * x * x)  # dawsn' ≈ -q(1 + 3q + 15q²), erfcx' ≈ -2/√π · q(1 - 3q + 15q²) of q = 1/(2x²)
+    for function, factor, sign in ((scipy.special.dawsn, 1.0, 1.0), (scipy.special.erfcx, 2.0 / np.sqrt(np.pi), -1.0)):
+        slope = tg.grad(lambda x, function=function: np.sum(function(x)))(x)
+        series = -factor * leading * (1.0 + sign * 3.0 * leading + 15.0 * leading**2)
+        np.testing.assert_allclose(slope, series, rtol=2e-5)
+        np.testing.assert_allclose(slope[2:], series[2:], rtol=1e-10)
+    for function in (scipy.special.gammainc, scipy.special.gammaincc):
+        assert tg.grad(lambda x, function=function: np.sum(function(2.5, x)))(np.array([np.inf])) == 0.0
+
+
+def test_a_logarithm_beside_zero_has_its_derivative():
+    """d(a·log b)/da is log b, also at a = 0; only where b has no logarithm it counts as 0."""
+    for f, b, slope in ((tg.ops.xlogy, 2.0, np.log(2.0)), (tg.ops.xlog1py, 1.0, np.log(2.0)), (tg.ops.xlogy, 0.0, 0.0)):
+        assert tg.grad(f)(0.0, b) == slope
+        assert tg.jit(f).value_and_grad(0.0, b)[1] == slope
+    assert tg.grad(tg.grad(tg.ops.xlogy), 1)(0.0, 4.0) == 0.25

@@ -1,6 +1,7 @@
 """Arrays that are no plain arrays of numbers: masked ones, objects, columns of data frames, small whole numbers."""
 
 import fractions
+from contextlib import suppress
 from decimal import Decimal
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.core.operation import TABLE
-from tinygrad_edu.errors import DtypeError, OperandError
+from tinygrad_edu.errors import DtypeError, OperandError, TinygradError
 
 MASKED = np.ma.array(np.arange(6.0).reshape(3, 2), mask=[[0, 0], [0, 1], [0, 0]])
 WAYS = {
@@ -67,3 +68,22 @@ def test_sparse_inputs_of_fit():
     sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(DtypeError, match=r"X is a sparse csr_array: write X.toarray\(\)"):
         tg.fit(tg.nn.MLP([2, 1]), sparse.csr_array(np.eye(2)), np.ones(2), loss="mse", optimizer="sgd", epochs=1)
+
+
+AXES = ["a", 1.5, (0, "a"), {0}, object(), True, np.array([0, 1]), (0, 1.0), 10**30]
+ALONG = [
+    lambda x, axis: x.sum(dim=axis), lambda x, axis: np.sum(x, axis=axis), lambda x, axis: np.cumsum(x, axis=axis),
+    lambda x, axis: np.sort(x, axis=axis), lambda x, axis: np.concatenate([x, x], axis=axis), np.expand_dims,
+    lambda x, axis: x.max(axis), lambda x, axis: np.stack([x, x], axis=axis), lambda x, axis: np.moveaxis(x, 0, axis),
+    lambda x, axis: tg.ops.softmax(x, axis=axis), lambda x, axis: np.linalg.norm(x, axis=axis), np.std, np.median,
+    lambda x, axis: np.split(x, 2, axis=axis), lambda x, axis: np.diff(x, axis=axis),  np.flip,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("axis", AXES, ids=lambda axis: type(axis).__name__)
+def test_axes_that_are_no_whole_numbers(axis):
+    """Of the library's own words, and never Python's or NumPy's."""
+    x = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    for f in ALONG:
+        with suppress(TinygradError):
+            f(x, axis)

@@ -166,3 +166,12 @@ def test_a_recurrent_layer_needs_its_last_output():
 def test_rows_that_differ_in_length(X, y, name, call):
     with pytest.raises(ShapeError, match=f"{name}, which differ in shape: one array is needed"):
         call(nn.MLP([2, 1]), X, y, loss="mse", optimizer="sgd", epochs=1)
+
+
+def test_samples_without_numbers_are_told_from_none():
+    for shape, words in (
+        ((12, 0, 2), r"X is of shape \(12, 0, 2\): there is nothing"),
+        ((0, 2), "samples=0: there is"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            fit(nn.MLP([2, 1]), np.zeros(shape), np.zeros((shape[0], 1)), loss="mse", optimizer="sgd", epochs=1)

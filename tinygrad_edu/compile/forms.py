@@ -24,6 +24,13 @@ Task = Callable[[Any, Sequence[Any]], Any]  # of a ScalarFunction or ArrayFuncti
 VOLATILE = {"SystemRandom", "datetime", "default_rng", "os", "perf_counter", "secrets", "time", "urandom", "uuid"}
 
 
+class ChangesStateError(TraceError):
+    """For these arguments the function changes what its programs for other arguments have read.
+
+    A program does not repeat what a trace does in Python, so the function itself has to run.
+    """
+
+
 class Watch:
     """What a function closes over, as it was when it was traced."""
 
@@ -43,13 +50,18 @@ class Watch:
         """A program, traced a second time if its trace has changed something in Python, or it reads arrays.
 
         A list that it fills is harmless; a counter or a generator whose numbers end up in the program is not.
-        Errors: TraceError if the second trace gives another program.
+        Errors: TraceError if the second trace gives another program; ChangesStateError if it changes what the
+        programs for other arguments have read, which then stays as it was.
         """
         guard, state = self.guard or Guard(self.f), PythonState(f=self.f)
         nodes = [x for _, x in guard.things if isinstance(x, (Tensor, Value))]
         with readings(nodes) as read:
             program = trace()
         changed = state.opaque or state.first_change()
+        if changed and not self.fits():
+            what = self.first_change()
+            state.restore()
+            raise ChangesStateError(f"{self.name} changes {what}, which it reads for other arguments")
         if changed or guard.names & VOLATILE:
             guard = self.refuse_difference(program, trace, state, changed, guard)
         unread = {id(x) for x in nodes}

@@ -7,11 +7,12 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import MethodType
 from typing import Any, overload
 
 from tinygrad_edu.compile.array_function import ArrayFunction
-from tinygrad_edu.compile.forms import Forms
+from tinygrad_edu.compile.forms import ChangesStateError, Forms, Task
 from tinygrad_edu.compile.in_graph import meets_graph
 from tinygrad_edu.compile.quick_call import QuickCall, signature
 from tinygrad_edu.compile.scalar.function import ScalarFunction
@@ -75,10 +76,8 @@ class CompiledFunction:
         nesting = flatten((arguments, named), given)
         if meets_graph(given):
             return self.f(*arguments, **named)
-        forms = self.fitting()
-        if forms is None:
-            return self.run_without()(*arguments, **named)
-        return forms.run(lambda way, leaves: way.call(leaves, self.__name__), arguments, nesting, given)
+        call = partial(self.f, *arguments, **named)
+        return self.run(lambda way, leaves: way.call(leaves, self.__name__), call, arguments, nesting, given)
 
     def value_and_grad(self, *arguments: Any, argnum: int | Sequence[int] = 0, **named: Any) -> tuple[Any, Any]:
         """(result, its gradient), as plain numbers and arrays; several gradients for a sequence of argument numbers.
@@ -94,15 +93,18 @@ class CompiledFunction:
                 return both[0], both[1][0] if one else tuple(both[1])
         if at_work() or MODES.anomaly or (MODES.recording and DEPTH.level):  # a program does not stop at a NaN
             return transforms.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
-        forms = self.fitting()
-        if forms is None:
-            return transforms.value_and_grad(self.run_without(), argnum)(*arguments, **named)  # type: ignore[no-any-return]
         given: list[Any] = []
         nesting = flatten((arguments, named), given)
         wanted = places_of(argnum, len(arguments))
         chosen = None if named else frozenset(wanted)
-        result, gradients = forms.run(
+
+        def run_plainly() -> tuple[Any, dict[int, Any]]:
+            y, found = transforms.value_and_grad(self.f, tuple(wanted))(*arguments, **named)
+            return y, dict(zip(wanted, found, strict=True))
+
+        result, gradients = self.run(
             lambda way, x: way.value_and_gradients(x, chosen if x is arguments else None),
+            run_plainly,
             arguments,
             nesting,
             given,
@@ -118,12 +120,33 @@ class CompiledFunction:
         """
         given: list[Any] = []
         nesting = flatten((arguments, named), given)
-        forms = self.fitting()
-        if forms is None:
-            y = self.run_without()(*arguments, **named)
+
+        def run_plainly() -> Any:
+            y = self.f(*arguments, **named)
             y.backward()
             return y.item()
-        return forms.run(lambda way, leaves: way.backward(leaves), arguments, nesting, given)
+
+        return self.run(lambda way, leaves: way.backward(leaves), run_plainly, arguments, nesting, given)
+
+    def run(
+        self,
+        task: Task,
+        run_plainly: Callable[[], Any],
+        arguments: Sequence[Any],
+        nesting: Any,
+        given: list[Any],
+        nested: bool = False,
+    ) -> Any:
+        """The task with the program for this call; where there can be none, the plain function, and a warning why."""
+        forms = self.fitting()
+        reason = "" if forms is not None else self.note_of_change()
+        if forms is not None:
+            try:
+                return forms.run(task, arguments, nesting, given, nested)
+            except ChangesStateError as error:
+                reason = f"{error}: with these it runs without jit. Set it outside of the function"
+        warnings.warn(reason, stacklevel=3)
+        return run_plainly()
 
     def again(self, wanted: Any, arguments: Sequence[Any], leaves: list[Any]) -> QuickCall | None:
         """The short path of a call that has been made before, if what the function closes over has not changed."""
@@ -148,13 +171,8 @@ class CompiledFunction:
 
     def new_forms(self) -> Forms:
         accurate, parallel = self.options
-        compiled = functools.partial(CompiledFunction, accurate=accurate, parallel=parallel)
+        compiled = partial(CompiledFunction, accurate=accurate, parallel=parallel)
         return Forms(self.f, self.__name__, accurate, parallel, compiled)
-
-    def run_without(self) -> Function:
-        """The plain function, with a warning: each state needs a program, and this one would compile at every call."""
-        warnings.warn(self.note_of_change(), stacklevel=3)
-        return self.f
 
     def note_of_change(self) -> str:
         what = self.forms.watch.first_change()
@@ -255,9 +273,9 @@ def jit(
     >>> f.value_and_grad(0.5, 0.0)
     (0.0, 0.0)
     """
-    compiled: Callable[[Function], Any] = functools.partial(CompiledFunction, accurate=accurate, parallel=parallel)
+    compiled: Callable[[Function], Any] = partial(CompiledFunction, accurate=accurate, parallel=parallel)
     if static_argnums != () or static_argnames != ():
-        whole = functools.partial(StaticArguments, compiled=compiled, numbers=static_argnums, names=static_argnames)
+        whole = partial(StaticArguments, compiled=compiled, numbers=static_argnums, names=static_argnames)
         return whole if f is None else whole(f)
     return compiled if f is None else compiled(f)
 

@@ -69,7 +69,7 @@ class QuickCall:
         ]
         self.places = [place for _, _, places in self.gradients for place in places]
         self.one_array_each = not any(nested for _, nested, _ in self.gradients)
-        self.careful = call.program.trace.differentiated and not wanted  # NaN may be 0·∞ here too
+        self.careful = call.program.trace.differentiated  # NaN may be 0·∞ here too
         self.numbers_alone = not (self.shapes or self.careful)
         self.key = object()  # of the workspace; by identity, since the sizes themselves take 0.3 µs to hash
         # Threads can share a workspace that is empty.

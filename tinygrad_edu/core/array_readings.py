@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import dis
 import functools
+import inspect
 import threading
 import types
 from collections.abc import Callable, Iterator
@@ -19,11 +20,13 @@ from typing import Any
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.modes import UNUSUAL
 from tinygrad_edu.core.readings import bind
+from tinygrad_edu.errors import OperandError, TinygradError
 
 PACKAGE = __name__.rpartition(".")[0]  # functions of this package are rebound for arrays; all others stay as they are
 BOUND: dict[Any, Any] = {}  # what is bound already, by function and by module
 BEGUN: dict[Any, Any] = {}  # functions being bound: not all the names they read are bound yet
 BINDING = threading.RLock()
+AXES = {"axis", "axes", "axis1", "axis2", "axisa", "axisb", "axisc", "source", "destination", "dim"}
 
 
 def for_arrays(x: Any) -> Any:
@@ -93,7 +96,18 @@ class Body:
         return self.call(arguments, options)
 
     def call(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """What it means, whatever its arguments are."""
+        """What it means, whatever its arguments are. Errors: OperandError for an axis that is no whole number."""
+        try:
+            return self.evaluate(arguments, options)
+        except (TypeError, OverflowError) as error:
+            found = no_axes(self.function, arguments, options, str(error))
+            if isinstance(error, TinygradError) or not found:
+                raise
+            words = f"{self.function.__name__}: {found}: an axis is a whole number such as 0 or -1, or a tuple of them"
+            raise OperandError(words) from None
+
+    def evaluate(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The same without words for axes."""
         raise NotImplementedError
 
     @functools.cached_property
@@ -105,6 +119,29 @@ class Body:
     def array_function(self) -> Callable[..., Any]:
         """The function for plain arrays alone."""
         return for_arrays(self.function)  # type: ignore[no-any-return]
+
+
+def no_axes(function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any], error: str) -> str:
+    """The axis among these arguments that can be none, as axis='a'; "" if there is no such thing.
+
+    Python's error says whether a list, or None, cannot be one here.
+    """
+    names = list(inspect.signature(function).parameters)
+    named = {**dict(zip(names, arguments, strict=False)), **options}
+    given = {name: x for name, x in named.items() if name in AXES}
+    wrong = (name for name, x in given.items() if f"'{type(x).__name__}'" in error or not all(map(is_whole, listed(x))))
+    return next((f"{name}={given[name]!r:.40}" for name in wrong), "")
+
+
+def listed(x: Any) -> Any:
+    """One axis, several of them, or None for all."""
+    return x if isinstance(x, (list, tuple)) else [] if x is None else [x]
+
+
+def is_whole(x: Any) -> bool:
+    """Can it be the number of an axis, of which NumPy allows 64?"""
+    whole = hasattr(x, "__index__") and not isinstance(x, bool) and not hasattr(x, "__array_function__")
+    return whole and abs(x) < 2**31
 
 
 class LazyNames:

@@ -91,7 +91,7 @@ def sum_of(record: Callable[..., Any]) -> Callable[..., Any]:
             return sum.call((x,), options)
         try:
             y = REDUCE["sum"](x.array, axis=axis, keepdims=keepdims)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return sum.call((x,), options)  # raises with an explanation
         return record(sum, y, (x,), {"axis": axis, "keepdims": keepdims})
 
@@ -135,7 +135,7 @@ def concatenation_of(tensor: type, record: Callable[..., Any]) -> Callable[..., 
             return concatenate.call((xs, *given), options)
         try:
             y = np.concatenate([x.array for x in xs], axis)
-        except ValueError:
+        except (ValueError, OverflowError):
             return concatenate.call((xs, axis), {})  # raises with an explanation
         return record(concatenate, y, tuple(xs), {"axis": axis})
 

@@ -216,7 +216,7 @@ class ArrayOperation(Body):
     def __reduce__(self) -> str:
         return self.name
 
-    def call(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def evaluate(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """What the first array that has a back end says; of plain arrays the function."""
         arrays, options = self.sort_arguments(arguments, options)
         apply = back_end(arrays, "__apply_array__")
@@ -268,7 +268,7 @@ class Composed(Body):
         self.name: str = function.__name__
         self.function, self.numpy_name, self.method = function, numpy, method
 
-    def call(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def evaluate(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The function, and its errors about shapes with our words."""
         try:
             return self.function(*arguments, **options)

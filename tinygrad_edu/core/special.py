@@ -109,25 +109,34 @@ def logit(x: float) -> float:
 
 
 @op(
-    partials=lambda _, a, b: (where(a == 0.0, 0.0, log(where(a == 0.0, 1.0, b))), a / where(a == 0.0, 1.0, b)),
+    partials=lambda _, a, b: (log_beside_zero(a, b), a / where(a == 0.0, where(b == 0.0, 1.0, b), b)),
     domain=([(-3.0, 3.0), (0.3, 3.0)],),
     scipy="xlogy",
 )
 def xlogy(a: float, b: float) -> float:
-    """a·log b, and 0 where a = 0, for b = 0 too.  ∂/∂a = log b (0 where a = 0), ∂/∂b = a/b."""
+    """a·log b, and 0 where a = 0, for b = 0 too.  ∂/∂a = log b (0 where a = 0 and b ≤ 0), ∂/∂b = a/b."""
     return where(a == 0.0, where(b == b, 0.0, b), a * log(where(a == 0.0, 1.0, b)))  # type: ignore[no-any-return]
+
+
+def log_beside_zero(a: float, b: float) -> float:
+    """log b, the derivative of a·log b by a; 0 where a = 0 and there is no logarithm of b."""
+    free = where(a == 0.0, b, 1.0) <= 0.0
+    return where(free, 0.0, log(where(free, 1.0, b)))  # type: ignore[no-any-return]
 
 
 @op(
     partials=lambda _, a, b: (
-        where(a == 0.0, 0.0, log1p(where(a == 0.0, 1.0, b))),
-        a / (1.0 + where(a == 0.0, 0.0, b)),
+        where(where(a == 0.0, b, 0.0) <= -1.0, 0.0, log1p(where(where(a == 0.0, b, 0.0) <= -1.0, 0.0, b))),
+        a / where(a == 0.0, where(b == -1.0, 1.0, 1.0 + b), 1.0 + b),
     ),
     domain=([(-3.0, 3.0), (-0.7, 3.0)],),
     scipy="xlog1py",
 )
 def xlog1py(a: float, b: float) -> float:
-    """a·log(1 + b), and 0 where a = 0, for b = -1 too.  ∂/∂a = log(1 + b) (0 where a = 0), ∂/∂b = a/(1 + b)."""
+    """a·log(1 + b), and 0 where a = 0, for b = -1 too.  ∂/∂a = log(1 + b), ∂/∂b = a/(1 + b).
+
+    Where a = 0 and b ≤ -1 both count as 0.
+    """
     return where(a == 0.0, where(b == b, 0.0, b), a * log1p(where(a == 0.0, 1.0, b)))  # type: ignore[no-any-return]
 
 

@@ -31,11 +31,12 @@ class EagerStepper(Stepper):
         job, before, total = self.job, Snapshot(self.job.model, self.job.optimizer), 0.0
         for rows in batches(job, order):
             total += step(job, rows) * len(rows)
-        if not math.isfinite(total):
+        moved = before.distance()  # NaN or infinite where a weight has become so
+        if not math.isfinite(total + moved):
             return Epochs([], [], [], bad=order)
         norm = gradient_norm(job.model)
         self.shown.update()
-        return Epochs([total / job.samples], [norm], [before.distance()])
+        return Epochs([total / job.samples], [norm], [moved])
 
 
 def gradient_norm(model: Module) -> float:

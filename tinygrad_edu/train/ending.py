@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import detect_anomaly
-from tinygrad_edu.errors import AnomalyError
+from tinygrad_edu.errors import AnomalyError, CompileError
 from tinygrad_edu.train.batches import batches, step
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import Snapshot
@@ -37,11 +39,32 @@ def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
 
 def bad_reason(job: Job, order: ArrayLike) -> str:
     """Why a run ended that met NaN or infinity in the epoch with this order; the model is as before it."""
-    done = len(job.losses)
+    done, what = len(job.losses), not_finite_eagerly(job, order) or "loss"
     return (
-        f"stopped in epoch {done + 1}: the loss became NaN or infinite{first_bad(job, order)}; the model is as after "
+        f"stopped in epoch {done + 1}: the {what} became NaN or infinite{first_bad(job, order)}; the model is as after "
         f"epoch {done}; try a smaller learning rate than {job.optimizer.lr:g}"
     )
+
+
+def not_finite_eagerly(job: Job, order: ArrayLike) -> str:
+    """What becomes NaN or infinite in this epoch, operation by operation: the loss, the weights or, "", nothing."""
+    before = Snapshot(job.model, job.optimizer)
+    try:
+        with np.errstate(all="ignore"):
+            if not all(math.isfinite(step(job, rows)) for rows in batches(job, order)):
+                return "loss"
+        return "" if math.isfinite(before.distance()) else "weights"
+    finally:
+        before.restore()
+
+
+def refuse_own_nan(job: Job, order: ArrayLike) -> None:
+    """Errors: CompileError where only a program comes to NaN in this epoch."""
+    if not not_finite_eagerly(job, order):
+        raise CompileError(
+            f"epoch {len(job.losses) + 1}: the compiled gradient is 0 times infinity, which is NaN; operation by "
+            "operation, with compiled=False, it counts as 0"
+        )
 
 
 def first_bad(job: Job, order: ArrayLike) -> str:

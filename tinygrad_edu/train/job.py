@@ -227,8 +227,9 @@ def with_backward(loss: ArrayLike) -> Any:
 def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:
     """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError."""
     loss = losses.find(settings.loss)
-    if not samples.as_sample_array(X, "X").size:
-        raise SettingError("samples=0: there is nothing to train on")
+    if not (given := samples.as_sample_array(X, "X")).size:
+        empty = f"X is of shape {given.shape}" if len(given) else "samples=0"
+        raise SettingError(f"{empty}: there is nothing to train on")
     data: tuple[Array, ...] = samples.samples_and_targets(model, loss, X, y)
     held_out = chances = minimizer = None
     if isinstance(settings.validation, (int, float)):

@@ -219,15 +219,15 @@ def record_run(job: Series, blocks: Iterator[list[tuple[float, float]]]) -> tupl
     point = Snapshot(job.model, job.optimizer), 0
     try:
         for block in blocks:
-            good = [pair for pair in block if math.isfinite(pair[0])]
+            good = [pair for pair in block if math.isfinite(sum(pair))]  # an infinite gradient spoils the weights
             if good:
                 done += good
                 point = Snapshot(job.model, job.optimizer), len(done)
             if len(good) < len(block):
                 point[0].restore()
                 return done, (
-                    f"stopped in epoch {len(done) + 1}: the loss became NaN or infinite, the model is as after "
-                    f"epoch {len(done)}; try a smaller learning rate than {job.optimizer.lr:g}"
+                    f"stopped in epoch {len(done) + 1}: the loss or the gradient became NaN or infinite, the model is "
+                    f"as after epoch {len(done)}; try a smaller learning rate than {job.optimizer.lr:g}"
                 )  # fmt: skip
     except BaseException as error:
         for_certain(point[0].restore)

@@ -19,8 +19,8 @@ Numbers = Any  # a list or an array
 class Epochs:
     """Whole epochs that were just done: their mean losses, the lengths of their last gradients and of their changes.
 
-    `bad`: the order of the samples in the epoch after these, if its loss became NaN or infinite. `looked`: has the
-    stopping rule been asked already?
+    `bad`: the order of the samples in the epoch after these, if its loss or the weights became NaN or infinite.
+    `looked`: has the stopping rule been asked already?
     """
 
     losses: Numbers
@@ -68,5 +68,5 @@ class Stepper:
         return reason(self.job)
 
     def bad_ending(self, order: ArrayLike) -> str:
-        """Why it ended, where the loss became NaN or infinite; the model is as before that epoch."""
+        """Why it ended, where the loss or the weights became NaN or infinite; the model is as before that epoch."""
         return bad_reason(self.job, order)

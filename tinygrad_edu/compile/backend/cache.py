@@ -41,6 +41,7 @@ VARIABLE = "TINYGRAD_EDU_CACHE"
 MACHINE_CODE = "__pycache__/*.nb[ic]"
 PROGRAM = re.compile(r"tinygrad_edu_\w+_[0-9a-f]{20}")  # a folder's name, as `name_of` makes it
 WRITTEN = ("program.py", "*.tmp", "__pycache__/program.*")  # all files that are ever written into such a folder
+KEEP = " cache=True,"  # by which a text asks Numba to keep its machine code
 LOCK = threading.Lock()  # one compilation at a time in a process
 
 
@@ -59,30 +60,9 @@ class Info:
 def folder() -> Path:
     """Where programs are kept: $TINYGRAD_EDU_CACHE, else the user's cache folder, else a temporary one, with a note."""
     chosen = os.environ.get(VARIABLE)
-    wanted = Path(chosen) if chosen else users_folder()
-    reason = unusable(wanted)
+    wanted = Path(chosen) if chosen else private_folders.users_folder()
+    reason = private_folders.unusable(wanted)
     return temporary(wanted, reason) if reason else wanted
-
-
-def users_folder() -> Path:
-    """Where this system keeps a user's caches; the usual place of Linux where platformdirs is not installed."""
-    try:
-        import platformdirs
-    except ImportError:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinygrad_edu"
-    return platformdirs.user_cache_path("tinygrad_edu")
-
-
-def unusable(path: Path) -> str:
-    """Why no programs can be kept there; "" if they can. The folder is made for this user alone."""
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if reason := private_folders.danger(path.resolve()):
-            return reason
-        with tempfile.TemporaryFile(dir=path):
-            return ""
-    except (OSError, RuntimeError):  # RuntimeError: a circle of symbolic links
-        return "it cannot be written"
 
 
 TEMPORARY: list[Path] = []
@@ -93,19 +73,24 @@ def temporary(wanted: Path, reason: str) -> Path:
     if not TEMPORARY:
         TEMPORARY.append(Path(tempfile.mkdtemp(prefix="tinygrad_edu-")))
         atexit.register(private_folders.remove, TEMPORARY[0], os.getpid())
-        warnings.warn(
+        note(
             f"compiled programs cannot be kept in {wanted}: {reason}. They go to {TEMPORARY[0]} and are compiled again "
-            f"next time; set {VARIABLE} to a folder that only you can write to",
-            stacklevel=2,
+            f"next time; set {VARIABLE} to a folder that only you can write to"
         )
     return TEMPORARY[0]
+
+
+def note(text: str) -> None:
+    """A warning that stops nothing: where warnings are errors (`python -W error`), the program runs all the same."""
+    with suppress(UserWarning):
+        warnings.warn(text, stacklevel=4)
 
 
 def load(text: str, name: str) -> Any:
     """An object with the functions of this program text as its attributes, compiled now or earlier.
 
     A damaged program text is written again; machine code that cannot be read, or that somebody else may have written,
-    is compiled again. Without a compiler the text runs as plain Python.
+    is compiled again. Where nothing can be written, nothing is kept. Without a compiler the text runs as plain Python.
     """
     module_name = name_of(text, name)
     with LOCK:
@@ -114,11 +99,13 @@ def load(text: str, name: str) -> Any:
         if compiler.missing():
             return execute(module_name, text)
         home = ready(folder() / module_name)
-        try:
+        with suppress(Exception):
             return execute(module_name, text, write_program(home, text))
-        except Exception:
+        try:
             home = empty_folder(home)
             return execute(module_name, text, write_program(home, text))
+        except OSError:  # no room for it, or a limit on the size of files
+            return execute(module_name, text.replace(KEEP, ""))
 
 
 def ready(home: Path) -> Path:
@@ -126,7 +113,7 @@ def ready(home: Path) -> Path:
     if not os.path.lexists(home):
         return home
     if reason := lasting(home):
-        warnings.warn(f"a compiled program is not used, but compiled again: {reason}", stacklevel=4)
+        note(f"a compiled program is not used, but compiled again: {reason}")
     return home if not reason and sound(home) else empty_folder(home)
 
 
@@ -215,7 +202,7 @@ def execute(name: str, text: str, path: Path | None = None) -> Any:
     sys.modules[name] = held = held_modules.Held(module)
     try:
         if path is None:
-            exec(compile(ieee(text), name, "exec"), vars(module))
+            exec(compile(ieee(text) if compiler.missing() else text, name, "exec"), vars(module))
             return module
         module.__file__ = str(path)
         with beside_the_text():

@@ -5,11 +5,33 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def users_folder() -> Path:
+    """Where this system keeps a user's caches; the usual place of Linux where platformdirs is not installed."""
+    try:
+        import platformdirs
+    except ImportError:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinygrad_edu"
+    return platformdirs.user_cache_path("tinygrad_edu")
+
+
+def unusable(path: Path) -> str:
+    """Why no programs can be kept there; "" if they can. The folder is made for this user alone."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if reason := danger(path.resolve()):
+            return reason
+        with tempfile.TemporaryFile(dir=path):
+            return ""
+    except (OSError, RuntimeError):  # RuntimeError: a circle of symbolic links
+        return "it cannot be written"
 
 
 def danger(path: Path) -> str:

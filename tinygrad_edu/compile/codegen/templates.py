@@ -116,17 +116,17 @@ EPOCHS = """\
             lr = rates[int(t - first) - 1]
 {clip}
 {update}
-        losses[epoch] = total / n
+        squares, moved = 0.0, 0.0
+        for i in range(g.size):
+            squares {plus_squares} g[i] * g[i]
+            moved {plus_moved} (w[i] - before[i]) * (w[i] - before[i])
+        losses[epoch] = total / n + 0.0 * moved  # NaN where the last step has made a weight NaN or infinite
         if control[0] != 0 or {bad}:
             control[2] = control[0] == 0
             copy(saved, state)
 {restore}
 {leave_bad}
             return
-        squares, moved = 0.0, 0.0
-        for i in range(g.size):
-            squares {plus_squares} g[i] * g[i]
-            moved {plus_moved} (w[i] - before[i]) * (w[i] - before[i])
         norms[epoch], changes[epoch] = math.sqrt(squares), math.sqrt(moved)
         control[1] = epoch + 1
 {stop}

@@ -310,11 +310,12 @@ def contributions(x: Traced, g: Traced, again: bool) -> Sequence[Any]:
         careful = ACTIVE.traces[-1].careful and getattr(x.op, "careful", None)
         if careful:
             return careful(g, x, *x.parents, **x.options)  # type: ignore[no-any-return]
-        found = x.op.vjp(g, x, *x.parents, **x.options)
+        found = ((again and getattr(x.op, "vjp_again", None)) or x.op.vjp)(g, x, *x.parents, **x.options)
         if not ACTIVE.traces[-1].careful or getattr(x.op, "linear", x.op.name not in NONLINEAR):
             return found
-        flows = broadcasting.sum(ops.not_equal(g, 0.0)) > 0.0  # a gradient of 0 everywhere stays 0, even beside NaN
-        return [c if c is None else ops.where(flows, c, 0.0) for c in found]
+        # A gradient of 0 everywhere stays 0, even beside NaN; what is finite keeps its derivative by that gradient.
+        flows = broadcasting.sum(ops.not_equal(g, 0.0)) > 0.0
+        return [c if c is None else ops.where(ops.maximum(flows, ops.equal(c - c, 0.0)), c, 0.0) for c in found]
     if x.op.partials is None:
         return [None] * len(x.parents)
     # A gradient of 0 stays 0 if the derivative may be infinite. Others may become infinite by overflow: if the

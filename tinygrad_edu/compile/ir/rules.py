@@ -46,7 +46,21 @@ def prod_vjp(g: Any, _y: Any, x: ArrayLike, axis: Axis, keepdims: bool) -> tuple
     return (broadcasting.spread_gradient(g, x, axis) * found,)
 
 
-PROD = Primitive("prod", prod_vjp)
+def prod_vjp_again(g: Any, _y: Any, x: Traced, axis: Axis, keepdims: bool) -> tuple[Any]:
+    """ȳ times the product of all others, written out (n² factors): what `prod_vjp` gives beside zeros is constant."""
+    inner = broadcasting.axes_of(x, axis)
+    order = [i for i in range(x.ndim) if i not in inner] + list(inner)
+    back = [order.index(i) for i in range(x.ndim)]
+    rows = ARRAY_TABLE["transpose"](x, order)
+    n = math.prod(x.sizes[i] for i in inner)
+    rows = reshape_node(rows, (*rows.sizes[: x.ndim - len(inner)], 1, n))
+    own = ops.equal(Traced.positions(n), reshape_node(Traced.positions(n), (n, 1)))
+    others = ARRAY_TABLE["prod"](ops.where(own, 1.0, rows), axis=-1)
+    found = ARRAY_TABLE["transpose"](reshape_node(others, tuple(x.sizes[i] for i in order)), back)
+    return (broadcasting.spread_gradient(g, x, axis) * found,)
+
+
+PROD = Primitive("prod", prod_vjp, prod_vjp_again)
 
 
 def matmul(a: Traced, b: Traced) -> Traced:

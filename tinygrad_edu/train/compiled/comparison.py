@@ -118,7 +118,7 @@ class Comparison:
                 clip_by_value(params, job.settings.clip_value)
             if job.settings.clip_norm is not None:
                 clip_by_norm(params, job.settings.clip_norm)
-            found = np.array([float(loss.item())]), flat.gradients(params)
+            value, own = np.array([float(loss.item())]), flat.gradients(params)
             assign_gradients(params, gradient)
             job.optimizer.step()
             after = flat.weights(params)
@@ -129,7 +129,8 @@ class Comparison:
             python.restore()
         if changed:
             raise TakenBackError(f"each step changes {changed}, which a compiled program would do only once")
-        return *found, after
+        # In the program the loss of an epoch is NaN where its last step has made a weight NaN or infinite.
+        return value if np.isfinite(after).all() else np.full(1, np.nan), own, after
 
 
 def agree(a: Array, b: Array, limit: float) -> bool:

@@ -7,10 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from tinygrad_edu.compile.backend.blas_threads import for_product
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import CompileError
 from tinygrad_edu.train.compiled.comparison import Comparison
 from tinygrad_edu.train.compiled.session import Block, Course
 from tinygrad_edu.train.compiled.watch import watch_for
+from tinygrad_edu.train.ending import refuse_own_nan
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.stepper import Epochs, Stepper
@@ -54,6 +56,11 @@ class CompiledStepper(Stepper):
     def confirm(self) -> None:
         """Compare once more, at the end. Errors: TakenBackError."""
         self.comparison.confirm()
+
+    def bad_ending(self, order: ArrayLike) -> str:
+        """As in `Stepper`. Errors: CompileError where only the program comes to NaN."""
+        refuse_own_nan(self.job, order)
+        return super().bad_ending(order)
 
     def apart(self, work: Callable[[], Any]) -> Any:
         """What may take long, in the thread: a program is compiled at its first call."""

@@ -241,8 +241,11 @@ class RankStepper(Stepper):
             total += self.step(rows) * len(rows)
             if self.interrupted or not math.isfinite(total):
                 return Epochs([], [], [], bad=order)
+        moved = before.distance()
+        if not math.isfinite(moved):
+            return Epochs([], [], [], bad=order)
         self.shown.update()
-        return Epochs([total / self.job.samples], [gradient_norm(self.job.model)], [before.distance()])
+        return Epochs([total / self.job.samples], [gradient_norm(self.job.model)], [moved])
 
     def look(self, measured: Callable[[], None]) -> bool:
         """After an epoch: run the callbacks on rank 0; did any rank fail, have they drifted apart, is it over?"""

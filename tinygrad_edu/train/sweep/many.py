@@ -25,6 +25,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train import progress_bar, samples
 from tinygrad_edu.train.choose import training_program
+from tinygrad_edu.train.ending import refuse_own_nan
 from tinygrad_edu.train.fit import train_job as train_on
 from tinygrad_edu.train.job import Job, job_like, job_of
 from tinygrad_edu.train.progress_bar import Bar
@@ -292,15 +293,17 @@ def compare_ways(both_ways: Callable[[], None]) -> None:
     """The compiled numbers with the eager ones. Errors: TakenBackError, which says how such models can be trained."""
     try:
         both_ways()
-    except TakenBackError as error:
+    except CompileError as error:
         raise TakenBackError(
             f"{error}. `fit` trains such models eagerly, one by one; fit_many only compiles"
         ) from error
 
 
 def goes_on(course: Any, block: Any) -> bool:
-    """Take a block back; is there more to do?"""
+    """Take a block back; is there more to do? Errors: TakenBackError."""
     course.record(block)
+    if block.bad:
+        compare_ways(partial(refuse_own_nan, course.job, block.orders[block.done]))
     return not (block.bad or course.is_over(block)) and course.job.left > 0
 
 
