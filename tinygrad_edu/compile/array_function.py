@@ -68,7 +68,7 @@ class ArrayFunction:
         for name, x in call.program.trace.captured.items():
             if f"d_{name}" in found:
                 g = np.asarray(found[f"d_{name}"], dtype=x.dtype)
-                if x.parents:  # computed before the call: on to its leaves
+                if x.parents:  # computed before the call: its gradient goes on to its leaves
                     x.backward(g, retain_graph=True)
                 else:
                     x.gradient = g if x.gradient is None else x.gradient + g
@@ -82,7 +82,8 @@ class ArrayFunction:
             if uncompiled.is_way(arguments):
                 return uncompiled.results(self.f, arguments)
             found = self.results(call, inputs)
-            if call.program.trace.differentiated and any(map(has_nan, tree_leaves(found))):  # perhaps 0·∞, which is 0
+            # a NaN may come from 0·∞, which counts as 0
+            if call.program.trace.differentiated and any(map(has_nan, tree_leaves(found))):
                 return self.results(*self.prepare(arguments, by=CAREFUL))
             self.quick.keep((), call, arguments)
             return found
@@ -94,7 +95,8 @@ class ArrayFunction:
 
     def unless_changed(self, name: str, again: Callable[[], Any], call: Call) -> Callable[[], Any]:
         """Run it again for the gradient. Errors: SavedArrayChangedError if what the first run has read has changed."""
-        others = [x for x, _, _ in call.captured if not getattr(x, "requires_grad", False)]  # the graph knows the rest
+        # the graph itself notices changes of the others
+        others = [x for x, _, _ in call.captured if not getattr(x, "requires_grad", False)]
         before = [(x, number_array(x), checksum(number_array(x))) for x in others]
 
         def run() -> Any:
@@ -115,7 +117,7 @@ class ArrayFunction:
         """(result, gradients nested like the arguments), None for those that are not among the chosen ones."""
         some = chosen is not None and len(chosen) < len(arguments)
         if uncompiled.is_way(arguments):
-            self.prepare(arguments, "arguments")  # what cannot be compiled is refused here too
+            self.prepare(arguments, "arguments")  # refuses here, too, what cannot be compiled
             return uncompiled.value_and_gradients(self.f, arguments)
         call, found = self.differentiate(arguments, f"arguments {sorted(chosen)}" if some and chosen else "arguments")
         names = [f"d_{name}" for name in call.program.trace.inputs]
@@ -140,13 +142,13 @@ class ArrayFunction:
         nothing; followed by CAREFUL if a gradient of 0 must not meet an infinite derivative.
         """
         given, key = arguments, signature(arguments, by)
-        if key is None:  # nested arguments, or what has to become an array first
+        if key is None:  # nested arguments, or some that must become arrays first
             given = list(tree_leaves(tuple(arguments)))
             given = given if signature(given, by) else [check_argument(x) for x in given]
             key = (repr(tree_map(lambda _: 0, tuple(arguments))), signature(given, by))
         call = self.calls.get(key)
         if call is None or not call.fits():
-            if len(self.calls) > 64:  # sizes may change at every call: do not keep them all
+            if len(self.calls) > 64:  # sizes may change at every call, and their programs would fill the memory
                 self.calls.clear()
             call = self.calls[key] = self.find_program(
                 arguments, [check_argument(x) for x in tree_leaves(tuple(arguments))], by

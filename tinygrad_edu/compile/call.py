@@ -16,8 +16,8 @@ from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
-LARGEST = 2**63 - 1  # whole number
-EXACT = {"float64": 2**53, "float32": 2**24}  # all whole numbers up to here are floats of this dtype
+LARGEST = 2**63 - 1  # largest int64
+EXACT = {"float64": 2**53, "float32": 2**24}  # all integers up to here are exact in this dtype
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,11 @@ class Call:
 
     program: Program
     sizes: dict[str, int]
-    dtypes: list[Any]  # of each input; of a number its type
-    captured: list[tuple[Any, tuple[int, ...], Any]]  # what the function closes over, its shape and its dtype then
+    dtypes: list[Any]  # of each input; for a number its type
+    # what the function closes over: (thing, its shape, its dtype at the time)
+    captured: list[tuple[Any, tuple[int, ...], Any]]
     shapes: list[tuple[int, ...]]  # of the results that are arrays
-    tensors: list[Tensor]  # those that the function closes over
+    tensors: list[Tensor]  # Tensors that the function closes over
 
     def fits(self) -> bool:
         """Have the arrays that the function closes over kept their shapes and dtypes?"""

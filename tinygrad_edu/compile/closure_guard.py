@@ -43,7 +43,7 @@ class Guard:
         self.entries, self.things, self.names = walk.checks, walk.things, names
         self.places = walk.places()
         self.hidden = walk.hidden()
-        self.contents: dict[Any, Content] = {}  # by the id of a thing, and what of it is compared
+        self.contents: dict[Any, Content] = {}  # id of a thing -> which of its contents is compared
         self.sort_checks(self.entries)
 
     def sort_checks(self, checks: Sequence[Check]) -> None:
@@ -64,11 +64,11 @@ class Guard:
     def holds(self) -> bool:
         """Is everything the same?"""
         for get, name, was in self.names_alone:
-            if get(name, ABSENT) is not was:  # 0.06 µs where `Entries.holds` takes 0.25
+            if get(name, ABSENT) is not was:  # 0.06 µs; `Entries.holds` takes 0.25
                 return not self.first_change()
-        if self.lists.live and not self.lists.hold():  # 0.3 µs even for no list
+        if self.lists.live and not self.lists.hold():  # 0.3 µs even for an empty list
             changed = self.first_change()
-            self.sort_checks(self.checks)  # equal numbers may be other objects by now
+            self.sort_checks(self.checks)  # objects may have been replaced by others with equal numbers
             return not changed
         for check in self.others:  # noqa: SIM110 (a generator takes twice as long)
             if not check.holds():

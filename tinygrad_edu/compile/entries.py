@@ -17,8 +17,8 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 
 ABSENT = object()
-NOTHING: tuple[Any, ...] = (ABSENT, None)  # where a trace may keep what it has made
-FEW = 3  # names that are looked up one by one, 0.06 µs each; `Entries.holds` takes 0.25 for any number
+NOTHING: tuple[Any, ...] = (ABSENT, None)  # values of an attribute that a trace may fill with what it caches
+FEW = 3  # up to this many names are looked up one by one (0.06 µs each); `Entries.holds` takes 0.25 µs for any number
 
 
 class NamesRead:
@@ -107,9 +107,11 @@ class Entries:
         at: Sequence[Any] = (),
     ) -> None:
         self.name, self.live, self.sized, self.keys, self.was = name, live, sized, keys, list(map(original, live()))
-        self.loose = sized is None and not isinstance(live, (NamesRead, Facts))  # it may give more of them later
+        # its number of entries may change later
+        self.loose = sized is None and not isinstance(live, (NamesRead, Facts))
         self.put, self.at = put, at or (live.keys if isinstance(live, NamesRead) else keys)
-        self.lookups: list[tuple[Callable[..., Any], str, Any]] = []  # (get, key, what it gave) of a few names
+        # (get, key, value at the trace), only if the names are few
+        self.lookups: list[tuple[Callable[..., Any], str, Any]] = []
         if isinstance(live, (NamesRead, Facts)) and len(self.was) <= FEW:
             self.lookups = [(*place, x) for place, x in zip(live.lookups(), self.was, strict=True)]
 
@@ -136,7 +138,7 @@ class Entries:
 
     def equal(self) -> bool:
         """The same, number by number."""
-        now = list(map(original, self.live()))  # another thread may be tracing
+        now = list(map(original, self.live()))  # unwrapped, because another thread may be tracing
         if len(now) != len(self.was) or not all(map(same_atom, now, self.was)):
             return False
         self.was = now

@@ -19,8 +19,8 @@ from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
-Task = Callable[[Any, Sequence[Any]], Any]  # of a ScalarFunction or ArrayFunction and the arguments
-# Names of what gives other answers from call to call without a state that could be compared.
+Task = Callable[[Any, Sequence[Any]], Any]  # called with a ScalarFunction or ArrayFunction and the arguments
+# Names of things that differ from call to call without any state that could be compared.
 VOLATILE = {"SystemRandom", "datetime", "default_rng", "os", "perf_counter", "secrets", "time", "urandom", "uuid"}
 
 
@@ -81,7 +81,8 @@ class Watch:
         after, guard = PythonState(f=self.f), Guard(self.f)
         try:
             again = trace()
-            guard.settle(earlier)  # what each trace changes, such as a list of losses that it fills, is not compared
+            # what every trace changes, such as a list of losses that it appends to, is not compared
+            guard.settle(earlier)
         finally:
             after.restore()
         if program.signature() != again.signature():
@@ -90,7 +91,7 @@ class Watch:
                 f"{self.name} computes something else at each call, which a compiled program cannot do: "
                 f"{state.opaque or seen}. Give the numbers as an argument"
             )
-        guard.contents.update(earlier.contents)  # which the programs traced before have read
+        guard.contents.update(earlier.contents)  # contents that earlier programs have read
         return guard
 
     def look_for_readers(self, guard: Guard, program: Any, trace: Callable[[], Any], read: Readings) -> set[int]:
@@ -121,7 +122,7 @@ class Forms:
         self.scalars = ScalarFunction(f, self.watch.run_trace)
         self.arrays = ArrayFunction(f, accurate, parallel, self.watch.run_trace, self.watch.first_change)
         self.of_tensors: set[Any] = set()  # nestings of plain numbers for which the function computes with Tensors
-        self.of_values: set[Any] = set()  # nestings of arrays without axes for which it computes with Values
+        self.of_values: set[Any] = set()  # nestings of 0-d arrays for which it computes with Values
         self.newest: ScalarFunction | ArrayFunction | None = None
         self.variants = Variants(f, compiled)
 
@@ -172,7 +173,8 @@ class Forms:
 
     def compiles_with_arrays(self, arguments: Sequence[Any]) -> bool:
         try:
-            with tracing("value_trace", TracedValue):  # a Value that is closed over decides nothing here either
+            # a Value that is closed over must not decide anything here either
+            with tracing("value_trace", TracedValue):
                 self.arrays.prepare(arguments, by="")
         except Exception:
             return False

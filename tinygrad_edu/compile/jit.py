@@ -25,7 +25,7 @@ from tinygrad_edu.core.transforms import DEPTH
 from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
-MOST_STATES = 8  # states of what a function closes over; each has its own programs
+MOST_STATES = 8  # states of what a function closes over that are kept; each has its own programs
 
 
 class CompiledFunction:
@@ -48,7 +48,7 @@ class CompiledFunction:
         self.__name__ = name if name.isidentifier() else "program"
         self.f, self.options = f, (accurate, parallel)
         self.forms = self.new_forms()
-        self.known = [self.forms]  # for each state of what the function closes over
+        self.known = [self.forms]  # one entry per state of what the function closes over
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """As a method: the instance is the first argument, as for any function in a class."""
@@ -70,7 +70,7 @@ class CompiledFunction:
             quick = self.again((), arguments, leaves)
             if quick is not None and (results := quick.run(leaves)) is not None:
                 return results[quick.result]
-        if not MODES.usual and at_work():  # a compiled function inside another one is part of its trace
+        if not MODES.usual and at_work():  # inside another compiled function it becomes part of that trace
             return self.f(*arguments, **named)
         given: list[Any] = []
         nesting = flatten((arguments, named), given)

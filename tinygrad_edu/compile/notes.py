@@ -21,8 +21,8 @@ class Notes:
         self.checks: list[Check] = []
         self.things: list[Place] = []  # arrays, Tensors and Values
         self.facts = Facts()
-        self.arrivals: list[Any] = []  # each array and tuple, as often as it is come upon
-        self.noted: defaultdict[int, set[str]] = defaultdict(set)  # names of a namespace, by its id
+        self.arrivals: list[Any] = []  # each array and tuple, once per path that leads to it
+        self.noted: defaultdict[int, set[str]] = defaultdict(set)  # id of a namespace -> the names noted in it
 
     def places(self) -> list[tuple[Any, Any, Any]]:
         """Where things can be put: (put, key, what is there)."""
@@ -42,7 +42,7 @@ class Notes:
         """Compare them from now on; what they are now."""
         self.checks.append(entries)
         texts = [x for x in entries.was if isinstance(x, str)]
-        self.names |= {text for text in texts if text.isidentifier()}  # which = "layer2"
+        self.names |= {text for text in texts if text.isidentifier()}  # a text may be used as a name: which = "layer2"
         return entries.was
 
     def note_lack(self, name: str, space: Mapping[str, Any], names: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_edu.compile.codegen.index_maps import bare
 from tinygrad_edu.compile.program import Array, Program, Trace
 
-MANY = 24  # arrays
+MANY = 24  # arrays; from this many on they are passed by address
 
 
 class PackedProgram(Program):
@@ -31,7 +31,8 @@ class PackedProgram(Program):
         numbers = [name for name, x in inputs.items() if not x.sizes]
         self.parameters = ["addresses", "lengths", *numbers, "work", "out", "results"]
         self.size_names = list(self.own_sizes())
-        self.known: tuple[list[Array], Array] = ([], np.empty(0, np.int64))  # arrays of the last call, where they lie
+        # (arrays of the last call, their addresses)
+        self.known: tuple[list[Array], Array] = ([], np.empty(0, np.int64))
 
     def prologue(self) -> Iterable[str]:
         """The sizes, the arrays at their addresses, and the parts of `out`."""
@@ -64,7 +65,7 @@ class PackedProgram(Program):
         else:
             changed, found = list(range(len(arrays))), np.empty(len(arrays), np.int64)
         if changed:
-            found = found.copy()  # another thread may be reading it
+            found = found.copy()  # another thread may be reading the old one
             for i in changed:
                 found[i] = arrays[i].__array_interface__["data"][0]
             self.known = arrays, found

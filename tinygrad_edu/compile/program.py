@@ -54,21 +54,21 @@ class Trace:
     captured: dict[str, Any] = field(default_factory=dict)
     results: Any = None
     conditions: Conditions = field(default_factory=Conditions)
-    reserved: Container[str] = TRAINING  # names that stand around the program
-    fixed: bool = False  # are sizes plain numbers, so that the program serves these alone?
-    careful: bool = False  # does a gradient of 0 stay 0 whatever derivative it meets? See differentiate
-    differentiated: bool = False  # has a transform inside the function asked for derivatives?
-    draws: bool = False  # is it of a training step, which may draw random numbers and change what a model keeps?
+    reserved: Container[str] = TRAINING  # names used around the program
+    fixed: bool = False  # sizes are plain numbers: the program serves these alone
+    careful: bool = False  # a gradient of 0 stays 0 whatever the derivative: see differentiate
+    differentiated: bool = False  # a transform inside the function has asked for derivatives
+    draws: bool = False  # belongs to a training step, which may draw random numbers and change buffers of the model
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
-    signature: Any = None  # equal for traces that are the same program
-    # operations that are recorded whole, for an interpreter that has its own form of them
+    signature: Any = None  # equal for traces that give the same program
+    # operations recorded whole, for an interpreter that has a form of its own for them
     keep: frozenset[str] = frozenset()
-    written_out: frozenset[Any] | None = frozenset()  # steps of loops that are traced round by round; None: all of them
+    written_out: frozenset[Any] | None = frozenset()  # steps of loops that are unrolled; None: all
     begun: int = field(default_factory=lambda: next(CLOCK))  # Tensors made later belong to the trace
-    lookups: list[Traced] = field(default_factory=list)  # whatever reads at an index
-    dropped: list[Traced] = field(default_factory=list)  # those of them that no result depends on
-    leaves: set[Traced] = field(default_factory=set)  # nodes inside the rounds of loops: they mean nothing outside
+    lookups: list[Traced] = field(default_factory=list)  # nodes that read at an index
+    dropped: list[Traced] = field(default_factory=list)  # those of `lookups` on which no result depends
+    leaves: set[Traced] = field(default_factory=set)  # nodes inside loop bodies, which are meaningless outside
 
     node = staticmethod(as_node)
 
@@ -243,7 +243,7 @@ class Program(Body):
     """A compiled trace: `code`, with arrays for the workspace and the results; `text` is its Python source."""
 
     name = "program"
-    by_address = False  # does it receive the addresses of its arrays?
+    by_address = False  # whether it receives its arrays by address
 
     def __init__(
         self, trace: Trace, results: Mapping[str, Traced], dtype: str, accurate: bool = False, parallel: bool = False
@@ -257,7 +257,8 @@ class Program(Body):
     def signature(self) -> Any:
         """Equal for two traces that compute the same from the same numbers."""
         numbers = [(x.shape, x.dtype, x.tobytes()) for x in map(number_array, self.read_anew())]
-        return self.parameters, self.body(), self.functions, numbers  # (the text takes as long as a trace)
+        # body(), because the whole text takes as long as a trace
+        return self.parameters, self.body(), self.functions, numbers
 
     def read_anew(self) -> Sequence[Any]:
         """What the function closes over and the program reads at each call."""

@@ -46,11 +46,12 @@ from tinygrad_edu.compile.user_code import (
 )
 from tinygrad_edu.core.tensor import Tensor
 
-MOST = 20_000  # things that are noted; with more, the run is eager
-RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # the generators that everyone shares
+MOST = 20_000  # things that can be noted; a run with more is eager
+RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # the global generators
 TORCH = "the random numbers of torch"
-SHARED = ("the random numbers of numpy.random", "the module random", TORCH)  # their names, in the same order
-ABSENT = object()  # differs from everything
+# their names in messages, in the same order
+SHARED = ("the random numbers of numpy.random", "the module random", TORCH)
+ABSENT = object()  # equal to nothing else
 
 
 class Kept:
@@ -62,7 +63,7 @@ class Kept:
         self, name: str, thing: Any, read: Callable[[], Any], write: Callable[[Any], Any], entries: str = ""
     ) -> None:
         self.name, self.thing, self.read, self.write = name, thing, read, write
-        self.entries, self.was = entries, read()  # how an entry of it is spelled, if it has any
+        self.entries, self.was = entries, read()  # entries: how to write one of its entries, if it has any
 
     def first_change(self) -> str:
         """The part of it that has changed: its name, or that of an entry."""
@@ -86,8 +87,8 @@ class PythonState:
     def __init__(self, **roots: Any) -> None:
         self.kept: list[Kept] = []
         self.seen: dict[int, Any] = {}
-        self.spaces: set[Any] = set()  # (namespace, names) that were looked through
-        self.caches: list[Any] = []  # of functools, empty so far
+        self.spaces: set[Any] = set()  # (namespace, names) already looked through
+        self.caches: list[Any] = []  # functools caches that were empty at the start
         self.foreign, self.opaque = False, ""
         places = list(roots.items())
         places += list(zip(SHARED, RANDOM, strict=False))
@@ -95,7 +96,7 @@ class PythonState:
         while places and not self.opaque:
             name, x = places.pop()
             if not is_atom(type(x)) and id(x) not in self.seen:
-                self.seen[id(x)] = x  # kept alive, so that its number stays its own
+                self.seen[id(x)] = x  # keeps it alive, so that its id is not reused
                 places += self.inside(name, x)
                 if len(self.kept) > MOST:
                     self.opaque = f"{next(iter(roots))} keeps more than {MOST:,} things in Python"
@@ -109,7 +110,7 @@ class PythonState:
         for kept in self.kept:
             if kept.first_change():
                 kept.write(kept.was)
-        for cache in self.caches:  # what is in it was computed from what has just been put back
+        for cache in self.caches:  # their contents were computed from what has just been restored
             cache.cache_clear()
 
     def keep(
@@ -129,7 +130,7 @@ class PythonState:
         else:
             if hasattr(type(x), "__next__"):
                 self.opaque = f"{name} is an iterator ({type(x).__name__}), which moves on with each step"
-            owner = getattr(x, "__self__", None) if isinstance(x, BuiltinMethodType) else None  # such as rng.normal
+            owner = getattr(x, "__self__", None) if isinstance(x, BuiltinMethodType) else None  # as rng.normal
             yield from [(name, owner)] if owner is not None else []
         if holds_attributes(x):
             yield from self.of_instance(name, x)
@@ -142,7 +143,7 @@ class PythonState:
             self.keep(TORCH, torch, lambda: read().numpy(), lambda was: write(torch.from_numpy(was.copy())))
 
     def of_tensor(self, name: str, x: Tensor) -> Iterator[tuple[str, Any]]:
-        if isinstance(x, Traced):  # which a trace has left behind
+        if isinstance(x, Traced):  # left behind by a trace
             return iter(())
 
         own = attribute_space(x)  # such as w.velocity
@@ -212,7 +213,7 @@ class PythonState:
 
         try:
             return iter([(name, self.keep(name, x, lambda: x.cell_contents, write))])
-        except ValueError:  # it has no contents yet
+        except ValueError:  # the cell is still empty
             return iter(())
 
     def of_method(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
@@ -236,7 +237,7 @@ class PythonState:
     def of_variable(self, name: str, x: ContextVar[Any]) -> Iterator[tuple[str, Any]]:
         try:
             return iter([(name, self.keep(name, x, x.get, x.set))])
-        except LookupError:  # it has no value yet
+        except LookupError:  # the variable has no value yet
             return iter(())
 
     def of_instance(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:

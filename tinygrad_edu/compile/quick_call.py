@@ -20,8 +20,8 @@ from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
 
 Signature = tuple[Any, ...]
-EMPTY, VDOT = np.empty, np.vdot  # a look-up less at each call
-MOST = 64  # signatures that are kept: sizes that change at every call would fill the memory
+EMPTY, VDOT = np.empty, np.vdot  # saves an attribute look-up in each call
+MOST = 64  # signatures kept; without a limit, sizes that change at every call would fill the memory
 
 
 def signature(arguments: Iterable[Any], leaves: list[Any]) -> Signature:
@@ -59,7 +59,7 @@ class QuickCall:
         self.program, self.sizes, self.shapes = call.program, call.sizes, call.shapes
         self.code, self.dtype, self.count = self.program.code, np.dtype(self.program.dtype), len(self.program.scalars)
         self.arrays = [i for i, x in enumerate(leaves) if x.__class__ is np.ndarray]
-        names = [*self.program.scalars, *self.program.shapes]  # in the order in which `run` gives them
+        names = [*self.program.scalars, *self.program.shapes]  # in the order in which `run` returns them
         self.result = names.index("result" if wanted else "result0")
         inputs, parts = iter(call.program.trace.inputs), []
         for argument in arguments:
@@ -71,14 +71,14 @@ class QuickCall:
         self.one_array_each = not any(nested for _, nested, _ in self.gradients)
         self.careful = call.program.trace.differentiated  # NaN may be 0·∞ here too
         self.numbers_alone = not (self.shapes or self.careful)
-        self.key = object()  # of the workspace; by identity, since the sizes themselves take 0.3 µs to hash
+        self.key = object()  # key of the workspace, compared by identity: hashing the sizes would take 0.3 µs
         # Threads can share a workspace that is empty.
         self.space = None if self.program.buffers else self.program.workspace(self.sizes, self.key)
 
     def run(self, leaves: Sequence[Any]) -> list[Any] | None:
         """All results, or None if the long path is needed: for another layout, or for an error, which it explains."""
         for i in self.arrays:
-            if not leaves[i].flags.carray:  # in C order, aligned, and may be written to
+            if not leaves[i].flags.carray:  # C order, aligned and writeable
                 return None
         numbers = EMPTY(self.count)
         try:
@@ -108,7 +108,7 @@ class QuickCall:
             return None
         for place in self.places:
             x = found[place]
-            square = VDOT(x, x)  # written out: `has_nan` takes 0.1 µs more each time
+            square = VDOT(x, x)  # inlined: calling `has_nan` would take 0.1 µs more
             if square != square:
                 return None
         if self.one_array_each:

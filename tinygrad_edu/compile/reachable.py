@@ -49,18 +49,18 @@ from tinygrad_edu.compile.user_code import own as attributes_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 
-# Modules whose objects are compared attribute by attribute, but nothing is put back: python_state.py.
+# Objects of these modules are compared attribute by attribute, but never restored: python_state.py.
 COMPARED = {"_weakrefset", "configparser", "functools", "typing", "weakref"}
-EVERY = "*"  # among the names: all attributes count as named
-MOST = 20_000  # things that are noted; the rest are assumed not to change
-OF_MODULES = {"forward", "training", "hooks"}  # read of every module by the library's own code
-OF_TORCH = {"_buffers", "_modules", "_parameters"}  # where a module of PyTorch finds the names that it is asked for
+EVERY = "*"  # as a name: all attributes
+MOST = 20_000  # things that can be noted; the rest are assumed not to change
+OF_MODULES = {"forward", "training", "hooks"}  # attributes that the library itself reads in every module
+OF_TORCH = {"_buffers", "_modules", "_parameters"}  # where a PyTorch module looks up its parameters and submodules
 OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
 DESCRIPTIONS = {"__name__", "__qualname__", "__doc__", "__module__", "__annotations__"}
-MAKERS = {"__init__", "__new__"}  # called where a trace makes an object
-WRITERS = {"__repr__", "__str__", "__format__"}  # called where it makes a text of one
+MAKERS = {"__init__", "__new__"}  # called when a trace makes an object
+WRITERS = {"__repr__", "__str__", "__format__"}  # called when it turns an object into text
 ASKED = {"isinstance", "issubclass"}
-TEXTS = {"str", "repr", "format", "print", "ascii"}  # names by which it does
+TEXTS = {"str", "repr", "format", "print", "ascii"}  # functions that call WRITERS
 METHODS = (FunctionType, staticmethod, classmethod, property)
 
 
@@ -78,14 +78,14 @@ class Walk(Notes):
                 self.arrivals.append(x)
             if (not isinstance(x, ATOMS) or is_own_class(type(x))) and id(x) not in self.seen:
                 self.seen[id(x)] = x
-                with suppress(Exception):  # of an object that lets nobody look at it
+                with suppress(Exception):  # some objects raise at any access
                     places.extend(self.inside(name, x))
         if self.facts.things:
             self.note(Entries("", self.facts, keys=self.facts.names))
 
     def inside(self, name: str, x: Any) -> Iterator[Place]:
         """What one thing leads to."""
-        if type(x) in weakref.ProxyTypes:  # which pretends to be what it stands for
+        if type(x) in weakref.ProxyTypes:  # a weak proxy behaves like its target
             yield from self.of_names(name, x, [key for key in self.known if hasattr(x, key)])
             return
         for kinds, look in LOOKS:
@@ -136,7 +136,7 @@ class Walk(Notes):
                 Entries(name, NamesRead(partial(getattr, x), ("cell_contents",)), put=partial(setattr, x))
             )
             yield from ((name, each) for each in found)
-        except ValueError:  # it has no contents yet
+        except ValueError:  # the cell is still empty
             return
 
     def of_partial(self, name: str, x: partial[Any]) -> Iterator[Place]:
@@ -156,13 +156,13 @@ class Walk(Notes):
         attributes, own = attribute_space(x), is_own_class(type(x))
         every = not own or EVERY in self.known
         keys = set(attributes) if every else {k for k in self.known if k in attributes or hasattr(type(x), k)}
-        if own and every:  # an attribute of the class may be hidden by one of the object later
+        if own and every:  # an attribute set on the object later may hide one of the class
             keys.update(*(attributes_of(kind) for kind in type(x).__mro__ if is_own_class(kind)))
         keys |= OF_MODULES if getattr(type(x), "keeps_state", False) else set()
         keys |= {"_value_"} if isinstance(x, Enum) else set()
         yield from self.of_dict(name, attributes, keys)
         self.note_additions(name, attributes)
-        if not isinstance(x, (Tensor, Value)):  # whose class changes while another thread traces
+        if not isinstance(x, (Tensor, Value)):  # their class changes while another thread traces
             self.facts.add(name, x, "__class__")
         if attributes:
             self.facts.add(name, x, "__dict__")
@@ -219,7 +219,7 @@ class Walk(Notes):
     def of_module(self, name: str, x: ModuleType) -> Iterator[Place]:
         space = vars(x)
         named = self.known & space.keys()
-        if not is_foreign(x.__name__):  # of a library's module its settings, such as sys.argv
+        if not is_foreign(x.__name__):  # only the plain settings of a library's module, such as sys.argv
             yield from self.of_dict(name, space, [k for k in named if isinstance(space[k], (*ATOMS, list, dict))])
             return
         yield from self.of_dict(name, space, named | ({"__getattr__"} & space.keys()))
@@ -235,7 +235,7 @@ class Walk(Notes):
         yield from ((f"{name}[{i}]", each) for i, each in enumerate(found))
 
     def of_mapping(self, name: str, x: Mapping[Any, Any]) -> Iterator[Place]:
-        if x is sys.modules:  # thousands of entries, of which those count that are named
+        if x is sys.modules:  # has thousands of entries: only those named in the code matter
             yield from self.of_dict(name, x, [key for key in x if self.known.issuperset(key.split("."))])
             return
         put = x.__setitem__ if isinstance(x, dict) else None
@@ -271,7 +271,8 @@ class Walk(Notes):
             yield from ((name, each) for each in self.note(Entries(name, lambda: x.flat, x.flat)))
         else:
             self.things.append((name, x))
-        yield from self.of_dict(name, attributes := attribute_space(x), attributes)  # the mask of a masked array
+        # the mask of a masked array, for example
+        yield from self.of_dict(name, attributes := attribute_space(x), attributes)
 
     def of_value(self, name: str, x: Value) -> Iterator[Place]:
         if not x.parents:
@@ -279,7 +280,7 @@ class Walk(Notes):
         return iter(())
 
     def of_tensor(self, name: str, x: Tensor) -> Iterator[Place]:
-        if isinstance(x, Traced):  # which a trace has left behind: it has no numbers
+        if isinstance(x, Traced):  # left behind by a trace, and has no numbers
             return iter(())
         self.things.append((name, x))
         self.facts.add(name, x, "requires_grad")

@@ -91,5 +91,5 @@ def with_fixed(f: Function, fixed: Mapping[int, Any], named: Mapping[str, Any]) 
         total = len(rest) + len(fixed)
         return f(*[fixed[i] if i in fixed else next(given) for i in range(total)], **named, **options)
 
-    del of_the_others.__wrapped__  # its signature is its own
+    del of_the_others.__wrapped__  # it has a signature of its own
     return of_the_others

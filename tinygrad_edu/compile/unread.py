@@ -30,21 +30,22 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import TraceError
 
-NUMBERS, FORM, GRADIENT = "numbers", "form", "gradient"  # what may be read; the form is shape and dtype
+NUMBERS, FORM, GRADIENT = "numbers", "form", "gradient"  # kinds of reading; "form" is shape and dtype
 Readings = dict[int, set[str]]
-MUTEX = threading.Lock()  # of CHANGED
-CHANGED: dict[int, list[Any]] = {}  # [how many threads look at it, its own class] of what notes its readers, by id
-STANDING_IN = threading.Lock()  # one at a time: two would put back each other's stand-ins
-PATIENCE = 2.0  # seconds; a traced function that waits for another thread would wait for ever
+MUTEX = threading.Lock()  # guards CHANGED
+# by id of a thing whose class notes readers: [number of threads watching it, its own class]
+CHANGED: dict[int, list[Any]] = {}
+STANDING_IN = threading.Lock()  # one trace at a time: two would restore each other's stand-ins
+PATIENCE = 2.0  # seconds to wait; a traced function that waits for another thread would deadlock
 SLOTS: dict[type, dict[str, Any]] = {kind: {k: getattr(kind, k) for k in names} for kind, names in (
     (Tensor, ("array", "gradient")), (Value, ("data", "grad")),
 )}  # fmt: skip
-ARRAY: Any = SLOTS[Tensor]["array"]  # where a Tensor keeps its numbers, whatever its class says of `array`
-PARTS = ("T", "real", "mT")  # attributes that look at the same memory
+ARRAY: Any = SLOTS[Tensor]["array"]  # the slot with a Tensor's numbers, whatever its class does with `array`
+PARTS = ("T", "real", "mT")  # attributes that share the same memory
 FORMS = ("shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides")
 
 
-NOT_GENERAL = {"__apply__"}  # the fast forms of the others compute at once
+NOT_GENERAL = {"__apply__"}  # all others are replaced, because their fast forms compute at once
 
 
 class _Here(threading.local):
@@ -63,7 +64,7 @@ def note(thing: object, what: str) -> None:
 def make_class(kind: type, attributes: dict[str, Any]) -> type:
     """A class of the same name and layout, so that objects may change to it and back."""
     own = {"__slots__": (), "__module__": kind.__module__, "__qualname__": kind.__qualname__, **attributes}
-    own["stands_for"] = kind  # so that nobody who asks a class for its subclasses takes this one for the user's
+    own["stands_for"] = kind  # marks it, so that a search for subclasses does not take it for the user's
     return type(kind.__name__, (kind,), own)
 
 
@@ -154,8 +155,8 @@ class StandIn:
     """
 
     __slots__ = ("held", "root")
-    __hash__ = None  # type: ignore[assignment]  # as an array
-    __class__ = property(lambda self: np.ndarray)  # what isinstance asks
+    __hash__ = None  # type: ignore[assignment]  # unhashable, like an array
+    __class__ = property(lambda self: np.ndarray)  # for isinstance
 
     def __init__(self, held: Any, root: Any) -> None:
         self.held, self.root = held, root
@@ -178,7 +179,7 @@ class StandIn:
             return self.part(found)
         if name in VIEWS:
             return lambda *arguments, **named: self.part(found(*arguments, **named))
-        if name != "__array_finalize__":  # which every array's class has
+        if name != "__array_finalize__":  # every array's class has it
             note(self.root, FORM if name in FORMS else NUMBERS)
         return found
 
@@ -198,12 +199,12 @@ class StandIn:
         return (self[i] for i in range(len(self)))
 
     def __array__(self, dtype: Option = None, copy: bool | None = None) -> Any:
-        held = np.asarray(self.ask(), dtype=dtype)  # as np.asarray gives the array itself
+        held = np.asarray(self.ask(), dtype=dtype)  # np.asarray returns the array itself if the dtype fits
         return held.copy() if copy and held is self.held else held
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if any(map(joins, inputs)):
-            return NotImplemented  # the node of the trace answers
+            return NotImplemented  # the traced operand's method records the operation
         for x in (*inputs, *options.get("out", ())):
             ask(x)
         return getattr(ufunc, method)(*originals(inputs), **originals(options))
@@ -262,7 +263,7 @@ def of_one(function: Callable[[Any], Any]) -> Callable[..., Any]:
 def of_two(function: Callable[[Any, Any], Any], reflected: bool = False) -> Callable[..., Any]:
     def apply(self: Any, other: Any) -> Any:
         if joins(other):
-            return NotImplemented  # the other one's method records it
+            return NotImplemented  # the traced operand's method records the operation
         ask(other)
         pair = (self.ask(), original(other))
         return function(*(reversed(pair) if reflected else pair))
@@ -283,12 +284,12 @@ for name in (*BINARY, *COMPARISONS):
     setattr(StandIn, f"__{name}__", of_two(of_name(name)))
 for name in BINARY:
     setattr(StandIn, f"__r{name}__", of_two(of_name(name), reflected=True))
-    setattr(StandIn, f"__i{name}__", of_two(of_name(f"i{name}")))  # writes into the array, and gives it back
+    setattr(StandIn, f"__i{name}__", of_two(of_name(f"i{name}")))  # writes into the array and returns it
 
 
-# The places where a function finds its arrays
+# where a function finds its arrays
 
-Put = Callable[[Any, Any], None]  # (key, thing): puts it there
+Put = Callable[[Any, Any], None]  # stores a thing: (key, thing)
 
 
 @contextmanager

@@ -21,8 +21,8 @@ LIBRARIES = {
     "pytest", "scipy", "sklearn", "tinygrad_edu", "torch", "tqdm",
 }  # fmt: skip
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
-ENVIRONMENT = {"environ", "getenv"}  # names by which code reads os.environ
-PROBES = {"getattr", "hasattr"}  # names by which code asks for what may be missing; it may catch an error too
+ENVIRONMENT = {"environ", "getenv"}  # names by which code reads environment variables
+PROBES = {"getattr", "hasattr"}  # functions that ask for attributes that may be missing; code may also catch the error
 COMPUTED = {
     "__dict__",
     "__match_args__",
@@ -36,10 +36,10 @@ COMPUTED = {
     "locals",
     "vars",
 }
-CALLS = "PRECALL" if "PRECALL" in opmap else "CALL"  # of Python 3.11, and of later ones
-HEAP = 1 << 9  # the flag of a type that was made by a class statement
-HOLDERS = {"argparse", "collections", "queue", "types", "_thread"}  # whose objects hold what the user puts there
-OPEN = {"numpy", "scipy", "sklearn"}  # and all modules of these
+CALLS = "PRECALL" if "PRECALL" in opmap else "CALL"  # in Python 3.11, and in later versions
+HEAP = 1 << 9  # CPython's Py_TPFLAGS_HEAPTYPE: set for classes made by a class statement
+HOLDERS = {"argparse", "collections", "queue", "types", "_thread"}  # their objects hold what the user puts in
+OPEN = {"numpy", "scipy", "sklearn"}  # and all their submodules
 
 
 def ask_once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -72,7 +72,7 @@ def is_atom(kind: type) -> bool:
 
 def is_own_class(kind: type) -> bool:
     """Is it a class that the user has written in Python?"""
-    name: Any = kind.__module__  # Cython's metaclasses have a descriptor there
+    name: Any = kind.__module__  # Cython's metaclasses have a descriptor here
     return isinstance(name, str) and is_foreign(name) and bool(kind.__flags__ & HEAP)
 
 
@@ -102,7 +102,7 @@ def words_in(code: CodeType) -> frozenset[str]:
 
 
 EQUAL = {"__eq__", "__hash__"}
-ORDER = {"__lt__", "__gt__", "__le__", "__ge__"}  # either side may be asked
+ORDER = {"__lt__", "__gt__", "__le__", "__ge__"}  # Python may call either operand's method
 SORTERS = {"max", "min", "sorted", "sort", "bisect", "bisect_left", "bisect_right", "insort", "heappush", "heappop",
            "heapify", "nlargest", "nsmallest"}  # fmt: skip
 SEEKERS = {"index", "count", "remove", "set", "frozenset", "dict"}
@@ -148,8 +148,8 @@ def texts_in(x: Any) -> set[str]:
     if isinstance(x, tuple):
         return set().union(*map(texts_in, x))
     if isinstance(x, str) and "{" in x:
-        return set(re.findall(r"[^\W\d]\w*", x))  # of "{0.k}".format(a)
-    parts = x.split(".") if isinstance(x, str) else [""]  # of sys.modules["a.b"], attrgetter("a.b")
+        return set(re.findall(r"[^\W\d]\w*", x))  # fields of a format string such as "{0.k}"
+    parts = x.split(".") if isinstance(x, str) else [""]  # dotted names, as in sys.modules["a.b"] or attrgetter("a.b")
     return set(parts) if all(map(str.isidentifier, parts)) else set()
 
 
@@ -181,7 +181,7 @@ def is_text(steps: Iterable[Instruction]) -> bool:
             return bool(found)
         depth += stack_effect(each.opcode, each.arg if each.opcode >= HAVE_ARGUMENT else None)
         if depth < 2:
-            found = None  # still the first argument
+            found = None  # still on the first argument
         elif depth == 2:
             found = found is None and each.opname == "LOAD_CONST" and isinstance(each.argval, str)
     return False
@@ -237,7 +237,7 @@ def closed_over(x: FunctionType) -> Iterator[tuple[str, Any]]:
     for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
         try:
             yield free, cell.cell_contents
-        except ValueError:  # it has no contents yet
+        except ValueError:  # the cell is still empty
             continue
 
 
@@ -265,7 +265,7 @@ def same(a: ArrayLike, b: ArrayLike) -> bool:
         return same(a.tolist(), b.tolist()) if a.dtype.kind == "O" else a.tobytes() == b.tobytes()
     if isinstance(a, (list, tuple)):
         if set(map(type, a)) == {int} == set(map(type, b)):
-            return bool(a == b)  # the 625 numbers of a generator of `random`, in a twentieth of the time
+            return bool(a == b)  # 20 times faster for the 625 integers of a `random` generator
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, Mapping):
         return a.keys() == b.keys() and all(same(x, b[key]) for key, x in a.items())

@@ -13,8 +13,8 @@ from tinygrad_edu.errors import OperandError, TraceError
 
 Function = Callable[..., Any]
 Task = Callable[[Any, Sequence[Any]], Any]
-PLAIN = frozenset([float, int])  # which are numbers, without a longer look
-MOST = 256  # forms that are kept
+PLAIN = frozenset([float, int])  # known to be numbers without further checks
+MOST = 256  # forms kept
 
 
 class Variants:
@@ -27,7 +27,7 @@ class Variants:
     def __init__(self, f: Function, compiled: Callable[[Function], Any]) -> None:
         self.f, self.compiled = f, compiled
         self.made: dict[Any, Any] = {}
-        self.by_value: set[Any] = set()  # nestings whose whole numbers are options
+        self.by_value: set[Any] = set()  # nestings whose integers are treated as options
         self.newest: Any = None
 
     def concern(self, nesting: Any, given: Sequence[Any]) -> bool:
@@ -53,7 +53,7 @@ class Variants:
         try:
             found = self.run_form(task, nesting, given, nested, True)
         except Exception:
-            return None  # the first error is the more useful one
+            return None  # the first error is more useful
         self.by_value.add(nesting)
         return (found,)
 
@@ -80,7 +80,7 @@ class Variants:
                 if len(self.made) >= MOST:
                     self.made.clear()
                 self.made[key] = self.compiled(flat(self.f, nesting, count, dict(fixed)))
-        except TypeError:  # not hashable
+        except TypeError:  # unhashable
             listed = ", ".join(type(x).__name__ for x in fixed.values())
             raise OperandError(f"a compiled function takes numbers, arrays and fixed options, not {listed}") from None
         return self.made[key]
@@ -102,7 +102,7 @@ def flat(f: Function, nesting: Any, count: int, fixed: Mapping[int, Any]) -> Fun
 
 def leaf_names(f: Function, nesting: Any) -> list[str]:
     """A name for each number: that of the argument that it is, or is part of."""
-    arguments, named = unflatten(nesting, iter(int, 1))  # an endless supply of zeros
+    arguments, named = unflatten(nesting, iter(int, 1))  # iter(int, 1) is an endless supply of zeros
     names = [*parameter_names(f, len(arguments)), *named]
     found = []
     for name, part in zip(names, [*arguments, *named.values()], strict=True):

@@ -27,7 +27,7 @@ def roots_of(function: ast.FunctionDef) -> Roots:
     found = {argument.arg: frozenset([argument.arg]) for argument in function.args.args}
     bound = [pair for node in ast.walk(function) if isinstance(node, ast.Assign) for pair in pairs(node)]
     before: Roots = {}
-    while found != before:  # a variable may get its value further down, in the previous round
+    while found != before:  # again until nothing changes: a variable may get its value further down in the text
         before = dict(found)
         for name, value in bound:
             found[name] = found.get(name, NOWHERE) | lies_in(value, name, found)

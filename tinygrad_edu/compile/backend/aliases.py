@@ -2,7 +2,7 @@
 
 from typing import Any
 
-IRValue = Any  # a value of llvmlite's IR, or of a few that the generator keeps together
-Builder = Any  # llvmlite's IRBuilder: where the next instruction goes
-Context = Any  # Numba's target context: how types are laid out
-Signature = Any  # Numba's signature of an intrinsic: its types
+IRValue = Any  # a value of llvmlite's IR, or several that the generator keeps together
+Builder = Any  # llvmlite's IRBuilder, which inserts the next instruction
+Context = Any  # Numba's target context: the layout of types
+Signature = Any  # Numba's signature of an intrinsic

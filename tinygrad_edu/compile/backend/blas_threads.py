@@ -12,7 +12,7 @@ import threading
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
-ALONE = 2**18  # multiplications: up to here OpenBLAS uses one thread anyway
+ALONE = 2**18  # multiplications; OpenBLAS uses one thread up to here anyway
 SMALL = 2_000_000
 
 

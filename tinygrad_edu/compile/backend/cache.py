@@ -32,8 +32,8 @@ from tinygrad_edu.compile.backend import compiler, held_modules, private_folders
 from tinygrad_edu.compile.backend.aliases import IRValue, Signature
 from tinygrad_edu.compile.backend.parse import ieee
 
-GENERATOR = "1"  # raise it when the same text has to be compiled differently
-# generated modules import these, so their code is compiled into the program: a change there needs another one
+GENERATOR = "1"  # part of a program's key: raise it if the same text must be compiled differently
+# Generated modules import these, so their machine code goes into each program: a change here needs a new program.
 MODULES = "intrinsics matmul tiles llvm_statements llvm_expressions llvm_values alias_scopes lanes own_memory"
 OWN = [Path(__file__).with_name(f"{name}.py") for name in MODULES.split()]
 NATIVE = "".join(path.read_text(encoding="utf-8") for path in OWN)
@@ -198,7 +198,7 @@ def execute(name: str, text: str, path: Path | None = None) -> Any:
     The text itself is run, not Python's .pyc file of it, in which damage would go unnoticed.
     """
     module = ModuleType(name)
-    vars(module)["__text__"] = text  # for llvm_statements.py: another process may remove the file at any moment
+    vars(module)["__text__"] = text  # for llvm_statements.py: another process may delete the file at any moment
     sys.modules[name] = held = held_modules.Held(module)
     try:
         if path is None:
@@ -284,7 +284,7 @@ def guard(machine_code: Any, home: Path) -> None:
     def read(signature: Signature, target: IRValue) -> Any:
         try:
             return load_overload(signature, target)
-        except Exception:  # whatever a pickle raises after another process has removed half of it
+        except Exception:  # unpickling may raise anything if another process has deleted half of the data
             with suppress(OSError):
                 machine_code.flush()
             return None
@@ -294,7 +294,7 @@ def guard(machine_code: Any, home: Path) -> None:
             before = write_times(home)
             save_overload(signature, data)
             for path, time_ns in write_times(home).items():
-                if before.get(path) != time_ns:  # older files keep their seals: they may be damaged by now
+                if before.get(path) != time_ns:  # older files keep their seals, because they may be damaged by now
                     write_seal(path)
 
     if type(machine_code).__name__ == "FunctionCache":
@@ -305,7 +305,7 @@ def info() -> Info:
     """What the cache holds now."""
     home, sizes = folder(), []
     for path in (path for program in programs(home) for path in files_of(program)):
-        with suppress(OSError):  # another process may remove it meanwhile
+        with suppress(OSError):  # another process may delete it meanwhile
             sizes.append((path.name == "program.py", path.lstat().st_size))
     return Info(home, sum(is_text for is_text, _ in sizes), sum(size for _, size in sizes))
 
@@ -328,7 +328,7 @@ def clear() -> Info:
         for path in files_of(program):
             with suppress(OSError):
                 path.unlink()
-        for folder in (program / "__pycache__", program):  # only where nothing else is in it
+        for folder in (program / "__pycache__", program):  # fails, as it should, if anything else is in there
             with suppress(OSError):
                 folder.rmdir()
     return before

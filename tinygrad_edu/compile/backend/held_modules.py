@@ -12,8 +12,8 @@ import weakref
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-# References to modules that are gone, whose stand-ins go at the next look. A callback in Python could not take them
-# away: a Ctrl-C that arrives while it runs would be lost, since Python only prints the errors of callbacks.
+# Weak references to modules that are gone; their stand-ins are removed at the next look. A Python callback could not do
+# it: a Ctrl-C during a callback is lost, because Python only prints errors of callbacks.
 GONE: list[Any] = []
 
 
@@ -22,7 +22,7 @@ class Held(ModuleType):
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module.__name__)
-        vars(module)["__own_module__"] = module  # the module lives as long as one of its functions
+        vars(module)["__own_module__"] = module  # keeps the module alive as long as one of its functions
         release_modules()
         self.module = weakref.KeyedRef(module, GONE.append, module.__name__)
         self.functions: dict[str, Any] = {}

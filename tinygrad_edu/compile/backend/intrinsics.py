@@ -24,7 +24,7 @@ from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.compile.backend.aliases import Builder, Context, IRValue, Signature
 from tinygrad_edu.compile.backend.matmul import Matrix, product
 
-if compiler.missing():  # switched off: its intrinsics cannot be called then; templates.py does the same in NumPy
+if compiler.missing():  # templates.py replaces the intrinsics by NumPy if this import fails
     raise ImportError("Numba is switched off: NUMBA_DISABLE_JIT is set")
 
 # Numba's passes for features that no generated text uses (closures, array expressions, literal loops, with, raise).
@@ -93,7 +93,7 @@ def view(context: Context, memory: IRValue, at: IRValue, shape: IRValue) -> Any:
     return kind(memory, at, shape), build
 
 
-room: Any = view  # the same, of which llvm_statements.py knows more (alias_scopes.py)
+room: Any = view  # the same as `view`; llvm_statements.py may assume more about it (alias_scopes.py)
 
 
 def whole_numbers(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> list[Any]:

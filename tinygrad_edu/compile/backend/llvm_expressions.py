@@ -32,7 +32,7 @@ from tinygrad_edu.compile.backend.llvm_values import (
 )  # fmt: skip
 from tinygrad_edu.compile.backend.matmul import Matrix, product
 
-# for two real numbers, for two whole ones
+# (instruction for two floats, for two integers); "" if there is none
 ARITHMETIC: dict[type, tuple[str, str]] = {
     ast.Add: ("fadd", "add"), ast.Sub: ("fsub", "sub"), ast.Mult: ("fmul", "mul"), ast.Div: ("fdiv", ""),
     ast.BitAnd: ("", "and_"), ast.BitOr: ("", "or_"), ast.LShift: ("", "shl"), ast.RShift: ("", "ashr"),
@@ -42,7 +42,7 @@ COMPARISONS: dict[type, str] = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
 CONSTANTS = {"math.inf": math.inf, "math.nan": math.nan, "math.pi": math.pi, "math.e": math.e}
-# Functions of LLVM, and of C's library, where the name for float32 ends in f; how many numbers each takes.
+# Functions of LLVM and of C's math library (whose float32 names end in f), by number of arguments.
 ONE = (
     *("tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "expm1", "log1p", "cbrt"),
     *("erf", "erfc", "lgamma"),
@@ -138,11 +138,11 @@ class Expressions:
         return self.compare(COMPARISONS[type(node.ops[0])], self.visit(node.left), self.visit(node.comparators[0]))
 
     def compare(self, sign: str, a: IRValue, b: IRValue) -> Any:
-        kind = INT if a.type == b.type == BOOL else common(a.type, b.type)  # a single set bit would be -1
+        kind = INT if a.type == b.type == BOOL else common(a.type, b.type)  # as a signed number, a set bit would be -1
         a, b = cast(self.builder, a, kind), cast(self.builder, b, kind)
         if not is_real(kind):
             return self.builder.icmp_signed(sign, a, b)
-        # For NaN only "not equal" is true.
+        # Comparisons with NaN are false, except "not equal".
         return (self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered)(sign, a, b)
 
     def on_BoolOp(self, node: ast.BoolOp) -> Any:  # noqa: N802
@@ -154,7 +154,7 @@ class Expressions:
         if any(isinstance(x, ast.Subscript) for side in (node.body, node.orelse) for x in ast.walk(side)):
             if isinstance(test.type, Vector):
                 raise self.refusal(node, "reads an array in some of the runs that go side by side")
-            return self.one_side(test, node.body, node.orelse)  # the other side may be outside its array
+            return self.one_side(test, node.body, node.orelse)  # by branches: the other side may be outside its array
         return self.select(test, self.visit(node.body), self.visit(node.orelse))
 
     def one_side(self, test: IRValue, body: ast.expr, orelse: ast.expr) -> Any:
@@ -212,7 +212,7 @@ class Expressions:
             return self.part(node)
         place = self.address(node)
         x = self.mark(self.builder.load(place, align=alignment(place.type.pointee)), node)
-        return self.builder.zext(x, INT) if x.type == ir.IntType(32) else x  # uint32
+        return self.builder.zext(x, INT) if x.type == ir.IntType(32) else x  # uint32 -> int64
 
     def is_part(self, node: ast.Subscript) -> bool:
         """Are there fewer indices than axes?"""
@@ -250,7 +250,7 @@ class Expressions:
         name, given = node.func.id, [self.visit(x) for x in node.args]
         if name in self.text.functions:
             return self.call(name, given)
-        if isinstance(self.text.constants.get(name), ast.Attribute):  # real = np.float32
+        if isinstance(self.text.constants.get(name), ast.Attribute):  # `real = np.float32` makes `real(x)` a cast
             return cast(self.builder, given[0], NAMED[self.text.constants[name].attr])
         if name not in WORDS:
             raise self.refusal(node, "calls what is not in the language of llvm_statements.py")
@@ -281,7 +281,7 @@ class Expressions:
         return self.builder.call(function, numbers, fastmath=self.flags)
 
 
-# Words
+# builtins of the language
 
 
 def view(at_work: Expressions, memory: Array, at: IRValue, shape: tuple[Any, ...]) -> Array:

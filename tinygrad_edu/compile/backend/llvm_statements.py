@@ -34,7 +34,7 @@ from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, alignment, arra
 from tinygrad_edu.compile.backend.parse import dotted, parse
 
 COUNTER = count()
-Slot = Any  # (kind of value, where its machine words are stored)
+Slot = Any  # (kind of value, addresses of its machine words)
 
 
 class Text:
@@ -46,7 +46,7 @@ class Text:
         assigned = [node for node in statements if isinstance(node, ast.Assign)]
         self.constants = {node.targets[0].id: node.value for node in assigned if isinstance(node.targets[0], ast.Name)}
         self.lanes, self.each, self.one = 0, frozenset[str](), frozenset[str]()  # see lanes.py
-        self.shared: dict[Any, int] = {}  # functions of machine code, by name and the kinds of their arguments
+        self.shared: dict[Any, int] = {}  # compiled functions, by name and kinds of arguments -> number
         self.number = next(COUNTER)
 
     def is_shared(self, name: str) -> bool:
@@ -70,8 +70,9 @@ def direct(fastmath: Iterable[str] = (), **_: Any) -> Callable[[Callable[..., No
     """
 
     def word_for(function: Callable[..., None]) -> Any:
-        of_program = weakref.ref(function)  # Numba keeps every intrinsic for ever, but must not keep the program
-        function.__globals__[f"__{function.__name__}__"] = function  # but the program keeps its functions
+        # weak, because Numba keeps every intrinsic for ever and must not keep the program
+        of_program = weakref.ref(function)
+        function.__globals__[f"__{function.__name__}__"] = function  # the program keeps its functions alive
 
         @intrinsic
         def word(context: Context, given: IRValue) -> Any:
@@ -116,11 +117,11 @@ class Statements(Expressions):
         target: IRValue = None,
     ) -> None:
         super().__init__(builder, text, text.flags(name))
-        self.target = target  # what Numba compiles for
+        self.target = target  # Numba's target context
         self.function, self.caller = text.functions[name], caller
         self.scope: dict[str, Slot] = {}
         self.slots: dict[Any, Slot] = {} if caller is None else caller.slots
-        self.loops: list[Any] = []  # where each ends
+        self.loops: list[Any] = []  # for each open loop, the block after it
         self.memory = Scopes(builder.module, self.function) if caller is None else None
         self.end, self.result = builder.append_basic_block(f"{name}.end"), None
         for argument, value in zip(self.function.args.args, given, strict=True):
@@ -211,7 +212,7 @@ class Statements(Expressions):
             self.mark(self.builder.store(cast(self.builder, value, kind), place, align=alignment(kind)), target)
 
     def on_Expr(self, node: ast.Expr) -> None:  # noqa: N802
-        if not isinstance(node.value, ast.Constant):  # a docstring
+        if not isinstance(node.value, ast.Constant):  # a constant is a docstring
             self.visit(node.value)
 
     def on_Return(self, node: ast.Return) -> None:  # noqa: N802

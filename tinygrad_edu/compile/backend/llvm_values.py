@@ -16,7 +16,7 @@ DOUBLE, FLOAT, INT, BOOL = ir.DoubleType(), ir.FloatType(), ir.IntType(64), ir.I
 NAMED = {"float64": DOUBLE, "float32": FLOAT, "int64": INT, "int32": ir.IntType(32)}
 SIZES = {DOUBLE: 8, FLOAT: 4, INT: 8}
 REAL = (ir.DoubleType, ir.FloatType)
-Vector = ir.VectorType  # numbers of several runs side by side (lanes.py)
+Vector = ir.VectorType  # one number for each of several runs side by side (lanes.py)
 
 
 @dataclass(frozen=True)

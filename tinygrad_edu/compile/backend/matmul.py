@@ -23,16 +23,16 @@ from tinygrad_edu.compile.backend.tiles import SIDE, TILE_ROWS, along, tiles, tr
 
 CHARACTER, SIZE = ir.IntType(8), ir.IntType(64)
 POINTER = CHARACTER.as_pointer()
-SMALL = 64  # multiplications
-SHORT = 16  # the longest inner axis of a product by panels
-# (the longest inner axis, the fewest rows and columns of the result) of a·bᵀ by tiles: what is turned around is used by
-# each row, and half a vector of columns costs as much as a whole one.
+SMALL = 64  # multiplications; up to here three plain loops are used
+SHORT = 16  # longest inner axis of a product by panels
+# Limits for a·bᵀ by tiles: (longest inner axis, fewest rows, fewest columns of the result). Transposing a panel pays
+# off only if many rows use it, and half a vector of columns costs as much as a whole one.
 TURNED = ((24, TILE_ROWS, 4), (128, 128, 8), (2**62, 32, 32))
-ROWS = 8  # rows of a panel: as many sums at once as the processor has additions in flight
-ALONE = 2**23  # multiplications, above which two threads of BLAS are quicker than one without it
-DEEP = 1024  # the longest inner axis of a product by tiles
-LONG = 128  # the shortest inner axis of a product along it
-ROW_BYTES, BYTES = 2**12, 2**19  # of the longest, and of all rows of the left matrix
+ROWS = 8  # rows of a panel: as many independent sums as the processor has additions in flight
+ALONE = 2**23  # multiplications; above, BLAS on two threads is faster than this code on one
+DEEP = 1024  # longest inner axis of a product by tiles
+LONG = 128  # shortest inner axis of a product along it
+ROW_BYTES, BYTES = 2**12, 2**19  # size of the longest row, and of the whole left matrix
 
 
 def product(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
@@ -137,7 +137,7 @@ def call_function(builder: Builder, write: Callable[..., None], operands: list[M
     module, numbers = builder.module, [x.number for x in operands]
     name = f"{write.__name__}_{'_'.join(map(str, numbers))}"
     if name not in module.globals:
-        # of each matrix: its numbers, the strides of its rows and columns
+        # for each matrix: its address and the strides of its rows and columns
         given = [kind for number in numbers for kind in (number.as_pointer(), SIZE, SIZE)]
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), given + [SIZE] * 3), name)
         function.linkage = "internal"

@@ -6,8 +6,8 @@ import ast
 import threading
 from typing import Any
 
-# CPython 3.11 keeps one count of a tree's depth for all threads: if two parse at once, one of them may end with
-# SystemError, "AST constructor recursion depth mismatch" (seen with 3.11.7, in two threads of Dask)
+# CPython 3.11 counts the depth of a tree in one variable for all threads: if two threads parse at once, one may end
+# with SystemError, "AST constructor recursion depth mismatch" (seen with 3.11.7, in two threads of Dask).
 LOCK = threading.Lock()
 
 

@@ -55,7 +55,7 @@ def danger_within(folder: Path) -> str:
     """The first such reason in a folder and its contents."""
     try:
         return next((reason for path in (folder, *inside(folder)) if (reason := danger(path))), "")
-    except FileNotFoundError:  # another process is at work there
+    except FileNotFoundError:  # another process is working in there
         return ""
     except OSError as error:
         return f"{folder} cannot be looked at ({error.strerror})"

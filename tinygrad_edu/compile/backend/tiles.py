@@ -21,9 +21,9 @@ from tinygrad_edu.compile.backend.aliases import Builder, IRValue
 from tinygrad_edu.compile.backend.llvm_values import SIZES, everywhere, lanes
 
 SIZE = ir.IntType(64)
-TILE_ROWS, VECTORS = 8, 2  # of a tile of `tiles`: 16 sums, 10 loads for 16 additions
-PANEL = 256  # rows of a panel of `transposed`: 32 kB
-SIDE = 4  # of a tile of `along`: 16 sums, 8 loads for 16 additions
+TILE_ROWS, VECTORS = 8, 2  # tile of `tiles`, in rows and vectors: 16 sums, 10 loads for 16 additions
+PANEL = 256  # rows of a panel in `transposed`: 32 kB
+SIDE = 4  # tile of `along`, in rows and columns: 16 sums, 8 loads for 16 additions
 
 
 def tiles(
@@ -72,7 +72,7 @@ def transposed(
                     left = builder.gep(a, [builder.add(builder.mul(row, a_row), builder.mul(first, a_column))])
                     add_up(builder, own, [left, panel], (a_row, a_column, step), depth, None)
                     place = builder.gep(out, [builder.add(builder.mul(row, out_row), j)])
-                    for r in range(TILE_ROWS):  # a row that the tile before has added to is not added to again
+                    for r in range(TILE_ROWS):  # skip rows that the previous tile has added to already
                         with builder.if_then(builder.icmp_signed(">=", builder.add(row, SIZE(r)), own_rows)):
                             line = builder.gep(place, [builder.mul(SIZE(r), out_row)])
                             with builder.if_then(builder.icmp_signed(">", first, SIZE(0))):

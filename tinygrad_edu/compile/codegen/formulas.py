@@ -23,7 +23,7 @@ from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import TraceError
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-# Python's precedence of the outermost operator of a text; a part with a lower one is put in brackets.
+# Precedence of the outermost operator of a text, as in Python; a part with a lower one needs parentheses.
 ATOM, SIGN, PRODUCT, SUM, COMPARISON, NOT = 6, 4, 3, 2, 1, 0.5
 BINARY = {
     "add": ("+", SUM),
@@ -98,7 +98,7 @@ def operator(sign: str, precedence: int) -> tuple[Callable[..., Symbol], Callabl
     """The operator and its reflected form; the right side needs brackets at equal precedence: a - (b - c)."""
 
     def forward(a: Any, b: Any) -> Symbol:
-        left = precedence + (precedence == COMPARISON)  # a < b < c is not (a < b) < c
+        left = precedence + (precedence == COMPARISON)  # a < b < c does not mean (a < b) < c
         return Symbol(f"{bracket(a, left)} {sign} {bracket(b, precedence + 1)}", precedence)
 
     return forward, lambda a, b: forward(b, a)

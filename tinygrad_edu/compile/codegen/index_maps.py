@@ -118,7 +118,7 @@ def landing(view: Traced, points: Sequence[str], names: SizeNames) -> tuple[list
 
 def inside(start: Any, step: int, n: Any, total: Any, i: str, offset: str, names: SizeNames) -> list[str]:
     """The ends of a part that was placed without gaps, unless they are those of the whole axis."""
-    last = plus(start, n) if step > 0 else minus(start, n)  # one past the last
+    last = plus(start, n) if step > 0 else minus(start, n)  # one past the end
     low, high = (start, last) if step > 0 else (plus(last, 1), plus(start, 1))
     found = [] if names.of(low) == "0" else [f"{i} >= {names.of(low)}"]
     return found if names.of(high) == names.of(total) else [*found, f"{i} < {names.of(high)}"]

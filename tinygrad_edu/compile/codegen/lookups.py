@@ -20,8 +20,8 @@ class Lookups:
     """
 
     names: SizeNames
-    entries: bool  # does the text call `entry`?
-    checks: dict[tuple[str, ...], None]  # the lines of each check, which come before all others
+    entries: bool  # whether the text calls `entry`
+    checks: dict[tuple[str, ...], None]  # lines of each check; they come before all other code
 
     def look_up(self, x: Traced, points: Sequence[str], sizes: Sequence[Any]) -> list[str]:
         """The points of a gather or scatter with the array's whole number in place of its own indices."""

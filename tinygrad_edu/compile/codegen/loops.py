@@ -45,27 +45,28 @@ class Writer(Reductions):
 
     plan: Schedule
     names: SizeNames
-    outputs: dict[Traced, str]  # results for which the caller provides arrays
+    outputs: dict[Traced, str]  # results that are written into arrays of the caller
     dtype: str = "float64"
-    accurate: bool = False  # use the C library's functions, and add sums from the first item to the last?
+    accurate: bool = False  # use the C library's functions, and add sums strictly from first to last
     lines: list[str] = field(default_factory=list)
     called: dict[str, Operation] = field(default_factory=dict)
-    text: dict[Traced, Symbol] = field(default_factory=dict)  # of numbers, at the current point of a loop
+    text: dict[Traced, Symbol] = field(default_factory=dict)  # expressions of nodes at the current point of a loop
     arrays: dict[Traced, str] = field(default_factory=dict)
-    buffers: dict[str, tuple[str, ...]] = field(default_factory=dict)  # arrays of the workspace and their sizes
-    partial: list[str] = field(default_factory=list)  # sums of which each thread adds up its own part
-    writes: list[str] = field(default_factory=list)  # the end of the body of the current loop
-    taken: set[str] = field(default_factory=set)  # names
-    parallel: bool = False  # do threads share the outermost loops?
-    wide: bool = False  # single numbers are float64 until they meet an array, as Python's are in an eager update
-    letter: str = "t"  # the number in the name of a result without a label: t1, t2, ...
-    prefix: str = ""  # the number in the name of a shared step
+    buffers: dict[str, tuple[str, ...]] = field(default_factory=dict)  # arrays of the workspace -> their sizes
+    partial: list[str] = field(default_factory=list)  # sums of which each thread adds up a part
+    writes: list[str] = field(default_factory=list)  # statements at the end of the current loop's body
+    taken: set[str] = field(default_factory=set)  # names in use
+    parallel: bool = False  # whether threads share the outermost loops
+    wide: bool = False  # single numbers are float64 until they meet an array, like Python's floats in an eager update
+    letter: str = "t"  # start of the names of results without a label: t1, t2, ...
+    prefix: str = ""  # prefix for names in a shared step
     counter: int = 0
     sums: bool = False
-    blocks: list[tuple[str, str]] = field(default_factory=list)  # (sum of a block, sum of all) in the current loop
+    # (sum of a block, total) of the sums in the current loop
+    blocks: list[tuple[str, str]] = field(default_factory=list)
     entries: bool = False
     checks: dict[tuple[str, ...], None] = field(default_factory=dict)
-    shared_steps: str = ""  # definitions of the steps that are alike
+    shared_steps: str = ""  # definitions of steps that occur more than once
 
     def fresh(self, x: Traced) -> str:
         """A name for a result: its label where it has one."""
@@ -111,7 +112,7 @@ class Writer(Reductions):
 
     def write_product(self, node: Traced) -> None:
         points, indent = [], ""
-        for i, size in enumerate(self.names.shape(node)[:-2]):  # of a stack of matrices
+        for i, size in enumerate(self.names.shape(node)[:-2]):  # the leading axes of a stack of matrices
             points.append("0" if size == "1" else f"i{i}")
             if size != "1":
                 self.lines.append(f"{indent}for i{i} in range({bare(size)}):")
@@ -183,7 +184,7 @@ class Writer(Reductions):
         uses = sum(p is node for other in loop.nodes for p in other.parents)
         if node in self.arrays:
             name = f"{self.arrays[node]}[{', '.join(points)}]"
-            if uses or node in self.outputs:  # the caller's array may also be an input: write it last
+            if uses or node in self.outputs:  # write the caller's array last, because it may be an input too
                 local = self.fresh(node)
                 inside.append(f"{local} = {symbol.text}")
                 self.text[node], symbol = Symbol(local), Symbol(local)
@@ -231,8 +232,8 @@ class Writer(Reductions):
         if not x.sizes:
             return self.number(x)
         if x.op is not None and x not in self.arrays:
-            return self.formula(x, points)  # cheaper to recompute than to keep
-        if x.name.startswith("range("):  # a counter
+            return self.formula(x, points)  # cheaper to recompute than to store
+        if x.name.startswith("range("):  # the loop index itself
             return self.floating(points[0])
         indices = ["0" if self.names.of(n) == "1" else i for n, i in zip(x.sizes, points, strict=True)]
         text = f"{x.name if x.op is None else self.arrays[x]}[{', '.join(indices)}]"
@@ -278,7 +279,7 @@ class Writer(Reductions):
         """A constant, a size or a number that was passed in."""
         if value_of(x) is None:
             product = " * ".join(self.names.find(part) for part in x.name.split(" * "))
-            if self.dtype == "float32" and not x.label:  # an integer would make the result float64
+            if self.dtype == "float32" and not x.label:  # an int64 would make the result float64
                 return Symbol(f"np.float32({product})")
             return Symbol(product if product.isidentifier() else f"({product})")
         text = f"np.float32({x.name})" if self.dtype == "float32" else x.name

@@ -22,15 +22,16 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 
-SHIFT = 1.5 * 2.0**52  # x + SHIFT has no digits after the point: x is rounded, and is in the lowest bits
-BIAS = 1023.0  # the bias of a stored exponent
+SHIFT = 1.5 * 2.0**52  # adding it rounds x to an integer, which is then in the lowest bits
+BIAS = 1023.0  # offset of the stored exponent
 LOG2_E = 1.4426950408889634
-LN2_HIGH = 0.6931471803691238  # log 2 to 32 bits, so that its products with exponents are exact, and the rest
+# log 2 in two parts, the first with 32 bits, so that its product with an exponent is exact
+LN2_HIGH = 0.6931471803691238
 LN2_LOW = 1.9082149292705877e-10
 EXP_OVERFLOWS, EXP_VANISHES, EXPM1_SETTLES = 710.0, -746.0, -40.0
-EXP_LARGEST = 709.782712893384  # the logarithm of the largest float
+EXP_LARGEST = 709.782712893384  # log of the largest float
 SMALLEST_NORMAL = 2.0**-1022
-SCALE, SCALE_BITS = 2.0**54, 54.0  # makes a denormal number normal
+SCALE, SCALE_BITS = 2.0**54, 54.0  # a factor that makes a denormal number normal, and its exponent
 ERF_SETTLES = 6.0
 
 
@@ -115,7 +116,8 @@ def exp(x: ArrayLike) -> Any:
     half = 0.5 * n + SHIFT - SHIFT
     r = x - n * LN2_HIGH - n * LN2_LOW
     y = (1.0 + (r + r * r * exp_polynomial(r))) * power_of_two(half) * power_of_two(n - half)
-    return math.inf if x > EXP_LARGEST else y  # the last product may become part of a sum, which would not overflow
+    # needed because LLVM may fuse the last product into a sum, which would not overflow
+    return math.inf if x > EXP_LARGEST else y
 
 
 def expm1(x: ArrayLike) -> Any:
@@ -225,7 +227,7 @@ FUNCTIONS: Mapping[str, Any] = {f.__name__: f for f in (exp, expm1, log, log1p, 
 FLOAT32: Mapping[str, Any] = {
     "SHIFT": 1.5 * 2.0**23,
     "BIAS": 127.0,
-    "LN2_HIGH": 0.693359375,  # to 10 bits
+    "LN2_HIGH": 0.693359375,  # 10 bits
     "LN2_LOW": -0.00021219444,
     "EXP_OVERFLOWS": 89.0,
     "EXP_LARGEST": 88.72283935546875,

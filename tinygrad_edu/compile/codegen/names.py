@@ -12,12 +12,12 @@ from tinygrad_edu.compile.codegen import math_approximations
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.operation import TABLE
 
-# Names of the generated text itself: a loop's index, a temporary, a result, a gradient, the length of an axis, the
-# last batch, the rows of a batch, the place of a parameter that is a single number, what a round of a loop reads.
+# Names that the generator makes: loop indices, temporaries, results, gradients, lengths of axes, the last batch, rows
+# of a batch, positions of scalar parameters, inputs of one round of a loop.
 GENERATED = re.compile(
     r"[tiu]\d+|nest_.*|shared|result\d*|d_.*|.*_\d+|.*_last|.*_rows|.*_kept|.*_rng|at_.*|after_.*|.*_at\d+"
 )
-# Names that the training programs around a step use: see templates.py and train/compiled/online.py.
+# Names used by the training programs around a step: see templates.py and train/compiled/online.py.
 TRAINING = frozenset(
     [
         *("X", "Y", "orders", "batch", "state", "saved", "gradient", "work", "sizes", "rates", "settings", "numbers"),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from tinygrad_edu.compile.backend.parse import parse
 
-FEW = 12  # steps: a shorter program compiles just as fast in one piece
+FEW = 12  # steps; a shorter program compiles just as fast in one piece
 WORDS = frozenset(["np", "math", "range", "float", "int", "abs", "max", "min", "view", "dot"])
 SHARED = """\
 # Steps of the program that are alike.
@@ -85,7 +85,7 @@ def outline(steps: Sequence[list[str]], results: Container[str], prefix: str) ->
     read = Counter(name for piece in pieces for name in piece.given)
     groups: dict[str, list[int]] = defaultdict(list)
     for i, piece in enumerate(pieces):
-        raises = any("raise " in line for line in steps[i])  # which a step that is called cannot do
+        raises = any("raise " in line for line in steps[i])  # a step that became a function cannot raise
         if piece.given and not raises and not any(name in read or name in results for name in piece.own):
             groups[piece.shape].append(i)
     found, definitions = list(steps), []

@@ -14,8 +14,8 @@ from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.operation import Operation
 
 INDENT = "    "
-BLOCK = 1024  # items of a sum that are added in float32
-STARTS = {"sum": "0.0", "prod": "1.0", "max": "-math.inf"}  # of a reduction, before its first item
+BLOCK = 1024  # items of a float32 sum added before the block goes to the total
+STARTS = {"sum": "0.0", "prod": "1.0", "max": "-math.inf"}  # value of a reduction before its first item
 
 
 class Reductions(Lookups, Threads):
@@ -28,8 +28,8 @@ class Reductions(Lookups, Threads):
     text: dict[Traced, Symbol]
     arrays: dict[Traced, str]
     taken: set[str]
-    sums: bool  # does the text call `plus`?
-    blocks: list[tuple[str, str]]  # (sum of a block, sum of all) in the current loop
+    sums: bool  # whether the text calls `plus`
+    blocks: list[tuple[str, str]]  # (sum of a block, total) of the sums in the current loop
 
     def fresh(self, x: Traced) -> str:
         raise NotImplementedError
@@ -75,7 +75,7 @@ class Reductions(Lookups, Threads):
             else:
                 self.text[node] = Symbol(name)
                 after[0] += [f"{self.outputs[node]} = {name}"] if node in self.outputs else []
-        elif blocked:  # the inner sums first, as NumPy
+        elif blocked:  # inner sums first, as in NumPy
             name, inner = self.fresh(node), innermost(points) - 1
             before[0] += self.fill(node, start)
             inside.append(self.sum_in_blocks(name, item, before[inner], after[inner]))

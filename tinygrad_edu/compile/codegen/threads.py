@@ -8,14 +8,14 @@ from tinygrad_edu.compile.passes.fuse import Loop, is_reduction
 from tinygrad_edu.core import broadcasting
 
 INDENT = "    "
-PARTS = 64  # parts of a loop that threads share
+PARTS = 64  # number of parts of a loop that threads share
 
 
 class Threads:
     """What a Writer needs where threads share the outermost loops."""
 
     parallel: bool
-    partial: list[str]  # sums of which each thread of the current loop adds up its own part
+    partial: list[str]  # sums of which each thread of the current loop adds up a part
 
     def in_parts(self, nest: list[str], loop: Loop) -> list[str]:
         """The outermost loop in parts, one for each thread, with sums of its own. (An unsigned index cannot be < 0.)"""

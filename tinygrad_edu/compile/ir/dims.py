@@ -22,9 +22,10 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 class Conditions:
     """What a trace has found out about its sizes."""
 
-    equal: set[tuple[str, str]] = field(default_factory=set)  # pairs of names for one length
-    answers: set[tuple[str, str, bool]] = field(default_factory=set)  # every comparison, with numbers too
-    signs: set[tuple[str, bool]] = field(default_factory=set)  # differences, and whether they are 0 or more
+    equal: set[tuple[str, str]] = field(default_factory=set)  # pairs of names for the same length
+    # (a, b, equal?) of every comparison, with numbers too
+    answers: set[tuple[str, str, bool]] = field(default_factory=set)
+    signs: set[tuple[str, bool]] = field(default_factory=set)  # (difference of sizes, is it ≥ 0?)
 
     def note(self, a: str, b: str, equal: bool, named: bool) -> None:
         self.answers.add((a, b, equal))
@@ -67,7 +68,7 @@ class Size:
         named = isinstance(other, Size)
         equal = bool(self.length == (other.length if isinstance(other, Size) else other))
         text = text_of(other)
-        # A size is never -1, and a size of 1 already means another structure: neither needs a condition.
+        # No size is -1, and an axis of length 1 is a different structure already: neither needs a condition.
         if ACTIVE.traces and text != self.text and text.isascii() and text not in ("-1", "1"):
             ACTIVE.traces[-1].conditions.note(self.text, text, equal, named)
         return equal

@@ -23,8 +23,8 @@ from tinygrad_edu.core.sorting import choose_by_position
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
 Sizes = tuple[Any, ...]
-MANY = 8  # arrays of one entry each: from this many on they are copied into one, fewer are read where they are
-BORDER = -0.0  # y + -0.0 is y for every y; 0.0 would lose the sign of -0.0
+MANY = 8  # single-entry arrays; from this many on they are copied into one array, fewer are read in place
+BORDER = -0.0  # y + -0.0 is y for every y, while + 0.0 would lose the sign of -0.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def entries_along(x: Traced, index: Traced, axis: int) -> Traced:
     """x at one index for each place along the axis, whose range is checked before the program if it is an input."""
     where = as_node(index)
     if is_whole_input(where):
-        at = axis % x.ndim  # along other axes the index may be repeated, also not at all
+        at = axis % x.ndim  # along other axes the index may be broadcast, or have length 1
         repeated = [n if m == 1 and i != at else m for i, (m, n) in enumerate(zip(where.sizes, x.sizes, strict=True))]
         gather(x, ARRAY_TABLE["broadcast_to"](where, tuple(repeated)), at)
     return choose_by_position(x, index, axis)  # type: ignore[no-any-return]
@@ -122,7 +122,7 @@ def whole_numbers(x: Any, use: str = "as an index") -> Traced:
     return index
 
 
-# Stacks
+# stacks
 
 
 class Stacked:
@@ -149,7 +149,7 @@ def entry_of(stack: Traced, r: int) -> Traced:
     return window(stack, starts, (1,) * stack.ndim, (1, *stack.sizes[1:]))
 
 
-# Indices
+# indices
 
 
 def getitem(x: Traced, index: Any) -> Traced:
@@ -226,7 +226,7 @@ def index_advanced(x: Traced, parts: Sequence[Any]) -> tuple[Traced, Traced, int
     return window(x, *columns(spans_of(x, others))), whole_numbers(parts[axis]), axis
 
 
-# Arrays end to end
+# concatenation
 
 
 def concatenate(*xs: Traced, axis: int | None) -> Traced:

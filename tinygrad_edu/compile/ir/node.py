@@ -35,9 +35,9 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import TraceError
 
-DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # filled by rules.py: recorded as other operations
+DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # operations recorded in terms of others; filled by rules.py
 COUNTER = count()
-PULL_BACKS: dict[str, Callable[..., list[tuple[Traced, Any]]]] = {}  # nodes with several results: (parent, gradient)
+PULL_BACKS: dict[str, Callable[..., list[tuple[Traced, Any]]]] = {}  # for nodes with several results
 WITHOUT_JIT = "call the function without jit, which computes it eagerly"
 
 
@@ -55,10 +55,10 @@ class Traced(Tensor):
 
     name: str  # of an input: its name in the program; of a constant: its text
     sizes: tuple[Any, ...]
-    integer: bool  # an input of whole numbers, which may be an index
+    integer: bool  # an input of integers, which may be an index
     kind: truths.Kind  # the dtype that NumPy would give it
-    made: int  # the order in which nodes were made
-    checked: bool  # targets of a loss that have been checked before (core/targets.py)
+    made: int  # number in the order of creation
+    checked: bool  # targets of a loss that have been checked already (core/targets.py)
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Traced(Tensor):
 
     def __and__(self, other: Any) -> Any:
         truths.refuse_numbers("&", self, other)
-        return self * other  # of two conditions, each 0 or 1
+        return self * other  # AND of two conditions, each 0 or 1
 
     __rand__ = __and__
 
@@ -175,7 +175,7 @@ class Traced(Tensor):
         return ops.equal(self, 0.0)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        done = () if function in WITHOUT_NUMBERS else (self.dtype, np.float64)  # a fill of a mask may be of floats
+        done = () if function in WITHOUT_NUMBERS else (self.dtype, np.float64)  # zeros_like(mask, dtype=float)
         asked = {name: x for name, x in options.items() if name != "dtype" or x not in done}
         return call_function(function, arguments, asked)
 
@@ -186,7 +186,7 @@ class Traced(Tensor):
     __hash__ = object.__hash__
 
 
-# Written like `pos`, which adds nothing to the program's text; like a comparison, it has no derivative.
+# Written like `pos`, which adds nothing to the program's text, and without derivative like a comparison.
 DETACHED = Operation(ops.pos.function, None, EVERYWHERE, ops.pos.numpy_name, "")
 
 
@@ -218,7 +218,7 @@ def record(operation: Operation, parents: Sequence[Traced]) -> Traced:
 POWERS: dict[float | None, Callable[[Any], Any]] = {2.0: ops.square, 0.5: ops.sqrt, -1.0: ops.reciprocal}
 
 
-# What leaves every number unchanged. Adding 0.0 is not among it: -0.0 + 0.0 would be 0.0.
+# Operands that leave every number unchanged. 0.0 is not neutral for add: -0.0 + 0.0 is 0.0.
 NEUTRAL = {"add": -0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "pow": 1.0}
 
 
@@ -282,7 +282,7 @@ def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0, again
             needed.add(x)
 
     def pull(x: Traced, g: Any) -> list[tuple[Traced, Any]]:
-        if isinstance(g, Parts):  # of a loop
+        if isinstance(g, Parts):  # the parts of a loop's results
             return PULL_BACKS[op_name(x)](x, g, needed, again)
         found = zip(x.parents, contributions(x, g, again), strict=True)
         return [(p, as_shape_of(p, c)) for p, c in found if p in needed and c is not None]
@@ -318,15 +318,15 @@ def contributions(x: Traced, g: Traced, again: bool) -> Sequence[Any]:
         return [c if c is None else ops.where(ops.maximum(flows, ops.equal(c - c, 0.0)), c, 0.0) for c in found]
     if x.op.partials is None:
         return [None] * len(x.parents)
-    # A gradient of 0 stays 0 if the derivative may be infinite. Others may become infinite by overflow: if the
-    # gradients of a program contain NaN, it is compiled again with this guard everywhere.
+    # A gradient of 0 stays 0 where the derivative may be infinite. Other derivatives can become infinite by overflow:
+    # if a program's gradients contain NaN, it is compiled again with this guard everywhere.
     guarded = x.op.domain is not EVERYWHERE or ACTIVE.traces[-1].careful
-    whole = x.op.name not in ("mul", "where")  # their partials are the same of truth values
+    whole = x.op.name not in ("mul", "where")  # for boolean operands the partials of these two are the same
     parents = [truths.as_float(p) if whole and p.sizes else p for p in x.parents]
     return [times(g, d, guarded, again) for d in x.op.partials(x, *parents)]
 
 
-NONLINEAR = ("prod",)  # of the primitives that are not in the table
+NONLINEAR = ("prod",)  # nonlinear primitives that are not in the table
 
 
 def times(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:

@@ -21,7 +21,7 @@ from tinygrad_edu.errors import ShapeError
 
 def cumsum(x: Traced, axis: int | None) -> Traced:
     """Running sums along the last axis, which is the innermost loop."""
-    if axis is None or (not x.ndim and axis in (0, -1)):  # NumPy's row of one number
+    if axis is None or (not x.ndim and axis in (0, -1)):  # NumPy treats a single number as a row of one
         return cumsum(reshape_node(x, (x.size,)), 0)
     last, axis = x.ndim - 1, axis_of(x, axis)
     if axis != last:
@@ -67,7 +67,7 @@ def matmul(a: Traced, b: Traced) -> Traced:
     """A product with a vector is a sum of products; stacks of matrices are multiplied one by one."""
     if not a.ndim or not b.ndim:
         raise ShapeError(explain("matmul", names_of((a, b)), [lengths(a), lengths(b)]))
-    if a.ndim > 2 and b.ndim == 2:  # one product of all rows of the stack
+    if a.ndim > 2 and b.ndim == 2:  # all rows of the stack in one product
         sizes = stack_shape(a, b)
         rows = reshape_node(a, (math.prod(a.sizes[:-1]), a.sizes[-1]))
         return reshape_node(matmul(rows, b), sizes)

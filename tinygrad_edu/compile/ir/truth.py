@@ -18,16 +18,16 @@ from tinygrad_edu.core.operation import TABLE, Operation, is_flat
 from tinygrad_edu.core.whole_numbers import is_narrow, narrow_error
 from tinygrad_edu.errors import TraceError
 
-Kind = Any  # a dtype; `int` for Python's whole numbers, which take on that of an array beside them
+Kind = Any  # a dtype; `int` for Python's integers, which take on the dtype of an array beside them
 FLOAT, TRUTH, WHOLE = np.dtype(np.float64), np.dtype(np.bool_), np.dtype(np.int64)
 
-# Operations that only move or choose numbers, and those that add them up.
+# Operations that only move or choose numbers, and operations that add them up.
 MOVES = {
     *("reshape", "transpose", "broadcast_to", "window", "place", "gather", "slide", "concatenate", "max", "min"),
     *("stacked", "diagonal", "entries_along"),
 }
 ADDS = {"sum", "prod", "cumsum", "cumprod"}
-REMAINDERS = {"floor_divide", "mod", "fmod"}  # of whole numbers by 0 they are 0
+REMAINDERS = {"floor_divide", "mod", "fmod"}  # as in NumPy, integer remainders by 0 are 0
 ARITHMETIC = {"add", "sub", "mul", "div"}
 
 
@@ -71,7 +71,7 @@ def kind_of_node(op: Any, parents: Sequence[Any]) -> Kind:
         except TypeError:
             return FLOAT
     name = op.name if op is not None else ""
-    if name in MOVES:  # the index of a gather only says where
+    if name in MOVES:  # the second operand of a gather is only an index
         kinds = kinds[:1] if name in ("gather", "entries_along") else kinds
         return FLOAT if FLOAT in kinds else np.result_type(*[WHOLE if kind is int else kind for kind in kinds])
     if name in ADDS or name == "matmul":
@@ -155,7 +155,7 @@ def as_numbers(operation: Operation, parents: Sequence[Any]) -> Sequence[Any]:
     """Truth values as floats where the result may be one of them: Python's text adds up the truth values themselves."""
     if operation.name in ARITHMETIC and not all(map(is_truth, parents)):
         return parents
-    first = operation.name == "where"  # the condition
+    first = operation.name == "where"  # skip the condition
     return [as_float(x) if is_truth(x) and i >= first else x for i, x in enumerate(parents)]
 
 

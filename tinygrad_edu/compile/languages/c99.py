@@ -22,7 +22,7 @@ WORDS = (
     "atan2 hypot fmod copysign erf erfc lgamma tgamma cbrt trunc round rint remainder ldexp frexp fmax fmin fabs"
 )
 TYPES = {"bool": "int", "int32": "int32_t", "int": "int64_t", "single": "float", "double": "double"}
-FUNCTIONS = MATH | {"erf", "erfc", "lgamma", "fmod", "fabs", "copysign"}  # of math.h; the name for float ends in f
+FUNCTIONS = MATH | {"erf", "erfc", "lgamma", "fmod", "fabs", "copysign"}  # in math.h; the float versions end in f
 SUPPORT: Mapping[str, str] = {
     "larger": "static {type} larger_{letter}({type} a, {type} b) {{ return b > a ? b : a; }}\n",
     "smaller": "static {type} smaller_{letter}({type} a, {type} b) {{ return b < a ? b : a; }}\n",

@@ -33,8 +33,8 @@ class Host(Pieces, Protocol):
 
     program: ProgramText
     language: Language
-    known: dict[str, int]  # sizes that are numbers for good
-    written: dict[str, str]  # functions of earlier programs, and the kinds of their results
+    known: dict[str, int]  # sizes fixed to a number
+    written: dict[str, str]  # functions of earlier programs -> kind of their result
 
     def call(self, name: str, given: Sequence[Any]) -> Number:
         """A call of one of the program's functions."""
@@ -148,7 +148,8 @@ class Expressions:
         """Of NaN nothing is true but that it is not equal."""
         kind = "int" if a.kind == b.kind == "bool" else common(a.kind, b.kind)
         a, b = self.cast(a, kind), self.cast(b, kind)
-        if kind == "int" and a.text == b.text and sign in ("==", "!="):  # is it NaN? C compilers warn of n != n
+        # a NaN test on an integer: C compilers warn about n != n
+        if kind == "int" and a.text == b.text and sign in ("==", "!="):
             return Number(str(int(sign == "==")), "bool")
         sign = self.language.equality.get(sign, sign)
         return Number(f"{a.within(values.SHIFT)} {sign} {b.within(values.SHIFT)}", "bool", values.ORDER)
@@ -212,7 +213,7 @@ class Expressions:
         if name in self.writer.written:
             return Number(f"{name}({', '.join(x.text for x in given)})", self.writer.written[name])
         constant = self.writer.program.constants.get(name)
-        if isinstance(constant, ast.Attribute):  # real = np.float32
+        if isinstance(constant, ast.Attribute):  # `real = np.float32` makes `real(x)` a cast
             return self.cast(given[0], NAMED[constant.attr])
         if name not in WORDS:
             raise self.refused(node, "calls what is not in the language of generated programs")
@@ -238,7 +239,7 @@ class Expressions:
         return found
 
 
-# Words
+# builtins of the language
 
 
 def view(at_work: Expressions, memory: Array, at: Number, shape: tuple[Number, ...]) -> Array:

@@ -28,9 +28,9 @@ class FunctionWriter(Expressions):
         stores = Counter(names_of_stores(function.body))
         self.unsteady = {self.language.variable(name) for name, count in stores.items() if count > 1}
         self.scope: dict[str, Any] = {}
-        self.visible: list[set[str]] = [set()]  # variables that are declared, block by block
-        self.hoisted: list[str] | None = None  # declarations before the `if` at work
-        self.kinds: dict[str, str] = {}  # of the variable that bears a name itself
+        self.visible: list[set[str]] = [set()]  # variables declared so far, per open block
+        self.hoisted: list[str] | None = None  # declarations to put before the current `if`
+        self.kinds: dict[str, str] = {}  # kind of the variable that has the plain name
         self.parameters: list[tuple[str, Any]] = []
         for argument, value in zip(function.args.args, given, strict=True):
             self.take(argument.arg, value)
@@ -114,7 +114,7 @@ class FunctionWriter(Expressions):
             self.visible[-1 if self.hoisted is None else self.hoisted_depth].add(ident)
         return self.language.assign(ident, value, declare=new and self.hoisted is None)
 
-    hoisted_depth = -1  # of the block that the `if` at work stands in
+    hoisted_depth = -1  # depth of the block around the current `if`
 
     def forget(self, names: set[str]) -> None:
         """Arrays whose sizes stand in variables that change."""

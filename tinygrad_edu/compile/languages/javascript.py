@@ -37,7 +37,7 @@ const number32 = new Float32Array(1), word32 = new Int32Array(number32.buffer);
 function float_bits(x) { number32[0] = x; return word32[0]; }
 function bits_float(n) { word32[0] = n; return number32[0]; }
 """
-# Whole numbers of 64 bits are slow here: the same bits as in codegen/math_approximations.py, in two halves.
+# 64-bit integers are slow in JavaScript: the same bit operations as in codegen/math_approximations.py on two halves.
 HALVES: Mapping[str, str] = {
     "power_of_two": """\
 function power_of_two_d(n) {
@@ -141,7 +141,7 @@ class JavaScript(Language):
     def cast(self, x: Number, kind: str) -> Number:
         if kind == "single":
             return Number(f"Math.fround({x.text})", kind)
-        if kind == "double":  # a whole number may be -0 here
+        if kind == "double":  # an integer may be -0 here
             sure = x.kind in values.REAL or not any(sign in x.text for sign in ("*", "trunc", "modulo"))
             return (
                 Number(x.text, kind, x.precedence)

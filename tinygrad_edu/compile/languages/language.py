@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from tinygrad_edu.compile.languages import values
 from tinygrad_edu.compile.languages.values import Array, Number
 
-# Functions that C has in math.h and JavaScript in Math, by their names in Python.
+# Functions that exist in C's math.h and in JavaScript's Math, by their Python names.
 MATH = frozenset([
     "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "expm1", "log1p", "cbrt", "atan2",
     "hypot", "sqrt", "log", "log2", "log10", "exp", "sin", "cos", "floor", "pow",
@@ -24,14 +24,14 @@ class Pieces(Protocol):
         """A piece of text that is written once."""
 
 
-OWN = re.compile(r".*(_[bhisdr]+|_v|_at|__\d+)")  # names that the writers make themselves
+OWN = re.compile(r".*(_[bhisdr]+|_v|_at|__\d+)")  # names that the writers make up
 
 
 class Language(ABC):
     """One language: how numbers, arrays, functions and the few words of generated programs are written in it."""
 
     name: str
-    reserved: frozenset[str]  # words that no variable may have as its name
+    reserved: frozenset[str]  # keywords that cannot be names of variables
     equality: Mapping[str, str] = {}
 
     def variable(self, name: str) -> str:

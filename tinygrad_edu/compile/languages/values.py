@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-# A higher number binds more tightly; C and JavaScript agree on these.
+# The higher, the more tightly an operator binds; C and JavaScript agree on these.
 ATOM, UNARY, TIMES, PLUS, SHIFT, ORDER, EQUAL, AND_BITS, OR_BITS, AND, OR, CHOICE = range(20, 8, -1)
 REAL = ("single", "double")
-NAMED = {"float64": "double", "float32": "single", "int64": "int", "int32": "int32"}  # NumPy's names
+NAMED = {"float64": "double", "float32": "single", "int64": "int", "int32": "int32"}  # kind for each of NumPy's names
 LETTERS = {"bool": "b", "int32": "h", "int": "i", "single": "s", "double": "d", "random": "r"}
 
 
@@ -20,7 +20,7 @@ class Number:
     text: str
     kind: str
     precedence: int = ATOM
-    wraps: bool = False  # are these the bits of a float, whose sum with others may overflow?
+    wraps: bool = False  # the bits of a float, whose sum with others may wrap around
 
     def within(self, precedence: int) -> str:
         """The text as a part of an expression with that precedence, in brackets if needed."""

@@ -34,7 +34,7 @@ class Writer:
         self.program, self.language, self.known = ProgramText(text), language, dict(known or {})
         self.made: dict[Any, Made] = {}
         self.pieces: dict[str, str] = {}
-        self.written: dict[str, str] = {}  # functions of earlier programs, and the kinds of their results
+        self.written: dict[str, str] = {}  # functions of earlier programs -> kind of their result
 
     @property
     def text(self) -> str:

@@ -26,7 +26,7 @@ from tinygrad_edu.errors import TraceError
 Memo = dict[Traced, Any]
 REDUCTIONS = {"sum": "ReduceSum", "max": "ReduceMax", "prod": "ReduceProd"}
 WITH_AXIS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
-KEPT = frozenset(["conv"])  # operations that a trace records as they are, because ONNX has them
+KEPT = frozenset(["conv"])  # operations that a trace keeps whole, because ONNX has them
 
 
 class Arrays:
@@ -125,7 +125,7 @@ class Arrays:
 
     def write_reshape(self, x: Traced, source: Edge) -> Edge:
         free = [i for i, n in enumerate(x.sizes) if not self.fixed(n)]
-        if len(free) == 1:  # what is left over
+        if len(free) == 1:  # ONNX infers one free size from the rest (-1)
             sizes = self.nodes.constant([-1 if i in free else length(n) for i, n in enumerate(x.sizes)], WHOLE)
         else:
             sizes = self.shape(x.sizes)
@@ -273,7 +273,8 @@ class Arrays:
             found = [
                 nodes.cast(edge, given[i].kind) if i < len(rounds.states) else edge for i, edge in enumerate(found)
             ]
-            results = [nodes.add("Identity", [edge], edge.kind) for edge in found]  # no input, nor the same one twice
+            # ONNX allows no result that is an input, or occurs twice
+            results = [nodes.add("Identity", [edge], edge.kind) for edge in found]
             infos = [
                 [helper.make_tensor_value_info(edge.name, nodes.onnx_type(edge.kind), None) for edge in edges]
                 for edges in (inputs, results)

@@ -14,7 +14,7 @@ from tinygrad_edu.compile.onnx_graph.nodes import FLOAT, TRUTH, Edge, Nodes
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import TraceError
 
-# Operations of the table, and functions of `math`, that ONNX has under another name.
+# Operations of the table and functions of `math` that exist in ONNX under another name.
 DIRECT: Mapping[str, str] = {
     "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "neg": "Neg", "abs": "Abs", "fabs": "Abs", "exp": "Exp",
     "log": "Log", "sqrt": "Sqrt", "tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "erf": "Erf", "sin": "Sin",
@@ -23,11 +23,11 @@ DIRECT: Mapping[str, str] = {
     "minimum": "Min", "maximum": "Max", "pow": "Pow", "softplus": "Softplus", "softsign": "Softsign",
 }  # fmt: skip
 ARITHMETIC: dict[type, str] = {ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Div: "Div", ast.Pow: "Pow"}
-COMPARISONS: dict[type, tuple[str, bool]] = {  # the operation, and is its answer negated?
+COMPARISONS: dict[type, tuple[str, bool]] = {  # (operation, whether its answer is negated)
     ast.Lt: ("Less", False), ast.LtE: ("LessOrEqual", False), ast.Gt: ("Greater", False),
     ast.GtE: ("GreaterOrEqual", False), ast.Eq: ("Equal", False), ast.NotEq: ("Equal", True),
 }  # fmt: skip
-NEAR_ZERO = {"log_ndtr", "ndtri"}  # they need the digits of erfc near 0, which 1 - erf does not have
+NEAR_ZERO = {"log_ndtr", "ndtri"}  # these need the digits of erfc near 0, which 1 - erf does not have
 CONSTANTS = {"math.inf": math.inf, "math.nan": math.nan, "math.pi": math.pi, "math.e": math.e}
 
 
@@ -152,7 +152,7 @@ class Formulas:
         return x if x.kind == TRUTH else self.compare(ast.NotEq, self.number(x), self.nodes.constant(0.0))
 
 
-# Functions that ONNX lacks, in terms of those it has. Near 0 the rounding of eᵃ and of 1 + a is divided out again:
+# Functions that ONNX lacks, in terms of others. Near 0 the rounding errors of eᵃ and 1 + a cancel by a division:
 # Higham, Accuracy and Stability of Numerical Algorithms, 1.14.1 (Kahan's form).
 IN_WORDS: Mapping[str, str] = {
     "expm1": (
@@ -173,7 +173,7 @@ IN_WORDS: Mapping[str, str] = {
 }
 
 
-# What onnxruntime has no kernel for in float64; "" where there is no formula of a few operations either.
+# Replacements for operators without a float64 kernel in onnxruntime; "" if no short formula exists.
 NOT_WIDE: Mapping[str, str] = {
     "tan": "math.sin(a) / math.cos(a)",
     "sinh": (

@@ -14,7 +14,7 @@ from tinygrad_edu.compile.onnx_graph.nodes import FLOAT, WHOLE, Edge, Nodes
 from tinygrad_edu.compile.program import Trace
 from tinygrad_edu.errors import SettingError
 
-OPSET, IR_VERSION = 18, 9  # onnxruntime 1.14 and later
+OPSET, IR_VERSION = 18, 9  # for onnxruntime 1.14 and later
 
 
 class OnnxModel:
@@ -28,7 +28,7 @@ class OnnxModel:
         self, function: Any, sample: Any, outputs: Sequence[str], names: Mapping[int, str], dtype: str = "float32"
     ) -> None:
         wide = dtype == "float64"
-        self.trace = Trace(keep=frozenset() if wide else KEPT)  # onnxruntime convolves float32 alone
+        self.trace = Trace(keep=frozenset() if wide else KEPT)  # onnxruntime has convolutions for float32 only
         sample = np.asarray(sample)
         x = self.trace.input("x", np.broadcast_to(0.0, (2, *sample.shape[1:])))
         hold(x, sample)

@@ -12,10 +12,10 @@ from tinygrad_edu.compile.passes.lower import VIEWS, copy_node
 from tinygrad_edu.core.graph import topological
 
 REDUCTIONS = ("sum", "max", "prod", "scatter", "settle")
-KEPT = ("matmul", "class_of", "scan", "pick", "stacked", *REDUCTIONS)  # their results are in memory anyway
+KEPT = ("matmul", "class_of", "scan", "pick", "stacked", *REDUCTIONS)  # their results are stored in memory anyway
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 CHEAP = ("add", "sub", "mul", "neg", "square", "where", "maximum", "minimum", "relu", *COMPARISONS)
-LONG = 6  # operations: recomputing more than this costs more than a pass through memory
+LONG = 6  # operations; recomputing more than this costs more than storing and reading the result
 Sizes = tuple[str, ...]
 
 
@@ -25,11 +25,12 @@ class SizeNames:
 
     pairs: Iterable[tuple[str, str]]
     root: dict[str, str] = field(default_factory=dict)
-    known: dict[str, str] = field(default_factory=dict)  # results of `of`, else a quarter of a trace's time
+    # cached results of `of`: without this it takes a quarter of a trace's time
+    known: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         while any(self.unite(a, b) for a, b in sorted(self.pairs)):
-            pass  # once x_0 is y_0, (x_0 - 1) is (y_0 - 1)
+            pass  # again until nothing changes: once x_0 equals y_0, (x_0 - 1) equals (y_0 - 1)
 
     def unite(self, a: str, b: str) -> bool:
         first, second = sorted((self.find(a), self.find(b)), key=lambda name: (name.count("*"), "(" in name, name))
@@ -98,8 +99,8 @@ class Schedule:
 
     steps: list[Step] = field(default_factory=list)
     at: dict[Traced, int] = field(default_factory=dict)
-    stored: dict[Traced, None] = field(default_factory=dict)  # in order
-    again: set[Traced] = field(default_factory=set)  # nodes that are recomputed where a later step reads them
+    stored: dict[Traced, None] = field(default_factory=dict)  # a dict, to keep the order
+    again: set[Traced] = field(default_factory=set)  # nodes recomputed in each later step that reads them
 
 
 def is_view(x: Traced) -> bool:
@@ -230,7 +231,7 @@ def break_chains(order: list[Traced], plan: Schedule) -> None:
     """Store what would be recomputed from something that is itself recomputed, and so on: otherwise the state of a
     cell at each time would be computed from the first time on.
     """
-    operations: dict[Traced, int] = {}  # how many operations it takes to recompute a number
+    operations: dict[Traced, int] = {}  # operations needed to recompute a number
     for x in order:
         inputs = sum(operations.get(p, 0) for p in x.parents)
         if is_view(x):

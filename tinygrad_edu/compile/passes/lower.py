@@ -11,7 +11,7 @@ from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.graph import topological
 
-# These compute nothing new: they are another way of reading the same numbers.
+# These compute nothing: they only read the same numbers in another arrangement.
 VIEWS = ("reshape", "transpose", "broadcast_to", "window", "place", "gather", "slide")
 
 
@@ -84,7 +84,7 @@ def in_other_words(node: Traced, parents: list[Traced]) -> Any:
     if name == "transpose" and order_of_axes(node, options["axes"]) == [*range(node.ndim)][::-1] and node.ndim > 1:
         return transpose_product(x)
     if name in ("sum", "max", "prod") and all(x.sizes[i] == 1 for i in axes(node.parents[0], options["axis"])):
-        return (x + 0.0 if name == "sum" else x).reshape(node.sizes)  # 0 + (-0) is 0
+        return (x + 0.0 if name == "sum" else x).reshape(node.sizes)  # + 0.0, because a sum starts at 0: 0 + (-0) is 0
     if name == "matmul" and node.ndim == 2 and 1 in (*node.sizes, x.sizes[1]):
         return thin_product(*parents)
     return None
@@ -109,11 +109,11 @@ def transpose_product(inner: Traced) -> Any:
     """Transposes that can be avoided: (xᵀ)ᵀ = x, and (ab)ᵀ = bᵀaᵀ, where the transposes are views."""
     if op_name(inner) == "transpose" and inner.options["axes"] is None:
         return inner.parents[0]
-    if op_name(inner) == "matmul" and inner.ndim == 2:  # the transpose of a stack reverses all axes
+    if op_name(inner) == "matmul" and inner.ndim == 2:  # 2-d only: the transpose of a stack reverses all axes
         a, b = inner.parents
         return b.T @ a.T
     if op_name(inner) == "mul" and inner.parents[0].sizes[1:] == (1,) and inner.parents[1].sizes[:1] == (1,):
-        return inner.parents[1].T * inner.parents[0].T  # of a column and a row
+        return inner.parents[1].T * inner.parents[0].T  # column times row
     return None
 
 
@@ -133,7 +133,7 @@ def lower_again(root: Traced, unique: dict[Any, Traced]) -> Traced:
 def is_matrix(x: Traced) -> bool:
     """Can a product read it in place: floats in memory, or the transpose of them?"""
     source = x.parents[0] if swaps_last_two(x) else x
-    while op_name(source) == "reshape":  # of an array in memory: the same memory
+    while op_name(source) == "reshape":  # a reshape of an array in memory is the same memory
         source = source.parents[0]
     return op_name(source) not in VIEWS and not source.integer and bool(source.sizes)
 

@@ -8,12 +8,12 @@ from typing import Any
 from tinygrad_edu.core.graph import topological
 
 VIEWS = {"reshape", "transpose", "broadcast_to", "window"}
-INDICES = {"gather": 1, "scatter": 1, "class_of": 0}  # which parent only says where
+INDICES = {"gather": 1, "scatter": 1, "class_of": 0}  # position of the parent that is only an index
 
 
 def read_as_numbers(roots: Sequence[Any]) -> set[Any]:
     """The inputs of whole numbers among the roots and their ancestors that are not indices alone."""
-    source: dict[Any, Any] = {}  # an input, or a view of one → the input
+    source: dict[Any, Any] = {}  # an input or a view of one → the input
     found = {x for x in roots if x.integer}
     for root in roots:
         for x in topological(root, lambda x: x.parents):

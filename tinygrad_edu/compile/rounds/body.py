@@ -40,7 +40,7 @@ class Rounds:
     after: list[Traced]
     outputs: list[Traced] = field(default_factory=list)
     backwards: bool = False
-    places: dict[Traced, int] = field(default_factory=dict)  # which output is a node that derivatives need
+    places: dict[Traced, int] = field(default_factory=dict)  # nodes that derivatives need -> their outputs
 
     @property
     def roots(self) -> list[Traced]:

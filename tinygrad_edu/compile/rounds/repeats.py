@@ -21,8 +21,8 @@ from tinygrad_edu.core import shapes
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.graph import topological
 
-ROUNDS, NODES = 4, 100  # rounds, and nodes in all rounds together, that make a loop worthwhile
-TRIED = 12  # distances that are tried
+ROUNDS, NODES = 4, 100  # least number of rounds, and of nodes in all rounds together, for which a loop pays off
+TRIED = 12  # ways of cutting that are tried
 
 
 class NoLoopError(Exception):
@@ -59,7 +59,7 @@ def roll_longest(roots: list[Traced]) -> list[Traced] | None:
 def cuts(row: Sequence[Traced], period: int) -> list[list[Sequence[Traced]]]:
     """Ways to cut the row into rounds, at the places that the fewest reads cross; those with the most rounds first."""
     found = []
-    for first in range(2 * period):  # what the first round reads may have another shape
+    for first in range(2 * period):  # start later too: the first round may read arrays of another shape
         rounds = (len(row) - first) // period
         if rounds >= ROUNDS:
             groups = [row[first + r * period :][:period] for r in range(rounds)]
@@ -113,11 +113,12 @@ class Repeat:
     def __init__(self, groups: Sequence[Sequence[Traced]], roots: Sequence[Traced], row: Sequence[Traced]) -> None:
         self.groups, self.roots = groups, roots
         self.place = {x: (r, k) for r, group in enumerate(groups) for k, x in enumerate(group)}
-        self.entries: dict[Any, Traced] = {}  # the same place in all rounds → the stack that is read there
-        self.exchange: dict[Traced, Traced] = {}  # in the second round, which becomes the loop's body: node → leaf
-        self.states: dict[int, Traced] = {}  # place of a node that the next round reads → what the first round reads
+        self.entries: dict[Any, Traced] = {}  # nodes at the same place in all rounds → the stack to read there
+        self.exchange: dict[Traced, Traced] = {}  # for the second round, which becomes the loop body: node → leaf
+        # place of a node that the next round reads → what the first round reads instead
+        self.states: dict[int, Traced] = {}
         self.leaves: dict[int, Traced] = {}
-        self.starts: dict[Traced, Traced] = {}  # single numbers as arrays of one
+        self.starts: dict[Traced, Traced] = {}  # single numbers -> arrays of one entry
         users = defaultdict(set)
         for x in row:
             for p in x.parents:
@@ -126,8 +127,8 @@ class Repeat:
         for root in roots:
             if root in self.place:
                 users[self.place[root][1]].add(self.place[root][0])
-        self.users = users  # place → rounds in which something outside reads it
-        self.stacks = defaultdict(list)  # place → the node that joins it over all rounds, in order
+        self.users = users  # place → rounds whose node is read from outside
+        self.stacks = defaultdict(list)  # place → nodes that join it over all rounds, in order
         for x in row:
             k = self.joined(x)
             if k is not None:
@@ -180,7 +181,7 @@ class Repeat:
         """One node of every round: its sizes equal those in the second round, and its parents fit into a loop."""
         for x in column:
             if not all(m == n for m, n in zip(x.sizes, column[1].sizes, strict=True)):
-                raise NoLoopError  # if they have different names: a condition that the sizes stay equal
+                raise NoLoopError  # even by name: a condition that these sizes stay equal
         starts = [x.options["starts"] for x in column] if op_name(column[1]) == "window" else []
         if starts and any(plain(s) != plain(starts[0]) for s in starts):
             self.take_window(column)
@@ -240,7 +241,7 @@ class Repeat:
     def enter(self, key: tuple[Traced, ...], stack: Traced) -> None:
         if key in self.entries:
             return
-        if key[1] in self.exchange:  # the second round reads it in another role elsewhere
+        if key[1] in self.exchange:  # the second round also reads it elsewhere, in another role
             raise NoLoopError
         self.entries[key] = stack
         entry = leaf(stack.sizes[1:], "entry", kind=stack.kind)

@@ -22,7 +22,7 @@ from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.shapes import transpose
 
-Total = Callable[[Traced], Any]  # this node is a sum over the rounds of the loop
+Total = Callable[[Traced], Any]  # returns the sum of a node over all rounds
 
 
 def reverse(scan: Traced, g: Parts, needed: set[Traced], again: bool) -> list[tuple[Traced, Any]]:
@@ -48,11 +48,11 @@ class Reverse:
         self.wanted_slices = [i for i, x in enumerate(self.stacks) if x in needed]
         self.wanted_given = [i for i, x in enumerate(self.outside) if x in needed]
         self.wanted_first = [i for i, x in enumerate(self.first) if x in needed]
-        # Dicts rather than lists: `==` of two nodes would be a node.
+        # Dicts instead of lists, because `==` of two nodes makes a node.
         self.stack_of_slice: dict[Traced, Traced] = dict(zip(rounds.slices, self.stacks, strict=True))
         self.meant = dict(zip(rounds.given, self.outside, strict=True))
-        self.kept: dict[Traced, None] = {}  # nodes of a round that are stacked for computations after the loop
-        self.totals: dict[Traced, int] = {}  # sums over the rounds that are states of the loop
+        self.kept: dict[Traced, None] = {}  # nodes of a round that are stacked for use after the loop
+        self.totals: dict[Traced, int] = {}  # sums over the rounds, carried as states of the loop
 
     def gradients(self) -> list[tuple[Traced, Any]]:
         rounds = self.rounds
@@ -84,7 +84,7 @@ class Reverse:
 
     def is_of_forward(self, x: Traced) -> bool:
         """Does it belong to the forward round, change from round to round, and is it not a view?"""
-        source = x.parents[0] if op_name(x) == "pick" else x  # a loop inside may be asked for more of it
+        source = x.parents[0] if op_name(x) == "pick" else x  # `pick` takes one result of an inner loop
         return source in self.forward and source in self.moving and op_name(source) not in VIEWS
 
     def summed(self) -> Traced:

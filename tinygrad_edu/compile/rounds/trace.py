@@ -26,8 +26,8 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.pytree import flatten, unflatten
 from tinygrad_edu.errors import TraceError
 
-FEW = 4  # rounds: fewer compile just as fast one by one, and can then be fused with the operations around them
-MOST = 8  # loops that turn out, one after another, not to be loops; then all are unrolled
+FEW = 4  # rounds; fewer compile just as fast unrolled, and can then be fused with the operations around them
+MOST = 8  # attempts in which another loop turns out to be none; then all are unrolled
 Step = Callable[[Any, Any], tuple[Any, Any]]
 Found = TypeVar("Found")
 Nesting = Any
@@ -99,10 +99,10 @@ class Round:
     slices: list[Traced]
     after: list[Traced]
     outputs: list[Traced]
-    nesting: tuple[Nesting, Nesting]  # of the state after it, and of its output
+    nesting: tuple[Nesting, Nesting]  # of the state after the round, and of its output
     made: dict[
         str, np.ndarray[Any, Any]
-    ]  # arrays that the step has made and nobody else holds, such as np.zeros(3), by name
+    ]  # arrays made in the step that nobody else holds, such as np.zeros(3), by name
 
     def same_as(self, other: Round) -> bool:
         """Do two rounds compute the same?"""
@@ -157,7 +157,7 @@ class Loop:
         for _ in range(4):
             found = self.round()
             kinds = [s.kind if a.kind == s.kind else FLOAT for a, s in zip(found.after, found.states, strict=True)]
-            if kinds != self.kinds:  # 0 at first may be 0.5 from then on
+            if kinds != self.kinds:  # a state that starts as integer 0 may become 0.5
                 self.kinds = kinds
                 continue
             shapes = [elementwise_shape("scan", (a, s)) for a, s in zip(found.after, found.states, strict=True)]
@@ -186,7 +186,7 @@ class Loop:
         if nesting[0] != self.state_nesting:
             raise OneByOneError
         if any(isinstance(y, Traced) and is_truth(y) for y in [*self.first, *after, *outputs]):
-            raise OneByOneError  # what a loop keeps are numbers
+            raise OneByOneError  # a loop stores numbers only
         self.none = [y is None for y in outputs]
         self.output_shapes = [as_node(y).sizes for y in outputs if y is not None]
         given = [boxed(as_node(y)) for y in outputs if y is not None]
@@ -204,7 +204,7 @@ class Loop:
 
 def is_unheld(trace: Any, name: str) -> bool:
     """Is it an array that only the trace holds, so that its numbers cannot change?"""
-    references = sys.getrefcount(trace.captured[name])  # the one held by this call included
+    references = sys.getrefcount(trace.captured[name])  # one of them is this call's own
     return isinstance(trace.captured[name], np.ndarray) and references <= 2
 
 

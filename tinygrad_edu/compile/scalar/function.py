@@ -26,7 +26,7 @@ from tinygrad_edu.core.value import PARENTS, Value, constant, is_array, over_arr
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
 Function = Callable[..., Any]
-NUMBER: Any = inspect.getattr_static(Value, "data")  # the slot itself, even if a subclass redefines the name
+NUMBER: Any = inspect.getattr_static(Value, "data")  # the slot itself, because a subclass redefines `data`
 
 
 class TracedValue(Value):
@@ -56,7 +56,7 @@ class TracedValue(Value):
         if any(map(is_array, arguments)):
             return over_arrays(operation, arguments)
         refuse_own(operation)
-        if not MODES.recording:  # a program of arrays can do it
+        if not MODES.recording:  # a program on arrays can handle no_grad
             raise TraceError("no_grad in a compiled function of numbers: give them as arrays, np.array(x)")
         parents = tuple([x if isinstance(x, Value) else TracedValue(x) for x in arguments])
         inputs = [NUMBER.__get__(x) for x in parents]
@@ -123,7 +123,7 @@ class Program:
         self.output_rows = self.tape.outputs
         self.closed_over = [x for x in self.tape.leaves if not isinstance(x, TracedValue)]
         self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
-        self.lock = threading.RLock()  # of the tape's numbers
+        self.lock = threading.RLock()  # guards the tape's numbers
 
     def signature(self) -> Any:
         """Equal for two traces that compute the same from the same Values."""

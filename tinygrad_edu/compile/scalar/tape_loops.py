@@ -19,10 +19,10 @@ from tinygrad_edu.compile.program import indent
 from tinygrad_edu.compile.scalar.wide_runs import NARROW, SHARED, UNUSED
 from tinygrad_edu.core.operation import TABLE, Operation
 
-LEAF = 2**15 - 1  # in the place of an operation's number
-FREQUENT = ("add", "mul")  # tested first by the loop
-BLOCK = 128  # rows of a run whose operands are laid out at once: five such arrays are 5 kB of the fastest cache
-CALLS = re.compile(r"math\.(?!fabs|sqrt|inf|nan)")  # of the C library, number by number
+LEAF = 2**15 - 1  # marks a leaf in place of an operation's number
+FREQUENT = ("add", "mul")  # the loop tests these first
+BLOCK = 128  # rows of a run processed at a time: five such arrays take 5 kB of the first-level cache
+CALLS = re.compile(r"math\.(?!fabs|sqrt|inf|nan)")  # functions of the C library, called once per number
 
 FORWARD = """\
 {memory}
@@ -61,7 +61,7 @@ BACKWARD_WIDE = """\
 {load}
 {branches}
 {give}"""
-# The operands of a block, one after the other, so that a loop needs not ask whether one is shared.
+# Copies the operands of a block into rows, so that the inner loop need not check whether one is shared.
 LOAD = """\
 i{x} = inputs[at, {place}]
 if runs[r, {column}] != {unused}:

@@ -18,11 +18,11 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 Run = tuple[int, ...]
-LEAST = 16  # rows of a run; for fewer, to begin a loop costs more than it saves
-FEWEST = 4000  # rows in runs, below which nothing is gained by the loops for them, which take a second to compile
-WORTH = 0.5  # of all nodes in runs; with fewer, the order of the trace is better, in which results are used at once
-NARROW, WIDE = 0, 1  # row after row, or in vectors
-SHARED, ALONG, UNUSED = 0, 1, 2  # an operand of a run: the same row for all of it, a row for each, none
+LEAST = 16  # rows of a run; below, the overhead of a loop exceeds its gain
+FEWEST = 4000  # rows in all runs; below, nothing is gained, as the loops take a second to compile
+WORTH = 0.5  # share of all nodes in runs; below, the order of the trace is faster, because results are used at once
+NARROW, WIDE = 0, 1  # row by row, or in vectors
+SHARED, ALONG, UNUSED = 0, 1, 2  # operand of a run: one row for all, one row each, or none
 
 
 def lay_out(
@@ -94,11 +94,11 @@ def runs_of(kinds: Array, inputs: Array, operands: Array, leaves: int) -> Array:
     """All runs. `operands`: how many each row has, 0 where it cannot be in a wide run; `leaves`: the first rows."""
     steps = np.diff(inputs, axis=0)
     even = (kinds[1:] == kinds[:-1]) & (operands[1:] > 0) & ((steps == SHARED) | (steps == ALONG)).all(axis=1)
-    pattern = np.where(even, steps @ [1, 2, 4], -1)  # from each row to the next
+    pattern = np.where(even, steps @ [1, 2, 4], -1)  # steps from each row to the next, as one number
     ends = np.flatnonzero(np.diff(pattern, append=-2)) + 1
     found, at = list[Run](), leaves
     for start, end in zip([0, *ends.tolist()][:-1], ends.tolist(), strict=True):
-        first, stop = max(start, at), end + 1  # rows; the last of one pattern may be the first of the next
+        first, stop = max(start, at), end + 1  # the last row of one pattern may be the first of the next
         if pattern[start] >= 0 and stop - first >= LEAST:
             used = operands[first]
             found += [narrow(at, first)] * (at < first)
