@@ -21,7 +21,7 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained
 from tinygrad_edu.nn.layers import MLP
 
 Array = np.ndarray[Any, Any]
-WIDTH, FAR = math.sqrt(3.0), 4.5  # standard deviations: how far a uniform distribution reaches, and a normal one
+WIDTH, FAR = math.sqrt(3.0), 4.5  # how far the weights may reach, in standard deviations: uniform, normal
 BEYOND = 1.05
 
 

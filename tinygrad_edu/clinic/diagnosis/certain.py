@@ -18,7 +18,7 @@ from tinygrad_edu.errors import TinygradError
 
 Array = np.ndarray[Any, Any]
 ROWS = 64
-REACHED = 0.9  # of the variance of the targets: with less a range is too narrow
+REACHED = 0.9  # share of the targets' variance; an output range that allows less is too narrow
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Certainty:
 
 
 Check = Callable[[Record], Certainty | None]
-CHECKS: list[tuple[str, Check]] = []  # with the code of its cause
+CHECKS: list[tuple[str, Check]] = []  # (code of the cause, check)
 
 
 def certain(code: str) -> Callable[[Check], Check]:
@@ -237,9 +237,9 @@ def certainties(record: Record) -> dict[str, Certainty]:
     found: dict[str, Certainty] = {}
     for code, check in CHECKS:
         try:
-            with np.errstate(all="ignore"):  # of a run that diverged the weights overflow
+            with np.errstate(all="ignore"):  # the weights of a diverged run overflow
                 certainty = check(record)
-        except TinygradError:  # a model that cannot be called as it is measured has no such certainty
+        except TinygradError:  # a model that this measurement cannot call
             certainty = None
         if certainty is not None:
             found.setdefault(code, certainty)

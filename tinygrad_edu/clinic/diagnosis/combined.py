@@ -14,8 +14,8 @@ from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.clinic.diagnosis.single import rank
 
-LONGER = 10  # times the epochs of a trial that is on its way
-PAIRS = 6  # sets of two that are tried before those of more
+LONGER = 10  # factor on the epochs of a trial that helps but does not suffice
+PAIRS = 6  # pairs of changes tried before larger sets
 
 
 def fewest_together(t: Trials) -> list[FoundCause]:
@@ -81,7 +81,7 @@ def necessary(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCau
     if len(kept) < 2:
         return rank(t, [(1.0, BY_CODE[trial.code], trial) for trial in kept])
     rows = [(trial, without) for trial, without in reversed(found) if trial in kept]
-    if not t.beats(whole):  # of more seeds it is not enough
+    if not t.beats(whole):  # with more seeds it turned out not to be enough
         return []
     least = min((without for _, without in rows), key=lambda x: x.share, default=None)
     rows.sort(key=lambda row: (least is not None and row[1].beats(least), halves(t, row[1], whole)))

@@ -10,11 +10,11 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 
-SUSPECTED = 0.4  # from here on a cause is tried in any case
-ALWAYS = 0.95  # of the seeds
-BONUS = 0.3  # for a change that brings a run nearer to its goal, where several are tried together
-SLOWER = 3  # times: a rate so much lower, epochs so many more
-MOST = 5  # changes of which sets are made
+SUSPECTED = 0.4  # suspicion from which a cause is tried even if it did not help alone
+ALWAYS = 0.95  # share of the seeds that counts as all of them
+BONUS = 0.3  # added to the suspicion of a change that helped alone, when several are tried together
+SLOWER = 3  # factor: a rate this much lower, or this many times the epochs
+MOST = 5  # changes that are combined into sets
 
 
 def with_companion(t: Trials, trial: Trial) -> Trial | None:

@@ -28,7 +28,7 @@ from tinygrad_edu.train.run import Run
 
 Array = np.ndarray[Any, Any]
 
-ROUNDED = 1e-6  # by which a scaling to 0 and 1 may miss them
+ROUNDED = 1e-6  # tolerance for inputs that were scaled to between 0 and 1
 
 
 def diagnose(
@@ -95,7 +95,7 @@ def of_our_own(trained: Any, X: Samples, y: Samples, weight: Any, goal: Any, see
     if isinstance(trained, Run):
         refuse_weights(weight)
     notes: list[str] = []
-    if isinstance(trained, Run) and trained.job is None:  # of fit_online, or read from a file
+    if isinstance(trained, Run) and trained.job is None:  # a run of fit_online, or one read from a file
         if missing := reload.why_not(trained, X, y):
             return of_curve_alone(trained, missing)
         trained, X, y = reload.with_job(trained, X, y), None, None
@@ -109,7 +109,7 @@ def of_foreign(
     """A network of PyTorch or Keras: trained again as one of ours, or at least looked through."""
     if (found := beyond_two_classes(model, y, how)) is not None:
         return found
-    torch = not keras_models.is_keras(model)  # whose models on torch are modules of torch, too
+    torch = not keras_models.is_keras(model)  # Keras first: its models on the torch backend are torch modules too
     try:
         subject = foreign.of_torch(model, X, y, how) if torch else foreign.of_keras(model, X, y, how)
     except TinygradError as problem:
@@ -119,7 +119,7 @@ def of_foreign(
     notes = [f"the run as it was: {note}" for note in subject.notes]
     found = of_subject(subject, goal, seeds, budget_s, notes)
     seen = None if found.healthy else look_once(model, X, y, how)
-    if seen is not None:  # what only the objects of the other library show comes first
+    if seen is not None:  # causes that only the other library's own objects show come first
         known = {cause.code for cause in found.causes}
         more = [cause for cause in seen.causes if cause.code not in known]
         if more:
@@ -257,7 +257,8 @@ def diagnose_history(history: Any) -> Diagnosis:
 def of_history(history: History) -> Diagnosis:
     """The symptoms of curves, and what they may come from."""
     curve, width = smooth(history.losses)
-    with np.errstate(all="ignore"):  # differences of the largest floats are infinite, which the tests allow for
+    # differences of huge losses overflow to infinity, which the checks below can handle
+    with np.errstate(all="ignore"):
         symptoms = of_curve(curve)
         turned = turn(history.validation, history.losses) if history.validation.size else None
     symptoms = [turned, *symptoms] if turned else symptoms
@@ -280,7 +281,7 @@ def of_history(history: History) -> Diagnosis:
     return Diagnosis(None, [], summary=summary, symptoms=symptoms, not_checked=[*few, CANNOT])
 
 
-SUGGESTED = {  # by symptom: what it may come from
+SUGGESTED = {  # symptom -> causes that it suggests
     "overfitting": ("overfitting",),
     "negative": ("wrong_loss", "targets_out_of_range"),
     "at_chance": ("lr_too_low", "labels_random", "vanishing_gradient", "dead_relu", "inputs_not_scaled"),
@@ -290,7 +291,7 @@ SUGGESTED = {  # by symptom: what it may come from
     "plateau": ("too_small_network", "missing_bias", "schedule_freezes_early", "unlucky_init", "labels_random"),
     "improving": ("too_few_epochs", "stopped_too_early", "lr_too_low"),
 }
-RULED_OUT = {  # by symptom: others that then mean nothing
+RULED_OUT = {  # symptom -> other symptoms that mean nothing beside it
     "overfitting": ("improving", "plateau"),
     "negative": ("divergence", "plateau", "improving"),
     "at_chance": ("oscillation", "flat", "plateau"),

@@ -13,16 +13,16 @@ from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 
-TIMES = 2.0  # the run's epochs may lie so far outside of those of the repetitions
-FIRST = 3.0  # likewise its first loss, times the spread of theirs
-FOREIGN = ("torch", "keras")  # whose training is known only as far as it was told
-SURELY = 20  # repetitions of which all do well: of a run that is one of them, the others would do so once in 21 times
+TIMES = 2.0  # factor by which the run's number of epochs may lie outside the range of the repetitions
+FIRST = 3.0  # the same for its first loss, times the spread of the repetitions' first losses
+FOREIGN = ("torch", "keras")  # libraries of which only the training that diagnose was told is known
+SURELY = 20  # if all of 20 repetitions do well, a run that belongs to them fails with probability 1 in 21
 OTHERS_LEARN = "{} of {} repetitions from other seeds reach the goal"
 UNTOLD = (
     "what diagnose was not told and cannot see: other data, weights or layers that were set or frozen by hand, a rate "
     "that was changed on the way, several calls of fit"
 )
-CLOSE = 1e-3  # relative, of a first loss from the same random_state: rounding is far below
+CLOSE = 1e-3  # relative, for the first loss from the same random_state: rounding errors are far smaller
 
 
 def differs(subject: Subject, runs: Sequence[Trained]) -> str:
@@ -52,7 +52,7 @@ def repeat_fit(subject: Subject) -> str | None:
     if rule is None or rule.state is None or lbfgs.refusal(setup, subject.task):
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it did not converge was said when it was fitted first
+        warnings.simplefilter("ignore")  # the user has seen the convergence warning already
         _, losses = lbfgs.fit_network(setup, subject.task, rule.state)
     ours, theirs = float(losses[0]), float(subject.losses[0])
     if np.isclose(ours, theirs, rtol=CLOSE):
@@ -69,7 +69,7 @@ def by_first_loss(subject: Subject, runs: Sequence[Trained]) -> str:
     ours = np.array([run.losses[0] for run in runs if len(run.losses)])
     if not np.isfinite(theirs) or not ours.size or not np.isfinite(ours).all() or ours.min() <= 0.0:
         return ""
-    room = FIRST * ours.max() / ours.min()  # seeds that differ much among themselves say little
+    room = FIRST * ours.max() / ours.min()  # wider if the seeds differ much among themselves
     low, high = ours.min() / room, ours.max() * room
     if low <= theirs <= high:
         return ""

@@ -33,7 +33,7 @@ from tinygrad_edu.errors import CheckpointError, InputFileError, SettingError
 from tinygrad_edu.nn import storage
 
 Array = np.ndarray[Any, Any]
-CURVES = ("loss_curve", "losses", "loss")  # names of a curve in JSON; the first is that of Run.save
+CURVES = ("loss_curve", "losses", "loss")  # names of a loss curve in JSON; the first is the one Run.save writes
 PICKLES = (".pkl", ".pickle", ".joblib")
 
 
@@ -47,13 +47,13 @@ def content(path: Path) -> bytes:
         return storage.file_bytes(path)
     except CheckpointError as problem:
         raise InputFileError(str(problem)) from None
-    except (OSError, ValueError) as problem:  # ValueError: a name with a zero in it
+    except (OSError, ValueError) as problem:  # ValueError: a NUL character in the name
         raise InputFileError(f"{path}: {getattr(problem, 'strerror', None) or problem}") from None
 
 
 def read_text(path: Path) -> str:
     try:
-        return content(path).decode("utf-8-sig")  # spreadsheets put a mark in front
+        return content(path).decode("utf-8-sig")  # utf-8-sig, because spreadsheets write a byte order mark
     except UnicodeDecodeError:
         wide = content(path)[:2] in (b"\xff\xfe", b"\xfe\xff")
         what = ", it is in UTF-16" if wide else ""
@@ -173,7 +173,8 @@ def from_text(path: Path, found: str) -> History:
     return from_csv(path, found) if columns is None else history_of(columns)
 
 
-TENSORBOARD = ("wall_time", "step", "value")  # the header of a curve that it exports, named as the file is
+# header of a curve exported from TensorBoard, whose file is named after the curve
+TENSORBOARD = ("wall_time", "step", "value")
 
 
 def from_csv(path: Path, found: str) -> History:
@@ -181,7 +182,7 @@ def from_csv(path: Path, found: str) -> History:
     if not rows:
         raise InputFileError(f"{path} has no numbers: the loss of each epoch is needed")
     header = rows[0][1]
-    rows = [rows[0], *(row for row in rows[1:] if row[1] != header)]  # a log that was gone on with has it again
+    rows = [rows[0], *(row for row in rows[1:] if row[1] != header)]  # a resumed log repeats the header
     if any(as_number(entry) is not None for entry in header):
         refuse_words(path, rows[0])
         return History(np.array([cell(path, line, row, -1) for line, row in rows]), NONE)
@@ -260,7 +261,7 @@ def lines_with_cells(path: Path, found: str) -> list[tuple[int, list[str]]]:
     first = found.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(found.splitlines(), delimiter=delimiter)
-    points = delimiter == ";"  # where a comma stands for the point of a number
+    points = delimiter == ";"  # with ";" as delimiter, "," is the decimal point
     try:
         rows = [(reader.line_num, row) for row in reader if any(x.strip() for x in row)]
         return [(line, [with_point(x) for x in row]) for line, row in rows] if points else rows
@@ -299,7 +300,7 @@ def read_data(path: Path, classes: Any = None) -> tuple[Array, Array]:
     found = read_text(path)
     rows = lines_with_cells(path, found) if found.strip() else []
     if rows and any(as_number(entry) is None for entry in rows[0][1][:-1]):
-        rows = rows[1:]  # the header
+        rows = rows[1:]  # skip the header
     if not rows:
         raise InputFileError(f"{path} has no samples: a row for each is needed, its target in the last column")
     width = len(rows[0][1])
@@ -325,9 +326,9 @@ def read_estimator(path: Path, trusted: bool) -> Any:
         )
     try:
         if path.suffix.lower() == ".joblib":
-            return importlib.import_module("joblib").load(path)  # it comes with scikit-learn
+            return importlib.import_module("joblib").load(path)  # comes with scikit-learn
         return pickle.loads(content(path))
     except InputFileError:
         raise
-    except Exception as problem:  # what unpickling raises depends on what is in the file
+    except Exception as problem:  # unpickling may raise anything, depending on the file
         raise InputFileError(f"{path} cannot be unpickled: {type(problem).__name__}: {problem}") from problem

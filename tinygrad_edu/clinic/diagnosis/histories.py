@@ -18,7 +18,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import SettingError
 
 Array = np.ndarray[Any, Any]
-Columns = dict[str, Any]  # by name: lists, or pandas' mappings from the number of a row
+Columns = dict[str, Any]  # name -> a list, or pandas' mapping from row numbers to values
 BEST = (
     "loss",
     "train_loss",
@@ -31,7 +31,7 @@ BEST = (
     "epoch_loss",
     "total_loss",
 )
-BARE = ("train", "training", "learn")  # a column of that name alone: some metric of the training samples
+BARE = ("train", "training", "learn")  # a column with only this name: some metric on the training samples
 HELD_OUT = re.compile(
     r"^(val|valid|validation|test|testing|eval|evaluation|dev|holdout)(_|$)|_(val|valid|validation|test|eval|dev)(_|$)"
 )
@@ -166,7 +166,7 @@ def question(names: list[str], training: list[str], held_out: list[str]) -> str:
 
 def cells_with_numbers(name: str, values: ArrayLike) -> Array:
     """A column without its blank cells, which other measurements stand beside."""
-    if isinstance(values, Mapping):  # pandas: by the number of the row
+    if isinstance(values, Mapping):  # from pandas: row number -> value
         values = list(values.values())
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         return np.empty(0)
@@ -177,14 +177,14 @@ def cells_with_numbers(name: str, values: ArrayLike) -> Array:
         return np.empty(0)
 
 
-NOTHING = ("", "-", "--", "no log", "none", "null", "na", "n/a", "<na>")  # what stands where nothing was measured
+NOTHING = ("", "-", "--", "no log", "none", "null", "na", "n/a", "<na>")  # what a blank cell may contain
 
 
 def is_blank(x: ArrayLike) -> bool:
     return x is None or (isinstance(x, str) and x.strip().lower() in NOTHING)
 
 
-# Records of JSON
+# JSON records
 
 
 def json_columns(record: Any) -> Columns | None:
@@ -196,7 +196,7 @@ def json_columns(record: Any) -> Columns | None:
         if is_split(record.get("columns"), record.get("data")):
             return {str(name): [row[i] for row in record["data"]] for i, name in enumerate(record["columns"])}
         rows = [x for x in record.values() if isinstance(x, Mapping)]
-        if rows and all(str(key).isdigit() for key in record) and len(rows) == len(record):  # orient="index"
+        if rows and all(str(key).isdigit() for key in record) and len(rows) == len(record):  # pandas' orient="index"
             return json_columns(rows)
         return {k: v for name in record for k, v in columns_in(str(name), record[name])}
     if isinstance(record, list) and record and all(isinstance(row, Mapping) for row in record):

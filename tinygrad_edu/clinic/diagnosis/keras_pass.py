@@ -74,7 +74,7 @@ class KerasPass(Pass):
         try:
             return self.run(self.X, training=True)
         finally:
-            self.model.set_weights(before)  # a pass in this mode moves the running statistics
+            self.model.set_weights(before)  # a pass in training mode changes the running statistics
 
     def fixed(self) -> list[str]:
         return [layer.name for layer in self.model.layers if layer.weights and not layer.trainable]
@@ -93,7 +93,7 @@ def last_of(model: Model) -> str:
     """Our name of the activation that makes the output; "" where none does, or it is not known."""
     try:
         layer = model.outputs[0]._keras_history.operation
-    except (AttributeError, IndexError, TypeError):  # of a subclass nobody knows how it ends
+    except (AttributeError, IndexError, TypeError):  # a subclassed model does not show its last layer
         return ""
     function = getattr(layer, "activation", None)
     name = getattr(function, "__name__", "") if function is not None else type(layer).__name__.lower()

@@ -18,12 +18,16 @@ ENTRY = re.compile(
     re.IGNORECASE,
 )
 EPOCH = re.compile(r"(?<![\w/])(?:epoch|iteration|iter)\b\D{0,4}(\d+)", re.IGNORECASE)
-BOOSTED = re.compile(r"^\s*(?:\[(\d+)\]|(\d+):)\s")  # a round of XGBoost, LightGBM, CatBoost
-SET = re.compile(rf"(?<![\w./\\-])(?P<set>{SETS})(?![\w/\\]|\.\w)", re.IGNORECASE)  # no part of a path
-HEAD = re.compile(rf"^\W*(?P<set>{SETS})\b[^:=]{{0,12}}:\s*$", re.IGNORECASE)  # "Test Error:", for the next line
-OF_R = re.compile(r"^(?:initial|final|iter\s+\d+)\s+value\s+(?P<number>[-+]?\d+\.?\d*(?:e[-+]?\d+)?)\s*$")  # of nnet
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x08")  # colours, titles, what was written over
-FEWEST_LINES = 2  # of a log
+BOOSTED = re.compile(r"^\s*(?:\[(\d+)\]|(\d+):)\s")  # line prefix of a round in XGBoost, LightGBM or CatBoost
+# name of a data set that is not part of a path
+SET = re.compile(rf"(?<![\w./\\-])(?P<set>{SETS})(?![\w/\\]|\.\w)", re.IGNORECASE)
+# a heading such as "Test Error:", for the next line
+HEAD = re.compile(rf"^\W*(?P<set>{SETS})\b[^:=]{{0,12}}:\s*$", re.IGNORECASE)
+# lines of R's nnet
+OF_R = re.compile(r"^(?:initial|final|iter\s+\d+)\s+value\s+(?P<number>[-+]?\d+\.?\d*(?:e[-+]?\d+)?)\s*$")
+# colour codes, window titles, and characters that were overwritten
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x08")
+FEWEST_LINES = 2  # lines needed for a log
 
 
 def lines_of(text: str) -> list[str]:
@@ -48,9 +52,7 @@ def named_in(lines: Iterable[str]) -> Columns | None:
     for number, (line, set_name) in enumerate(with_heads(lines)):
         heading = EPOCH.search(line) or BOOSTED.search(line)
         here = next(filter(None, heading.groups()), here) if heading else here
-        if found := dict(
-            names_and_numbers(line, set_name)
-        ):  # of several lines of an epoch the last one holds its means
+        if found := dict(names_and_numbers(line, set_name)):  # of several lines per epoch the last one holds the means
             epochs.setdefault(number if here is None else here, {}).update(found)
     names = dict.fromkeys(name for row in epochs.values() for name in row)
     columns = {name: [row[name] for row in epochs.values() if name in row] for name in names}
@@ -78,14 +80,14 @@ def names_and_numbers(line: str, head: str) -> Iterator[tuple[str, float]]:
             yield f"{comparable(sets[-1])}_{name}" if held_out and not named else name, float(m["number"])
 
 
-# Tables
+# tables
 
 
 def by_bars(line: str) -> Cells:
     return re.split(r"\s*\|\s*", line.strip().strip("|").strip())
 
 
-SPLITS: tuple[Callable[[str], Cells], ...] = (  # how the cells of a line stand apart, the surest first
+SPLITS: tuple[Callable[[str], Cells], ...] = (  # ways to split a line into cells, the most certain first
     lambda line: by_bars(line) if "|" in line else [],
     lambda line: [cell.strip() for cell in line.split("\t")],
     lambda line: re.split(r"\s{2,}", line.strip()),
@@ -112,7 +114,7 @@ def table_by(split: Callable[[str], Cells], lines: Iterable[str]) -> Columns | N
     widths = {len(row) for row in wide}
     if len(wide) < FEWEST_LINES or len(widths) > 1:
         return None
-    first = widths.pop() - len(names)  # pandas numbers the rows, and that column has no name
+    first = widths.pop() - len(names)  # pandas prints a column of row numbers without a name
     columns = {name: [row[i + first] for row in wide] for i, name in enumerate(names)}
     found = {name: [float(x) for x in cells if is_number(x)] for name, cells in columns.items()}
     whole = [name for name in names if all(is_number(x) or is_blank(x) for x in columns[name])]

@@ -12,7 +12,7 @@ from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 
-ENOUGH = 0.8  # of the seeds
+ENOUGH = 0.8  # share of the seeds
 FIRST = " That has to be mended first, but alone it is not enough here: then ask again."
 
 

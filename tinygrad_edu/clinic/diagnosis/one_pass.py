@@ -16,12 +16,13 @@ from tinygrad_edu.nn.layers import find_activation, range_of
 
 Array = np.ndarray[Any, Any]
 ROWS = 256
-CLOSE = 1e-5  # relative: float32 rounds at 6e-8
+CLOSE = 1e-5  # relative; float32 rounds at 6e-8
 AT_CHANCE = 0.02
-OFF, LEAST = 3.0, 0.02  # times the loss by a batch's own statistics, at least so much, that running ones may give
-REACHED = 0.9  # of what the targets hold: a network that explains so much has no fault that matters
-SUMS = 1e-4  # by which probabilities in float32 may miss a sum of 1
-MOST_CLASSES = 20  # values of targets that a loss of one's own may take for classes
+# the loss with running statistics may be 3 times that with the batch's own (taken as at least 0.02)
+OFF, LEAST = 3.0, 0.02
+REACHED = 0.9  # share of the targets' variance; a network that explains this much has no fault that matters
+SUMS = 1e-4  # tolerance for the sum of float32 probabilities
+MOST_CLASSES = 20  # distinct target values up to which a custom loss may be one for classes
 FOR_NUMBERS = ("mse", "mae", "huber")
 
 
@@ -31,10 +32,10 @@ def look_through(make: Callable[[], Pass], why_not: str) -> Diagnosis:
         seen = make()
         causes, symptoms = list(seen.causes()), list(seen.symptoms())
         explained = seen.explained(seen.output)
-    except Exception as problem:  # whatever somebody's own forward raises
+    except Exception as problem:  # the user's forward may raise anything
         text = f"One pass ends in {type(problem).__name__}: {problem}"
         return Diagnosis(None, [], summary=text, not_checked=[why_not])
-    mixed = any(cause.code == "mixed_samples" for cause in causes)  # then good answers are those of whole batches only
+    mixed = any(cause.code == "mixed_samples" for cause in causes)  # good results of whole batches do not count then
     if causes and explained >= REACHED and not mixed:
         noticed = [Symptom(cause.code, 1.0, 1.0, cause.evidence) for cause in causes]
         text = f"As it is, the network explains {explained:.1%} of the targets of {len(seen.y)} samples."
@@ -94,7 +95,7 @@ class Pass:
         try:
             once, again = self.forward(self.X), self.forward(self.X)
             turned, fewer = self.forward(rows_of(self.X, back))[back], self.forward(rows_of(self.X, half))
-        except Exception:  # a forward that takes one size of batch
+        except Exception:  # the forward may accept only one batch size
             return
         if any(way.shape[:1] != self.y.shape[:1] for way in (once, again, turned)) or not close(once, again):
             return
@@ -115,7 +116,7 @@ class Pass:
         noise = np.asarray(np.random.default_rng(1).random(self.output.shape), self.output.dtype)
         try:
             paired, permuted = self.loss_of(noise, self.y), self.loss_of(noise, self.y[order])
-        except Exception:  # a loss that needs the outputs of its own network
+        except Exception:  # the loss may need outputs of its own network
             return
         different = bool((self.y != self.y[order]).any())
         if different and abs(paired - permuted) <= CLOSE * max(abs(paired), 1e-12):

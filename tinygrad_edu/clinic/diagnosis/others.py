@@ -14,7 +14,8 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import answers, train_setup
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 
-BETTER = 0.02  # of the task (see Task.share): folds of one data set differ by more, pooled over four by less
+# share of the task (see Task.share); single folds of a data set differ by more, four folds pooled by less
+BETTER = 0.02
 
 
 def that_help_with_others(t: Trials, causes: Sequence[FoundCause]) -> list[FoundCause]:

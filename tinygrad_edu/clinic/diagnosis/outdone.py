@@ -10,7 +10,7 @@ from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.clinic.diagnosis.single import single
 
-MORE = 0.03  # of an accuracy or of R²: the worst seed with the other loss is so much better than the best one as it is
+MORE = 0.03  # in accuracy or R²: how much the worst seed with the other loss must beat the best one without it
 
 
 def outdone_by_the_fitting_loss(t: Trials) -> list[FoundCause]:

@@ -20,11 +20,11 @@ from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.nn import losses
 
 Array = np.ndarray[Any, Any]
-FEWEST = 8  # epochs that show a turn
-RISE = 0.1  # of its lowest value, from there to the end, for a turn to be one
-NOISE = 4.0  # times what the curve moves from epoch to epoch after its lowest point
-LATE = 0.8  # of the epochs: a turn after them is none yet
-PART = 0.3  # of the way from the lowest to the last: a run that stays below does not overfit
+FEWEST = 8  # epochs needed to see a turn
+RISE = 0.1  # least rise from the lowest value to the end, relative to the lowest
+NOISE = 4.0  # least rise relative to the changes from epoch to epoch after the lowest point
+LATE = 0.8  # share of the epochs; a minimum after this is no turn yet
+PART = 0.3  # share of the rise from the lowest value to the end; a run that stays below does not overfit
 
 
 def turn(validation: Array, training: Array | None = None) -> Symptom | None:
@@ -40,7 +40,7 @@ def turn(validation: Array, training: Array | None = None) -> Symptom | None:
     if lowest >= LATE * len(v) or rise <= RISE * abs(least) or rise <= NOISE * noise:
         return None
     if training is not None and len(training) == len(v) and float(training[-1]) > float(training[lowest]):
-        return None  # both rise: that is no overfitting
+        return None  # both losses rise, which is not overfitting
     sentence = (
         f"The validation loss is lowest after epoch {lowest + 1}, {least:.4g}, and rises to {last:.4g} at the end"
     )

@@ -31,7 +31,7 @@ class Scaled(Module):
     def forward(self, x: Any) -> Any:
         """x (n, features) as given → outputs in the units of the targets."""
         inputs, targets = self.scalings["inputs"], self.scalings["targets"]
-        for step in self.before["steps"]:  # of the user's own Pipeline
+        for step in self.before["steps"]:  # steps of the user's Pipeline
             x = np.asarray(step.transform(x), dtype=float)
         if isinstance(inputs, Scaling):
             x = (x - inputs.shift) / inputs.scale
@@ -94,7 +94,7 @@ def estimator_for(setup: Setup, task: Task, seed: int) -> Any:
     known, given = made.get_params(), lbfgs.parameters(setup, seed)
     steps = {name: x for name, x in given.items() if name in known}
     if steps.get("n_iter_no_change") == float("inf"):
-        steps["n_iter_no_change"] = steps["max_iter"]  # scikit-learn takes whole numbers
+        steps["n_iter_no_change"] = steps["max_iter"]  # scikit-learn accepts integers only
     return made.set_params(**steps)
 
 

@@ -22,7 +22,7 @@ from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
-WIDTH = 96  # a case shows the card four columns in
+WIDTH = 96  # columns; a case indents the card by four
 
 
 @dataclass(frozen=True)

@@ -38,14 +38,14 @@ from tinygrad_edu.clinic.diagnosis.symptoms.seeds import of_seeds
 from tinygrad_edu.clinic.diagnosis.walk import walk_back
 from tinygrad_edu.clinic.diagnosis.words import change_lines
 
-MOST_OF = 0.8  # of other seeds reach the goal where a run is healthy
-MOSTLY = 0.5  # of them reach it where bad luck is likelier than a fault that few starts survive
-LUCK = 0.3  # of them reach it where another start may be all that is needed
-PLAIN = 2.0  # suspicion of a cause that is tried in a good run too
-CLEAR = 1.5  # suspicion of a cause that comes before luck
-LEAST = 0.1  # share of the task that is asked for in any case
-MARGIN = 0.05  # by which the reference has to do better than on permuted targets, and other seeds may miss a goal
-NO_STRUCTURE = 0.3  # share that the reference reaches where targets may be random
+MOST_OF = 0.8  # share of other seeds that reach the goal if the run is healthy
+MOSTLY = 0.5  # share from which bad luck is more likely than a fault that few seeds survive
+LUCK = 0.3  # share from which another seed may be all that is needed
+PLAIN = 2.0  # suspicion from which a cause is tried even in a good run
+CLEAR = 1.5  # suspicion from which a cause is named before bad luck
+LEAST = 0.1  # least share of the task that a goal asks for
+MARGIN = 0.05  # margin by which the reference must beat permuted targets, and by which other seeds may miss a goal
+NO_STRUCTURE = 0.3  # share reached by the reference below which the targets may be random
 
 
 class Consultation:
@@ -55,7 +55,7 @@ class Consultation:
         self.subject, self.record, self.task = subject, Record(subject), subject.task
         self.trials = Trials(self.record, seeds, budget)
         self.wanted = goal
-        self.random: str = ""  # why the targets look random
+        self.random: str = ""  # why the targets look random; "" if they do not
         self.looked_at: set[str] = set()  # codes of causes
 
     def result(self) -> Diagnosis:
@@ -73,13 +73,13 @@ class Consultation:
             return self.not_trained(str(error))
         t = self.trials
         self.estimate = answers(self.subject.model, self.subject.setup, self.task)
-        if not self.record.losses.size:  # of another library only the network is known
+        if not self.record.losses.size:  # of a network from another library only the weights are known
             self.record.losses = np.append(runs[0].losses, [np.nan] * runs[0].diverged)
         t.symptoms = of_data(self.record) + of_network(self.record)
         t.symptoms += of_seeds([np.append(run.losses, [np.nan] * run.diverged) for run in runs])
         try:
             t.judge_first(runs, self.goal([run.estimate for run in runs]))
-        except NoTimeError as error:  # without a yardstick nothing is said of how good the run is
+        except NoTimeError as error:  # without a yardstick nothing can be said about how good the run is
             return self.not_trained(str(error), "There was no time to find out what can be reached")
         self.hit = not self.subject.diverged and t.bench.goal.is_reached(self.estimate, self.task)
         self.all_but = not self.hit and not self.subject.diverged and self.misses_by_chance()
@@ -233,7 +233,7 @@ class Consultation:
         seen = " ".join(s.sentence for s in self.trials.symptoms if s.code == "no_structure")
         return FoundCause("labels_random", sentence, seen, f"{self.random}.", remedy)
 
-    # Causes that no single trial of the table proves
+    # causes that no single trial of the table proves
 
     def overfitted(self) -> list[FoundCause]:
         """The validation curve turns up, though the training samples are learned."""
@@ -257,7 +257,7 @@ class Consultation:
         )
         return [FoundCause("unlucky_init", sentence, seen, proof, remedy, {"seed": seed}, as_is)]
 
-    # Endings
+    # endings
 
     def measured(self) -> str:
         goal = self.trials.bench.goal

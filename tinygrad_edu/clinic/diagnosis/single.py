@@ -14,10 +14,10 @@ from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import SURE, Trials, chance
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 
-Row = tuple[float, Cause, Trial]  # a cause that a trial proves, and how much it is suspected
-HALF = 0.5  # of the seeds: a change that helps so many is a part of a repair
-READ = ("bent_logits", "mismatched")  # symptoms that need no run to be seen
-BEYOND_CHANCE = 0.1  # largest probability that a change which always helps has done so by chance
+Row = tuple[float, Cause, Trial]  # (suspicion, cause, the trial that proves it)
+HALF = 0.5  # share of the seeds; a change that helps this many is part of a repair
+READ = ("bent_logits", "mismatched")  # symptoms that are seen in the setup, without a run
+BEYOND_CHANCE = 0.1  # largest probability that a change which always helped did so by chance
 
 
 def single(t: Trials, least: float, looked_at: set[str], lucky: bool = False) -> list[FoundCause]:

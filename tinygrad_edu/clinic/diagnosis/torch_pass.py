@@ -19,7 +19,7 @@ from tinygrad_edu.interop import training
 from tinygrad_edu.nn.layer_modes import modes_kept
 
 Array = np.ndarray[Any, Any]
-KINDS = {  # our losses of torch's: (kind, does it take logits?)
+KINDS = {  # our loss -> (kind, whether it takes logits)
     "nll": ("nll", False), "bce": ("bce", False), "bce_with_logits": ("bce", True),
     "cross_entropy": ("cross_entropy", True),
 }  # fmt: skip
@@ -30,7 +30,7 @@ SAME_NUMBERS = ("SqueezeBackward", "UnsqueezeBackward", "ViewBackward", "Reshape
 def looked_through(module: Model, X: Samples, y: Samples, loss: Any, optimizer: Any, why_not: str) -> Diagnosis:
     """The certain causes, and what was noticed. why_not: why it was not trained again."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of shapes that broadcast, which is what is looked for
+        warnings.simplefilter("ignore")  # torch warns about shapes that broadcast, which is checked here anyway
         return look_through(lambda: TorchPass(module, X, y, loss, optimizer), why_not)
 
 
@@ -144,7 +144,7 @@ class TorchPass(Pass):
                     module.eval()
             with self.torch.no_grad():
                 return np.asarray(twin(self.tensor(self.X)).numpy())
-        except Exception:  # it cannot be copied, or not be run so
+        except Exception:  # it cannot be copied, or not be run this way
             return None
 
     def symptoms(self) -> Iterator[Symptom]:

@@ -20,10 +20,10 @@ from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.optim.schedule import Schedule
 
-DEFAULTS = {"betas": (0.9, 0.999), "eps": 1e-8}  # of Adam, which the reference is trained by
-RATES = (10.0, 100.0, 0.1)  # times the run's own
-ENOUGH = 0.8  # of the seeds have to reach the goal
-SPARED = 0.3  # of the seeds, more than without another group, that reach it without one: it comes last
+DEFAULTS = {"betas": (0.9, 0.999), "eps": 1e-8}  # Adam's, for training the reference
+RATES = (10.0, 100.0, 0.1)  # factors on the run's own rate
+ENOUGH = 0.8  # share of the seeds that must reach the goal
+SPARED = 0.3  # a group comes last if without it this much more of the seeds succeed than without another group
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class SettingGroup:
     codes: tuple[str, ...]
 
 
-GROUPS = {  # the least suspected first, so that they are undone first
+GROUPS = {  # the least suspected first, because they are undone first
     "normalization": SettingGroup(("norm",), ("vanishing_gradient", "batch_norm_statistics")),
     "dropout": SettingGroup(("dropout",), ("dropout_too_high",)),
     "stopping": SettingGroup(("tol", "patience"), ("stopped_too_early",)),
@@ -75,7 +75,7 @@ def walk_back(t: Trials) -> list[FoundCause]:
     for name in list(kept):
         rest = [other for other in kept if other != name]
         trial = t.trial(build(rest), "reference") if rest or plain else t.as_is
-        if trial is None:  # no time left: the others are not known to be needed
+        if trial is None:  # no time left: it is unknown whether the others are needed
             break
         trial = t.confirm(trial) if trial.share >= ENOUGH else trial
         if trial.share >= ENOUGH:
@@ -131,7 +131,7 @@ def change(setup: Setup, goal: Setup, names: list[str]) -> dict[str, Any]:
     found |= {"sizes": sizes} if sizes != setup.sizes else {}
     started = isinstance(setup.init, tuple) and all(isinstance(x, LayerStart) for x in setup.init)
     if "layers" in names and "start" not in names and started:
-        found["init"] = "glorot_uniform"  # of other layers there is no other start
+        found["init"] = "glorot_uniform"  # initial weights cannot be kept for other layers
     if "optimizer" in found and goal.optimizer == setup.optimizer:
         found["options"] = {**dict.fromkeys(setup.options, 0.0), **DEFAULTS, **goal.options}
     return found

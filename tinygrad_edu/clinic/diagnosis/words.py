@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup, equal, setting_text
 from tinygrad_edu.optim.schedule import Schedule, as_schedule
 
-Words = Callable[[Setup, Setup], str]  # of the setup before and after
+Words = Callable[[Setup, Setup], str]  # called with the setup before and after the change
 TITLES = {
     "sklearn": "In scikit-learn",
     "ours": "In the estimator",
@@ -62,7 +62,7 @@ def options(names: Mapping[str, str]) -> Words:
     return found
 
 
-# scikit-learn, and our own estimators, which have its parameters
+# scikit-learn, and our own estimators, which have the same parameters
 
 
 def scikit_rate(old: Setup, new: Setup) -> str:
@@ -278,7 +278,7 @@ DIALECTS: dict[str, Mapping[str, Words]] = {
     "torch": TORCH,
     "keras": KERAS,
 }
-BROADCAST = "of_shapes_that_broadcast"  # a part of the name of such a loss
+BROADCAST = "of_shapes_that_broadcast"  # part of the name of a loss that broadcasts
 SEEDS = {
     "fit": "seed={}",
     "sklearn": "random_state={}", "ours": "random_state={}", "torch": "torch.manual_seed({})",

@@ -21,9 +21,9 @@ from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.optim.schedule import Schedule
 
-MOST_STEPS = 20_000  # of a run with more epochs
+MOST_STEPS = 20_000  # steps of a longer run, or three times its epochs if that is more
 WIDER = 4
-MUCH_SLOWER = 0.05  # of the largest stable rate
+MUCH_SLOWER = 0.05  # relative to the largest stable rate
 
 
 def one(possible: bool, **change: Any) -> Iterator[Change]:
@@ -56,7 +56,8 @@ def higher_rate(record: Record) -> Iterator[Change]:
         factors.insert(0, float(f"{0.01 / record.setup.rate:.3g}"))
     if math.isfinite(reach) and 0.0 < reach < 0.005:
         most = 0.5 / reach
-        factors += [10.0**k for k in range(3, 12) if 10.0**k < most]  # the smallest that is enough
+        # powers of ten up to the limit: the smallest that helps is enough
+        factors += [10.0**k for k in range(3, 12) if 10.0**k < most]
         factors.append(float(f"{most:.1g}"))
     for factor in dict.fromkeys(factors):
         yield {"lr": scale_rate(lr, factor)}

@@ -255,7 +255,7 @@ def declare(cause: Cause) -> Cause:
     return cause
 
 
-# Named by other proofs than one change of the setup
+# Causes that are proved in other ways than by one change of the setup
 PROVED_OTHERWISE: dict[str, tuple[str, str]] = {
     "overfitting": (
         "The network overfits: it memorizes its training samples, and gets worse on others.",

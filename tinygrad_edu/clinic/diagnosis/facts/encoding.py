@@ -14,7 +14,7 @@ from tinygrad_edu.data import standardize
 Array = np.ndarray[Any, Any]
 Encoding = Callable[[Array], Array]
 MOST_BITS = 16
-WIDE = 5.0  # robust deviations beyond which an entry is cut off
+WIDE = 5.0  # robust deviations at which an entry is clipped
 
 
 @dataclass(frozen=True)

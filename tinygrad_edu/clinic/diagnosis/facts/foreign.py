@@ -27,7 +27,7 @@ from tinygrad_edu.optim.schedule import as_schedule
 
 Array = np.ndarray[Any, Any]
 TAKEN = ("loss", "optimizer", "lr", "epochs", "batch_size")
-KERAS_BATCH = 32  # of model.fit, where none is given
+KERAS_BATCH = 32  # default of model.fit in Keras
 
 
 def is_foreign(model: Model) -> bool:
@@ -47,7 +47,7 @@ def of_torch(module: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> S
     chain, X, shaped = chain_and_inputs(module, X)
     held_out = held_out and (shaped(held_out[0]), held_out[1])
     loss = training.torch_loss(how["loss"])
-    if loss in ("nll", "cross_entropy"):  # after LogSoftmax both are the cross-entropy of what comes before
+    if loss in ("nll", "cross_entropy"):  # after LogSoftmax both are the cross-entropy of the layer before it
         loss, chain = "cross_entropy", without_last(chain, "log_softmax")
     terms = training.terms_of(how["loss"], how.get("batch_size") or len(X), y)
     if broadcasts(how["loss"], y, torch_modules.output_shape(module, X)):
@@ -238,13 +238,14 @@ def subject(
     optimizer, lr, options = training.optimizer_of(how["optimizer"], how.get("lr"))
     model, form = chain.module(), Form.of(chain.steps)
     if form and X.ndim > 2 and not any(step.kind == "flatten" for step in chain.steps):
-        form, model = None, chain.sequential()  # a layer for each time, not for all of them at once
+        form, model = None, chain.sequential()  # the layers apply to each time step, not to the flattened sequence
     fields = {"lr": lr, "options": options, **extra.fields}
     if dialect == "torch":
         fields |= told.groups_of(how["optimizer"], chain, model, form, optimizer)
     else:
         fields |= penalties.decays(how["model"], chain, model, form, fields, optimizer)
-    if extra.terms != 1.0 and optimizer == "SGD":  # a loss so many times the mean is the mean at a larger rate
+    # a loss that is this many times the mean equals the mean with a larger learning rate
+    if extra.terms != 1.0 and optimizer == "SGD":
         fields |= {"terms": extra.terms, **larger_steps(fields, extra.terms)}
     setup = Setup(
         **(structure(form, chain, dialect) if form else other(chain, dialect)), loss=loss, optimizer=optimizer,

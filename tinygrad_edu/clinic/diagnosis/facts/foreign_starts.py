@@ -21,8 +21,8 @@ from tinygrad_edu.nn.module import Module
 Array = np.ndarray[Any, Any]
 ONE = Start("constant", 1.0, 0.0)
 GLOROT = Start("uniform", 0.0, 1.0)
-ROUNDING = 1e-3  # relative: what float32 and many steps make of equal units; random ones differ by their own size
-ZEROS = np.zeros(1)  # in place of the biases of a layer that has none
+ROUNDING = 1e-3  # relative; float32 makes equal units differ by less, random ones differ by their own size
+ZEROS = np.zeros(1)  # stands for the biases of a layer without any
 
 
 def of_torch(chain: Chain) -> tuple[LayerStart, ...]:
@@ -113,7 +113,7 @@ def wide_start(deviation: float, shape: tuple[int, ...], kind: str = "uniform") 
 def torch_rule(step: Step, name: str, shape: tuple[int, ...]) -> Start:
     if step.kind == "linear":
         return uniform_start(1.0 / math.sqrt(step.sizes[0]), shape)
-    if step.kind == "recurrent":  # one bias here is the sum of two there
+    if step.kind == "recurrent":  # one bias here is the sum of two in PyTorch
         two = name.endswith(".bias") and "candidate" not in name
         return uniform_start(math.sqrt((1.0 + two) / step.sizes[1]), shape)
     if step.kind == "embedding":
@@ -124,7 +124,7 @@ def torch_rule(step: Step, name: str, shape: tuple[int, ...]) -> Start:
 def keras_rule(step: Step, name: str, shape: tuple[int, ...]) -> Start:
     if step.kind == "linear":
         return GLOROT if name == "weight" else ZERO
-    if step.kind == "recurrent":  # all gates are one array there: Glorot's of its size, and orthogonal rows
+    if step.kind == "recurrent":  # Keras keeps all gates in one array: Glorot of that size, and orthogonal rows
         gates = {"LSTM": 4, "GRU": 3}.get(step.name, 1)
         if name.endswith("weight_ih"):
             return wide_start(glorot((gates * shape[0], shape[1])), shape)

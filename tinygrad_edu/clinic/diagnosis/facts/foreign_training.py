@@ -19,7 +19,7 @@ from tinygrad_edu.optim import schedules
 
 Array = np.ndarray[Any, Any]
 How = Mapping[str, Any]
-HARMLESS = (  # callbacks that watch, and change nothing
+HARMLESS = (  # callbacks that only watch
     "History", "CSVLogger", "ModelCheckpoint", "TensorBoard", "ProgbarLogger", "BackupAndRestore", "TerminateOnNaN",
     "TqdmCallback", "RemoteMonitor",
 )  # fmt: skip
@@ -44,7 +44,7 @@ class Extra:
         self.terms *= float(weight.mean()) if counted else 1.0
 
 
-# Weights of classes
+# class weights
 
 
 def labels_of(y: Array) -> Array:
@@ -74,7 +74,7 @@ def weights_of_torch_loss(loss: Any, y: Array) -> tuple[Array | None, bool]:
     if positive is not None and positive.numel() == 1 and weight is None and y.size == len(y):
         return np.where(y.reshape(-1) > 0.5, float(positive), 1.0), True
     if weight is not None and positive is None and name in ("CrossEntropyLoss", "NLLLoss"):
-        counted = loss.reduction == "sum"  # a mean is divided by the sum of the weights
+        counted = loss.reduction == "sum"  # "mean" divides by the sum of the weights, "sum" does not
         return weight.detach().cpu().numpy().astype(float)[labels_of(y).astype(int)], counted
     if positive is not None or weight is not None:
         raise SettingError(
@@ -83,7 +83,7 @@ def weights_of_torch_loss(loss: Any, y: Array) -> tuple[Array | None, bool]:
     return None, False
 
 
-# Samples held out
+# held-out samples
 
 
 def without_held_out(X: Array, y: Array, validation: Any) -> tuple[Array, Array, tuple[Array, Array] | None]:
@@ -135,7 +135,7 @@ def of_keras(model: Model, how: How, y: Array, held_out: Any, kind: str, lr: flo
         elif name not in HARMLESS:
             extra.notes += (f"the callback {name}, which is not repeated",)
     if penalties.has_penalty(model):
-        extra.losses = np.empty(0)  # they hold the penalty too
+        extra.losses = np.empty(0)  # they include the penalty
     extra.notes += tuple(penalties.notes_of(model, kind))
     return extra
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-FEW = 8  # numbers: fewer do not show their distribution
-BOUNDED = 1.9  # the largest |x| of a uniform distribution is √3 = 1.73 standard deviations, that of a normal one more
+FEW = 8  # entries; fewer do not show their distribution
+# in standard deviations; the largest |x| of a uniform distribution is √3 = 1.73, that of a normal one is larger
+BOUNDED = 1.9
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def distribution_of(array: Array) -> Start:
     if (array.size > 1 and spread == 0.0) or not array.any():
         return Start("constant", centre, 0.0)
     size = math.sqrt(float(np.mean(array**2)))
-    if array.size < FEW:  # of a few numbers only the size can be told, and not well: Glorot's where that is possible
+    if array.size < FEW:  # a few numbers show only a rough size: assume Glorot if that is possible
         scale = glorot(array.shape)
         return (
             Start("uniform", 0.0, max(1.0, size / scale)) if size < 2.0 * scale else Start("normal", 0.0, size / scale)

@@ -47,7 +47,7 @@ def parameters(setup: Setup, seed: int) -> dict[str, Any]:
     rule = setup.estimator
     assert rule is not None
     options, kept = setup.options, dict(rule.kept)
-    if rule.stops and setup.tol is None and setup.patience is None:  # the change "to the last epoch"
+    if rule.stops and setup.tol is None and setup.patience is None:  # after the change "to the last epoch"
         kept |= {"early_stopping": False, "n_iter_no_change": math.inf}
         kept |= {"tol": 0.0} if setup.optimizer == NAME else {}
     alpha = float(options.get("weight_decay", 0.0)) * (1 if setup.optimizer == NAME else rule.batch)
@@ -90,10 +90,10 @@ def fit_network(
     told(model)
     curve = np.empty(0)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of what did not converge, and of batches that are cut: both are measured
+        warnings.simplefilter("ignore")  # warnings about convergence and clipped batches: both are measured here
         try:
             model.fit(task.inputs_for(setup), targets(setup, task), **weights_for(setup, task))
-        except ValueError:  # the weights are no longer finite
+        except ValueError:  # the weights became NaN or infinite
             curve = np.array([np.nan])
     found = getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)])
     return network_of_estimator(model, setup), np.append(np.array(found, dtype=float), curve)

@@ -11,10 +11,10 @@ from tinygrad_edu.clinic.diagnosis.facts.nearest_neighbours import nearest
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 
 Array = np.ndarray[Any, Any]
-FAR = 10.0  # robust deviations: of normal numbers one in 10^23 lies so far out
-STEEP = 3.0  # robust deviations of the targets that an outlier lies away from its neighbours
-MOST = 0.15  # share of targets that can be outliers; more of them are what is to be learned
-FEWEST = 20  # samples that show what is usual
+FAR = 10.0  # robust deviations; a normal number is this far out with probability 10⁻²³
+STEEP = 3.0  # robust deviations of the targets by which an outlier differs from its neighbours
+MOST = 0.15  # largest share of outliers among the targets; if there are more, they are part of the task
+FEWEST = 20  # samples needed to see what is usual
 ROWS = 4000  # samples that are compared with all others
 NEAREST = 7
 

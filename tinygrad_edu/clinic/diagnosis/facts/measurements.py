@@ -27,10 +27,10 @@ from tinygrad_edu.nn.normalization import BatchNorm
 from tinygrad_edu.train.histograms import NEARLY_FLAT, data_of, ends_in_activation, ends_of_layers, slope_at
 
 Array = np.ndarray[Any, Any]
-ROWS = 512  # samples that a measurement looks at
+ROWS = 512  # samples used for a measurement
 ADAPTIVE = ("Adam", "AdamW", "RMSprop")
-WIDEST = 256  # numbers in a sequence that is looked at as a row
-POWER_STEPS = 12  # of the power iteration: the largest eigenvalue to a few per cent, by experience
+WIDEST = 256  # longest sequence (in numbers) that is treated as one row
+POWER_STEPS = 12  # of the power iteration: in experience the largest eigenvalue within a few per cent
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Moment:
 
     def __init__(self, model: Module, setup: Setup, X: Array, y: Array, fresh: bool = False) -> None:
         self.model, self.setup, self.X, self.y = model, setup, X, y
-        self.fresh = fresh  # before the first step, where BatchNorm has no statistics but those of the batch
+        self.fresh = fresh  # before the first step: BatchNorm has only the statistics of the batch
 
     def output(self, rows: ArrayLike = slice(None)) -> Any:
         """What the model gives, by its own forward, without dropout."""

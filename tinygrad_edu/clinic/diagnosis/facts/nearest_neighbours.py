@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 
 Array = np.ndarray[Any, Any]
-MOST = 1500  # samples: all pairs of them are compared
+MOST = 1500  # samples; all pairs of them are compared
 NEAREST = 5
 PERMUTATIONS = 40
 

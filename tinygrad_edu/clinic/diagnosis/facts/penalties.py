@@ -13,7 +13,7 @@ from tinygrad_edu.nn.module import Module
 
 PENALTIES = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "recurrent_regularizer")
 OTHERS = (*PENALTIES[1:], "kernel_constraint", "bias_constraint")
-SEPARATE = ("AdamW", "Rprop")  # whose decay is no part of the gradient, or not there
+SEPARATE = ("AdamW", "Rprop")  # optimizers whose weight decay is not part of the gradient, or that have none
 
 
 def has_penalty(model: Model) -> bool:

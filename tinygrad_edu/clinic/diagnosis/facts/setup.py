@@ -19,7 +19,7 @@ from tinygrad_edu.train.recipe import Recipe
 
 Array = np.ndarray[Any, Any]
 Change = Mapping[str, Any]
-AS_IT_IS = -1.0  # the dropout of a network whose layers have their own
+AS_IT_IS = -1.0  # dropout: leave it to the network's own layers
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class EstimatorRule:
     state: int | None = None
     first_loss: Any = None
     classes: tuple[Any, ...] = ()
-    before: tuple[Any, ...] = ()  # the fitted steps of a Pipeline in front of it
+    before: tuple[Any, ...] = ()  # fitted steps of a Pipeline before the network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +74,10 @@ class Setup(Recipe):
     validated: bool = False
     estimator: EstimatorRule | None = None
     dialect: str = "fit"
-    terms: float = 1.0  # which the user's loss adds up, of which ours is the mean: lr is so many times the user's
-    restores: bool = True  # the best weights by validation, where a rule ends it
-    min_delta: float = 0.0  # by which a loss has to be lower than the best one to count, for patience; as Keras counts
-    members: tuple[tuple[int, ...], ...] = ()  # of each group, which parameters of the network
+    terms: float = 1.0  # the user's loss is this many times our mean, so lr is this many times the user's
+    restores: bool = True  # whether the stopping rule restores the best weights by validation
+    min_delta: float = 0.0  # as in Keras: a loss must beat the best one by this much to reset patience
+    members: tuple[tuple[int, ...], ...] = ()  # for each group, indices of its parameters in the network
 
     def but(self, change: Change) -> Setup:
         """The same with one change; `options` of the same optimizer are added to."""
@@ -105,7 +105,7 @@ class Setup(Recipe):
             return super().make_optimizer(parameters)
         base, first = super().make_optimizer(parameters), as_schedule(self.groups[0]["lr"])(0)
         told = [{**group, "params": [parameters[i] for i in places]} for group, places in self.grouped]
-        if self.varies:  # the groups keep their rates' proportions
+        if self.varies:  # keep the ratios between the groups' rates
             for group in told:
                 group["lr"] = times_schedule(self.lr, as_schedule(group["lr"])(0) / first)
         return type(base)(told, lr=base.schedule, **self.options)
@@ -200,7 +200,8 @@ class Setup(Recipe):
     def told(self, change: Change) -> list[str]:
         """The fields of a change that a reader is told: of unlike layers that become alike, widths and activation."""
         implied = ("pattern", "out_activation", "dropout", "init") if self.becomes_plain(change) else ()
-        if "sizes" in change and not isinstance(self.init, str):  # of other layers there is no start as it was
+        # initial weights cannot be kept for layers of other sizes
+        if "sizes" in change and not isinstance(self.init, str):
             implied = (*implied, "init")
         return [name for name in change if name not in implied]
 

@@ -47,10 +47,10 @@ class Subject:
     validation: Array = field(default_factory=lambda: np.empty(0))
     moved: Array = field(default_factory=lambda: np.empty(0))
     restored: bool = False
-    notes: tuple[str, ...] = ()  # what of its training is not repeated
-    plain: Change = field(default_factory=dict)  # of dense layers that differ: the same widths as an nn.MLP
-    hidden: tuple[str, ...] = ()  # and the activations of its hidden layers
-    fixed: tuple[str, ...] = ()  # weights of another library's network that were told not to learn
+    notes: tuple[str, ...] = ()  # parts of its training that cannot be repeated
+    plain: Change = field(default_factory=dict)  # turns unlike dense layers into an nn.MLP of the same widths
+    hidden: tuple[str, ...] = ()  # the activations of its hidden layers
+    fixed: tuple[str, ...] = ()  # frozen weights of another library's network
 
     @property
     def ended_early(self) -> bool:
@@ -67,7 +67,8 @@ def subject_of(trained: Any, X: Samples, y: Samples) -> Subject:
     """Errors: OperandError for what is neither a Run nor an MLP estimator, SettingError without its data."""
     if isinstance(trained, Run):
         return of_run(trained, X, y)
-    for attribute in ("best_estimator_", "regressor_", "estimator_"):  # a search, scaled targets, a wrapper
+    # a search, an estimator with scaled targets, a wrapper
+    for attribute in ("best_estimator_", "regressor_", "estimator_"):
         if hasattr(trained, attribute):
             scaled = getattr(trained, "transformer_", None)
             y = y if scaled is None else scaled.transform(np.asarray(require(y, "y"), dtype=float).reshape(len(y), -1))
@@ -129,7 +130,7 @@ def members(job: Any) -> tuple[tuple[int, ...], ...]:
     places = {id(p): i for i, p in enumerate(job.model.parameters())}
     groups = [[places.get(id(p)) for p in group.params] for group in job.optimizer.groups]
     if getattr(job.model, "backend", "tensor") == "scalar" or any(None in group for group in groups):
-        return ()  # a Value each, of which the network that is trained again has none
+        return ()  # one parameter per number, which the retrained network does not have
     return tuple(tuple(i for i in group if i is not None) for group in groups)
 
 
@@ -161,7 +162,7 @@ def name_of(activation: Any) -> str:
     return known or str(getattr(activation, "name", getattr(activation, "__name__", activation)))
 
 
-# Estimators
+# estimators
 
 
 def half_squared_error(prediction: ArrayLike, target: ArrayLike) -> Any:

@@ -17,7 +17,7 @@ from tinygrad_edu.nn.losses import LOSSES
 
 Array = np.ndarray[Any, Any]
 MOST_CLASSES = 30
-EDGE = 0.1  # targets brought into the range of an output stay this share of it away from its ends
+EDGE = 0.1  # share of an output's range by which targets scaled into it stay away from its ends
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Task:
             return (self.accuracy(estimate) - self.chance) / (1.0 - self.chance)
         size = float((self.truth**2).sum())
         spread = float(((self.truth - self.truth.mean(axis=0)) ** 2).sum())
-        spread = spread if spread > 1e-20 * size else size  # of a constant, the way from 0 to it
+        spread = spread if spread > 1e-20 * size else size  # constant targets: relative to the distance from 0
         return 1.0 - float(((estimate - self.truth) ** 2).sum()) / max(spread, 1e-300)
 
 
@@ -227,7 +227,7 @@ def are_classes(codes: Array, setup: Setup, samples: int) -> bool:
     if not 2 <= count <= min(MOST_CLASSES, max(2, samples // 2)):
         return False
     if width > 1:
-        high = codes == codes.max()  # one-hot, of 0 and 1, or of -1 and 1, or of 0.1 and 0.9
+        high = codes == codes.max()  # one-hot in any coding: 0 and 1, -1 and 1, 0.1 and 0.9
         return bool((high | (codes == codes.min())).all() and (high.sum(axis=1) == 1).all())
     counting = np.array_equal(codes[:, 0], np.arange(count)) and setup.link != "exp"
     return count == 2 or setup.for_classes or bool(counting and count * 5 <= samples)

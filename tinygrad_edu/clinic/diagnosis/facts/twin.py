@@ -11,7 +11,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.nn import parameters
 from tinygrad_edu.nn.module import Module
 
-Shared = dict[int, Tensor]  # by the array of Values that each stands for: layers may share one
+Shared = dict[int, Tensor]  # array of Values (by id) -> the Tensor that replaces it, because layers may share one
 
 
 def of_tensors(model: Module) -> Module:

@@ -17,13 +17,14 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import answers, train_setup
 from tinygrad_edu.data import standardize
 from tinygrad_edu.nn import losses
 
-FEWEST = 40  # samples; of fewer none are held out
+FEWEST = 40  # samples; with fewer, none are held out
 FOLDS = 4
 STEPS = 1200
 WIDTH = 24
-WIDEST, MOST_ROWS = 100, 5000  # features and samples of a linear fit
-ORDERS, CLEARLY = 60, 0.01  # orders of the targets that it is compared with, and by how much it has to be better
-PERMUTED = 6  # times that the reference is trained on permuted targets
+WIDEST, MOST_ROWS = 100, 5000  # features and samples up to which a linear fit is tried
+# random orders of the targets to compare with, and the margin by which the true order must win
+ORDERS, CLEARLY = 60, 0.01
+PERMUTED = 6  # times the reference is trained on permuted targets
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,8 @@ def of_permuted(task: Task, budget: Budget) -> Sequence[float]:
     return [reference_share(task, budget, rng.permutation(task.samples), PERMUTED) for _ in range(PERMUTED)]
 
 
-CONSTANTS = 41  # constant answers that are tried
-OF_OWN_LOSS = 0.8  # of the way from the best of them to what the reference reaches
+CONSTANTS = 41  # constant outputs that are tried
+OF_OWN_LOSS = 0.8  # share of the way from the best constant output to what the reference reaches
 
 
 def loss_goal(setup: Setup, task: Task, budget: Budget) -> Goal:

@@ -11,10 +11,10 @@ from typing import Any
 
 from tinygrad_edu.errors import TinygradError
 
-OVERHEAD = 0.05  # seconds of each training besides its steps: models, optimizers, a trace
-PACES = 5  # trainings from which the pace of the machine is taken
-SHOWS = 0.02  # seconds of work that show a pace
-SPARE = 0.2  # seconds that the card itself takes
+OVERHEAD = 0.05  # seconds per training besides its steps: building models and optimizers, tracing
+PACES = 5  # latest trainings from which the machine's pace is taken
+SHOWS = 0.02  # seconds of work; shorter trainings do not show a pace
+SPARE = 0.2  # seconds reserved for the card itself
 
 
 class NoTimeError(TinygradError):
@@ -29,8 +29,8 @@ class Budget:
         self.seconds, self.spent = seconds, 0.0
         self.ends = self.began + seconds - min(SPARE, 0.1 * seconds)
         self.paces: list[float] = []
-        self.forms: set[Any] = set()  # of programs that an estimator has made already
-        self.cut: list[str] = []  # what the clock ended, though there was work left
+        self.forms: set[Any] = set()  # forms of programs that an estimator has compiled already
+        self.cut: list[str] = []  # what was cut off by the clock although work was left
 
     @property
     def left(self) -> float:

@@ -29,7 +29,8 @@ class Goal:
     number: float
     sentence: str
     loss: Any = None
-    derived: tuple[float, str] | None = None  # from a share of the task that something reaches
+    # (share of the task that a yardstick reaches, its source), if the goal comes from one
+    derived: tuple[float, str] | None = None
 
     def lower(self, task: Task) -> Goal | None:
         """A less high goal, where it was derived."""
@@ -80,7 +81,7 @@ def own_loss(goal: Goal, estimate: Array, task: Task) -> float:
 
 
 TINY = 1e-300
-UNLINKED: dict[str, Callable[[Array], Array]] = {  # by the link of a loss: outputs that give such an estimate
+UNLINKED: dict[str, Callable[[Array], Array]] = {  # link of a loss -> function from an estimate back to the output
     "identity": lambda p: p,
     "hard_tanh": lambda p: p,
     "softmax": lambda p: np.asarray(np.log(np.maximum(p, TINY))),
@@ -122,8 +123,8 @@ def explicit_goal(goal: float | Mapping[str, float], setup: Setup, task: Task) -
     return Goal(measure, float(number), f"{WORDS[measure]} {number:.4g}, as asked for", setup.loss)
 
 
-SHARE, LOWER = 0.9, 0.7  # of what the yardstick reaches
-SHARE_OF_NUMBERS = 0.95  # a curve that explains 90% of a sine's variance is seen to miss it
+SHARE, LOWER = 0.9, 0.7  # shares of what the yardstick reaches: normally, and for a lowered goal
+SHARE_OF_NUMBERS = 0.95  # for regression: a curve that explains only 90 % of a sine's variance visibly misses it
 
 
 def derive_goal(yardstick: float, source: str, task: Task, part: float = SHARE) -> Goal:

@@ -19,14 +19,14 @@ from tinygrad_edu.core.graph import topological
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.nn import losses
 
-# seconds: of a step, of a node and of a number in it, of a multiplication in a product, of a weight's update
+# seconds per step, per node and per number in it, per multiplication of a product, and per weight in an update
 STEP, NODE, NUMBER, PRODUCT, WEIGHT = 1.5e-6, 1.5e-6, 1.5e-9, 1.5e-10, 2e-9
 EAGER_NODE, EAGER_NUMBER = 3e-5, 4e-9
-FREE = 20  # nodes of a program that cost no more than their numbers: a plain MLP's
+FREE = 20  # nodes that cost no more than their numbers; a plain MLP has this many
 PRODUCTS = ("matmul", "conv", "unfold")
-EVALUATIONS = 1.3  # of the loss in an iteration of L-BFGS
-SLOWER = 10  # is a multiplication in a convolution than in a product of matrices
-WATCHED = 0.3  # of an eager step: the loss of what was held out, after each epoch
+EVALUATIONS = 1.3  # evaluations of the loss in one iteration of L-BFGS
+SLOWER = 10  # factor: a multiplication in a convolution against one in a matrix product
+WATCHED = 0.3  # share of an eager step: computing the validation loss after each epoch
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def size_of(setup: Setup, task: Task) -> Size:
         X, y = task.inputs_for(setup)[:whole], task.targets(setup)[task.rows_for(setup)][:whole]
         with np.errstate(all="ignore"):
             loss = losses.find(setup.loss)(model(X), y)
-    except (TinygradError, ValueError, TypeError, IndexError):  # it will say so when it is trained
+    except (TinygradError, ValueError, TypeError, IndexError):  # training will report it
         return UNKNOWN
     weights = sum(int(p.array.size) for p in model.parameters())
     return measure_graph(topological(loss) if hasattr(loss, "parents") else [], weights)

@@ -30,9 +30,10 @@ from tinygrad_edu.train.stopping import has_fired
 from tinygrad_edu.train.sweep.many import ManyJobs, goes_on, run_all
 
 Array = np.ndarray[Any, Any]
-PART = 0.5  # of the time left that a compiler may take where there is another way
-MOST_SLOWED = 8.0  # by other work on the machine
-SHORTEST = 5e-3  # seconds of work that tell how much others slow it: of less, one turn of theirs is all that shows
+PART = 0.5  # share of the time left that a compiler may take if training is possible without it
+MOST_SLOWED = 8.0  # largest slowdown by other processes that is assumed
+# seconds of work needed to measure that slowdown; in less, a single time slice of another process dominates
+SHORTEST = 5e-3
 TOGETHER = 32  # runs whose buffers are in memory at once
 
 
@@ -77,7 +78,7 @@ class Patience:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.best: dict[int | None, tuple[float, int, Any]] = {}  # by the seed of a job: loss, epoch, weights
+        self.best: dict[int | None, tuple[float, int, Any]] = {}  # seed of a job -> (loss, epoch, weights)
 
     def __call__(self, job: Job) -> bool:
         """Was that the last epoch?"""
@@ -183,7 +184,7 @@ def compiled_jobs(recipe: Jobs, places: Sequence[tuple[float, int]], program: An
                 blocks = [course.block() for course in active]
                 waiting = [pool.submit(run_all, blocks[i::threads]) for i in range(threads)]
                 wait(waiting, timeout=time_out(budget))
-                for block in blocks:  # where the time is up, each ends at its next step
+                for block in blocks:  # when time is up, stop each at its next step
                     if budget.clock_left <= 0.0:
                         block.stop()
                 for future in waiting:
@@ -206,12 +207,12 @@ def by_estimators(setup: Setup, task: Task, seeds: Sequence[int], budget: Budget
     """
     models: list[Any] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what did not converge, and of batches that are cut: both are measured
+        warnings.simplefilter("ignore")  # warnings about convergence and clipped batches: both are measured here
         pool = ThreadPoolExecutor(os.cpu_count() or 1)
         waiting = [pool.submit(by_estimator, setup, task, seed, models) for seed in seeds]
         late = wait(waiting, timeout=time_out(budget)).not_done
         for model in models if late else ():
-            model.callbacks = [lambda model: True]  # which are asked before each block
+            model.callbacks = [lambda model: True]  # called before each block; True stops the training
         pool.shutdown(wait=not late, cancel_futures=True)
     if late:
         raise NoTimeError("no time left")
@@ -258,10 +259,10 @@ def compile_within(program: Any, job: Job, budget: Budget, share: float = 1.0) -
     def make() -> None:
         try:
             program.course(job).one_step()
-        except Exception as problem:  # of whatever kind, it belongs to the thread that waits
+        except Exception as problem:  # any exception is passed to the waiting thread
             problems.append(problem)
 
-    thread = threading.Thread(target=make)  # no daemon: an interpreter that ends within a compiler may crash
+    thread = threading.Thread(target=make)  # no daemon: the interpreter may crash if it exits while a compiler runs
     thread.start()
     thread.join(max(0.0, share * budget.clock_left))
     if thread.is_alive() and share < 1.0:

@@ -19,7 +19,8 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, train_setup
 from tinygrad_edu.errors import TinygradError
 
 Array = np.ndarray[Any, Any]
-Z = 1.645  # of the normal distribution: 90% of it lie within; 0 of 5 and 4 of 5 are then apart, 1 of 5 and 4 are not
+# 90 % quantile (two-sided) of the normal distribution: it separates 0 of 5 from 4 of 5, but not 1 of 5 from 4
+Z = 1.645
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Bench:
     goal: Goal
     seeds: Sequence[int]
     budget: Budget
-    known: dict[str, Trial] = field(default_factory=dict)  # by the change and the number of seeds
+    known: dict[str, Trial] = field(default_factory=dict)  # trials done, by change and number of seeds
     failed: list[str] = field(default_factory=list)
 
     @cached_property

@@ -17,16 +17,16 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, count_runs, tra
 from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, Trial, judge_runs
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 
-ENOUGH = 20  # seeds that tell bad luck from a broken setup
-SURE = 12  # seeds from all of which a change has to help: of 3 in 5 that would be 1 in 500
-CHEAP = 0.05  # of the time left that this may take
-OFTEN = 6  # trials that a program of the structure as it is will serve
-FEWEST = 3  # seeds that can tell a change from chance: 0 and 3 of 3 have 90% intervals that are apart
-SHARE = 0.25  # of the budget that the run as it is may take
-REPAIRS = 0.8  # of the seeds reach the goal by a change that repairs
-SLOW = 0.02  # of the budget: trials that take more are made in the order that needs the fewest
-FLOOR = 1.0  # seconds for the run as it is, however small the budget
-QUIET = 1.0  # seconds before a line of progress is shown
+ENOUGH = 20  # seeds needed to tell bad luck from a broken setup
+SURE = 12  # seeds in all of which a change must help: by chance, at 3 in 5, this happens once in 500
+CHEAP = 0.05  # share of the time left that this extension may take
+OFTEN = 6  # trials that are expected to share the program of the unchanged structure
+FEWEST = 3  # seeds needed to tell a change from chance: 0 of 3 and 3 of 3 have separate 90 % intervals
+SHARE = 0.25  # share of the budget for repeating the run unchanged
+REPAIRS = 0.8  # share of the seeds that must reach the goal for a change to count as a repair
+SLOW = 0.02  # share of the budget; trials that take more are ordered so that few are needed
+FLOOR = 1.0  # least seconds for repeating the run unchanged, however small the budget
+QUIET = 1.0  # seconds before a progress line appears
 
 
 class Trials:
@@ -178,7 +178,7 @@ class Trials:
         """Take the line of progress away."""
         if self.clock is not None:
             self.clock.cancel()
-            self.clock.join()  # it may be writing
+            self.clock.join()  # it may be writing just now
         if self.shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 

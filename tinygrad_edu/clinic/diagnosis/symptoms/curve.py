@@ -11,14 +11,15 @@ from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, looks, symptom
 
 Array = np.ndarray[Any, Any]
-FEWEST = 8  # epochs that say anything
+FEWEST = 8  # epochs; fewer say nothing
 MOST_CLASSES = 1000
-MEDIAN_OF_NORMAL = 0.6745  # of the absolute values of a standard normal distribution
-SURELY = 3.0  # standard errors by which the last tenth of a curve has to be below the one before
-FALL = 0.05  # of its first value: a loss that fell so far has learned something
-MANY = 150  # numbers, of which more may be losses of batches
-WINDOWS = 40  # means that are made of them
-ALTERNATING = -0.25  # correlation of one change with the next, above which changes are no noise (-0.5)
+MEDIAN_OF_NORMAL = 0.6745  # median of |x| for a standard normal distribution
+SURELY = 3.0  # standard errors by which the last tenth of a curve must be below the tenth before it
+FALL = 0.05  # share of its first value; a loss that fell this much has learned something
+MANY = 150  # numbers; a longer curve may hold a loss per batch
+WINDOWS = 40  # windows over which such a curve is averaged
+# correlation between successive changes; for pure noise it is -0.5, above this limit the curve is not noise
+ALTERNATING = -0.25
 
 
 @symptom("divergence", kind="curve")
@@ -31,7 +32,7 @@ def divergence(losses: Array) -> Measured:
     first, last = float(losses[0]), float(np.median(losses[-max(1, len(losses) // 10) :]))
     if last <= first:
         return None
-    times = 1.0 + (last - first) / abs(first) if first else math.inf  # of a loss that begins below 0, its distance
+    times = 1.0 + (last - first) / abs(first) if first else math.inf  # if the first loss is 0 or less, use the distance
     if times <= limit:
         return None
     ratio = f" ({times:.2g} times)" if first > 0.0 else ""
@@ -141,7 +142,7 @@ def flat(losses: Array) -> Measured:
     if len(losses) < FEWEST or not np.isfinite(losses).all():
         return None
     fall = float(losses[0] - losses.min()) / max(abs(float(losses[0])), 1e-300)
-    if fall >= limit or divergence(losses) is not None:  # one that rises moves
+    if fall >= limit or divergence(losses) is not None:  # a rising loss is not flat
         return None
     return Symptom(
         "flat", fall, limit, f"In {len(losses)} epochs the loss falls by only {fall:.2%} of its first value."

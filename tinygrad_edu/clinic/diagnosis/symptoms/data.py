@@ -15,7 +15,7 @@ from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, beyond, looks, symptom
 
 Array = np.ndarray[Any, Any]
-SELDOM = 0.9  # of the samples have the same value of a feature that says something of the others only
+SELDOM = 0.9  # share of samples with the same value; such a feature says something about the others only
 
 
 def constant_columns(task: Task) -> list[int]:
@@ -47,7 +47,7 @@ def input_scale(record: Record) -> Measured:
     if not scalable(record):
         return None
     X = record.task.inputs(record.setup)
-    X = X.reshape(-1, X.shape[-1])  # of sequences, over all steps
+    X = X.reshape(-1, X.shape[-1])  # for sequences, over all time steps
     X = X[:, np.ptp(X, axis=0) > 1e-12 * np.maximum(np.abs(X).max(axis=0), 1e-300)]
     if not X.size:
         return None

@@ -12,7 +12,8 @@ from tinygrad_edu.clinic.diagnosis.symptoms.curve import of_curve
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, looks, symptom
 from tinygrad_edu.nn.normalization import BatchNorm
 
-NONE = 1e4  # times the whole gradient, which is then 0 but for rounding, as it is where all weights begin at 0
+# noise relative to the whole gradient; above, the gradient is 0 except for rounding, as if all weights started at 0
+NONE = 1e4
 
 
 def worst(layers: list[Layer], share: Callable[[Layer], float]) -> tuple[float, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, looks, symptom
 
 Array = np.ndarray[Any, Any]
-FEWEST = 3  # seeds whose spread says anything
+FEWEST = 3  # seeds needed to see a spread
 
 
 @symptom("seeds", kind="seeds")

@@ -50,7 +50,7 @@ def decay(record: Record) -> Measured:
     value = float(record.setup.options.get("weight_decay", 0.0))
     value *= record.setup.rate if record.setup.optimizer == "AdamW" and value > 1.0 else 1.0
     if record.setup.optimizer == "AdamW":
-        value /= 30.0  # decoupled: PyTorch's default is 0.01
+        value /= 30.0  # decoupled decay, whose default in PyTorch is 0.01
     if record.setup.dialect == "keras" and record.setup.optimizer != "AdamW":  # see facts.penalties
         return value, f"A kernel_regularizer is L2({value / 2.0:g}), which is a weight decay of {value:g}."
     return value, f"The weight decay is {record.setup.options.get('weight_decay'):g}." if value else ""
@@ -118,7 +118,7 @@ def mismatched(record: Record) -> Measured:
     """A loss that is not for these targets, or not for this last activation."""
     setup, task = record.setup, record.task
     text = mismatch(setup, task)
-    mild = text.startswith(CLASSES) or text.startswith(NUMBERED)  # such a loss often does
+    mild = text.startswith(CLASSES) or text.startswith(NUMBERED)  # losses of this kind often work all the same
     return Symptom("for_numbers" if mild else "mismatched", math.inf, 1.0, text) if text else None
 
 
@@ -180,7 +180,7 @@ def slopes_left(record: Record) -> bool:
     return bool(np.isfinite(wrong).all() and (wrong * np.abs(last.slopes)).sum() > SLOPE_LEFT * most)
 
 
-SLOPE_LEFT = 0.7  # of the largest: with so much of it the factor explains no slow learning
+SLOPE_LEFT = 0.7  # share of the largest slope; above, this factor does not explain slow learning
 
 
 @symptom("dropout", kind="data")
