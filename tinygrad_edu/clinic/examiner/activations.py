@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import ops as ops  # its operations enter the table
+from tinygrad_edu.core import ops as ops  # fills the table
 from tinygrad_edu.core.operation import TABLE, Operation
 
 Array = np.ndarray[Any, Any]
@@ -29,12 +29,12 @@ class Activation:
     symbol: str
     function: OfArray
     slope_at_input: OfArray
-    slope_from_output: OfArray | None  # None where the output does not tell it
+    slope_from_output: OfArray | None  # None if the output does not determine it
     slope_text: str
     pieces: tuple[tuple[float, float], ...] = (
         (-2.0, 0.0),
         (0.0, 2.0),
-    )  # where numbers are drawn to tell it from others
+    )  # intervals from which inputs are drawn to tell it from other functions
 
 
 def sigmoid(z: Array) -> Array:
@@ -86,8 +86,8 @@ def from_table(operation: Operation) -> Activation:
     return Activation(name, name, function, slope, None, f"{name}'(z)", tuple(box[0] for box in operation.domain))
 
 
-# Rows that are steps of other functions (of a spelled sigmoid, a norm, a cross-entropy: log σ(z) is one half of it) and
-# no activations of their own: taken for one, they would cut those in two.
+# Table rows that are steps inside other functions (a written-out sigmoid, a norm, a cross-entropy, of which log σ(z) is
+# one half) and not activations: recognized as such, they would cut those functions in two.
 PARTS = frozenset(
     ("abs", "acos", "asin", "clip", "cosh", "exp", "expm1", "log", "log1p", "log_sigmoid", "neg", "pos", "reciprocal",
      "sign", "sinh", "sqrt", "square", "tan")

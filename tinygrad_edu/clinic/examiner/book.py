@@ -18,16 +18,16 @@ from tinygrad_edu.clinic.examiner.network import Network, terms_of
 from tinygrad_edu.clinic.examiner.program import Change, above
 
 Array = np.ndarray[Any, Any]
-SAME = 1e-7  # relative; what two ways of computing one number may differ by
-SINGLE = 3e-5  # the same in single precision, through a few layers
+SAME = 1e-7  # relative; two ways of computing one number may differ by this
+SINGLE = 3e-5  # the same for single precision, after a few layers
 NOTHING = 1e-13
-SAMPLED = 128  # entries by which candidates are found before they are compared whole
-PERMUTED = 20_000  # entries up to which all orders of the axes are entered
-ROWS = 300  # rows and columns of one derivative that are entered by themselves
-SUMMED, PAIRS = 5_000, 900  # numbers in a derivative, and pairs with values, of which sums are entered
-PATHS = 6  # uses of one value; more are steps in time or samples
-TERMS = 4  # of a loss; more are the samples of a loop
-OUTER = 200_000  # numbers in all shares of single samples that are entered
+SAMPLED = 128  # entries on which candidates are compared before whole arrays are
+PERMUTED = 20_000  # entries; up to here an array is entered in all orders of its axes
+ROWS = 300  # rows or columns of one derivative that are entered separately
+SUMMED, PAIRS = 5_000, 900  # size of a derivative, and its number of pairs with values, up to which sums are entered
+PATHS = 6  # uses of one value; if there are more, they are time steps or samples
+TERMS = 4  # terms of a loss; if there are more, they are the samples of a loop
+OUTER = 200_000  # total size of the per-sample shares that are entered
 
 
 @dataclass
@@ -148,8 +148,8 @@ class Truth:
 
     values: Book = field(default_factory=Book)
     derivatives: Book = field(default_factory=Book)
-    wholes: Book = field(default_factory=Book)  # of the derivatives those that are complete, and no share of one path
-    parts: Book = field(default_factory=Book)  # sums that a backward pass in closed form is made of
+    wholes: Book = field(default_factory=Book)  # the complete derivatives, without shares of single paths
+    parts: Book = field(default_factory=Book)  # sums that occur in backward passes in closed form
     singly: bool = False
     same: float = SAME
 

@@ -26,10 +26,10 @@ from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.program import Change, Scope
 
 Array = np.ndarray[Any, Any]
-TURN = 6  # mutants of one slip that are tried before the next slip's turn
-BY_STEP = ("time_step_dropped",)  # slips that are made at one time step by their nature
-LATE = 6  # forms of one slip that are as likely as those of another
-MANY = 24  # copies of a layer that are tried one by one
+TURN = 6  # variants of one mistake tried before the next mistake's turn
+BY_STEP = ("time_step_dropped",)  # mistakes that by their nature happen at a single time step
+LATE = 6  # position from which a form of a mistake counts as less likely than plain forms of others
+MANY = 24  # copies of a layer; up to this many are tried one by one
 SCOPES: tuple[Scope, ...] = ("", "own", "below")
 
 
@@ -105,9 +105,9 @@ class Mutant:
     scope: Scope = ""
     parameter: str = ""
     where: str = ""
-    order: int = 0  # of variants of one slip, plain ones first
-    factor: str = ""  # of constant_factor, in words
-    chance: bool = False  # a number was fitted to the learner's, and it is no number that has a reason
+    order: int = 0  # among variants of one mistake; plain ones come first
+    factor: str = ""  # for constant_factor: the factor in words
+    chance: bool = False  # a number was fitted to the learner's, and has no reason of its own
     scales: Mapping[str, float] = field(default_factory=dict)  # parameter → factor of its finished gradient
 
     @property
@@ -156,10 +156,11 @@ def mutants_of(net: Network, learner: Learner, entry: Slip) -> Iterator[Mutant]:
         for variant in entry.variants(net, learner):
             kind = variant.parameter and weight_or_bias(variant)
             groups.setdefault((variant.line, kind), []).append(variant)
-    except (ValueError, IndexError):  # shapes in which this slip cannot be made; what it gave before is tried
+    # this mistake cannot be made with these shapes; the variants made before are tried
+    except (ValueError, IndexError):
         pass
     found = [(line, order, repetitions(net, v)) for order, ((line, _), v) in enumerate(groups.items())]
-    for rest in (slice(0, 1), slice(1, None)):  # each line in its likeliest places first
+    for rest in (slice(0, 1), slice(1, None)):  # for each line, the likeliest places first
         for line, order, repeated in found:
             for places in repeated[rest]:
                 yield from scope_variants(net, entry, line, places, order)
@@ -172,13 +173,14 @@ def weight_or_bias(variant: Variant) -> str:
 
 def repetitions(net: Network, variants: list[Variant]) -> list[list[Variant]]:
     """Each alone, all time steps of a layer, every hidden layer, every layer."""
-    last = max((v.layer.time for v in variants), default=0)  # of a hundred copies of a layer, the first and last alone
+    # of a hundred copies of a layer, only the first and the last are tried alone
+    last = max((v.layer.time for v in variants), default=0)
     found: list[list[Variant]] = []
     repeating = [v for v in variants if v.repeats]
     times: dict[tuple[int, str], list[Variant]] = {}
     for v in repeating:
         times.setdefault((v.layer.number, v.parameter), []).append(v)
-    found += [group for group in times.values() if len(group) > 1]  # all copies first: the likeliest
+    found += [group for group in times.values() if len(group) > 1]  # all copies together first, the likeliest case
     found += [[v] for v in variants if last < MANY or v.layer.time in (-1, 0, last)]
     hidden = [v for v in repeating if not v.layer.is_output]
     layers = [v for v in repeating if v.layer.number == repeating[0].layer.number]

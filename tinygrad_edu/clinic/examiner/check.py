@@ -103,7 +103,7 @@ def check_backward(
     """The learner's own backward, followed while it runs; where it is right, also at other parameters."""
     recording, given = follow(learner, weights, backward)
     named = {n: x for n, x in weights.items() if n not in given.missing or isinstance(learner.form.given, Mapping)}
-    if len(named) < len(weights):  # an object holds data and results beside its parameters
+    if len(named) < len(weights):  # the object holds data and results beside its parameters
         learner, weights = replace(learner, form=learner.form.only(named)), named
         given = replace(given, missing=())
     report = judge(learner, weights, given, rate)
@@ -136,9 +136,9 @@ def elsewhere(
     try:
         recording, there = follow(learner, moved, backward)
         if there.missing != here.missing or all(np.array_equal(g, here.grads[n]) for n, g in there.grads.items()):
-            return None  # it does not read the parameters that it is given
+            return None  # it ignores the parameters that it is given
         report = judge(learner, moved, there, rate)
-    except Exception:  # the program need not work at other parameters, whatever it raises
+    except Exception:  # the program may raise anything at other parameters, where it need not work
         return None
     if report.ok or report.method != "traced":
         return None

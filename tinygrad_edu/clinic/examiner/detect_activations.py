@@ -12,10 +12,10 @@ from tinygrad_edu.clinic.examiner.program import ForwardProgram, Step, apply_nod
 from tinygrad_edu.core.aliases import ArrayLike
 
 Array = np.ndarray[Any, Any]
-REACH = 12  # nodes that one activation may take; a stable sigmoid with `where` takes 9
-ROWS = 150  # where it is a sum() over as many rows
+REACH = 12  # nodes that one activation may have; a stable sigmoid with `where` has 9
+ROWS = 150  # the same where Python's sum() adds up rows one by one
 SOFTMAX = "softmax"
-FEW = 3  # numbers by which most functions are told apart before all are compared
+FEW = 3  # entries on which most functions differ; only then all are compared
 
 
 def mark_activations(program: ForwardProgram) -> None:
@@ -27,7 +27,7 @@ def mark_activations(program: ForwardProgram) -> None:
         if step.parents and not step.parameter:
             for source, region in regions(program, step):
                 if any(x.activation and x.source < source for x in region):
-                    break  # a half of another: with a = σ(z), also 1 - a = σ(-z)
+                    break  # it is half of another activation: with a = σ(z), also 1 - a = σ(-z)
                 name = detect(program, step, source, region)
                 if name:
                     step.activation, _, axis = name.partition(":")

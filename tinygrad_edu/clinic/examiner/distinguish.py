@@ -14,10 +14,10 @@ from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
 from tinygrad_edu.clinic.examiner.search import Search
 
 Array = np.ndarray[Any, Any]
-NetworkAt = Callable[[dict[str, Array]], Network]  # the learner's forward, traced at other parameters
+NetworkAt = Callable[[dict[str, Array]], Network]  # traces the learner's forward at other parameters
 Explained = tuple[FoundSlip, ...]
 TRIES, OTHERS = 3, 4
-APART = 1e-3  # relative; a difference that a learner sees in printed numbers
+APART = 1e-3  # relative; a difference that is visible in printed numbers
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ def learner_gradients(net: Network, learner: Learner, explanation: Explained) ->
             if chosen is None:
                 return {}
             found = {name: search.gradient(chosen, name) for name in search.names}
-    rows = {s.name for s in explanation if s.mutant and not (s.mutant.changes or s.mutant.scales)}  # of another shape
+    # gradients that were not summed over the rows, and so have another shape
+    rows = {s.name for s in explanation if s.mutant and not (s.mutant.changes or s.mutant.scales)}
     return {n: g for n, g in found.items() if n not in rows} if all(map(all_finite, found.values())) else {}
 
 

@@ -39,7 +39,7 @@ def ratios_of(given: Mapping[str, Array], right: Mapping[str, Array], wrong: Map
     {'w': 2.0}
     """
     found = {}
-    for name in (n for n in wrong if n in right):  # of a gradient that is missing, nothing was compared
+    for name in (n for n in wrong if n in right):  # missing gradients cannot be compared
         a, b = np.asarray(given.get(name, 0.0), dtype=float), np.asarray(right[name], dtype=float)
         c = multiple_of(a, b)
         if c is not None and abs(c - 1.0) > SAME:
@@ -68,7 +68,8 @@ class Factors:
     def of(self, key: Key) -> float | None:
         """The value as a multiple of a derivative."""
         found = self.trail.found.get(key) if key in self.made else None
-        if found is None or self.trail.kinds[key] == "forward":  # of one sample, h is a multiple of ∂L/∂W = h ⊗ δ
+        # with one sample, h is a multiple of ∂L/∂W = h ⊗ δ by chance
+        if found is None or self.trail.kinds[key] == "forward":
             return None
         return found[1] if self.made[key].value.size > 1 else None
 
@@ -110,7 +111,8 @@ class Factors:
             for m in line
             if not m.total and (c := self.factor_before(m)) is not None and any(self.of(k) for k in m.inputs)
         }
-        plain = abs(abs(ratio.factor) - 1.0) < SAME and len(signs) == 1  # the gradient is made on the line itself
+        # the gradient is computed on the update's own line
+        plain = abs(abs(ratio.factor) - 1.0) < SAME and len(signs) == 1
         return (ratio.factor * float(np.sign(signs.pop())) if plain else None), line
 
 
@@ -143,7 +145,7 @@ def lines_of_factors(
 def candidates(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], updates: bool) -> list[tuple[Made, bool]]:
     """The values behind one wrong parameter that may have brought its factor in; (value, exactly that factor)."""
     if ratio.right.size == 1 and not factors.trail.is_plain(ratio.factor):
-        return []  # one number is a multiple of any
+        return []  # any number is a multiple of any other
     at_update, line = factors.update_of(end, ratio) if updates else (None, [])
     on_line = {made.key for made in line}
     found: list[tuple[Made, bool]] = []
@@ -154,15 +156,16 @@ def candidates(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], upd
     update = factors.made[end]
     if at_update is not None and abs(at_update - 1.0) > SAME and factors.trail.is_plain(at_update / ratio.factor):
         begins = [made for made, _ in found if not any(factors.of(k) for k in made.inputs if k in factors.made)]
-        if begins and len(found) > len(begins):  # -∂L/∂z that is added in the end: a way to write it
+        if begins and len(found) > len(begins):  # -∂L/∂z, added at the end: a legitimate way to write it
             return [x for x in found if x[0] not in begins]
         return [*found, (update, True)]
-    if not found and (at_update is not None or not updates):  # a factor that was to be taken out and was not
+    if not found and (at_update is not None or not updates):  # a factor that should have been removed was not
         own = [m for m in factors.behind(end) if m.line and m.key not in on_line and not m.view
                and (c := multiple_of(m.value, ratio.right)) is not None
                and (ratio.right.size > 1 or abs(c / ratio.factor - 1.0) < SAME)]  # fmt: skip
         first = min(own, key=lambda m: m.order, default=update)
-        is_right = updates and factors.trail.kinds[first.key] == "right"  # the gradient is: the update is not
+        # the gradient is right, so the update is wrong
+        is_right = updates and factors.trail.kinds[first.key] == "right"
         found = [(update if is_right else first, False)] if own else []
     return found
 
@@ -185,7 +188,7 @@ def delta_left_out(trail: Any, ends: Iterable[Key], of_values: Sequence[str]) ->
             kinds = {trail.kinds.get(k) for k in (*m.inputs, m.key)}
             if m.key != end and (m.inputs if m.line else m.named) and kinds.issubset(of_values):
                 counts[m.key] = counts.get(m.key, 0) + 1
-    shared = [trail.made[key] for key, n in counts.items() if n > 1]  # of a weight and of its bias
+    shared = [trail.made[key] for key, n in counts.items() if n > 1]  # shared by a weight and its bias
     made = [
         m
         for m in shared
@@ -211,7 +214,7 @@ def first_of_backward(trail: Any, ends: Iterable[Key]) -> Made | None:
     behind = [{m.key for m in factors.behind(end)} for end in ends]
     shared = [trail.made[key] for key in set.intersection(*behind)] if behind else []
     if any(trail.kinds[key] == "part" for key in set.union(set(), *behind)):
-        return None  # several derivatives in one array
+        return None  # it joins several derivatives in one array
     forward = {(m.file, m.line) for m in trail.made.values() if m.line and trail.kinds[m.key] == "forward"}
     made = [m for m in shared if m.line and m.inputs and (m.file, m.line) not in forward and m.value.size > 1]
     return replace(min(made, key=lambda m: m.order), remark=FIRST) if made else None

@@ -15,8 +15,9 @@ from tinygrad_edu.clinic.examiner.tracing import trace_call
 from tinygrad_edu.errors import DetachedError, ExaminerError
 
 Array = np.ndarray[Any, Any]
-AGREES, STEPS = 1e-4, (1e-6, 1e-8)  # relative; a traced slope against a measured one, along a random direction
-SINGLE, LONG_STEPS = 2e-2, (1e-3, 1e-2, 1e-4)  # the same in single precision
+# relative difference, and step sizes, for a traced slope against a measured one along a random direction
+AGREES, STEPS = 1e-4, (1e-6, 1e-8)
+SINGLE, LONG_STEPS = 2e-2, (1e-3, 1e-2, 1e-4)  # the same for single precision
 DIRECTIONS = 3
 BY_DIFFERENCES = "The forward could not be traced ({:.160}); compared by finite differences, so only mistakes that show in finished gradients can be named."  # noqa: E501
 
@@ -45,7 +46,7 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
     try:
         learner.rewind()
         net = Network(trace_call(learner.function, params, learner.form, learner.roots, learner.part))
-        if learner.part is not None:  # the whole has been compared before
+        if learner.part is not None:  # only a part of the loss is examined: the whole was compared before
             return net, ""
         traced = loss_number(net.steps[-1].y)
         if abs(traced - loss) > (1e-5 if learner.single else 1e-9) * max(1.0, abs(loss)):
@@ -55,7 +56,8 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
         return net, ""
     except ExaminerError:
         raise
-    except Exception as error:  # whatever the learner's code raises on traced arrays, it works on plain ones
+    # traced arrays may make the learner's code raise anything, though it works on plain ones
+    except Exception as error:
         return None, f"{type(error).__name__}: {error}".split("\n")[0]
 
 
@@ -92,7 +94,7 @@ def agrees(learner: LearnerForward, params: Mapping[str, Array], gradients: Mapp
         for h in steps:
             try:
                 measured = learner.slope_along(params, d, h)
-            except Exception:  # a forward that works at its own parameters only cannot be measured
+            except Exception:  # the forward may work at its own parameters only
                 return True
             if abs(measured - predicted) <= near * max(scale, abs(measured)) + rounding * size / h:
                 return True

@@ -15,7 +15,7 @@ from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.errors import ExaminerError
 from tinygrad_edu.whole_files import replace
 
-# The course, which stands above this room, puts its grader of files here when it is imported.
+# The course, which imports this module, registers its grader of files here.
 GRADERS: dict[str, Callable[..., Grade]] = {}
 
 

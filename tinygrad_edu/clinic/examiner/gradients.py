@@ -29,8 +29,9 @@ class Given:
     grads: dict[str, Array]
     missing: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
-    single: frozenset[str] = field(default_factory=frozenset)  # in single precision
-    stretched: frozenset[str] = field(default_factory=frozenset)  # given as one number for a whole array
+    single: frozenset[str] = field(default_factory=frozenset)  # names of gradients in single precision
+    # names of gradients given as one number for a whole array
+    stretched: frozenset[str] = field(default_factory=frozenset)
 
 
 def spellings(name: str) -> set[str]:
@@ -117,7 +118,8 @@ def by_key(names: Sequence[str], grads: Mapping[Any, Any], *, strict: bool = Tru
             f"grads has nothing for {', '.join(map(repr, missing))}. "
             f"A gradient that you do not compute is 0: pass np.zeros_like(params[{missing[0]!r}])"
         )
-    others = [key for key in extra if spellings(key) == {key}]  # dA1, dz and their like stand on the way, and may stay
+    # dA1, dz and similar names are intermediate results, which may be there
+    others = [key for key in extra if spellings(key) == {key}]
     if strict and others:
         raise unknown_name("gradient", others[0], list(names))
     return {name: flat[key] for key, name in exact.items()}

@@ -93,9 +93,9 @@ class LearnerForward:
     function: Forward
     form: Structure
     state: MutableState | None = None
-    held_by: tuple[Any, ...] = ()  # what the function reaches, where it is ours and the learner's is inside
-    whole: bool = False  # put back everything before a call, not the generators alone
-    part: Callable[[Any], Any] | None = None  # of the traced loss: the part of it that is examined
+    held_by: tuple[Any, ...] = ()  # objects reached by the learner's function, if `function` is a wrapper of ours
+    whole: bool = False  # restore all state before a call, not only random generators
+    part: Callable[[Any], Any] | None = None  # selects the part of the traced loss that is examined
 
     @property
     def roots(self) -> tuple[Any, ...]:

@@ -24,14 +24,16 @@ from tinygrad_edu.clinic.examiner.search import TOLERANCE, Search
 from tinygrad_edu.clinic.examiner.untouched import forgotten
 
 Array = np.ndarray[Any, Any]
-BY_DIFFERENCES = 1e-5  # what central differences can tell apart
-DIGITS = 6e-4  # relative; below it gradients are right to three digits: rounded, or differences themselves
-ZEROING = ("loss_derivative_missing", "wrong_activation_derivative", "relu_mask_wrong")  # what can make all of them 0
-EMPTY = (  # what makes a gradient 0 only where the weight, the input or a sample's share happens to be 0
+BY_DIFFERENCES = 1e-5  # relative; central differences cannot resolve less
+# relative; smaller errors come from rounding to three digits, or from finite differences in the learner's code
+DIGITS = 6e-4
+# mistakes that can make all gradients 0
+ZEROING = ("loss_derivative_missing", "wrong_activation_derivative", "relu_mask_wrong")
+EMPTY = (  # mistakes that give a 0 only if the weight, the input or a sample's share happens to be 0
     *("gradient_times_weight", "only_last_sample", "wrong_layer_input", "weight_instead_of_input"),
     "gradient_of_another_parameter",
 )
-HINT = 0.05  # relative; a slip that misses the numbers by more explains nothing
+HINT = 0.05  # relative; a mistake whose numbers are further off explains nothing
 WITHOUT_GRAPH = (
     *("gradient_times_weight", "gradient_transposed", "missing_bias_gradient", "regularisation_wrong"),
     *("gradient_clipped_by_norm", "gradient_clipped_by_value", "gradient_sign_only", "gradient_normalised"),
@@ -160,7 +162,8 @@ def explain(report: BackpropReport, search: Search, unsummed: set[str]) -> None:
     right = all(search.fits(n, search.true[n]) for n in search.names)
     found = [Explanation((), 0.0, search.true)] if right else search.explanations()
     found = [e for e in found if search.certain(e) or worth_a_hint(e, report)]
-    if report.wrong.keys() <= {*report.missing}:  # a 0 says nothing for what gives it on these numbers by chance
+    # a missing gradient counts as 0, which these mistakes give only by chance
+    if report.wrong.keys() <= {*report.missing}:
         found = [e for e in found if not any(m.slip.code in EMPTY for m in e.mutants)]
     for e in found:
         certain = search.certain(e)
@@ -193,6 +196,6 @@ def row_slip(search: Search, name: str) -> FoundSlip:
 def without_repeats(explanations: list[tuple[FoundSlip, ...]]) -> list[tuple[FoundSlip, ...]]:
     """One explanation for each set of codes and places."""
     unique: dict[tuple[tuple[str, str], ...], tuple[FoundSlip, ...]] = {}
-    for e in explanations:  # the first of each counts, and its place
+    for e in explanations:  # of equal ones the first counts, and keeps its position
         unique.setdefault(tuple((s.code, s.where) for s in e), e)
     return list(unique.values())

@@ -32,10 +32,10 @@ class Layer:
     activation: int = -1
     number: int = 0
     is_output: bool = False
-    time: int = -1  # which time step, where a layer is used several times
-    after: frozenset[int] = frozenset()  # the z of the layers whose values come in
-    unit: str = "time step"  # or "sample", where the forward takes one after the other; or "neuron", or "use"
-    title: str = ""  # in place of a layer's name, where there are no layers
+    time: int = -1  # number of the time step if a layer is used several times, else -1
+    after: frozenset[int] = frozenset()  # indices of the z of the layers that feed this one
+    unit: str = "time step"  # or "sample" if the forward takes one at a time; or "neuron", or "use"
+    title: str = ""  # what to call it if the program has no layers
 
     @property
     def names(self) -> tuple[str, ...]:

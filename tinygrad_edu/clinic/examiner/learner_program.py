@@ -38,7 +38,8 @@ class LearnerProgram:
         seen: set[Any] = set()
         for leaf in Structure.of(self.obj).leaves:
             array = isinstance(leaf.given, (np.ndarray, list))
-            place = id(leaf.given) if array else self.place_of(leaf)  # two units may hold each other
+            # by identity, because two units may refer to each other
+            place = id(leaf.given) if array else self.place_of(leaf)
             if place not in seen:
                 seen.add(place)
                 found[self.named(leaf)] = leaf
@@ -113,7 +114,8 @@ class LearnerProgram:
             self.put(leaf, Structure.of(leaf.given).fill({"params": moved}))
             try:
                 other = self.number_or_none()
-            except Exception:  # a size or an index, which cannot be moved a little: whatever the program raises then
+            # it may be a size or an index, which cannot be changed a little; any error shows that it matters
+            except Exception:
                 other = plain
             self.state.restore()
             if plain != other:

@@ -34,11 +34,11 @@ from tinygrad_edu.clinic.examiner.untouched import is_gradient, last_of, letters
 
 Array = np.ndarray[Any, Any]
 PLAIN = re.compile(r"return [\w.\[\], ]+")
-Ranked = tuple[tuple[int, ...], Made, tuple[str, ...]]  # the rank, the value, the gradients that it goes into
+Ranked = tuple[tuple[int, ...], Made, tuple[str, ...]]  # (rank, value, names of the gradients that it goes into)
 ONE_SAMPLE = "of one sample"
 ONE_ALONE = "is what one sample alone gives to ∂L/∂{}: the other samples are left out."
 ADDED = "what is added to "
-MOST = 5  # places that are shown
+MOST = 5  # lines that are shown
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Hints:
     ratios: Mapping[str, Ratio]
     right: Sequence[Any] = ()
     delta_left_out: bool = False
-    updates: bool = False  # are the ends new parameters, and not gradients?
-    at_end: bool = False  # is the last line, which writes the new parameter, itself the mistake?
+    updates: bool = False  # the ends are new parameters instead of gradients
+    at_end: bool = False  # the mistake is in the last line itself, which writes the new parameter
 
 
 def find_places(
@@ -88,7 +88,8 @@ def find_places(
     trail = Trail(recording, truth, factors, ends.values())
     in_arrays = not truth.singly and any(np.size(value) > 1 for value in ends.values())
 
-    def small(made: Made) -> int:  # a single number (a norm, a step count) is suspected last where all is in arrays
+    # where everything else is an array, a single number (a norm, a step count) is suspected last
+    def small(made: Made) -> int:
         return int(in_arrays and made.value.size == 1)
 
     order = places_by_hints(trail, ends, hints)
@@ -170,7 +171,7 @@ def made_wrong(trail: Trail, update: Made) -> list[Made]:
     while waiting:
         made = waiting.pop()
         inputs = [trail.made[k] for k in made.inputs if k in trail.made]
-        if made.total:  # w -= ...: what is subtracted, which is made on the same line
+        if made.total:  # w -= ...: look at what is subtracted, on the same line
             waiting += [x for x in inputs if x.line == made.line and not x.total and x.key not in trail.wrong]
         found += [first_share(trail, x) for x in inputs if x.line and trail.is_share(x.key)]
     return found if len(found) == 1 else []
@@ -220,7 +221,8 @@ def misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Made]:
     A share is wrong where it was made. A whole derivative under another name is wrong where it was given that name.
     """
     found = []
-    alone = sum(trail.kinds.get(k) in (RIGHT, SCALED) for k in made.inputs) == 1  # no other share is added to it here
+    # no other share is added to it on this line
+    alone = sum(trail.kinds.get(k) in (RIGHT, SCALED) for k in made.inputs) == 1
     for key in made.inputs if trail.kinds.get(made.key) in (UNKNOWN, MADE) and not made.total else ():
         inner = trail.whole_of(key)
         if inner is None or not inner.line or inner.key in trail.both:

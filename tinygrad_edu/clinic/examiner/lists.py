@@ -39,7 +39,7 @@ from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
 NOT_LAYERS = "The numbers form no layers ({}), so only mistakes that show in finished gradients can be named."
-WEIGHTS, DATA = 4_000, 20_000  # numbers; with more, single Values take longer than finite differences would
+WEIGHTS, DATA = 4_000, 20_000  # numbers; with more, a graph of Values takes longer than finite differences would
 
 
 def network_on_values(learner: LearnerForward, params: Mapping[str, Array]) -> tuple[Network, str]:
@@ -107,7 +107,7 @@ def stand_in(params: Mapping[str, Array], gradients: Mapping[str, Array]) -> Net
     """A network with these gradients and no layers: the loss Σ w·∂L/∂w has the same slope."""
     program: ForwardProgram = trace_call(lambda p: sum((p[n] * g).sum() for n, g in gradients.items()), params)
     net = Network(program)
-    net.penalties, net.samples = [], 1  # what a single number is multiplied by could be taken for a penalty
+    net.penalties, net.samples = [], 1  # otherwise the factor of a single number could be taken for a penalty
     net.uses = {n: [Use(u.step, u.slot, n, 1 - u.slot) for u in uses] for n, uses in net.uses.items()}
     net.layers = [Layer(use.step, [use], title=f"gradient of {n}") for n in params for use in net.uses[n]]
     return net

@@ -62,7 +62,7 @@ def summands_of(loss: Any, axis: int = 0) -> list[Part]:
             terms.append((node, c))
         else:
             waiting += reversed(further)
-    if len(terms) == 1:  # one reduction over a batch; else each term is a sample's
+    if len(terms) == 1:  # one reduction over the batch; otherwise each term belongs to a sample
         return sums_of_rows(*terms[0], axis)
     return [Part(node, c) for node, c in terms]
 

@@ -12,9 +12,9 @@ from tinygrad_edu.clinic.examiner.step_walk import Walk
 from tinygrad_edu.clinic.examiner.update_rules import FRESH, Start
 
 Array = np.ndarray[Any, Any]
-BETAS = (0.9, 0.999, 0.99, 0.95)  # as people choose them
-MOST_KEPT = 1e3  # of an average in itself; above 1 where the corrected average was kept in its place
-KEPT = 16  # arrays of one size that a program keeps, which are looked through
+BETAS = (0.9, 0.999, 0.99, 0.95)  # values that people use
+MOST_KEPT = 1e3  # limit for a in a·m + b·g; a is above 1 if the program stores the bias-corrected average
+KEPT = 16  # arrays of one size, kept by the program, that are examined
 
 
 def starts(walk: Walk) -> list[Start]:

@@ -44,7 +44,7 @@ def in_a_sigmoid(node: Tensor, children: Mapping[int, Sequence[Tensor]]) -> bool
     (over, *others) = children.get(id(plus), [None])
     if more or others or name(plus) != "add" or over is None or name(over) != "div":
         return False
-    return over.parents[1] is plus and not isinstance(over.parents[0], Tensor)  # and not exp(z)/(1 + exp(z))
+    return over.parents[1] is plus and not isinstance(over.parents[0], Tensor)  # c/(...), but not exp(z)/(1 + exp(z))
 
 
 def name(node: Any) -> str:

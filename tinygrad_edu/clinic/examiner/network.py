@@ -15,7 +15,8 @@ from tinygrad_edu.clinic.examiner.program import ForwardProgram, Step
 
 Array = np.ndarray[Any, Any]
 PRODUCTS = ("matmul", "mul")
-PASSING = ("add", "sub", "reshape", "transpose", "getitem", "pos")  # between the product and the activation
+# operations that may stand between the product and the activation
+PASSING = ("add", "sub", "reshape", "transpose", "getitem", "pos")
 PENALTY = ("square", "mul", "pow", "abs", "sum", "add", "sqrt", "div", "matmul", "reshape", "squared_error")
 
 
@@ -25,10 +26,10 @@ class Network:
 
     program: ForwardProgram
     layers: list[Layer] = field(default_factory=list)
-    uses: dict[str, list[Use]] = field(default_factory=dict)  # parameter → every use of it
-    penalties: list[Use] = field(default_factory=list)  # uses in a regularisation term
+    uses: dict[str, list[Use]] = field(default_factory=dict)  # parameter → all its uses
+    penalties: list[Use] = field(default_factory=list)  # uses in a regularization term
     samples: int = 1
-    scalars: tuple[Array, Array] | None = None  # of a graph of single numbers: its values, and their derivatives
+    scalars: tuple[Array, Array] | None = None  # for a graph of single numbers: their values, and their derivatives
 
     def __post_init__(self) -> None:
         with np.errstate(all="ignore"):
@@ -126,11 +127,12 @@ class Network:
         for number, group in enumerate(groups.values(), 1):
             copies = {layer.z for layer in group}
             unit = "time step" if any(layer.after & copies for layer in group) else "sample"
-            unit = "use" if len({self.steps[z].y.shape for z in copies}) > 1 else unit  # W to encode, Wᵀ to decode
+            # for example W to encode and Wᵀ to decode
+            unit = "use" if len({self.steps[z].y.shape for z in copies}) > 1 else unit
             unit = "neuron" if neighbours(self.steps, self.layers, group[0]) else unit
             for time, layer in enumerate(
                 sorted(group, key=lambda x: self.steps[x.z].node.made)
-            ):  # as they were computed
+            ):  # in the order of computation
                 layer.number, layer.time, layer.unit = number, time if len(group) > 1 else -1, unit
 
     def lasting(self, layer: Layer) -> tuple[str, ...]:
@@ -157,7 +159,7 @@ class Network:
                 step = self.steps[index]
                 stack += [step.source] if step.activation else list(step.parents)
 
-    # what a slip needs to know
+    # what the mistakes need to know
 
     def gradient(self, index: int) -> Array:
         return self.program.gradients[index]
@@ -233,7 +235,7 @@ def constants_as_targets(program: ForwardProgram, end: int, p: Array) -> Iterato
             array = np.asarray(x, dtype=float) if parent < 0 else np.zeros(0)
             if array.size == p.size:
                 yield array.reshape(p.shape)
-                yield 1.0 - array.reshape(p.shape)  # of the second half of a cross-entropy
+                yield 1.0 - array.reshape(p.shape)  # appears in the second half of a cross-entropy
         index = step.node.options.get("index") if step.operation == "getitem" else None
         if step.operation == "getitem" and step.operand(0).shape == p.shape:
             hot = np.zeros(p.shape)

@@ -89,7 +89,7 @@ def is_installed(world: Mapping[str, Any]) -> bool:
     return is_of_package(str(world.get("__name__")), str(world.get("__file__") or ""))
 
 
-@functools.cache  # it is asked for each object that a program holds
+@functools.cache  # called for every object that a program holds
 def is_of_package(name: str, file: str) -> bool:
     top = name.partition(".")[0]
     packaged = not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts) or top == __name__.partition(".")[0]

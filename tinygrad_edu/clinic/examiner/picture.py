@@ -15,7 +15,7 @@ from tinygrad_edu.errors import DrawError
 if TYPE_CHECKING:
     from tinygrad_edu.draw import Drawing
 
-MOST = 300  # steps that are drawn one by one
+MOST = 300  # steps; up to here each is drawn separately
 FAULT = 'fillcolor="#ffd6d6", color="#b22222", penwidth=3'
 
 
@@ -35,8 +35,8 @@ def mark_faults(report: Any, options: dict[str, Any]) -> Drawing:
         for index, code in faults.items():
             nodes[index].label = f"{nodes[index].label}: {code}".strip(": ")
         names = [nodes[index].label for index in faults]
-        shape: dict[str, Any] = {"fold": False}  # in the direction that fits a page
-        shape |= {"collapse": "none"} if len(nodes) <= MOST else {}  # a box for a layer would hide the mistake
+        shape: dict[str, Any] = {"fold": False}  # laid out in the direction that fits a page
+        shape |= {"collapse": "none"} if len(nodes) <= MOST else {}  # a box around a layer would hide the mistake
         title = "Every gradient is right" if report.ok else title_of(report)
         drawing = draw(nodes[-1], **{"title": title, **shape, **options})
     finally:
@@ -57,7 +57,7 @@ def faulty(report: Any, slip: Any) -> set[int]:
     """The steps at which a slip is: those that it changes, the parameter whose gradient it is, or a layer's z."""
     net, mutant = report.network, slip.mutant
     assert net is not None
-    if mutant is None:  # a mistake of the update has no node
+    if mutant is None:  # a mistake in the update has no node
         return {net.program.parameters[name] for name in slip.explains if name in net.program.parameters}
     changed = {net.program.parameters[c.parameter] if c.kind == "final" else c.step for c in mutant.changes}
     if not changed and mutant.parameter:

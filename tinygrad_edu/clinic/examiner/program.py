@@ -18,8 +18,9 @@ from tinygrad_edu.core.shapes import inverse
 from tinygrad_edu.core.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
-MOVES = ("transpose", "reshape", "getitem", "broadcast_to", "pos")  # a parameter moved about is still that parameter
-Contributions = dict[int, Array]  # slot of the parent → what flows to it
+# a parameter that only passes through these is still that parameter
+MOVES = ("transpose", "reshape", "getitem", "broadcast_to", "pos")
+Contributions = dict[int, Array]  # slot of the parent → gradient that flows to it
 Scope = Literal["", "own", "below"]
 
 
@@ -32,10 +33,10 @@ class Step:
     parents: tuple[int, ...]  # -1 for a constant
     activation: str = ""
     source: int = -1
-    axis: int = -1  # of a softmax
-    parameter: str = ""  # the parameter that this step is, or only moves about
+    axis: int = -1  # for a softmax
+    parameter: str = ""  # name of the parameter that this step is, perhaps reshaped or indexed
     partials: Any = None
-    live: tuple[int, ...] = ()  # slots through which a gradient flows
+    live: tuple[int, ...] = ()  # slots that pass on a gradient
 
     @property
     def operation(self) -> str:
@@ -79,7 +80,7 @@ class ForwardProgram:
     steps: list[Step]
     parameters: dict[str, int]
     children: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # step → (child, slot in the child)
-    gradients: dict[int, Array] = field(default_factory=dict)  # step → d loss/d step, of the right backward pass
+    gradients: dict[int, Array] = field(default_factory=dict)  # step → ∂L/∂step in the right backward pass
     handed: dict[int, Contributions] = field(default_factory=dict)
 
     def settle(self) -> None:
@@ -208,7 +209,7 @@ def back_through(step: Step, g: Array, x: Array) -> Array:
         return g.reshape(x.shape)
     if step.operation == "transpose":
         return np.transpose(g, inverse(step.node.options.get("axes")))
-    if isinstance(step.node.op, Operation):  # +x leaves it as it is
+    if isinstance(step.node.op, Operation):  # an elementwise one here is +x
         return g
     (g,) = step.node.op.vjp(g, step.y, x, **step.node.options)  # type: ignore[union-attr]
     return g

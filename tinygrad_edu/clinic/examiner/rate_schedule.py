@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-SLOW = 1e-7  # relative, a step; what falls more slowly is rounding
-LEAST = 0.05  # of the first rate; what falls faster in three steps is no schedule
-STRAIGHT = 1e-5  # relative; how far from a straight line the rates may lie, in the scale of their schedule
+SLOW = 1e-7  # relative fall per step; less is rounding
+LEAST = 0.05  # relative to the first rate; a fall below this within three steps is no schedule
+STRAIGHT = 1e-5  # relative deviation from a straight line, after scaling by the schedule's function
 FALLING = ", with a learning rate that falls"
 SCALES: tuple[Callable[[float], float], ...] = (
-    lambda c: c,  # a straight line: lr·(1 - t/T)
+    lambda c: c,  # linear: lr·(1 - t/T)
     np.log,  # lr·γᵗ
     lambda c: 1.0 / c,  # lr/(1 + c·t)
     lambda c: 1.0 / c**2,  # lr/√(1 + c·t)

@@ -22,9 +22,9 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.patch_math import cell_contents, is_installed
 
 Array = np.ndarray[Any, Any]
-LIMIT = 200_000  # objects that are looked at; a program with more has its data in lists, and only arrays matter then
+LIMIT = 200_000  # objects examined; a program with more keeps its data in lists, and then only arrays matter
 ATOMS = (int, float, complex, str, bytes, bool, type(None), range, slice, types.BuiltinFunctionType, np.generic)
-BUILTINS = vars(builtins)  # every thread needs them: they are not looked at, let alone put back
+BUILTINS = vars(builtins)  # shared by all threads: neither examined nor restored
 
 
 def walk(roots: Iterable[Any]) -> Iterator[Any]:
@@ -35,7 +35,7 @@ def walk(roots: Iterable[Any]) -> Iterator[Any]:
         x = waiting.popleft()
         if isinstance(x, ATOMS) or id(x) in seen or x is BUILTINS:
             continue
-        seen[id(x)] = x  # kept, so that no id is given away again
+        seen[id(x)] = x  # keeps it alive, so that its id is not reused
         yield x
         waiting.extend(inside(x))
 
@@ -167,7 +167,7 @@ def spots_in(roots: Iterable[Any]) -> Iterator[Place]:
 def of_function(f: types.FunctionType, worlds: set[tuple[int, str]]) -> Iterator[Place]:
     if is_installed(f.__globals__):
         return
-    cells = [cell for cell in f.__closure__ or () if cell_contents(cell) is not None]  # an empty one stays empty
+    cells = [cell for cell in f.__closure__ or () if cell_contents(cell) is not None]  # empty cells stay empty
     yield from (Place(cell, "", cell_contents(cell)) for cell in cells)
     if f.__defaults__:
         yield Place(f, "__defaults__", f.__defaults__, attribute=True)
@@ -187,7 +187,7 @@ class MutableState:
     containers: list[tuple[Any, Any]] = field(default_factory=list)
     objects: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
     generators: list[tuple[Any, Any]] = field(default_factory=list)
-    spots: list[Place] = field(default_factory=list)  # closures, globals and defaults, which can be bound anew
+    spots: list[Place] = field(default_factory=list)  # closure cells, globals and defaults, which can be rebound
     random: tuple[Any, Any] = ()  # type: ignore[assignment]
 
     @classmethod
@@ -243,7 +243,7 @@ def refill(container: Any, before: Any) -> None:
         return
     if isinstance(container, list):
         container[:] = before
-    elif isinstance(container, dict) and "__builtins__" in container:  # globals, which are never empty
+    elif isinstance(container, dict) and "__builtins__" in container:  # globals, which must never be empty
         for name in container.keys() - before.keys():
             del container[name]
         container.update(before)

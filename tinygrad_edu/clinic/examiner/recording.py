@@ -29,12 +29,12 @@ from tinygrad_edu.clinic.examiner.statements import (
 
 Array = np.ndarray[Any, Any]
 Key = tuple[Any, ...]
-MOST = 60_000  # statements that are followed
-WORK = 8.0  # for which they are: about seconds, counted so that a slow machine follows as far
-NOTE, NUMBER = 4e-6, 8e-9  # of it, for each value that is noted and for each of its numbers
-RESULT = "the result"  # in place of a name, for what is returned
-NAMES = 40  # names of one value that are kept
-INSIDE = 400  # values of one container that are looked at
+MOST = 60_000  # statements that are recorded
+WORK = 8.0  # work until recording stops: about seconds, but counted in operations so that a slow machine gets as far
+NOTE, NUMBER = 4e-6, 8e-9  # work per recorded value, and per number in it
+RESULT = "the result"  # stands for the name of a returned value
+NAMES = 40  # names kept per value
+INSIDE = 400  # values examined per container
 
 
 @dataclass(eq=False)
@@ -49,9 +49,10 @@ class Made:
     variable: str = ""
     inputs: tuple[Key, ...] = ()
     total: bool = False
-    view: bool = False  # only a part of its one input, or that turned
-    remark: str = ""  # what is wrong with it, in words, where more is known than its numbers tell
-    named: list[tuple[str, int, str, int]] = field(default_factory=list)  # (file, line, variable, when) of each naming
+    view: bool = False  # it is only a part or a transpose of its one input
+    remark: str = ""  # what is wrong with it, if more is known than its numbers show
+    # (file, line, variable, order) of each assignment to a name
+    named: list[tuple[str, int, str, int]] = field(default_factory=list)
 
     @property
     def source(self) -> str:
@@ -78,7 +79,7 @@ class Recording:
         if key not in self.made:
             self.made[key] = Made(key, array.copy(), len(self.made), **where)
         made = self.made[key]
-        if where and made.view and not made.line:  # a part of an array that was read before it was given a name
+        if where and made.view and not made.line:  # a part of an array that was read before it was assigned to a name
             made.file, made.line, made.variable = where["file"], where["line"], where.get("variable", "")
             made.inputs = made.inputs or where["inputs"]
         if where and len(made.named) < NAMES:
@@ -124,7 +125,7 @@ class Recorder:
     def __init__(self) -> None:
         self.recording = Recording()
         self.open: dict[int, tuple[Any, Statement, list[Before]]] = {}
-        self.results: dict[int, dict[str, list[Key]]] = {}  # frame → what the functions that it called have returned
+        self.results: dict[int, dict[str, list[Key]]] = {}  # frame → results of the functions that it called
         self.own: dict[Any, bool] = {}
         self.count = 0
 
@@ -154,7 +155,7 @@ class Recorder:
                 self.hand_back(frame, argument)
             if event == "line":
                 self.start(frame)
-        except Exception:  # whatever a learner's object does when it is looked at, their program goes on
+        except Exception:  # inspecting a learner's object may raise anything; their program must go on
             self.recording.complete = False
         return self.step
 
@@ -207,7 +208,7 @@ class Recorder:
         value = look_up(read, names, world)
         if value is MISSING and isinstance(read, (ast.Attribute, ast.Subscript)):
             return self.inputs(read.value, names, world)
-        behind = self.behind(read, names, world)  # first, so that what a part is taken from stands before it
+        behind = self.behind(read, names, world)  # before its parts, so that the whole array comes first in the order
         keys = [self.recording.note(x) for x in values_in(value)]
         found = [key for key in keys if key]
         if found and behind and behind != found[0]:
@@ -298,8 +299,8 @@ class Before:
     inputs: tuple[Key, ...]
     old: Any
     around: Key | None = None  # the array of which the target is a part
-    items: Sequence[tuple[Key, ...]] = ()  # the inputs of each item, where it is a list that is made item by item
-    held: frozenset[Key] = frozenset()  # what a list or dict held before it was given more
+    items: Sequence[tuple[Key, ...]] = ()  # inputs of each item, if it is a list built item by item
+    held: frozenset[Key] = frozenset()  # what a list or dict held before items were added
 
 
 def item_of_returned(returned: Any, key: Any) -> Any:

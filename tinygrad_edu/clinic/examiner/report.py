@@ -22,7 +22,7 @@ SCOPE = {
     "own": " Only in this layer's own gradients: what it passes to the layer below is right.",
     "below": " Only in what it passes to the layer below: this layer's own gradients are right.",
 }
-EXAMPLES = 3  # numbers shown side by side
+EXAMPLES = 3  # entries shown side by side
 ALIKE = "None of the other weights that were tried tells them apart: on this data they are the same."
 
 

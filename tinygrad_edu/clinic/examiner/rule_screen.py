@@ -16,9 +16,9 @@ from tinygrad_edu.clinic.examiner.step_walk import FITS, SINGLE, Walk
 from tinygrad_edu.clinic.examiner.update_rules import Start, UpdateRule
 
 Array = np.ndarray[Any, Any]
-OF_EACH, OF_ALL = 4, 48  # entries of one parameter, and of all
-LOOSE = 4.0  # how much wider the bounds are here than where a rule is accepted
-DECAY = 1e-3  # relative; how unequal the shares of a decay may look on a few entries
+OF_EACH, OF_ALL = 4, 48  # entries used per parameter, and in all
+LOOSE = 4.0  # factor by which the bounds are wider here than in the final test of a rule
+DECAY = 1e-3  # relative; the decay's share may vary this much over a few entries
 
 
 class Screen:

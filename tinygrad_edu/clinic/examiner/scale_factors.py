@@ -18,7 +18,7 @@ from tinygrad_edu.clinic.examiner.layers import Layer
 from tinygrad_edu.clinic.examiner.network import Network
 
 Array = np.ndarray[Any, Any]
-FREE = 2  # numbers that a factor without a name must explain: fewer could be chance
+FREE = 2  # entries that a factor without a name must explain; one could be chance
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,14 @@ from tinygrad_edu.clinic.examiner.work import GRADIENT, MUTANT, RESIDUAL, USE, W
 
 Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-6
-BUDGET, AT_LEAST = 1.4, 0.4  # work (see there) for the whole search, and for the pairs in any case
-ALONE = 3.0  # work for the slips one by one; ten thousand weights in three layers take 0.5
-PATIENCE = 6.0  # work for them while none gives the learner's numbers; max-pooling in loops takes 3.2
-AGAIN = 1.0  # work for the second pass over them in any case, which makes ready for factors and pairs
-GRACE = 0.1  # work to look for others that give the same numbers
-FLOOR = 1e-12  # of the largest gradient: below it a gradient is rounding
+BUDGET, AT_LEAST = 1.4, 0.4  # limits in units of `work.py`: for the whole search, and for pairs in any case
+ALONE = 3.0  # work for single mistakes; 10,000 weights in three layers take 0.5
+PATIENCE = 6.0  # work for single mistakes until one gives the learner's numbers; max-pooling in loops takes 3.2
+AGAIN = 1.0  # work that every pass over the single mistakes gets; the second one prepares factors and pairs
+GRACE = 0.1  # work to look for other explanations of the same numbers
+FLOOR = 1e-12  # gradients below this share of the largest one are rounding noise
 ENOUGH = 4  # explanations of one kind
-MEMBERS = 12  # pairs of two groups of slips that give the same numbers
+MEMBERS = 12  # pairs of two groups of mistakes that give the same numbers
 
 DECLARED = (
     slips_activation,
@@ -113,7 +113,7 @@ class Search:
         g = arrived.get(use.step)
         g = self.net.program.gradients[use.step] if g is None else g
         if use.parameter in self.unsummed:
-            return g  # the delta at a bias, before it is summed
+            return g  # the delta at a bias before it is summed over rows
         handed = (done.get(use.step) or self.net.program.handed[use.step])[use.slot]
         for change in mine:
             handed = stretch_to(change.function(g), handed)
@@ -152,7 +152,8 @@ class Search:
                 certain += Factors(self, singles).combine()
             if all(e.by_chance for e in certain):
                 certain += self.pairs(singles)
-        certain = [e for e in certain if sum(m.chance for m in e.mutants) < 2]  # with two free numbers much can be made
+        # two fitted numbers can explain almost anything
+        certain = [e for e in certain if sum(m.chance for m in e.mutants) < 2]
         if certain:
             return sorted(certain, key=lambda e: (e.rank[0], self.too_exact(e), e.rank))
         near = [e for e in singles if np.isfinite(e.residual)]
@@ -182,7 +183,7 @@ class Search:
         for name in names:
             try:
                 gradient = self.gradient((mutant,), name)
-            except ValueError:  # in these shapes it cannot be made
+            except ValueError:  # it cannot be made with these shapes
                 break
             if not self.fits(name, gradient):
                 break
@@ -206,7 +207,7 @@ class Search:
         for mutant in self.mutants(ALONE):
             try:
                 gradients = {name: self.gradient((mutant,), name) for name in self.names}
-            except ValueError:  # in these shapes it cannot be made
+            except ValueError:  # it cannot be made with these shapes
                 continue
             if not all(np.isfinite(g).all() for g in gradients.values()):
                 continue

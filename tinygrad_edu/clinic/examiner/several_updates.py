@@ -27,10 +27,10 @@ from tinygrad_edu.clinic.examiner.watch import Updates
 
 Array = np.ndarray[Any, Any]
 Chosen = tuple[int, ...]
-MOST_PARTS = 64  # samples whose gradients are all computed; of more, blocks in the order of the data are tried
-LOOKED_AT = 4  # updates whose gradients are looked for in a run
+MOST_PARTS = 64  # samples whose gradients are all computed; with more, only blocks in the order of the data are tried
+LOOKED_AT = 4  # updates of a run whose gradients are searched for
 SHOWN = 6  # samples that are listed
-UNEVEN = 1e-6  # relative; how far the shares of samples in one minibatch may differ
+UNEVEN = 1e-6  # relative difference allowed between the shares of samples in one minibatch
 
 
 @dataclass(eq=False)
@@ -40,7 +40,7 @@ class Samples:
     learner: LearnerForward
     count: int
     axis: int
-    batches: list[Chosen] = field(default_factory=list)  # as they were read off the run, in its order
+    batches: list[Chosen] = field(default_factory=list)  # as seen in the run, in its order
     networks: dict[Any, Network] = field(default_factory=dict)
 
     def of(self, chosen: Chosen) -> LearnerForward:
@@ -88,7 +88,7 @@ class SeveralUpdates:
     lr: float | None
     walk: Callable[
         [list[dict[str, Array]], list[dict[str, Array]]], Walk
-    ]  # points, gradients → what rules are fitted to
+    ]  # (points, gradients) → the Walk to which rules are fitted
 
     @property
     def points(self) -> list[dict[str, Array]]:
@@ -104,7 +104,7 @@ class SeveralUpdates:
 
     def rule(self) -> FoundRule | None:
         """What all of the updates are, if they are right steps."""
-        if len(self.updates) == 1:  # on a part of the data, and on the part that was seen
+        if len(self.updates) == 1:  # made on a part of the data, and on the part that was seen
             one = self.multiple(0, self.changes(0), self.samples.batches[0])
             if one is None or not self.allowed(one):
                 return None
@@ -117,7 +117,8 @@ class SeveralUpdates:
             many = f" in {'at least ' if not self.updates.complete else ''}{n} updates, each{self.on(first)[1:]}"
             return FoundRule(RULES["gradient_descent"], self.lr or first.factor, {}, many)
         for choice in self.orders():
-            for scale in self.scales(choice[0]) if self.lr else (1.0,):  # a mean over all, and over a minibatch
+            # the loss as a mean over all samples, or over the minibatch
+            for scale in self.scales(choice[0]) if self.lr else (1.0,):
                 slopes = [{n: scale * g for n, g in self.gradient(k, c).items()} for k, c in enumerate(choice)]
                 found = right_rule(self.walk(self.points, slopes))
                 if found is not None:
@@ -159,7 +160,7 @@ class SeveralUpdates:
             if size * count <= n:
                 yield [tuple(range(k * size, (k + 1) * size)) for k in range(count)]
         yield [tuple(range(n))] * count
-        if n <= MOST_PARTS:  # in a random order
+        if n <= MOST_PARTS:  # minibatches in random order
             yield [self.nearest(k) for k in range(count)]
 
     def blocks(self) -> list[int]:
@@ -331,7 +332,7 @@ def batches_in(recording: Recording, net: Network, count: int, axis: int, *, who
     tables = [np.asarray(x, dtype=float) for x in data if np.ndim(x) == 2 and np.shape(x)[axis] == count > 1]
     if not tables:
         return []
-    # the widest whose rows tell the samples apart: of labels, many are alike
+    # the widest table whose rows tell the samples apart: many labels are equal
     rows: dict[bytes, int] = {}
     for table in sorted(tables, key=np.size, reverse=True):
         rows = {row.tobytes(): k for k, row in enumerate(np.ascontiguousarray(table if axis == 0 else table.T))}

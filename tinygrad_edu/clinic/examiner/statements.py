@@ -34,13 +34,13 @@ NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 class Assignment:
     """One target with what its value is made of. `adds`: x += ..., whose value is an increment."""
 
-    target: ast.expr | None  # None for what is returned
+    target: ast.expr | None  # None for a returned value
     reads: tuple[ast.expr, ...]
     adds: bool = False
-    key: Any = None  # in what is returned: which item
-    each: ast.ListComp | None = None  # the value is a list, and each item is made of items of other lists
-    called: frozenset[str] = frozenset()  # functions whose results it is made of
-    grows: bool = False  # the target is a list or a dict that has been given more
+    key: Any = None  # which item of a returned value
+    each: ast.ListComp | None = None  # the value is a list comprehension whose items are made from items of other lists
+    called: frozenset[str] = frozenset()  # functions whose results are used
+    grows: bool = False  # items were added to the target, a list or dict
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Statement:
     returns: tuple[Assignment, ...] = ()
     calls: bool = False
     again: bool = field(default=False)  # the head of a loop
-    in_line: bool = False  # the body of a loop that stands on one line: what it reads is bound after the line begins
+    in_line: bool = False  # the body of a one-line loop: what it reads is assigned after the line has begun
 
     @classmethod
     def of(cls, node: ast.stmt) -> Statement:
@@ -245,7 +245,7 @@ def statements_of(filename: str) -> dict[int, Statement]:
         return {}
     found: dict[int, Statement] = {}
     loops = {node.lineno for node in ast.walk(tree) if isinstance(node, LOOPS) and node.body[0].lineno == node.lineno}
-    for node in ast.walk(tree):  # breadth first: inner statements come later and overwrite
+    for node in ast.walk(tree):  # breadth first, so that inner statements come later and overwrite outer ones
         if isinstance(node, ast.stmt) and not isinstance(node, NESTED):
             made = replace(Statement.of(node), in_line=node.lineno in loops)
             last = node.body[0].lineno - 1 if getattr(node, "body", None) else node.end_lineno or node.lineno  # type: ignore[attr-defined]
@@ -287,7 +287,7 @@ def spelled_otherwise(x: Any, name: str) -> list[str]:
 def item_of(x: Any, index: Any) -> Any:
     if index is MISSING or x is MISSING:
         return MISSING
-    if not isinstance(x, (dict, list, tuple, np.ndarray)):  # see Plain: an attribute by its name
+    if not isinstance(x, (dict, list, tuple, np.ndarray)):  # an attribute, by its name: see Plain
         return attribute_of(x, index) if isinstance(index, str) else MISSING
     try:
         return x[index]

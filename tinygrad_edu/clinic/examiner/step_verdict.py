@@ -50,10 +50,10 @@ from tinygrad_edu.clinic.examiner.used_gradients import Used, gradients_of_step
 from tinygrad_edu.clinic.examiner.watch import Updates, readings, watch_updates
 
 Array = np.ndarray[Any, Any]
-STEPS = 3  # in a row: one tells gradient descent, three tell momentum from Adam
-Known = tuple[dict[str, Array], str, str]  # the right gradients, the method, a note
-Examined = tuple[int, tuple[int, ...], BackpropReport, float]  # update, samples that it was made on, result, scale
-UPDATES = 2  # wrong ones that are examined: what one sample leaves open (a target of 0), another may tell
+STEPS = 3  # steps in a row: one identifies gradient descent, three tell momentum from Adam
+Known = tuple[dict[str, Array], str, str]  # (the right gradients, the method, a note)
+Examined = tuple[int, tuple[int, ...], BackpropReport, float]  # (update, its samples, report, scale)
+UPDATES = 2  # wrong updates examined: what one sample leaves open (a target of 0), another may decide
 LATE = "The first step changes no parameter, the second one does: is the update made before what it needs is computed?"
 
 
@@ -69,8 +69,8 @@ class Verdict:
     recording: Recording
     states: tuple[list[Array], list[Array]]
     counts: list[int]
-    gone: Sequence[str] = ()  # what the step has thrown away
-    late: bool = False  # it is the second step that changes them
+    gone: Sequence[str] = ()  # parameters that the step has discarded
+    late: bool = False  # the second step changes them, not the first
 
     def report(self) -> BackpropReport:
         start = self.learner.checked_loss(self.weights)
@@ -83,7 +83,8 @@ class Verdict:
     def by_late_walk(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
         """The first step changes nothing: right steps come after it, or each uses what the one before has computed."""
         rest = replace(walk, weights=walk.weights[1:], gradients=walk.gradients[1:])
-        two = replace(walk, weights=walk.weights[:3], gradients=walk.gradients[:2])  # layers may be updated on the way
+        # layers may be updated during the backward pass
+        two = replace(walk, weights=walk.weights[:3], gradients=walk.gradients[:2])
         rule = right_rule(rest) if len(rest.gradients) > 1 else None
         rule = rule or by_table(two, [RULES["gradient_of_the_step_before"]])
         if rule is not None:
@@ -112,7 +113,7 @@ class Verdict:
         fitted = any(slip.mutant is not None and slip.mutant.chance for slip in (report.explanations or [()])[0])
         if (not report.certain or fitted) and gradients_are_made(
             self.recording, right, factors_of(net, self.lr), self.lr
-        ):  # a factor without a reason explains no update
+        ):  # a factor without a reason explains nothing
             return self.other_update(net, right, walk, method, note)
         return report
 
@@ -131,7 +132,7 @@ class Verdict:
         if method != "traced" or self.gone:
             return []
         samples = samples_of(self.learner, self.weights, net, self.recording)
-        if not found and len(samples.batches) == 1:  # a single update, and it took but a part of the data
+        if not found and len(samples.batches) == 1:  # a single update that used only a part of the data
             one = SeveralUpdates(samples, Updates([self.weights, self.new], total=1), self.lr, walk)
             return [one] if one.is_likely(right) else []
         return [SeveralUpdates(samples, x, self.lr, walk) for x in found]
@@ -146,7 +147,7 @@ class Verdict:
                 return self.by_rule(net, right, rule, walk, method, note)
         steps = {n: (difference(x, self.new[n]), right[n]) for n, x in self.weights.items() if x.size > 1}
         if not ways or any(ratio(d, g) is not None for d, g in steps.values() if d.shape == g.shape):
-            return None  # one gradient at one point, written row by row
+            return None  # one gradient at one point, applied row by row
         several = max(ways, key=lambda x: x.clearness())
         k, chosen, report, scale = self.plainest([self.of_update(several, k) for k in several.wrong()[:UPDATES]])
         if not report.certain and several.are_made(self.recording):
@@ -184,7 +185,8 @@ class Verdict:
         return later[0] if key[0] and later else best
 
     def tolerances(self, weights: Mapping[str, Array], implied: Mapping[str, Array]) -> dict[str, float]:
-        lr, lost = self.lr or 1.0, 2e8 if self.single else 1.0  # of single precision's rounding to double's
+        # ratio of the rounding errors of single and double precision
+        lr, lost = self.lr or 1.0, 2e8 if self.single else 1.0
         return {n: self.tolerance + lost * rounding(x, implied[n], lr) for n, x in weights.items()}
 
     def walk(self, right: dict[str, Array]) -> Walk:
@@ -200,7 +202,7 @@ class Verdict:
                 now = {n: held[n] for n in self.weights}
                 self.program.state.restore()
                 gradients.append(self.gradient_at(weights[-1]))
-            except Exception:  # the program need not run several steps: what is known is used
+            except Exception:  # the program may fail at later steps; use those that worked
                 self.program.state.restore()
                 break
             if any(now[n].shape != x.shape for n, x in self.weights.items()):
@@ -301,7 +303,7 @@ class Verdict:
         tolerances = dict.fromkeys(self.weights, self.tolerance)
         report = judge(self.learner, self.weights, Given(used.gradients), None, tolerances)
         report.followed, words = True, used.words
-        if not report.ok and {*used.seen}.isdisjoint(report.wrong):  # the mistake is in what is not clipped
+        if not report.ok and {*used.seen}.isdisjoint(report.wrong):  # the mistake is in gradients that are not clipped
             words = f"The step clips gradients to ±{used.limit:.6g}, which is right."
             cut = {n: np.clip(report.right[n], -used.limit, used.limit) for n in used.seen}
             self.add_places(report, report.network, None, also=cut)

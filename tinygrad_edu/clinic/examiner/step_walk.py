@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-FITS = 1e-6  # relative, of every parameter's change at every step
-SINGLE = 1e-4  # the same in single precision
+FITS = 1e-6  # relative, for every parameter's change in every step
+SINGLE = 1e-4  # the same for single precision
 
 
 @dataclass(eq=False)
@@ -29,7 +29,7 @@ class Walk:
     numbers: Sequence[float] = ()
     states: tuple[Sequence[Array], Sequence[Array]] = ((), ())
     counts: Sequence[int] = ()
-    single: bool = False  # the program computes in single precision
+    single: bool = False  # whether the program computes in single precision
 
     @property
     def names(self) -> list[str]:
@@ -58,7 +58,7 @@ class Walk:
     def same(self, a: Array, b: Array, tolerance: float = FITS) -> bool:
         """Equal in every parameter, as far as w - change can tell."""
         largest = float(np.linalg.norm(b))
-        if not np.isfinite(largest):  # a rule that divides by 0
+        if not np.isfinite(largest):  # the rule divided by 0
             return False
         w = dict(self.parts(self.flat(self.weights[0])))
         tolerance, lost = (max(tolerance, SINGLE), 1e-7) if self.single else (tolerance, 1e-15)

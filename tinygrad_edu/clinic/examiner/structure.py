@@ -23,8 +23,9 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.reachable import attributes
 
 Array = np.ndarray[Any, Any]
-DEEPEST = 12  # containers inside each other
-Put = Callable[[Array, Any], Any]  # (numbers, the leaf as the learner has it) → the leaf with these numbers
+DEEPEST = 12  # deepest nesting of containers
+# (numbers, the leaf as the learner has it) → the same kind of leaf with these numbers
+Put = Callable[[Array, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Leaf:
     """Numbers, where they stand, and how they are kept."""
 
     name: str
-    path: tuple[tuple[str, Any], ...]  # ("item", key) or ("attribute", name), from the outside in
+    path: tuple[tuple[str, Any], ...]  # ("item", key) or ("attribute", name) per level, from the outside in
     given: Any
 
     @property
@@ -187,7 +188,7 @@ def like_given(numbers: Any, given: Any) -> Any:
         return np.array(numbers, dtype=given.dtype if given.dtype.kind == "f" else float)
     if isinstance(given, (list, tuple)):
         return type(given)(like_given(inner, like) for inner, like in zip(numbers, given, strict=True))
-    if hasattr(given, "new_tensor"):  # PyTorch's
+    if hasattr(given, "new_tensor"):  # a PyTorch tensor
         return given.detach().new_tensor(np.asarray(numbers))
     if np.ndim(numbers) or hasattr(type(given), "__array__"):
         return np.array(numbers, dtype=float)

@@ -50,11 +50,11 @@ class Writes:
 
 
 WRITES = Writes()
-# What `traced_functions` knows beyond the tables: NumPy's functions, ufuncs by name, and the methods of ufuncs.
+# Functions that `traced_functions` adds to the tables: NumPy's functions, ufuncs by name, methods of ufuncs.
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 UFUNCS: dict[str, Callable[..., Any]] = {}
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
-OTHERWISE: list[Callable[..., Any]] = []  # tried where Tensors refuse a function
+OTHERWISE: list[Callable[..., Any]] = []  # tried when Tensors refuse a function
 
 
 class TracedArray(np.ndarray[Any, Any]):
@@ -62,8 +62,8 @@ class TracedArray(np.ndarray[Any, Any]):
 
     node: Tensor | None
     lost: bool
-    above: tuple[TracedArray, Any] | None  # the array of which this is a view, and where
-    pending: list[tuple[Any, Any]]  # writes that are not in the node yet
+    above: tuple[TracedArray, Any] | None  # (the array of which this is a view, the index)
+    pending: list[tuple[Any, Any]]  # writes that the node does not contain yet
     checked: int
 
     def __array_finalize__(self, obj: Any) -> None:
@@ -161,7 +161,7 @@ class TracedArray(np.ndarray[Any, Any]):
         if self.dtype.kind != "f":
             return self.numbers.item(*place)
         number = self.reshape(-1)[place or 0] if len(place) < 2 else self[place]
-        return number.reshape(())  # a number that remembers: it may be divided by n before it is the loss
+        return number.reshape(())  # stays traced: it may be divided by n before it becomes the loss
 
     def dot(self, other: Any, out: Any = None) -> Any:
         return np.dot(self, other)
@@ -258,13 +258,13 @@ def unwrap(x: Any) -> Any:
         return x
     x.settle_if_lost()
     if x.pending:
-        # Where a constant was not written to, its numbers stand there still: the first write of a node starts the list.
+        # Before the first write of a node the array is a constant, whose own numbers fill the rest.
         before = x.node if x.node is not None else x.numbers.copy()
         x.node, x.pending = with_writes(before, x.shape, x.pending), []
     if x.node is None:
         return x.numbers
     if x.checked != WRITES.count:
-        made = x.node.array.astype(x.dtype)  # as single precision keeps it
+        made = x.node.array.astype(x.dtype)  # cast, because the learner's single precision rounds
         if made.shape != x.shape or not np.array_equal(made, x.numbers, equal_nan=True):
             raise LostError("an array was written to through another view of it")
         x.checked = WRITES.count

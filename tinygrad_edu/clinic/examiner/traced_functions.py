@@ -117,7 +117,8 @@ def slide(x: ArrayLike, kernel: Any, mode: str = "full", late: int = 0) -> Any:
     sizes = np.shape(kernel)
     begins = {"full": [0 for _ in sizes], "same": [(k - 1 + late) // 2 for k in sizes], "valid": [k - 1 for k in sizes]}
     low = [k - 1 - begin for k, begin in zip(sizes, begins[mode], strict=True)]
-    kept = {"full": sizes, "same": [1 for _ in sizes], "valid": [2 - k for k in sizes]}[mode]  # n + kept - 1 windows
+    # such that there are n + kept - 1 windows
+    kept = {"full": sizes, "same": [1 for _ in sizes], "valid": [2 - k for k in sizes]}[mode]
     high = [n + k - 2 - b for n, k, b in zip(kept, sizes, low, strict=True)]
     padded = np.pad(x, [*zip(low, high, strict=True)])
     steps = [n - k + 1 for n, k in zip(np.shape(padded), sizes, strict=True)]

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner import traced_functions as traced_functions  # it fills the tables of traced_array
+from tinygrad_edu.clinic.examiner import traced_functions as traced_functions  # fills the tables of traced_array
 from tinygrad_edu.clinic.examiner.patch_math import exchange as exchanged_math
 from tinygrad_edu.clinic.examiner.reachable import plain_python, preserve, spots_in
 from tinygrad_edu.clinic.examiner.traced_array import TracedArray, array, constant, has_nodes, unwrap, wrap
@@ -107,7 +107,7 @@ OURS: dict[str, Any] = {
     **{name: of_lists(name) for name in LISTS},
     **{name: maker(name) for name in MAKERS},
     **{name: conversion(name) for name in CONVERSIONS},
-    "copy": conversion("array"),  # of a list of arrays too, into which states are written later
+    "copy": conversion("array"),  # as arrays, even for a list of arrays: states are written into it later
     "vectorize": Vectorized,
     "c_": Columns(),
 }

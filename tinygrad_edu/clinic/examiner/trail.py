@@ -16,7 +16,7 @@ from tinygrad_edu.clinic.examiner.book import NOTHING, Truth
 from tinygrad_edu.clinic.examiner.recording import Key, Made, Recording, key_of
 
 RIGHT, FORWARD, MADE, SCALED, PART, UNKNOWN = "right", "forward", "made", "scaled", "part", "unknown"
-# What counts as known, pass by pass: all of these; no scaled derivatives; nothing that is made of the forward's values
+# What counts as known in each pass: everything; no scaled derivatives; nothing made from forward values.
 PASSES = (0, 1, 2)
 
 
@@ -28,12 +28,13 @@ class Trail:
         self.factors = [*factors]
         self.kinds: dict[Key, str] = {}
         self.found: dict[Key, tuple[str, float]] = {}
-        self.both: set[Key] = set()  # derivatives that are values of the forward too: y - t, a mean with its KL term
-        for key, made in self.made.items():  # in the order of execution: inputs first
+        self.both: set[Key] = set()  # derivatives that are forward values too: y - t, a mean with its KL term
+        for key, made in self.made.items():  # in order of execution, so inputs come first
             self.kinds[key] = self.kind(made)
         self.wrong = {key_of(np.asarray(x, dtype=float)) for x in wrong}
         ends = [self.made[key] for key in self.wrong if key in self.made]
-        self.updates = self.wrong | {k for made in ends for k in made.inputs if made.total}  # and what is subtracted
+        # the new parameters, and what is subtracted to get them
+        self.updates = self.wrong | {k for made in ends for k in made.inputs if made.total}
         self.pardoned = self.detours()
 
     def kind(self, made: Made) -> str:
@@ -60,10 +61,10 @@ class Trail:
         if made.view:
             return self.kinds.get(made.inputs[0], UNKNOWN)
         if x.ndim == 1 and x.size not in self.truth.derivatives.shelves and self.truth.derivatives.has_each(x):
-            return PART  # several derivatives, end to end
+            return PART  # several derivatives, concatenated
         held = x[x != 0.0]
         if x.size > 2 and 2 * np.unique(held).size <= held.size and self.truth.derivatives.has_each(x):
-            return PART  # one derivative, its entries repeated: what a pooling hands back before its mask
+            return PART  # one derivative with repeated entries: a pooling layer's gradient before its mask
         if not made.line:
             return FORWARD
         kinds = [self.kinds.get(k, UNKNOWN) for k in made.inputs]

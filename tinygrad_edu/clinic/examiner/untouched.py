@@ -19,14 +19,15 @@ Array = np.ndarray[Any, Any]
 WEIGHTS, BIASES = ("weights", "weight", "kernel", "filters", "filter", "theta", "w", "u", "v"), ("biases", "bias", "b")
 NAME = re.compile(rf"({'|'.join((*WEIGHTS, *BIASES))})s?_?([a-z0-9_]*)((?:\[\d+\])*)", re.IGNORECASE)
 DATA = re.compile(r"\.(data|value|val)(?=(\[\d+\])*$)")
-LIKE_A_WEIGHT = re.compile(  # what a reader may take for a weight: W_xh, by, layers[0].weight.data
+LIKE_A_WEIGHT = re.compile(  # names that a reader may take for a weight: W_xh, by, layers[0].weight.data
     r"(^|[._])(w|u|v|b|weight|bias|theta|kernel|filter|gamma)(e?s)?(_?[a-z]{1,3})?\d*(\.(data|value|val))?(\[\d+\])*$",
     re.IGNORECASE,
 )
-PRIVATE = re.compile(r"^_+(?:[A-Za-z0-9]+__(?=[A-Za-z]))?")  # _bias, and __w in a class Net: _Net__w
+PRIVATE = re.compile(r"^_+(?:[A-Za-z0-9]+__(?=[A-Za-z]))?")  # _bias, or __w in a class Net, which Python calls _Net__w
 HELD = re.compile(r"(\.(data|value|val))?(\[\d+\])*$")
-NUMBER = re.compile(r"\d+")  # layers[0].W and layers[2].W are of one kind
-GRADIENT = ("d", "g", "grad", "grads", "gradient", "gradients", "nabla")  # dW1, grad_W1, grads['W1']
+NUMBER = re.compile(r"\d+")  # layers[0].W and layers[2].W count as the same kind
+# words for gradients: dW1, grad_W1, grads['W1']
+GRADIENT = ("d", "g", "grad", "grads", "gradient", "gradients", "nabla")
 
 
 def forgotten(
@@ -85,7 +86,7 @@ def unused_or_changed(still: Collection[str], wrong: Collection[str]) -> str:
     return f"The right gradients are computed, but the step {other}"
 
 
-# pairs
+# pairs of weight and bias
 
 
 def is_half_of_pair(name: str, arrays: Mapping[str, Array], trained: Collection[str]) -> bool:
@@ -98,7 +99,7 @@ def is_half_of_pair(name: str, arrays: Mapping[str, Array], trained: Collection[
     others = [n for n in beside if not is_bias(n) and not parts_of_name(n)[1] + parts_of_name(n)[2]]
     if (
         not parts_of_name(name)[1] + parts_of_name(name)[2] and others
-    ):  # w beside theta and b: the bias is that of theta
+    ):  # w beside theta and b: the bias belongs to theta
         return False
     return any(is_bias(n) and fits(mine, arrays[n]) and belong(name, n) for n in beside)
 
@@ -151,7 +152,7 @@ def holder_of(name: str) -> str:
     return HELD.sub("", name).rpartition(".")[0]
 
 
-# gradients of their own
+# whether a gradient of its own exists
 
 
 def has_gradient(

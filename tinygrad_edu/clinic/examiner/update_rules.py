@@ -19,7 +19,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 Numbers = Mapping[str, float]
-Start = tuple[Any, Any, int]  # first moment, second moment, steps made before
+Start = tuple[Any, Any, int]  # (first moment, second moment, steps made before)
 Steps = Callable[[Iterable[Array], Numbers, Start], Iterator[Array]]
 FRESH: Start = (0.0, 0.0, 0)
 
@@ -69,7 +69,7 @@ def rule(formula: str, *numbers: str, sentence: str = "", fix: str = "") -> Call
     return declare
 
 
-# What the rules share: a generator over the steps, with the averages after each
+# Parts that rules share: generators over the steps that yield the averages after each
 
 
 def velocities(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[tuple[Array, Array]]:

@@ -22,10 +22,10 @@ from tinygrad_edu.clinic.examiner.update_mistakes import RULES
 from tinygrad_edu.clinic.examiner.update_rules import Start, UpdateRule
 
 Array = np.ndarray[Any, Any]
-MANY, ENTRIES = 5_000, 200  # numbers in all parameters above which the rules are tried on a few of each first
+MANY, ENTRIES = 5_000, 200  # with more parameters than MANY, rules are first tried on ENTRIES entries of each
 DECAY = ", with weight decay"
 RIGHT_STEP = "w - lr·g, with g right"
-CLIPPED = 1e-4  # relative; clip_grad_norm divides by ‖g‖ + 1e-6
+CLIPPED = 1e-4  # relative; PyTorch's clip_grad_norm_ divides by ‖g‖ + 1e-6
 USUAL = {
     "mu": (0.9, 0.8, 0.95, 0.99, 0.5, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1),
     "beta2": (0.999, 0.99, 0.9, 0.95),
@@ -54,7 +54,7 @@ class FoundRule:
     rule: UpdateRule
     lr: float
     numbers: Mapping[str, float] = field(default_factory=dict)
-    extra: str = ""  # clipped, with weight decay
+    extra: str = ""  # what follows the name, such as ", with weight decay"
 
     def __str__(self) -> str:
         shown = {
@@ -219,7 +219,7 @@ def assigned(walk: Walk) -> FoundRule | None:
     moved = np.concatenate([np.full(d.size, np.any(d)) for _, d in walk.parts(walk.changes[0])])
     for c in (walk.lr, None):
         new, g = walk.flat(walk.weights[1]) * moved, walk.slopes[0] * moved
-        if not np.any(walk.flat(walk.weights[0]) * moved):  # from 0, w + c·g is c·g
+        if not np.any(walk.flat(walk.weights[0]) * moved):  # from 0, w + c·g equals c·g
             return None
         ratio = (
             proportion(walk, new, g) if c is None else next((s * c for s in (1, -1) if walk.same(new, s * c * g)), None)
@@ -273,7 +273,7 @@ def fitted(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Start) 
     """Does the rule with these numbers give every change, with the lr that is told or that the first step shows?"""
     slopes, changes = walk.slopes, walk.changes
     first = rule.steps(slopes[:1], numbers, start)[0]
-    k = 1 if len(slopes) > 1 and not np.any(first) else 0  # where the rate shows
+    k = 1 if len(slopes) > 1 and not np.any(first) else 0  # index of the first step that shows the rate
     lr = walk.lr or proportion(walk, changes[k], first if not k else rule.steps(slopes[:2], numbers, start)[1])
     if not lr or lr < 0.0 or not walk.same(changes[0], lr * first):
         return with_decay(walk, rule, numbers, start, lr) if lr and rule.right and "adam" in rule.name else None

@@ -19,9 +19,9 @@ from tinygrad_edu.clinic.examiner.update_mistakes import RULES
 from tinygrad_edu.clinic.examiner.update_step import search_table
 
 SAME = 1e-9  # relative
-CUT = 1e-7  # relative; what is left of a clipped gradient in w - lr·g
-NORM = 1e-4  # relative; clip_grad_norm divides by ‖g‖ + 1e-6
-MOST = 400  # values of one size that are looked through
+CUT = 1e-7  # relative; rounding of a clipped gradient that is recovered from w - lr·g
+NORM = 1e-4  # relative; PyTorch's clip_grad_norm_ divides by ‖g‖ + 1e-6
+MOST = 400  # values of one size that are examined
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def values_behind(recording: Recording, new: Array) -> list[Made]:
     return sorted(found, key=lambda m: -m.order)[:MOST]
 
 
-# Adam and its like
+# Adam and its variants
 
 
 def of_adaptive_step(walk: Walk, behind: Mapping[str, list[Made]]) -> Used | None:
@@ -88,7 +88,8 @@ def value_of_square(values: Sequence[Made], numbers: Iterable[float], zero: Arra
     betas = [*dict.fromkeys((*(x for x in numbers if 0.05 <= x < 1.0), *BETAS))]
     for total in values:
         read = [by_key[k] for k in total.inputs if k in by_key]
-        through = [by_key[k] for made in read for k in made.inputs if k in by_key]  # g * g may have a name of its own
+        # g * g may have been stored under a name first
+        through = [by_key[k] for made in read for k in made.inputs if k in by_key]
         for g in dict.fromkeys((*read, *through)):
             olds = [zero.ravel(), *(made.value.ravel() for made in read if made is not g)]
             if any(is_average(total.value.ravel(), old, g.value.ravel() ** 2, betas) for old in olds):

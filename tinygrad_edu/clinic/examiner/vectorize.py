@@ -23,7 +23,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import PARENTS, Value
 
 Array = np.ndarray[Any, Any]
-Place = tuple[str, int]  # parameter, number of the entry
+Place = tuple[str, int]  # (parameter, index of the entry)
 
 
 class NoLayersError(Exception):
@@ -77,7 +77,7 @@ class Rebuild:
         if all(x in self.places for x in numbers):
             return self.entries([self.places[x] for x in numbers])
         if len({key for x in numbers if (key := self.neuron_behind(x)) is not None}) == len(numbers) > 1:
-            return concatenate([self.array([x]) for x in numbers], axis=0)  # neurons with weights of their own
+            return concatenate([self.array([x]) for x in numbers], axis=0)  # neurons that have their own weights
         first = numbers[0]
         if any(x.op is not first.op for x in numbers) or first.op is None:
             return self.mixed(numbers)

@@ -22,12 +22,12 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.patch_math import is_installed
 
 Array = np.ndarray[Any, Any]
-MOST = 6  # updates that are followed
+MOST = 6  # updates that are recorded
 EVENTS = 4_000  # changes that are kept
-MEMORY = 200_000_000  # bytes of all that is kept, about
-WORK = 4.0  # for which a step is watched: about seconds, counted so that a slow machine sees as much
-LOOK, NUMBER = 4e-6, 3e-9  # of it, for each parameter and for each of its numbers that is compared
-SHORT = 3  # lines between two changes that are no pause
+MEMORY = 200_000_000  # bytes kept, approximately
+WORK = 4.0  # work until watching stops: about seconds, but counted in operations so that a slow machine sees as much
+LOOK, NUMBER = 4e-6, 3e-9  # work per parameter, and per number in it that is compared
+SHORT = 3  # lines between two changes that do not count as a pause
 
 
 class EnoughError(BaseException):
@@ -50,7 +50,7 @@ class Updates:
 
     points: list[dict[str, Array]]
     complete: bool = True
-    total: int = 0  # updates of the whole step, where it was watched to its end
+    total: int = 0  # updates of the whole step, if it was watched to its end
 
     def __len__(self) -> int:
         return len(self.points) - 1
@@ -119,7 +119,7 @@ class Watcher:
     def look(self) -> None:
         try:
             held = dict(self.read())
-        except (LookupError, AttributeError):  # the program has thrown a parameter away
+        except (LookupError, AttributeError):  # the program has discarded a parameter
             raise EnoughError from None
         for name, x in held.items():
             new = np.array(x, dtype=float)
@@ -154,7 +154,7 @@ def watch_updates(step: Callable[[], Any], read: Callable[[], Mapping[str, Any]]
 def readings(watched: Watched) -> Iterable[Updates]:
     """The ways to read a step as several updates, each once."""
     touch = watched.by_touch()
-    if len(touch) < 2:  # a pause alone may be the backward pass between two parameters of one update
+    if len(touch) < 2:  # a pause alone may be the backward pass between two parameters of the same update
         return []
     pause = watched.by_pause()
     return [touch] if len(pause) < 2 or same_points(touch, pause) else [touch, pause]

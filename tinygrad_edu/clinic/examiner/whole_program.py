@@ -76,7 +76,8 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     chosen = chosen or late or {}
     left, remark = left_alone(program, before, numbers, {*changed, *(numbers.keys() - after.keys())}, chosen, recording)
     chosen |= {n: before[n] for n in left}
-    lost = [n for n in numbers if n not in after and id(before[n].given) not in held]  # not just found elsewhere first
+    # really gone, not only found in another place first
+    lost = [n for n in numbers if n not in after and id(before[n].given) not in held]
     gone = [n for n in lost if program.matters(before[n])]
     chosen |= {n: before[n] for n in gone}
     learner = LearnerForward(program.loss(chosen), form_of(chosen), program.state, program.roots, whole=True)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from tinygrad_edu.clinic.examiner.program import Step
 from tinygrad_edu.core.operation import Operation
 
-MUTANT, GRADIENT, USE, RESIDUAL = 15e-6, 8e-6, 6e-6, 12e-6  # of making one, whatever its size
-RUN, STEP, OTHER = 36e-6, 15e-6, 32e-6  # of a backward pass, of a step in it, of one that is no sum or product
-NUMBER, PRODUCT = 4e-9, 5e-11  # of each number that is read or written, and each multiplication in a matrix product
+# about seconds, independent of size: to make a mutant, a gradient, a use, a residual
+MUTANT, GRADIENT, USE, RESIDUAL = 15e-6, 8e-6, 6e-6, 12e-6
+# per backward pass, per step in it, and per step that is neither elementwise nor a product
+RUN, STEP, OTHER = 36e-6, 15e-6, 32e-6
+NUMBER, PRODUCT = 4e-9, 5e-11  # per number read or written, and per multiplication in a matrix product
 PLAIN = ("matmul", "reshape")
 
 

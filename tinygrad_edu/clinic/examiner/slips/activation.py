@@ -216,7 +216,8 @@ def loss_derivative_missing(net: Network, _: Learner) -> Variants:
             left = "∂L/∂{a}" if place == layer.end else "{d}"
             for text, array in starts(net, layer).items():
                 right = net.gradient(place)
-                end = net.gradient(layer.end)  # ∝ the right one: a constant factor; ∝ ∂L/∂a: no derivative of f
+                # proportional to the right gradient: that is a constant factor; to ∂L/∂a: then f' is missing
+                end = net.gradient(layer.end)
                 same = any(proportion(array, x) is not None for x in (right, end)) and (
                     array.size > 1 or "({a} - t)" in text
                 )

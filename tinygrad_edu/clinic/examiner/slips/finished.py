@@ -16,8 +16,8 @@ from tinygrad_edu.clinic.examiner.slips.sums import gradient_of
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
-ROUNDING = 1e-9  # relative; nobody clips to less
-ROUND = 1e-5  # relative; how near to a number of two digits a norm is that somebody has chosen
+ROUNDING = 1e-9  # relative; nobody clips by less
+ROUND = 1e-5  # relative; how close a norm that somebody chose is to a two-digit number
 
 
 def everywhere(net: Network) -> Iterator[tuple[Layer, Use]]:
@@ -50,7 +50,7 @@ def gradient_clipped_by_norm(net: Network, learner: Learner) -> Variants:
     given = float(np.sqrt(sum(float(np.vdot(x, x)) for *_, x in found)))
     limit = float(f"{given:.2g}")
     if right and factor_name(given / right, common_factors(net, learner.lr)) and limit != float(f"{given:.1g}"):
-        return  # of a factor that has a reason, a norm of two digits is chance
+        return  # the factor has a reason, so the two-digit norm is chance
     if found and net.outputs and 0.0 < given < right and abs(given - limit) <= ROUND * limit and len(found) > 1:
         c = given / right
         changes = tuple(final(net, use, lambda g, c=c: c * g) for _, use, _, _ in found)  # type: ignore[misc]

@@ -15,7 +15,7 @@ from tinygrad_edu.core.aliases import Option
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
-RATES = (1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.003, 0.001)  # tried where lr is not told
+RATES = (1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.003, 0.001)  # learning rates tried if lr is unknown
 OfGradient = Callable[[Array], Array]
 
 
@@ -213,7 +213,7 @@ def missing_bias_gradient(net: Network, _: Learner) -> Variants:
             ones = np.all(a == 1.0, axis=axis, keepdims=True)
             if a.size > 1 and ones.any() and not ones.all():
                 line = "∂L/∂(bias weights in {W}) = 0"
-                if net.penalties:  # which stay: the data's part alone is missing
+                if net.penalties:  # the penalties stay: only the data's part of the gradient is missing
                     yield own(layer, use, line, with_operand(step, use.slot, use.data, np.where(ones, 0.0, a)))
                 else:
                     kept = with_operand(step, use.slot, use.data, np.where(ones, 0.0, 1.0) + 0.0 * a)(

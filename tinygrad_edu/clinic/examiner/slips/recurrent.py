@@ -16,8 +16,9 @@ from tinygrad_edu.clinic.examiner.slips.sums import copies, nothing
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
-DEEPEST = 4  # steps after which a truncation is looked for
-THROUGH = ("reshape", "transpose", "getitem", "pos", "concatenate")  # on a state's way to a product
+DEEPEST = 4  # truncations after up to this many steps are looked for
+# operations between a state and the product that uses it
+THROUGH = ("reshape", "transpose", "getitem", "pos", "concatenate")
 
 
 @slip(
@@ -118,7 +119,7 @@ def edge_to_state(net: Network, layer: Layer, use: Use) -> tuple[int, tuple[int,
     while net.steps[index].operation in THROUGH and not net.steps[index].activation:
         inner = net.steps[index]
         slots = [k for k in inner.live if reaches(net, above(inner)[k], earlier)]
-        if len(slots) != 1:  # a row of the states, which are kept in one array: the product's own edge is cut
+        if len(slots) != 1:  # all states are rows of one array: cut the edge at the product itself
             return index, (use.step, use.data)
         edge, index = (index, slots[0]), above(inner)[slots[0]]
     return index, edge
@@ -169,7 +170,8 @@ def carried(net: Network) -> Iterator[tuple[Step, int]]:
     for step in net.steps:
         onward = onwards(net, step.index)
         if step.operation == "mul" and len(step.live) == 2 and sums.intersection(onward):
-            slots = [k for k in step.live if is_one_of(step.operand(k), states)]  # also read out of a larger array
+            # also if it was read out of a larger array
+            slots = [k for k in step.live if is_one_of(step.operand(k), states)]
             if len(slots) == 1:
                 yield step, slots[0]
 

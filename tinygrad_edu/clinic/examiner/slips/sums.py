@@ -14,9 +14,9 @@ from tinygrad_edu.clinic.examiner.program import Change, Step
 from tinygrad_edu.clinic.examiner.slips.layer import parameters
 
 Array = np.ndarray[Any, Any]
-TWINS = 3  # branches that share their weights
+TWINS = 3  # branches that share weights
 Variants = Iterator[Variant]
-TERMS = 4  # of a loss; more are the samples of a loop
+TERMS = 4  # terms of a loss; if there are more, they are the samples of a loop
 
 
 @slip(
@@ -258,7 +258,7 @@ def decay_that_fits(net: Network, learner: Learner, layer: Layer, use: Use) -> V
     if g is not None and w.size >= 3 and use.is_weight and np.shape(G) == g.shape:
         c = float(np.vdot(w, g - G) / (np.vdot(w, w) or 1.0))
         if learner.lr and abs(c * learner.lr - 1.0) < 1e-6:
-            return  # w = lr·g for w -= lr·g: no penalty
+            return  # w = lr·g instead of w -= lr·g, which is no penalty
         change = final(net, use, lambda g: g + c * w, 0)
         line = "∂L/∂{W} = right gradient + c·{W}, with a c that the loss has not"
         yield Variant(layer, line, (change,), use.parameter, chance=True)

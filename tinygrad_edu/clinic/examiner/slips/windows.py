@@ -226,8 +226,9 @@ def padded_arrays(net: Network) -> Iterator[tuple[Step, Step, Axes, int]]:
 
 
 Axes = tuple[int, ...]
-BORDERS = ("pad", "getitem", "reshape", "concatenate", "add", "where")  # how people put an array into a larger one
-WIDEST = 3  # borders that are looked for
+# operations by which people put an array into a larger one
+BORDERS = ("pad", "getitem", "reshape", "concatenate", "add", "where")
+WIDEST = 3  # widest border that is looked for
 
 
 def border(y: Array, x: Array) -> tuple[Axes, int] | None:
