@@ -212,6 +212,14 @@ def draw_weight(init: str | Initializer, rng: np.random.Generator, fan_in: int, 
     return weight
 
 
+def draw_linear(
+    init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_out: int, bias: bool
+) -> tuple[Array, Array | None]:
+    """The first values of a linear layer, in the order in which they are drawn: W, then b where there is one."""
+    weight = draw_weight(init, rng, fan_in, fan_out)
+    return weight, draw_bias(init, rng, fan_in, fan_out) if bias else None
+
+
 def draw_bias(init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
     """A bias's first value: 0 unless the initializer draws it."""
     bias = getattr(find(init), "bias", None)

@@ -59,10 +59,9 @@ class Linear(Module):
     ) -> None:
         refuse_widths("Linear", in_features=in_features, out_features=out_features)
         rng = random_generator("Linear", rng)
-        weight = initializers.draw_weight(init, rng, in_features, out_features)
+        weight, start = initializers.draw_linear(init, rng, in_features, out_features, bias)
         self.in_features, self.out_features, self.backend = in_features, out_features, backend
         self.weight = parameter(weight, backend, "weight", dtype)
-        start = initializers.draw_bias(init, rng, in_features, out_features) if bias else None
         self.bias = None if start is None else parameter(start, backend, "bias", dtype)
 
     def describe(self) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -33,8 +33,19 @@ LARGEST = 1 << 20  # bytes for the weights and intermediate results of all lanes
 MEMORY = 1 << 26  # bytes for the orders, rates and curves of all runs started together
 PRODUCTS = 10**10  # weights × samples in the forward passes of all runs started together: a few seconds
 
-# A run before its start: (model, optimizer, seed of the sample order, the model's parameters).
-Start = tuple[Module, Optimizer, int, Sequence[Any]]
+
+class Start(NamedTuple):
+    """A run before its start."""
+
+    model: Module
+    optimizer: Optimizer
+    seed: int  # of its orders
+    parameters: Sequence[Any]  # of the model
+    weights: Sequence[Array] | None = None  # what it begins with, where the model serves many runs
+
+    def beginning(self) -> Sequence[Array]:
+        """The first numbers of its parameters."""
+        return [p.array for p in self.optimizer.params] if self.weights is None else self.weights
 
 
 class SideBySide:
@@ -52,6 +63,7 @@ class SideBySide:
         self.code = program.abreast[self.ordered].epochs
         self.arrays = [np.reshape(a, (len(a), -1)) for a in first.data]
         self.settings = np.array([float(first.optimizer.settings[name]) for name in program.floats])
+        self.fitting: Module | None = None  # the last model that was found to be like the first
         self.groups: list[LaneGroup] = []  # the groups being trained
         self.ended = False
 
@@ -64,8 +76,7 @@ class SideBySide:
 
     def takes(self, start: Start) -> bool:
         """Does this run differ from the first one only in numbers?"""
-        model, own, _, parameters = start
-        known = self.first.optimizer
+        model, own, parameters, known = start.model, start.optimizer, start.parameters, self.first.optimizer
         same = (
             type(own) is type(known)
             and len(own.params) == len(known.params)
@@ -75,9 +86,12 @@ class SideBySide:
             and own.schedule.kind != "by_function"
             and not own.schedule.follows_loss
         )
-        return (
-            same and list(map(id, own.params)) == list(map(id, parameters)) and same_structure(model, self.first.model)
-        )
+        if not same or list(map(id, own.params)) != list(map(id, parameters)):
+            return False
+        if model is not self.fitting and not same_structure(model, self.first.model):
+            return False
+        self.fitting = model
+        return True
 
     def train(self, starts: Sequence[Start], threads: int) -> tuple[Array, Array, Array]:
         """(losses (n, epochs), states (n, 1 + memories, weights), which runs met NaN (n,)).
@@ -88,10 +102,10 @@ class SideBySide:
         n, epochs, rows = len(starts), self.first.settings.epochs, 1 + self.program.memories
         losses, bad = np.empty((n, epochs)), np.zeros(n, dtype=bool)
         states, waiting = np.empty((n, rows, self.total), dtype=self.program.dtype), np.arange(n)
-        weights = [p.array.ravel() for _, optimizer, *_ in starts for p in optimizer.params]
+        weights = [x.ravel() for start in starts for x in start.beginning()]
         states[:, 0] = np.concatenate(weights).reshape(n, self.total)
         for i in range(rows - 1):
-            memories = [memory[i].ravel() for _, optimizer, *_ in starts for memory in optimizer.memory]
+            memories = [memory[i].ravel() for start in starts for memory in start.optimizer.memory]
             states[:, 1 + i] = np.concatenate(memories).reshape(n, self.total)
         with ThreadPoolExecutor(threads) as pool:
             while len(waiting):
@@ -149,10 +163,10 @@ class LaneGroup:
         program, epochs = way.program, way.first.settings.epochs
         self.state = aligned((1 + program.memories, way.total, LANES), program.dtype)
         self.state[:] = states[filled].transpose(1, 2, 0)
-        self.rates = rates_of([optimizer for _, optimizer, *_ in lanes], way.steps)
+        self.rates = rates_of([start.optimizer for start in lanes], way.steps)
         self.orders = np.empty((epochs, 0, LANES), dtype=np.int64)
         if way.ordered:
-            self.orders = np.stack([orders_of(way.first, seed) for _, _, seed, _ in lanes], axis=2)
+            self.orders = np.stack([orders_of(way.first, start.seed) for start in lanes], axis=2)
         self.losses = np.empty((epochs, LANES))
         self.control = np.zeros(3, dtype=np.int64)
 
@@ -204,8 +218,10 @@ def put_weights(model: Module, params: Sequence[Any], weights: Array) -> None:
 
 def put_state(start: Start, state: Array, steps: int) -> None:
     """Put a run's weights and its optimizer's memories (1 + memories, weights) where a run by itself leaves them."""
-    model, optimizer, *_ = start
-    put_weights(model, optimizer.params, state[0])
+    if start.weights is not None:  # which is nowhere: nobody has the model of this run
+        return
+    optimizer = start.optimizer
+    put_weights(start.model, optimizer.params, state[0])
     rows = [views(row, [p.shape for p in optimizer.params]) for row in state[1:]]
     for i in range(len(optimizer.params)):
         optimizer.memory[i] = tuple([row[i] for row in rows])

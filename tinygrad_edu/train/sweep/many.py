@@ -21,6 +21,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, SettingError, TraceError
 from tinygrad_edu.names import LossName, OptimizerName
+from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train import progress_bar, samples
@@ -32,6 +33,7 @@ from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.stepper import TakenBackError
 from tinygrad_edu.train.sweep import workers
+from tinygrad_edu.train.sweep.redrawn import Redrawn, as_function
 
 Array = np.ndarray[Any, Any]
 Outcome = tuple[Array, Any]  # (losses, the model's outputs on X or a function that computes them)
@@ -89,14 +91,15 @@ class ManyRuns:
 
 
 def fit_many(
-    make_model: Callable[[int], Module], X: Samples, y: Samples, *, loss: LossName | Loss,
+    make_model: Callable[[int], Module] | MLP, X: Samples, y: Samples, *, loss: LossName | Loss,
     optimizer: OptimizerName | Callable[[Any], Optimizer], epochs: int, seeds: Iterable[int] = range(100),
     learning_rates: Sequence[float] | None = None, batch_size: int | None = None, shuffle: bool = True,
     tol: float | None = None, threads: int | None = None, parallel: str | None = None, progress: bool | None = None,
 ) -> ManyRuns:  # fmt: skip
     """Train make_model(seed) for every seed (and learning rate), each run as `fit` would, and collect the outcomes.
 
-    make_model: gives the model of a seed; a worker elsewhere is sent it by cloudpickle, so that a lambda will do.
+    make_model: gives the model of a seed (a lambda will do for workers elsewhere); or an nn.MLP, which stands for
+        `lambda seed: nn.MLP(<its settings>, seed=seed)`: small networks then take half the time.
     X: the inputs, a row for each sample.
     y: the targets, a row for each sample.
     loss: the name of a loss in nn.losses, or a function of output and target.
@@ -114,8 +117,8 @@ def fit_many(
     Errors: as `fit`; TraceError where the training cannot be compiled; SettingError for a backend that is not there.
 
     >>> from tinygrad_edu import data, nn
-    >>> runs = fit_many(lambda seed: nn.MLP([2, 3, 1], seed=seed), *data.or_gate(), loss="mse", optimizer="adam",
-    ...     epochs=600, seeds=range(4), learning_rates=[0.1])
+    >>> runs = fit_many(nn.MLP([2, 3, 1]), *data.or_gate(), loss="mse", optimizer="adam", epochs=600, seeds=range(4),
+    ...     learning_rates=[0.1])
     >>> runs.success_rate(0.05)
     array([1.])
     """
@@ -125,7 +128,7 @@ def fit_many(
         given = several("learning_rates", learning_rates, "(0.01, 0.1)")
         rates = [checks.number("learning_rates", rate, "[0, inf)", "fit_many") for rate in given]
     settings = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "tol": tol}
-    recipe = ManyJobs(make_model, optimizer, X, y, settings)
+    recipe = ManyJobs(as_function(make_model), optimizer, X, y, settings)
     first = recipe.first(rates, chosen)
     places = [(rate, seed) for rate in rates for seed in chosen]
     shown_bar = progress_bar.bar(len(places), "run", progress_bar.is_wanted(progress), asked=bool(progress))
@@ -181,25 +184,26 @@ class ManyJobs:
 
         `like`: another of these runs, whose data have been checked; that takes as long as 1,000 epochs on XOR.
         """
-        model, made, seed, _ = self.start(place)
+        model, made, seed, *_ = self.start(place)
         settings = Settings(seed=seed, **self.settings)
         if like is None or not isinstance(made, Optimizer) or samples.dtype_of_parameters(model) != like.data[0].dtype:
             return job_of(model, self.X, self.y, made, settings)
         return job_like(like, model, made, settings)
 
-    def start(self, place: tuple[float, int]) -> tuple[Module, Any, int, list[Any]]:
-        """The model, the optimizer, the seed and the parameters of a run."""
-        rate, seed = place
-        checks.function("make_model", self.make_model, "fit_many")
-        model = self.make_model(seed)
-        parameters = samples.parameters_of(model)
+    def start(self, place: tuple[float, int], shared: bool = False) -> tuple[Module, Any, int, list[Any], Any]:
+        """A run's model, optimizer, seed, parameters; its first weights if the model is `shared` with other runs."""
+        (rate, seed), make = place, self.make_model
+        template = make if shared and isinstance(make, Redrawn) and make.is_plain else None
+        model = template.model if template else make(seed)
+        parameters = template.parameters if template else samples.parameters_of(model)
+        weights = template.weights(seed) if template else None
         made = optimizer_for(self.optimizer, list(parameters))
         if isinstance(made, Optimizer):
             if not math.isnan(rate):
                 made.lr = rate
             elif made.schedule.follows_loss:  # such a schedule remembers losses, so each run needs its own
                 made.lr = copy.deepcopy(made.schedule)
-        return model, made, seed, parameters
+        return model, made, seed, parameters, weights
 
     def outcomes(
         self,
@@ -259,7 +263,7 @@ class ManyJobs:
         self, places: Sequence[tuple[float, int]], first: Job, program: Any, threads: int, shown: Bar | None
     ) -> list[Outcome | None]:
         """The outcomes of the runs that can be trained side by side in vectors; None for the others."""
-        from tinygrad_edu.train.compiled.side_by_side import Ahead, Answers, put_state, side_by_side
+        from tinygrad_edu.train.compiled.side_by_side import Ahead, Answers, Start, put_state, side_by_side
 
         way = side_by_side(first, program)
         found: list[Outcome | None] = [None] * len(places)
@@ -269,7 +273,8 @@ class ManyJobs:
         # runs that the compiler refuses here are trained one by one
         with Ahead(way, threads) as ahead, suppress(CompileError):
             for at in range(0, len(places) + together, together):  # one more turn for the runs that are still training
-                starts = {at + i: self.start(place) for i, place in enumerate(places[at : at + together])}
+                some = enumerate(places[at : at + together])
+                starts = {at + i: Start(*self.start(place, shared=True)) for i, place in some}
                 trained = ahead.train({i: start for i, start in starts.items() if way.takes(start)})
                 for i, start, losses, state, bad in trained:
                     if not bad:
