@@ -88,7 +88,8 @@ class Comparison:
         if self.seen == self.first:
             self.scale = size
         inputs = max((np.abs(a).max(initial=0.0) for a in self.job.data if a.dtype.kind == "f"), default=0.0)
-        floor = SMALL * np.nan_to_num(max(inputs, size[2], self.scale[2])) ** 2
+        with np.errstate(over="ignore"):
+            floor = SMALL * np.nan_to_num(max(inputs, size[2], self.scale[2])) ** 2
         close = CLOSE[self.course.program.dtype] * (np.maximum(size, self.scale) + floor)
         targets = np.abs(self.job.data[1]).max(initial=1.0)
         # the loss is no rounding error, even if the inputs are large and the model scales them down
@@ -120,6 +121,7 @@ class Comparison:
                 clip_by_norm(params, job.settings.clip_norm)
             value, own = np.array([float(loss.item())]), flat.gradients(params)
             assign_gradients(params, gradient)
+            start = flat.weights(params)
             job.optimizer.step()
             after = flat.weights(params)
         finally:
@@ -129,8 +131,9 @@ class Comparison:
             python.restore()
         if changed:
             raise TakenBackError(f"each step changes {changed}, which a compiled program would do only once")
-        # In the program the loss of an epoch is NaN where its last step has made a weight NaN or infinite.
-        return value if np.isfinite(after).all() else np.full(1, np.nan), own, after
+        # In the program the loss of an epoch is NaN where the square of its last step is not finite.
+        moved = np.sum(np.square(after - start, dtype=self.course.program.dtype))
+        return value if np.isfinite(moved) else np.full(1, np.nan), own, after
 
 
 def agree(a: Array, b: Array, limit: float) -> bool:
