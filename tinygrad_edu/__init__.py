@@ -99,7 +99,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in WHERE and name not in MODULES:
-        elsewhere = importlib.import_module(f"{__name__}.elsewhere")  # read where a name is missing, not at the start
+        elsewhere = importlib.import_module(f"{__name__}.elsewhere")  # imported only when a name is missing
         raise elsewhere.unknown_error(elsewhere.advice("", name, __all__))
     try:
         found = importlib.import_module(f"{__name__}.{WHERE.get(name, name)}")
@@ -107,7 +107,7 @@ def __getattr__(name: str) -> Any:
         if error.name != "numpy":
             raise
         return without_numpy(name)
-    if name == "clinic":  # whose `grade` takes the exercises of the course
+    if name == "clinic":  # `clinic.grade` needs the course, which registers its grader
         importlib.import_module(f"{__name__}.course")
     globals()[name] = getattr(found, name) if name in WHERE else found
     return globals()[name]

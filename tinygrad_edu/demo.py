@@ -27,7 +27,7 @@ from tinygrad_edu.train import one_minus_mae
 from tinygrad_edu.train.progress_bar import bar, say
 
 Array = np.ndarray[Any, Any]
-REPORTED = (0.25, 0.5, 1.0)  # where in the run a line is printed
+REPORTED = (0.25, 0.5, 1.0)  # fractions of the run at which a line is printed
 
 
 @dataclass
@@ -78,7 +78,7 @@ def relative_difference(a: Array, b: Array) -> float:
 
 def demo(out: Path = Path("out"), steps: int = 2000, seed: int = 0) -> list[Lockstep]:
     """Train both gates on both back ends, print what happens, and write the pictures into `out`."""
-    out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is better known before the training
+    out.mkdir(parents=True, exist_ok=True)  # fails before the training, not after it
     print("OR and XOR: a 2-3-1 tanh network, one sample a step, on the scalar and the tensor back end side by side")
     runs = [train_gate(gate, steps, seed) for gate in GATES]
     print(f"\nLargest relative difference between the two back ends over {2 * steps:,} steps:")

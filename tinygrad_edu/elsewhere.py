@@ -16,8 +16,9 @@ class Spelling(NamedTuple):
 
     library: str
     theirs: str
-    ours: str  # an expression, or two with " and "; the names in it exist
-    sought: tuple[str, ...] = ()  # as in "nn.MSELoss": the module without `tinygrad_edu.`, then the name
+    ours: str  # an expression or two, joined by " and "; all names in it exist
+    # where to look for the name: (module without `tinygrad_edu.`, name), as in "nn.MSELoss"
+    sought: tuple[str, ...] = ()
 
 
 SPELLINGS = (
@@ -151,7 +152,7 @@ def is_module(path: str) -> bool:
     and nothing else may be imported in the midst of that."""
     try:
         return importlib.util.find_spec(path) is not None
-    except ImportError:  # the place is a module and no package
+    except ImportError:  # the parent is a module, not a package
         return False
 
 
@@ -193,7 +194,7 @@ def habits(module: str, known: list[str]) -> tuple[Callable[[str], Any], Callabl
     """
 
     def unknown(name: str) -> Any:
-        if name.startswith("__"):  # asked by Python itself and by tools, which expect the short answer
+        if name.startswith("__"):  # asked by Python and tools, which expect the plain message
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         raise unknown_error(advice(module.partition(".")[2], name, known))
 

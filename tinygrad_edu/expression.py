@@ -19,7 +19,7 @@ from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import ExpressionError, unknown_name
 
 LONGEST = 1000  # characters
-DEEPEST = 200  # levels: Python's parser allows as many brackets, and its recursion a few times as many calls
+DEEPEST = 200  # levels: Python's parser allows this many brackets, and its recursion limit a few times as many calls
 SYMBOLS: dict[type[ast.AST], Operation] = {
     ast.Add: ops.add,
     ast.Sub: ops.sub,
@@ -44,7 +44,8 @@ def evaluate(text: str, variables: Mapping[str, float]) -> tuple[Value, dict[str
     """
     text = text.strip()
     tree = parse(text)
-    given = {unicodedata.normalize("NFKC", name): x for name, x in variables.items()}  # as Python reads names
+    # Python normalizes identifiers with NFKC
+    given = {unicodedata.normalize("NFKC", name): x for name, x in variables.items()}
     leaves = {name: Value(given.get(name, math.nan), label=name) for name in names_in(tree)}
     root = walk(tree, text, leaves)
     refuse_mismatch(leaves, given)
@@ -59,7 +60,7 @@ def parse(text: str) -> ast.expr:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         raise ExpressionError(not_an_expression(text, error)) from None
-    except (ValueError, MemoryError, RecursionError) as error:  # half a character; nesting beyond Python's own limit
+    except (ValueError, MemoryError, RecursionError) as error:  # a lone surrogate, or nesting beyond Python's own limit
         raise ExpressionError(f"{preview(text)} cannot be read: {str(error) or 'it is nested too deeply'}") from None
     if (levels := depth(tree)) > DEEPEST:
         raise ExpressionError(f"{preview(text)} is nested {levels} levels deep; {DEEPEST} are allowed")
@@ -71,7 +72,7 @@ def not_an_expression(text: str, error: SyntaxError) -> str:
     if not text:
         return 'an expression is needed, such as "tanh(a*b + c)"'
     where = f"{preview(text)} is not an expression: {error.msg} at character {error.offset or 1}"
-    product = re.sub(r"(?<![\w.])(\d+(?:\.\d*)?)(?=[^\W\d_eEjJ])", r"\1*", text)  # 2a
+    product = re.sub(r"(?<![\w.])(\d+(?:\.\d*)?)(?=[^\W\d_eEjJ])", r"\1*", text)  # 2a -> 2*a
     return f"{where}. Did you mean {preview(product)}?" if product != text else where
 
 

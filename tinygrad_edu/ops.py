@@ -21,7 +21,7 @@ from tinygrad_edu.errors import unknown_name
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
-    for table in (TABLE, OWN, ARRAY_TABLE, COMPOSED):  # the last two are empty until `array_operations` is imported
+    for table in (TABLE, OWN, ARRAY_TABLE, COMPOSED):  # the last two are filled when `array_operations` is imported
         if name in table:
             return table[name]
     operation = array_operations().get(name)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_edu.errors import MissingPackageError
 
-# module → what `pip install` calls it, where that is another name
+# module → its name for `pip install`, where the two differ
 INSTALLED_AS = {"sklearn": "scikit-learn", "scipy.optimize": "scipy"}
 
 
@@ -57,5 +57,5 @@ def available(module: str) -> bool:
     """Is it installed? It is looked for, and not imported."""
     try:
         return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):  # ValueError: a module without a specification stands under that name
+    except (ImportError, ValueError):  # ValueError: a module without __spec__ was put under that name
         return False

@@ -9,7 +9,7 @@ import platform
 import zlib
 from pathlib import Path
 
-# Two machines may share a folder, and each knows its own processes alone.
+# Two machines may share a folder, and process ids are unique on one machine only.
 HOST = f"{zlib.crc32(platform.node().encode()) % 0x10000:04x}"
 
 
@@ -29,7 +29,7 @@ def is_alive(process: int) -> bool:
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
-        return True  # it belongs to somebody else
+        return True  # the process exists but belongs to another user
     return True
 
 

@@ -48,7 +48,7 @@ def run(name: str, out: str | Path = "out", quick: bool = False, picture: bool =
         raise unknown_name("case", name, CASES)
     try:
         module = importlib.import_module(f"{__name__}.{name}")
-    except ImportError as problem:  # the first two need scikit-learn
+    except ImportError as problem:  # two of the cases need scikit-learn
         raise TinygradError(str(problem)) from problem
     report: Report = module.run(quick)
     return replace(report, picture=report.drawn(Path(out))) if picture else report

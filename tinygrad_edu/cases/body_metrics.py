@@ -23,7 +23,7 @@ from tinygrad_edu.estimators import MLPClassifier
 Array = np.ndarray[Any, Any]
 PUBLISHED = (200, 39, 4, 158)  # epochs
 SEEDS = 1000
-COMPARED = 20  # seeds that scikit-learn itself runs too
+COMPARED = 20  # seeds for which scikit-learn is run too
 SHOWN = 1  # the random_state that is diagnosed: 200 epochs, loss 0.66, one of the two test people right
 SATURATED = 0.01  # a unit counts as saturated if its slope σ' is below this; the largest slope is 0.25
 

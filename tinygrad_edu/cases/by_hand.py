@@ -18,14 +18,14 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.value import Value
 
 HIDDEN = ((0.15, 0.2, 0.35), (0.25, 0.3, 0.6))  # two weights and the bias of each unit
-OUTPUT = ((0.4, 0.45), (0.5, 0.55))  # no bias
+OUTPUT = ((0.4, 0.45), (0.5, 0.55))  # two weights per unit, no bias
 INPUT, TARGET = (0.05, 0.1, 1.0), (0.01, 0.99)
-ALPHA = 5.0  # not stated in the question; found by matching the published numbers the published numbers
+ALPHA = 5.0  # not stated in the question; chosen so that the published numbers come out
 LEARNING_RATE = 0.5
 ROUNDS, MANY = 1000, 10_000
-NEAR = 0.05  # of the target, for both outputs
+NEAR = 0.05  # relative to the target, for both outputs
 
-Step = Callable[[Value], float]  # what is subtracted from a weight
+Step = Callable[[Value], float]  # returns what is subtracted from a weight
 Rows = list[list[Any]]
 
 
@@ -188,4 +188,4 @@ def draw(canvas: Canvas, *courses: list[tuple[float, ...]]) -> None:
         axes.axhline(TARGET[i], color="black", linestyle=":", label="target")
         axes.set(xscale="log", xlabel="forward passes", ylabel=f"output {i + 1}", ylim=(-0.05, 1.05))
         axes.grid(alpha=0.3)
-    both[0].legend(loc="upper right")  # the corner in which there is no line
+    both[0].legend(loc="upper right")  # the corner without lines

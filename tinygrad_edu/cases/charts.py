@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_edu.cases.report import Trial
 
-# Okabe and Ito's palette, which nearly everyone can tell apart
+# Okabe and Ito's palette, which colour-blind readers can tell apart
 BLUE, RED, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7f7f7f"
 
 

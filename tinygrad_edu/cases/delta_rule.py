@@ -28,10 +28,10 @@ Array = np.ndarray[Any, Any]
 WITHOUT, WITH = "without σ'", "with σ'"
 START = (0.0, 0.0, -2.0)  # two weights and the bias
 LEARNING_RATE = 0.021
-PART = 1000  # epochs between looks
+PART = 1000  # epochs between two measurements
 CORNERS = ((1.0, 1.0), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0))  # the order of the published outputs
 INPUTS = ("11", "00", "01", "10")
-PUBLISHED = {  # the outputs for 10 are those for 01
+PUBLISHED = {  # outputs for (1, 1), (0, 0), (0, 1), (1, 0); the last two are equal
     (WITHOUT, 10_000): (0.9666565909058419, 2.05087653022386e-5, 0.023803593411627456, 0.023803593411627456),
     (WITHOUT, 35_000): (0.9903810162649429, 4.6475933225663785e-7, 0.006870001301253153, 0.006870001301253153),
     (WITH, 10_000): (0.8446651307271656, 0.004030424878725242, 0.129178264332045, 0.129178264332045),
@@ -97,7 +97,8 @@ def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
     """The clinic's diagnosis of the rule with σ', given as a squared error behind a sigmoid."""
     model = MLP([2, 1], out_activation="sigmoid")
     model.load_state_dict({"layers.0.weight": [START[:2]], "layers.0.bias": START[2:]})
-    optimizer = SGD(model.parameters(), lr=2.0 * LEARNING_RATE)  # the mean of four squares instead of half their sum
+    # twice the rate: the loss is the mean of four squares, the delta rule's half their sum
+    optimizer = SGD(model.parameters(), lr=2.0 * LEARNING_RATE)
     seen = fit(model, *and_gate(), loss="mse", optimizer=optimizer, epochs=10 * PART)
     found = diagnose(seen, goal={"mae": 0.05}, seeds=3 if quick else 5)
     return "the rule with σ' after 10,000 epochs; goal: a mean absolute error of 0.05", found

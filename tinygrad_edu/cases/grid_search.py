@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 SOLVERS = ("lbfgs", "sgd", "adam")
 WIDTHS = range(1, 22)
-FEW = (1, 21)  # widths that scikit-learn runs too: all 21 take it about a minute
+FEW = (1, 21)  # widths that scikit-learn is run for too; all 21 take it about a minute
 FOLDS = 3
 UNDER_TRAINED: dict[str, Any] = {"activation": "logistic", "solver": "adam", "hidden_layer_sizes": (21,)}
 
@@ -72,7 +72,7 @@ def states(search: Any, scaled: bool = False, **settings: Any) -> Array:
 
 def run(quick: bool = False) -> Report:
     """Both searches, the cells that are not trained, and what fixes them; quick: two widths, one by scikit-learn."""
-    search(MLPClassifier, (1,))  # loads the compiled programs
+    search(MLPClassifier, (1,))  # so that loading the compiled programs is not timed
     few = FEW[1:] if quick else FEW
     (ours, seconds), (theirs, their_seconds) = search(MLPClassifier, few), search(scikit_learns(), few)
     widths = FEW if quick else WIDTHS
@@ -163,7 +163,8 @@ def trial(change: str, search: Any, state: Array) -> Trial:
 
 def draw(canvas: Canvas, widths: list[int], *found: tuple[Any, Array]) -> None:
     """The score of each cell, as published and fixed, with a cross if it was not trained."""
-    shape = (len(ACTIVATIONS), len(widths), len(SOLVERS))  # GridSearchCV sorts by name, the last one fastest
+    # GridSearchCV sorts parameters by name, the last one varying fastest
+    shape = (len(ACTIVATIONS), len(widths), len(SOLVERS))
     both = canvas.subplots(1, 2, sharey=True)
     for axes, (search, state), title in zip(both, found, ("as published", "scaled, up to 2,000 epochs"), strict=True):
         cells, bad = (as_rows(each, shape) for each in (scores(search), np.logical_not(state.all(axis=1))))

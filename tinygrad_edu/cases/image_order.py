@@ -32,8 +32,8 @@ from tinygrad_edu.optim import SGD
 from tinygrad_edu.train import fit, fit_many
 
 Array = np.ndarray[Any, Any]
-GOAL = 0.9  # the share of training examples that are right
-LOOKS = 10  # how often to look during each class
+GOAL = 0.9  # required accuracy on the training examples
+LOOKS = 10  # measurements during each class
 PART = 1000  # images given to the clinic
 RATES = {1: 0.02, 32: 0.2}  # learning rate by batch size
 

@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 TOO_SMALL = 1e-20  # the published test: |Δerror| below it
 ENOUGH = 1e-4  # a test that works: |Δerror| is at most this share of the error
 TOLERANCE = 1e-5  # RSNNS computes in float32
-CHECKED = (1, 2, 10, 100, 500, 1000)  # epochs that are printed; `worst` looks at all
+CHECKED = (1, 2, 10, 100, 500, 1000)  # epochs that are printed; `worst` covers all
 
 
 def reference() -> dict[str, Any]:
@@ -165,7 +165,7 @@ def draw(canvas: Canvas, run: Run, published: Array, through_time: dict[int | No
     left.axhline(plateau(curve[:1000])[0], color=RED, linestyle=":", label="plateau fitted to epochs 500 to 1,000")
     at_moments(left, [(run.converged_at(tol) or len(curve), f"|Δ| ≤ {tol:g} of it") for tol in (1e-3, ENOUGH)])
     left.set(xscale="log", yscale="log", xlabel="epoch", ylabel="sum of squared errors", title="the lynx series")
-    left.set_ylim(0.42, 5.0)  # room for the words at the lines
+    left.set_ylim(0.42, 5.0)  # room for the labels of the lines
     left.set_yticks([1.0, 2.0, 3.0, 4.0], labels=["1", "2", "3", "4"])
     left.minorticks_off()
     for (_, each), colour, name in zip(

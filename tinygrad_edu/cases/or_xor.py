@@ -58,7 +58,8 @@ def accuracies(
 def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
     """The clinic's diagnosis of one run of 1,900 steps, with the promised 99% as the goal."""
     model = network(seed=1)
-    optimizer = SGD(model.parameters(), lr=LEARNING_RATE / 2.0)  # of (p - t)² instead of half of it
+    # half the rate, because the loss is (p - t)² and not half of it
+    optimizer = SGD(model.parameters(), lr=LEARNING_RATE / 2.0)
     seen = fit(
         model, *or_gate(), loss="mse", optimizer=optimizer, epochs=SEEN // SAMPLES, batch_size=1, shuffle=False,
         compiled=False,

@@ -26,7 +26,7 @@ class Figure:
     what: str
     published: float
     found: float
-    tolerance: float  # of the difference
+    tolerance: float  # allowed difference
 
     @property
     def reproduced(self) -> bool:
@@ -36,7 +36,7 @@ class Figure:
     def __str__(self) -> str:
         mark = "" if self.reproduced else f"   differs by more than {self.tolerance:g}"
         found = self.found
-        if self.tolerance > 0.0 and math.isfinite(found):  # one decimal more than what is compared
+        if self.tolerance > 0.0 and math.isfinite(found):  # one decimal more than the tolerance
             found = round(found, max(0, 1 - math.floor(math.log10(self.tolerance))))
         return f"{self.what:<52} {all_digits(self.published):<22} {all_digits(found)}{mark}"
 
@@ -86,7 +86,7 @@ class Report:
     trials: tuple[Trial, ...] = ()
     findings: tuple[str, ...] = ()
     examined: Any = None  # what `tinygrad_edu.clinic` says about the question's own backward pass
-    diagnosed: tuple[str, Any] | None = None  # a run of the case in words, and what `clinic.diagnose` makes of it
+    diagnosed: tuple[str, Any] | None = None  # (a run of the case in words, the result of `clinic.diagnose`)
     picture: Path | str | None = None
 
     @property
@@ -98,7 +98,7 @@ class Report:
         """The picture, written into `out`; or a sentence that says what to install for it."""
         if not packages.available("matplotlib"):
             return ADVICE
-        from matplotlib.figure import Figure as Canvas  # without pyplot, so that a notebook's back end stays
+        from matplotlib.figure import Figure as Canvas  # without pyplot, which would change a notebook's back end
 
         canvas = Canvas(figsize=(10.0, 4.2), layout="constrained")
         self.draw(canvas)

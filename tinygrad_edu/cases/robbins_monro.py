@@ -19,7 +19,7 @@ from tinygrad_edu.optim.schedule import Schedule
 
 Array = np.ndarray[Any, Any]
 START, CHAINS = 3.0, 400
-NEAR = 20.0  # the goal is a mean square below NEAR/steps; 1/t comes to 1/steps
+NEAR = 20.0  # the goal is a mean square below NEAR/steps; the schedule 1/t reaches 1/steps
 FLOOR = 0.1  # the constant rate
 
 # name, schedule, whether both conditions hold

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-BUCKETS = 250  # of a longer curve the lowest and the highest point of each of so many pieces are drawn
+BUCKETS = 250  # a longer curve is cut into this many pieces, each drawn by its lowest and highest point
 LONGEST = 7  # letters of a number that fit beside an axis
-FARTHEST = 1e100  # from 1, of a number that is drawn
+FARTHEST = 1e100  # numbers farther from 1 than this factor are not drawn
 
 
 def drawable(curve: Array) -> Array:

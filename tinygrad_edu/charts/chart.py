@@ -28,10 +28,11 @@ from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
 SUFFIXES = (".svg", ".png", ".pdf", ".html")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # told apart without colour too
-WIDEST = 3.3  # inches of a name in the legend, beside its line
-LEGEND_ROW, LEGEND_FRAME, LETTER = 0.195, 0.1, 0.085  # inches of a row of the legend, around it, of a letter in it
-# Matplotlib's one rule is for "*": inside a notebook that is the whole page. The picture itself hands it down as well.
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # distinguishable without colour
+WIDEST = 3.3  # inches for a name in the legend
+# inches: height of a legend row, margin around the legend, width of a letter
+LEGEND_ROW, LEGEND_FRAME, LETTER = 0.195, 0.1, 0.085
+# Matplotlib's only rule is for "*", which in a notebook means the whole page. The picture inherits it anyway.
 RULE = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL)
 LINES = "stroke-linejoin: round; stroke-linecap: butt; "
 AROUND = (0.66, 0.5, 0.14, 0.34)  # inches left, below, right and above of each panel
@@ -113,11 +114,11 @@ class Chart:
     def render(self, form: str) -> bytes:
         try:
             import matplotlib as mpl
-            from matplotlib.figure import Figure  # without pyplot, so that a notebook's back end stays
+            from matplotlib.figure import Figure  # without pyplot, which would change a notebook's back end
         except ImportError:
             raise DrawError(ADVICE) from None
         with mpl.rc_context({**style(LIGHT), "savefig.facecolor": LIGHT["card"]}), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a glyph that DejaVu lacks
+            warnings.simplefilter("ignore", UserWarning)  # about glyphs missing from DejaVu
             figure, target = self.draw(Figure), io.BytesIO()
             about = dict.fromkeys(("Date", "Creator", "Format", "Type")) if form == "svg" else None
             figure.savefig(target, format=form, metadata=about)
@@ -188,7 +189,7 @@ def draw_panel(canvas: Canvas, panel: Panel) -> None:
     for line in panel.lines:
         draw_line(axes, line, colours[series(line.colour)])
     axes.set(xlabel="epoch", yscale=panel.scale)
-    if colours is not MARKS:  # a page has it as text
+    if colours is not MARKS:  # on a page the title is text outside the picture
         axes.set_title(label(panel.title), loc="left", size=10, color=colours["muted"], y=1.0)
     if panel.scale == "log":
         plain_numbers(axes.yaxis)
@@ -222,7 +223,7 @@ def label(text: str, limit: int = 40) -> str:
     '\\u2009_cost in $'
     """
     plain = shorten(text, limit)
-    while limit > 4 and text_width(plain) > WIDEST:  # capitals are wider than a letter of the usual text
+    while limit > 4 and text_width(plain) > WIDEST:  # capitals are wider than average letters
         limit = int(limit * min(0.95, WIDEST / text_width(plain)))
         plain = shorten(text, limit)
     return f"\u2009{plain}" if plain.startswith("_") else plain
@@ -236,7 +237,7 @@ def text_width(text: str) -> float:
     except ImportError:
         return LETTER * len(text)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a glyph that DejaVu lacks
+        warnings.simplefilter("ignore", UserWarning)  # about glyphs missing from DejaVu
         font = FontProperties(family="DejaVu Sans", size=10)
         points = text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
     return (float(points) + 4.0 * sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)) / 72

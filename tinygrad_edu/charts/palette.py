@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Text on any ground of the same theme has a contrast of at least 4.5:1, lines and marks one of at least 3:1 on `card`
-# (WCAG 2.2, 1.4.3 and 1.4.11; computed in the tests). The series are darker and lighter tones of the palette of Okabe
-# and Ito, which colour-blind readers tell apart.
+# Contrast with any ground of the same theme is at least 4.5:1 for text, and at least 3:1 on `card` for lines and marks
+# (WCAG 2.2, 1.4.3 and 1.4.11; computed in the tests). The series are darker and lighter tones of Okabe and Ito's
+# palette, which colour-blind readers can tell apart.
 LIGHT = {
     "ground": "#f6f7f9", "card": "#ffffff", "sunken": "#eef0f4", "line": "#d5d9e2", "control": "#767d8d",
     "ink": "#1b1f2a", "muted": "#565d6d", "accent": "#0b5cad", "on-accent": "#ffffff",
@@ -27,7 +27,7 @@ DARK = {
 }  # fmt: skip
 SERIES = [name for name in LIGHT if name.startswith("series-")]
 
-# What Matplotlib and Graphviz write in place of a colour of the theme: each name has a colour that nothing else has.
+# Placeholders that Matplotlib and Graphviz write for the theme's colours: each is a colour used nowhere else.
 MARKS = {name: f"#0a0b{place:02x}" for place, name in enumerate(LIGHT)}
 
 

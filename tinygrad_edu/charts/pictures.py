@@ -16,16 +16,16 @@ from tinygrad_edu.charts.text import clean
 from tinygrad_edu.errors import DrawError
 
 ADVICE = 'No charts without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it.'
-WIDTH, HEIGHT = 4.6, 2.9  # inches: text of 10 points stays readable when a telephone scales the picture down
+WIDTH, HEIGHT = 4.6, 2.9  # inches: 10-point text stays readable when a phone scales the picture down
 Margins = tuple[float, float, float, float]
-AROUND: Margins = (0.62, 0.5, 0.12, 0.32)  # inches left, below, right and above, for numbers, names and the legend
+AROUND: Margins = (0.62, 0.5, 0.12, 0.32)  # inches left, below, right and above, for numbers, axis names and the legend
 Point = tuple[float, float]
 
 
 def style(colours: Mapping[str, str]) -> Any:
     """Matplotlib's settings for a chart in these colours."""
     return {
-        "svg.fonttype": "none", "svg.hashsalt": "tinygrad_edu",  # text stays text; the same picture has the same bytes
+        "svg.fonttype": "none", "svg.hashsalt": "tinygrad_edu",  # text stays text; equal pictures have equal bytes
         "font.family": "DejaVu Sans", "font.size": 10, "axes.formatter.limits": (-3, 4), "path.simplify": True,
         "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
         "text.color": colours["ink"], "axes.labelcolor": colours["muted"], "axes.edgecolor": colours["control"],
@@ -34,7 +34,7 @@ def style(colours: Mapping[str, str]) -> Any:
         "axes.grid": True, "grid.color": colours["grid"], "grid.linewidth": 0.8, "axes.axisbelow": True,
         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
         "legend.frameon": False, "legend.fontsize": 10, "lines.linewidth": 1.8,
-        "text.parse_math": False,  # names that come from data are text
+        "text.parse_math": False,  # names from the data are plain text, not formulas
     }  # fmt: skip
 
 
@@ -66,12 +66,13 @@ def picture(
     """
     try:
         import matplotlib as mpl
-        from matplotlib.figure import Figure  # without pyplot, so that a notebook's back end stays
+        from matplotlib.figure import Figure  # without pyplot, which would change a notebook's back end
     except ImportError:
         raise DrawError(ADVICE) from None
     target = io.StringIO()
     with mpl.rc_context(style(MARKS)), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a glyph that DejaVu lacks: the browser has its own fonts
+        # about glyphs missing from DejaVu; the browser has fonts of its own
+        warnings.simplefilter("ignore", UserWarning)
         figure = Figure(figsize=size, dpi=72)
         frames = draw(Canvas(figure, figure.add_axes(axes_place(size, around))))
         figure.savefig(target, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))

@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from tinygrad_edu.cli.options import parser, readable
 from tinygrad_edu.errors import InputFileError, TinygradError
 
-LONGEST = 1000  # letters of a message
+LONGEST = 1000  # characters of a message
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it went well, 1 with one sentence on standard error if not, 2 for a file to be read."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal or file that has no σ
+            stream.reconfigure(errors="backslashreplace")  # for terminals and files that cannot encode σ
     try:
         return run(readable(sys.argv[1:] if arguments is None else arguments))
-    except BrokenPipeError:  # `tinygrad-edu case | head -1`: nobody reads on
+    except BrokenPipeError:  # `tinygrad-edu case | head -1` closes the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
             chosen.run(chosen)
     except BrokenPipeError:
         raise
-    except (TinygradError, OSError, ImportError) as error:  # ImportError: a package that is not installed
+    except (TinygradError, OSError, ImportError) as error:  # ImportError: a package is not installed
         print(f"tinygrad-edu: {one_line(reason(error))}", file=sys.stderr)
         return 2 if isinstance(error, (InputFileError, FileNotFoundError)) else 1
     except (MemoryError, RecursionError) as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.course.folder import Graded
 
 
-# What a newcomer may do after the demo.
+# What to try after the demo.
 NEXT = """
 Next:
   {program} examples my-examples    the tutorial's programs, to run and change
@@ -147,7 +147,7 @@ def run_check(chosen: argparse.Namespace) -> None:
             grade = grade_file(chosen.path, chosen.exercise, chosen.hint, chosen.seconds)
             print(grade)
             found = [folder.Graded(chosen.path, grade)]
-    except InputFileError as error:  # Gradescope shows a learner nothing without a file of results
+    except InputFileError as error:  # without a results file, Gradescope shows the student nothing
         if not chosen.gradescope:
             raise
         found = [folder.Graded(chosen.path, None, str(error))]

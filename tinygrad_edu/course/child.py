@@ -92,7 +92,8 @@ def called(function: Any, arguments: dict[str, Any], count: int) -> dict[str, An
         return {"value": as_json(found)}
     if isinstance(found, dict):
         return {"named": {str(name): encode(x) for name, x in found.items()}}
-    several = isinstance(found, tuple) or (isinstance(found, list) and count > 1)  # one result may be a list of lists
+    # with one result, a list may be the result itself
+    several = isinstance(found, tuple) or (isinstance(found, list) and count > 1)
     return {"outputs": [encode(x) for x in (found if several else (found,))]}
 
 

@@ -224,7 +224,7 @@ def grade_together(found: Sequence[Graded]) -> Grade:
     parts: dict[str, tuple[float, str]] = {}
     for each in found:
         own = each.grade.parts if each.grade else {"": (0.0, each.problem)}
-        path = each.path.relative_to(top).as_posix()  # two folders may have files of one name
+        path = each.path.relative_to(top).as_posix()  # files in different folders may have the same name
         parts |= {f"{path} {name}".strip() if several else name: part for name, part in own.items()}
     score = sum(each.grade.score for each in found if each.grade) / len(found)
     text = "\n\n".join(str(each.grade) if each.grade else f"{each.path.name}: {each.problem}" for each in found)

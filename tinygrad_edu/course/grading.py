@@ -20,9 +20,9 @@ from tinygrad_edu.course.naming import Evidence, Findings
 from tinygrad_edu.course.submission import Submission
 
 Array = np.ndarray[Any, Any]
-CASES = 4  # random inputs
-RIGHT = 3e-11  # relative error of a right result: rounding is 1e-15 to 1e-12, central differences are 1e-10 and more
-NUMERICAL = 1e-4  # below it a wrong result is right to four digits: no formula, but differences
+CASES = 4  # random inputs per exercise
+RIGHT = 3e-11  # relative error of a right result: rounding gives 1e-15 to 1e-12, central differences 1e-10 or more
+NUMERICAL = 1e-4  # relative error below which a wrong result comes from finite differences, not from a wrong formula
 HINTS = (1, 2, 3)
 
 
@@ -250,7 +250,7 @@ def hints(marking: Marking, hint: int) -> list[str]:
             f"Wrong: {', '.join(o.name for o in wrong)}. More: hint 2 names the mistake, hint 3 the formula "
             "(check(..., hint=2), or --hint 2 on the command line).",
         ]
-    # What is right to a few digits has been told already: it is no formula, so no mistake in one.
+    # A result that is right to a few digits was explained above: it contains no mistaken formula.
     judged = marking.found.mistakes or (marking.found.unknown and not all(doubt(o) for o in wrong))
     lines = ["", *(marking.found.lines() if judged else [])]
     lines += [f"  {said}" for said in lines_of(marking.given, [o for o in wrong if not o.crashed])]

@@ -18,13 +18,13 @@ from tinygrad_edu.optim import SGD
 from tinygrad_edu.train.fit import fit
 from tinygrad_edu.train.run import Run
 
-GOAL = 0.95  # of the accuracy
+GOAL = 0.95  # required accuracy
 SEEDS = (11, 12, 13)
 USUAL: Mapping[str, Any] = {
     "lr": 0.3, "init": "glorot_uniform", "activation": "tanh", "hidden": 12, "epochs": 600, "scale_inputs": True,
     "momentum": 0.9,
 }  # fmt: skip
-SICK: Mapping[str, Mapping[str, Any]] = {  # what differs from USUAL; "unscaled": inputs of another size
+SICK: Mapping[str, Mapping[str, Any]] = {  # differences from USUAL; "unscaled": features of very different sizes
     "net_1": {"lr": 80.0},
     "net_2": {"init": "zeros"},
     "net_3": {"lr": 1e-5},

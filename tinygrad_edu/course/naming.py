@@ -15,8 +15,8 @@ from tinygrad_edu.course.suspects import Suspect
 from tinygrad_edu.errors import TinygradError
 
 Array = np.ndarray[Any, Any]
-CHANGED = 1e-6  # relative difference from which on a mistake changes a result
-Numbers = Sequence[Mapping[str, Any]]  # of each case, by the names of the results
+CHANGED = 1e-6  # relative difference from which a mistake is visible in a result
+Numbers = Sequence[Mapping[str, Any]]  # one mapping per case: name of a result -> numbers
 
 
 @dataclass(frozen=True)

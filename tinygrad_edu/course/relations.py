@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-SAME = 1e-8  # relative difference of numbers that are held to be the same
-SINGLE = 1e-5  # relative rounding that float32 may leave
-NEAR = 1e-4  # a factor so near to 1 is no factor, but differences
+SAME = 1e-8  # relative difference of numbers that count as equal
+SINGLE = 1e-5  # relative rounding error of float32
+NEAR = 1e-4  # a factor this close to 1 comes from finite differences
 KINDS: Mapping[str, str] = {
     "another_order": "The results are returned in another order.",
     "another_shape": "The numbers are right, and the shape is not.",

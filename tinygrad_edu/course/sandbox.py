@@ -21,7 +21,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 CHILD = Path(__file__).with_name("child.py")
 PASSED_ON = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG")
-START = 20.0  # seconds that Python and NumPy may take to begin on a busy machine
+START = 20.0  # seconds allowed for Python and NumPy to start on a busy machine
 
 
 @dataclass(frozen=True)

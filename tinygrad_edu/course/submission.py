@@ -17,7 +17,7 @@ from tinygrad_edu.nn import storage
 
 SUFFIXES = (".py", ".ipynb")
 ALLOWED = ("numpy", "math", "__future__")
-HELPERS = ("tinygrad_edu", "tinygrad_edu.course")  # imported by the scripts to check themselves; never run
+HELPERS = ("tinygrad_edu", "tinygrad_edu.course")  # scripts import these to check themselves; they are never run
 FORBIDDEN = {
     "eval", "exec", "open", "compile", "input", "globals", "locals", "vars", "breakpoint", "exit", "quit", "load",
     "fromfile", "memmap", "loadtxt", "genfromtxt", "save", "savez", "savetxt", "tofile", "ctypeslib", "f2py", "ctypes",

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.course.exercise import Exercise, compile_text
 
-# What each kind of small change is called in a list of the commonest mistakes.
+# Name of each kind of change in a list of the most common mistakes.
 KINDS: Mapping[str, str] = {
     "missing_factor": "A factor or a division is missing.",
     "divided_for_multiplied": "Multiplied instead of divided, or the other way round.",
@@ -30,7 +30,7 @@ KINDS: Mapping[str, str] = {
     "wrong_order": "Two lines are in the wrong order.",
     "wrong_variable": "Another variable stands in the place of the right one.",
 }
-Change = tuple[ast.AST, str, str]  # what stands in the place of a node, the kind, the sentence
+Change = tuple[ast.AST, str, str]  # (replacement of a node, kind of change, sentence)
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def other_axes(tree: ast.Module, functions: Sequence[ast.FunctionDef]) -> Iterat
                 yield Suspect(("wrong_axis",), (said,), program)
 
 
-KEPT = {  # keywords of a reduction, by its axis
+KEPT = {  # keywords of a reduction that keeps its dimensions, by axis
     axis: ast.parse(f"f(axis={axis}, keepdims=True)", mode="eval").body.keywords  # type: ignore[attr-defined]
     for axis in ("0", "1")
 }
@@ -176,7 +176,7 @@ def text(node: ast.AST) -> str:
     return ast.unparse(node)
 
 
-# The kinds of change: each a rule that gives what may stand in the place of a node
+# Kinds of change: each rule yields possible replacements of a node.
 
 
 def factors(node: ast.AST, _: Any) -> Iterator[Change]:

@@ -87,7 +87,7 @@ class OrderPlan:
         many = int(numbers.max()) + 1
         draws = rng.random(
             (epochs, len(numbers) + many)
-        )  # one row per epoch: the same numbers however many epochs are drawn at a time
+        )  # one row per epoch, so that an epoch's draws do not depend on how many are drawn at a time
         shares = (ranks(draws[:, -many:]) + 0.5) / many
         places = np.empty((epochs, len(numbers)))
         for number in range(many):
@@ -168,7 +168,7 @@ def batches(
     3
     """
     inputs, targets = pairs(X, y)
-    orders(targets, 1, order, 0, weights)  # a bad setting is reported now, not in the first loop
+    orders(targets, 1, order, 0, weights)  # reports a bad setting now, not in the first loop
     return Batches(inputs, targets, whole("batch_size", batch_size), order, np.random.default_rng(seed), weights)
 
 

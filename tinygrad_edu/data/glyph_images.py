@@ -13,8 +13,8 @@ from tinygrad_edu.data.strokes import BOTTOM, DIGITS, FINE, LEFT, RIGHT, STROKES
 from tinygrad_edu.errors import SettingError, unknown_name
 
 Array = np.ndarray[Any, Any]
-HEIGHT = 0.66  # of a letter, as a share of the image's
-BLOCK = 500  # images drawn at a time, 2 MB for each intermediate array; 100 to 1,000 are equally quick
+HEIGHT = 0.66  # height of a letter as a share of the image's
+BLOCK = 500  # images drawn at a time, with 2 MB per intermediate array; 100 to 1,000 are equally fast
 
 
 def glyphs(
@@ -124,7 +124,7 @@ def interpolate(sheets: Array, which: Array, y: Array, x: Array) -> Array:
     row = np.clip((y - TOP) * FINE, 0.0, (BOTTOM - TOP) * FINE - 1e-3)
     column = np.clip((x - LEFT) * FINE, 0.0, (RIGHT - LEFT) * FINE - 1e-3)
     i, j = np.floor(row), np.floor(column)
-    across, below = column - j, row - i  # minus an array of integers they would become float64
+    across, below = column - j, row - i  # subtracting an int64 array would give float64
     corner = (which * rows + i.astype(np.intp)) * columns + j.astype(np.intp)
     flat = sheets.ravel()
     upper = flat.take(corner) * (1.0 - across) + flat[1:].take(corner) * across

@@ -24,8 +24,8 @@ from tinygrad_edu.data.preparation import class_labels
 from tinygrad_edu.errors import ImageError, SettingError, ShapeError
 
 Array = np.ndarray[Any, Any]
-PARTIAL = ".partial-"  # in the name of a folder that is being written
-# P5, width, height, the largest grey, one blank; comments run from # to the end of the line (netpbm's pgm.5)
+PARTIAL = ".partial-"  # part of the name of a folder that is still being written
+# P5, width, height, maximum grey, one whitespace; comments run from # to the end of the line (netpbm's pgm.5)
 PGM = re.compile(rb"P5(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)\s")
 
 
@@ -193,10 +193,10 @@ def decode(file: Path) -> Array:
         raise ImageError(f'{file}: not PGM, and other formats need Pillow: `pip install "tinygrad_edu[viz]"`') from None
     try:
         with Image.open(file) as image:
-            if image.mode[0] in "IF":  # Pillow would cut greys above 255 off
+            if image.mode[0] in "IF":  # Pillow would clip greys above 255
                 raise ImageError(
                     f"{file}: greys of more than 8 bits ({image.mode}); save it with 8 bits for each pixel"
                 )
             return np.asarray(image.convert("L")) / 255.0
-    except (OSError, SyntaxError) as error:  # Pillow's for no image, a truncated one, a broken PNG
+    except (OSError, SyntaxError) as error:  # what Pillow raises for other files, truncated images and broken PNGs
         raise ImageError(f"{file}: not a readable image ({error})") from error

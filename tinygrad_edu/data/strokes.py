@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-LEFT, TOP, RIGHT, BOTTOM = -3, -3, 9, 13  # the sheet: the box and a margin of 3 units
-FINE = 6  # distances for each unit: halfway between two of them, interpolation is wrong by at most 1/24 of a unit
-ARC_STEP = 10.0  # degrees: the chord of an arc of radius 5 is off by 0.02 units
+LEFT, TOP, RIGHT, BOTTOM = -3, -3, 9, 13  # the sheet: the letter's box with a margin of 3 units
+FINE = 6  # distances stored per unit: interpolated halfway, the error is at most 1/24 of a unit
+ARC_STEP = 10.0  # degrees; a chord of an arc of radius 5 is off by 0.02 units
 
 
 def line(*corners: tuple[float, float]) -> Array:

@@ -8,7 +8,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.draw.text import data_of, four_digits, is_large, norm_of, size, value_text
 
 Node = Any
-MOST = 200_000  # numbers in the arrays of a node: above, the page says the rule alone
+MOST = 200_000  # entries in the arrays of a node; above this the page shows only the rule
 
 
 def shares_of(node: Node) -> dict[int, Any]:
@@ -19,7 +19,7 @@ def shares_of(node: Node) -> dict[int, Any]:
         return {}
     import numpy
 
-    from tinygrad_edu.core.backward import pull  # of arrays; Values are drawn without NumPy
+    from tinygrad_edu.core.backward import pull  # here, because it needs NumPy, and Values are drawn without it
 
     wanted = [k for k, x in enumerate(inputs) if x.__class__ is node.__class__ and x.requires_grad]
     with numpy.errstate(all="ignore"):

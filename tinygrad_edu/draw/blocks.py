@@ -11,8 +11,8 @@ from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.layers import Layers
 from tinygrad_edu.draw.text import size
 
-FEWEST = 3  # equal blocks in a row that are drawn as one
-MOST_BOXES = 14  # of layers: where there are more, every block of a model is one box
+FEWEST = 3  # equal blocks in a row; from here on they are drawn as one
+MOST_BOXES = 14  # boxes for layers; with more, every block of a model is one box
 BLOCK = re.compile(r"(.*?(?:^|\.)\w+\.\d+|\d+)(?:\..*)?")  # "layers.3.attention.query" is in block "layers.3"
 
 
@@ -62,7 +62,7 @@ def signatures_of(graph: Graph, layers: Layers, keys: Sequence[str]) -> dict[str
     parameters: Counter[str] = Counter()
     for n, key in enumerate(keys):
         counted = operations.setdefault(key, Counter())
-        if graph.operations[n]:  # constants may be shared
+        if graph.operations[n]:  # a constant may belong to several blocks
             counted[graph.operations[n]] += 1
         parameters[key] += size(graph.data(n)) if graph.kind(n) == "parameter" else 0
     return {

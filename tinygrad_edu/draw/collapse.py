@@ -14,7 +14,7 @@ from tinygrad_edu.draw.loss import LossPart
 from tinygrad_edu.draw.text import data_of, norm_of, size
 
 By = Literal["layer", "operation"]
-ROOTS: dict[By, str] = {"layer": "inputs", "operation": "leaves"}  # titles of the group with the key ""
+ROOTS: dict[By, str] = {"layer": "inputs", "operation": "leaves"}  # titles of the group with key ""
 LOSS = "\0loss"  # the key of the loss: no label has this character
 
 

@@ -25,8 +25,8 @@ from tinygrad_edu.draw.text import (
 
 Lines = list[tuple[str, str]]  # (name, value)
 
-# (fill, border): tints of the palette of Okabe and Ito, which colour-blind readers tell apart; an output has
-# a thicker border too, and text is black on all of them.
+# (fill, border): tints of Okabe and Ito's palette, which colour-blind readers can tell apart. An output also has a
+# thicker border, and text is black on all of them.
 COLOURS: dict[Kind, tuple[str, str]] = {
     "input": ("#d6ecfa", "#0072b2"),
     "parameter": ("#fdebc8", "#b37400"),
@@ -38,10 +38,11 @@ QUIET = "#595959"  # names of rows, notes, edge counts: contrast 7:1 on white, 5
 ALARM = "#b22222"  # numbers that are not finite; in bold type too
 GAP = '<TR><TD COLSPAN="2" HEIGHT="7" CELLPADDING="0"></TD></TR>'
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
-WHOLE = 40  # small letters of a label that stays whole: the longest name of a mistake, with its node
-LABEL = 24  # letters of a label in its box: the page says it in full
-WORDS = 60  # letters of a layer in words: a grouped, strided convolution has 56
-TITLE_WIDTH = 60  # letters on a line of the title
+# letters of a label that is never cut, in small type: as long as the longest name of a mistake plus its node
+WHOLE = 40
+LABEL = 24  # letters of a label in its box; the page shows it in full
+WORDS = 60  # letters for the description of a layer: a grouped, strided convolution needs 56
+TITLE_WIDTH = 60  # letters per line of the title
 COMMUTATIVE = {"add", "mul", "maximum", "minimum"}
 
 
@@ -147,7 +148,8 @@ def local_derivatives(graph: Graph, place: int) -> list[str]:
     node, parents = graph.nodes[place], graph.parents[place]
     if hasattr(node, "partials"):
         return [four_digits(data_of(partial)) for partial in node.partials]
-    from tinygrad_edu.draw.array_numbers import derivatives_of  # NumPy, without which Values are drawn
+    # here, because it needs NumPy, and Values are drawn without it
+    from tinygrad_edu.draw.array_numbers import derivatives_of
 
     names = [clean(graph.labels[parent]) or f"argument {k}" for k, parent in enumerate(parents, 1)]
     return derivatives_of(node, names)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tinygrad_edu.core import ops as ops  # its rows enter the table
+from tinygrad_edu.core import ops as ops  # fills the table
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.recognize import name_of_part
 from tinygrad_edu.draw.recompute import is_plain, is_private, parts_ending_at, users_of
 
-MOST_NODES = 3000  # of a graph that is searched: a larger one is drawn in groups
+MOST_NODES = 3000  # nodes of a graph in which patterns are searched; a larger one is drawn in groups
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ Kind = Literal["constant", "input", "parameter", "result", "output"]
 
 # "layers.0.weight[1,2]" is in layer "layers.0"; "a", "3.14" and "weight[1,2]" are in none.
 IN_LAYER = re.compile(r"(\w+(?:\.\w+)*)\.[^\W\d]\w*(?:\[[\d, ]*\])?")
-WEIGHT = re.compile(r"((?:.*\.)?)(?:weight|[wW])\w*\[\d+, ?(\d+)\]")  # "layers.0.weight[1,2]": it meets x2
-# Values do not say what training changes: their names do, as teachers choose them.
+WEIGHT = re.compile(r"((?:.*\.)?)(?:weight|[wW])\w*\[\d+, ?(\d+)\]")  # "layers.0.weight[1,2]" is multiplied by input x2
+# For Values it is unknown what training changes, so the names that teachers use decide.
 LIKE_WEIGHTS = re.compile(r"(?:w|W|weights?|theta)[_\d]*(?:\[[\d, ]*\])?")
 LIKE_BIASES = re.compile(r"(?:b|bias)[_\d]*(?:\[[\d, ]*\])?")
 LIKE_INPUTS = re.compile(r"[xX][_\d]*(?:\[[\d, ]*\])?|inputs?")
@@ -28,11 +28,11 @@ class Graph:
     nodes: list[Node]
     parents: list[tuple[int, ...]]
     labels: list[str]
-    operations: list[str]  # "" for a leaf and a constant
+    operations: list[str]  # "" for leaves and constants
     outputs: frozenset[int]
-    inputs: set[int] = field(default_factory=set)  # constants that are a model's inputs
+    inputs: set[int] = field(default_factory=set)  # constants that are inputs of a model
     trained: set[int] = field(default_factory=set)  # leaves that training changes
-    numbers: list[int] = field(default_factory=list)  # what each is called: its number in the whole graph
+    numbers: list[int] = field(default_factory=list)  # for each node its number in the whole graph
 
     def kind(self, number: int) -> Kind:
         """What a node is to the reader of the picture."""
@@ -113,7 +113,7 @@ def key_of(constant: Any, beside: Sequence[Node], graph: Graph, numbers: Mapping
     None for any other number.
     """
     if getattr(constant, "size", 1) > 1:
-        large = constant.size > 1_000_000  # numbers are not compared
+        large = constant.size > 1_000_000  # too large to compare number by number
         return ("array", constant.shape, str(constant.dtype), id(constant) if large else constant.tobytes())
     for node in beside:
         place = numbers.get(id(node))

@@ -11,7 +11,7 @@ from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.loss import LossPart
 from tinygrad_edu.draw.text import brief, count, four_digits, list_names, size, symbol
 
-MANY_OPERATIONS = 6  # in the box of a group; the rest is summed up
+MANY_OPERATIONS = 6  # operations listed in the box of a group; the rest is summarized
 
 
 def group_statements(graph: Graph, collapse: Collapsed, loss: LossPart | None = None) -> Iterator[str]:
@@ -25,7 +25,7 @@ def group_statements(graph: Graph, collapse: Collapsed, loss: LossPart | None = 
         yield box(f"g{place}", group.kind, title_of(group), *sections, under=place_of(group))
     for (above, below), amount in collapse.edges.items():
         if above != below or collapse.by == "operation":
-            shown = not arrays or collapse.by == "operation"  # of arrays the box says the shape
+            shown = not arrays or collapse.by == "operation"  # for arrays the box shows the shape already
             yield f"g{above} -> g{below}" + (f' [label=" {amount:,} "]' if shown else "")
 
 

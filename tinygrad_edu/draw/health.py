@@ -16,8 +16,8 @@ from tinygrad_edu.errors import DrawError
 from tinygrad_edu.train.histograms import NEARLY_FLAT, VALUES_AT_MOST, evaluation_mode, nodes_in
 
 Health = Literal["dead", "saturated", "vanishing", "healthy", ""]
-MOSTLY = 0.9  # of the samples: from here on a unit counts as saturated
-VANISHING = 1e-3  # of the largest gradient of any unit: what reaches the unit hardly changes its weights
+MOSTLY = 0.9  # share of the samples from which a unit counts as saturated
+VANISHING = 1e-3  # share of the largest gradient of any unit; a unit with less hardly changes its weights
 
 
 def health_of(model: Model, inputs: Samples) -> Mapping[int, list[Health]]:
@@ -33,7 +33,7 @@ def health_of(model: Model, inputs: Samples) -> Mapping[int, list[Health]]:
         raise DrawError('color="health" is measured on samples: pass some, draw(model, style="network", inputs=X)')
     with evaluation_mode(model), np.errstate(all="ignore"):
         output = model(samples_for(model, inputs))
-        output = output[0] if isinstance(output, tuple) else output  # a recurrent layer hands on its state too
+        output = output[0] if isinstance(output, tuple) else output  # a recurrent layer returns its state too
         total = with_random_signs(output)
         total.backward()
         units = measure_units(model, topological(total), output)

@@ -20,7 +20,7 @@ def name_arrays(graph: Graph, folded: Graph, loss: LossPart | None) -> None:
     named = any(label and graph.kind(n) == "input" for n, label in enumerate(graph.labels))
     if named or any(graph.data(n).any() for n, name in found.items() if name == "X"):
         found = {n: name for n, name in found.items() if name != "X" or graph.data(n).any()}
-    wholes: dict[str, list[int]] = {}  # by name, the arrays of which they are parts
+    wholes: dict[str, list[int]] = {}  # name -> the arrays of which the nodes are parts
     parts: dict[int, int] = {}
     places = {number: place for place, number in enumerate(folded.numbers)}
     bases = [whole_of(graph, n) for n in found]

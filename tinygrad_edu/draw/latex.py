@@ -10,9 +10,9 @@ from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.text import data_of, four_digits, option_text, single, size
 
-MOST_OPERATIONS = 400  # in a formula that anybody would read
-SUM, PRODUCT, SIGN, POWER, ATOM = range(5)  # how tightly a formula holds together
-Part = tuple[str, int]  # its LaTeX, and its outermost operation's strength
+MOST_OPERATIONS = 400  # operations; nobody would read a longer formula
+SUM, PRODUCT, SIGN, POWER, ATOM = range(5)  # how tightly the outermost operation binds
+Part = tuple[str, int]  # (LaTeX, how tightly its outermost operation binds)
 
 GREEK = [
     "alpha",
@@ -37,7 +37,7 @@ GREEK = [
     "psi",
     "omega",
 ]
-NAMED = {"sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min", "det"}  # commands of LaTeX
+NAMED = {"sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min", "det"}  # names that LaTeX has commands for
 OTHER_NAMES = {
     "maximum": r"\max", "minimum": r"\min", "log": r"\ln", "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan",
     "sigmoid": r"\sigma", "mean": r"\mathrm{mean}", "class_entropy": r"\mathrm{cross\ entropy}",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinygrad_edu.core import ops as ops  # its rows enter the table
+from tinygrad_edu.core import ops as ops  # fills the table
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.draw.graph import Graph, is_node, layer_in_label, looks_up
 from tinygrad_edu.draw.owners import Owner, owners_of
@@ -16,7 +16,7 @@ from tinygrad_edu.draw.roles import PRODUCTS, RESHAPING
 INDICES = re.compile(r".*weight\w*\[(\d+), ?(\d+)\]")
 AFTER = {"softmax", "log_softmax", "unfold", "max", "mean", "layer norm", "batch norm", "RMS norm"}
 NAMES = {"log_softmax": "log softmax", "unfold": "pooling"}
-PLAIN = {"square", "sqrt", "neg", "pos", "reciprocal", "exp", "log", "abs"}  # steps of a formula, no activations
+PLAIN = {"square", "sqrt", "neg", "pos", "reciprocal", "exp", "log", "abs"}  # operations of formulas, not activations
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def layer_words(
     """A layer in words, with the activation behind it."""
     words = owner.module.describe() if owner else ""
     if words and next(owner.module.children(), None) is not None:  # type: ignore[union-attr]
-        return words  # its activations are inside
+        return words  # its activations are named inside
     words = words or guess(graph, members, uses) or (type(owner.module).__name__ if owner else "")
     own = {n for n in members if graph.kind(n) == "parameter"}
     last = max((n for n in members if not own.isdisjoint(graph.parents[n])), default=-1)
@@ -158,7 +158,7 @@ def guess(graph: Graph, members: Sequence[int], uses: Mapping[int, tuple[int, in
     """What a layer is by the shapes of its weights, where no module says it."""
     found = [said for n in members if n in uses and (said := guess_by_use(graph, *uses[n]))]
     if found:
-        return found[0] if len(set(found)) == 1 else ""  # gates: the layer's own name says more
+        return found[0] if len(set(found)) == 1 else ""  # several uses are gates, and the layer's own name says more
     pairs = [INDICES.fullmatch(graph.labels[n]) for n in members]
     indices = [(int(pair[1]), int(pair[2])) for pair in pairs if pair]
     return f"Linear {max(i for _, i in indices) + 1}→{max(j for j, _ in indices) + 1}" if indices else ""

@@ -15,12 +15,12 @@ from tinygrad_edu.draw.text import single, size
 from tinygrad_edu.errors import TinygradError
 
 SAME = 1e-7
-LARGEST = 500_000  # numbers in an output that a loss is tried on
+LARGEST = 500_000  # entries of an output; larger ones are not compared with losses
 LONGEST = 40  # operations between an output and its loss
 WORDS = {"cross_entropy": "cross-entropy", "bce": "binary cross-entropy", "bce_with_logits": "cross-entropy of logits"}
 SUMS = {"mse": "sum of squares", "mae": "sum of absolute errors"}
-NEAT = {1.0: 0, 0.5: 1}  # factors of a loss as people write it, the likelier first
-ALIASES = {"delta_rule"}  # the same function as a loss that has a better known name
+NEAT = {1.0: 0, 0.5: 1}  # usual factors of a loss, the most likely first
+ALIASES = {"delta_rule"}  # the same function as a better known loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def of_numbers(graph: Graph, roles: Roles, end: int) -> tuple[str, set[int]] | N
     import numpy as np
 
     target = np.array([single(t) for t in targets])
-    name = match(graph, entries, operations, (len(entries),), [target, -target])  # 1 - y·t is written 1 + (-t)·y, too
+    name = match(graph, entries, operations, (len(entries),), [target, -target])  # 1 - y·t may be written as 1 + (-t)·y
     return (name, set(operations)) if name else None
 
 
@@ -199,12 +199,12 @@ def common_factor(loss: Any, tried: Sequence[tuple[Any, float]], target: Any, re
                 loss(p, np.broadcast_to(target, p.shape) if target.shape == () else target, reduction=reduction)
             )
         except (TinygradError, ArithmeticError, ValueError, IndexError, TypeError):
-            continue  # outputs that this loss does not take
+            continue  # this loss does not accept such outputs
         if not math.isfinite(wanted) or wanted == 0.0:
             return None
         factors.append(y / wanted)
         if factors[0] <= 0.0 or not math.isclose(factors[-1], factors[0], rel_tol=SAME):
-            return None  # most losses end here, after two outputs
+            return None  # most losses are ruled out here, after two outputs
     return factors[0] if len(factors) > 1 else None
 
 

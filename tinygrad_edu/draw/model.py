@@ -44,7 +44,7 @@ def zeros(model: Model) -> list[float]:
     """As many zeros as the model, or its first layer, has inputs."""
     for part in (model, *getattr(model, "layers", ())[:1]):
         width: Any = getattr(part, "in_features", None)
-        if hasattr(width, "__index__"):  # int, or NumPy's
+        if hasattr(width, "__index__"):  # an int, or one of NumPy's
             return [0.0] * int(width)
     name = type(model).__name__
     raise DrawError(f"{name} does not say how many inputs it has. Pass a sample: draw(model, inputs=...)")
@@ -62,7 +62,7 @@ def tensor_run(model: Model, inputs: Samples) -> Any:
     """The answer to a Tensor; of a model that takes whole numbers, such as an embedding, to these."""
     import numpy
 
-    with numpy.errstate(all="ignore"):  # a run that diverged is drawn too: the picture shows its NaN in red
+    with numpy.errstate(all="ignore"):  # a diverged run is drawn too, with NaN in red
         try:
             return model(tensor_sample(inputs))
         except (TinygradError, IndexError, TypeError):

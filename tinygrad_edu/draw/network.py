@@ -30,9 +30,9 @@ from tinygrad_edu.draw.text import count, escape
 from tinygrad_edu.errors import DrawError
 
 Colour = Literal["weight", "gradient", "health"]
-POSITIVE, NEGATIVE = "#0072b2", "#d55e00"  # of Okabe and Ito's palette
-WIDEST = 4.0  # points of the edge with the largest number
-FAINT = 0.02  # of the largest: thinner edges are left out, as they could not be seen
+POSITIVE, NEGATIVE = "#0072b2", "#d55e00"  # from Okabe and Ito's palette
+WIDEST = 4.0  # points; width of the edge with the largest number
+FAINT = 0.02  # relative to the largest; thinner edges would be invisible and are left out
 TINTS: Mapping[str, str] = {
     "healthy": "#d3f0e5", "saturated": "#fdebc8", "dead": "#ffb8b8", "vanishing": "#dccff5", "": "#ffffff",
 }  # fmt: skip
@@ -156,7 +156,7 @@ def captions(chain: Chain) -> Iterator[str]:
     """Below each layer what it is: Linear 2→16, tanh."""
     for column in chain.columns:
         lines = escape(chain.captions[column.layer], 120).replace(", ", "<BR/>")
-        # so that the first lines stand side by side
+        # aligns the first lines of all captions
         height = column.y + lowest(chain.widths) - 0.55 - LINE / 2 * lines.count("<BR/>")
         yield (
             f'c{column.name} [shape=plaintext, style="", fixedsize=false, pos="{column.x:.3f},{height:.3f}!", '
@@ -166,7 +166,8 @@ def captions(chain: Chain) -> Iterator[str]:
 
 def edges(chain: Chain) -> Iterator[str]:
     """An edge for each weight between circles that are shown, as wide as its number is large in this layer."""
-    last = {column.layer: column.name for column in chain.columns}  # of two the one to go on from
+    # if a layer has two columns, edges go on from the second
+    last = {column.layer: column.name for column in chain.columns}
     for layer, matrix in enumerate(chain.edges):
         largest = max((abs(x) for x in matrix.ravel().tolist() if isfinite(x)), default=0.0)
         for unit, _ in circle_places(matrix.shape[0]):

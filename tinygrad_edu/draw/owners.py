@@ -28,7 +28,7 @@ def owners_of(graph: Graph) -> dict[int, Owner]:
     Of nested modules the outermost that is a layer to a reader: the GRU rather than one of its gates.
     """
     living = sys.modules.get("tinygrad_edu.nn.module")
-    if living is None:  # no module has been made
+    if living is None:  # no module has been made yet
         return {}
     leaves = {id(node): n for n, node in enumerate(graph.nodes) if not graph.operations[n]}
     modules = list(living.ALIVE.values())

@@ -17,7 +17,7 @@ NOTHING: Mapping[str, Any] = {
     "groups": {},
     "functions": {},
     "missing": "",
-}  # to tell of a picture without a graph
+}  # for a picture without a graph
 HINT = "Choose a node to see its numbers and the chain rule at it, or step through the passes."
 CONTROLS = """<div class="bar" role="group" aria-label="View">
 <button type="button" id="zoom-in" aria-label="Zoom in">+</button>
@@ -45,7 +45,7 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
     heading, alternative = html.escape(clean(title, 120) or "Computation graph"), html.escape(summary)
     pictures = "".join(place_picture(view, svg, alternative, place) for place, (view, svg) in enumerate(svgs.items()))
     script, style = asset("graph.js"), asset("graph.css")
-    entries = COLOURS.items() if story else ()  # a network has its own
+    entries = COLOURS.items() if story else ()  # a network has a legend of its own
     legend = "".join(legend_entry(kind, *colours) for kind, colours in entries)
     body = f"""
 <header><h1>{heading}</h1><p class="summary">{alternative}</p></header>

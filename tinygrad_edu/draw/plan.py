@@ -24,10 +24,10 @@ from tinygrad_edu.errors import DrawError
 
 Direction = Literal["auto", "LR", "TB", "RL", "BT"]
 Collapse = Literal["auto", "layer", "operation", "none"]
-MANY_LAYERS = 60  # more boxes in a row than a page shows
-MANY_NODES = 100  # of a model of several layers
-MOST_TOLD = 2000  # nodes that the page tells of: about 500 bytes each
-FEW_NODES = 40  # drawn in full whatever their width
+MANY_LAYERS = 60  # boxes in a row; more do not fit on a page
+MANY_NODES = 100  # nodes of a model with several layers; with more, it is drawn in groups
+MOST_TOLD = 2000  # nodes described on the page, about 500 bytes each
+FEW_NODES = 40  # nodes; up to here a graph is drawn in full, however wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class DrawPlan:
     collapse: Collapse
     derivatives: bool
     fold: bool
-    join: bool = True  # equal layers in a row are one box
+    join: bool = True  # draw equal layers in a row as one box
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Scene:
 
     whole: Graph
     folded: Graph
-    statements: Sequence[str]  # of the folded graph, in full
+    statements: Sequence[str]  # of the folded graph, not shortened
     loss: LossPart | None
     layers: Sequence[str]
     join: bool

@@ -11,19 +11,19 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tinygrad_edu.core import ops as ops  # its rows enter the table
+from tinygrad_edu.core import ops as ops  # fills the table
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.recompute import recompute
 from tinygrad_edu.draw.text import size
 
-POINTS = (-2.3, -1.1, -0.4, 0.3, 0.9, 1.7, 2.6, 7.5, -5.0)  # of a function of one number
+POINTS = (-2.3, -1.1, -0.4, 0.3, 0.9, 1.7, 2.6, 7.5, -5.0)  # inputs on which functions of one number are compared
 CLOSE = 1e-9
-ABOUT = 2e-3  # of a norm: the small number under its root is the author's choice
-MOST_TRIED = 5_000  # numbers of them: of more rows the first ones
-LARGEST = 200_000  # numbers in an array that a part is tried on
-DULL = {"identity", "pos", "neg", "positive", "negative", "copysign", "square", "reciprocal"}  # not worth a name
+ABOUT = 2e-3  # relative; for norms, whose small number under the root is the author's choice
+MOST_TRIED = 5_000  # entries used of these; of larger arrays the first rows
+LARGEST = 200_000  # entries of an array; larger parts are not tried
+DULL = {"identity", "pos", "neg", "positive", "negative", "copysign", "square", "reciprocal"}  # too trivial to be named
 
 
 @functools.cache

@@ -8,8 +8,8 @@ from typing import Any
 from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.draw.graph import Graph, is_node
 
-LONGEST = 24  # operations of a part; a longer one is nobody's softmax
-ENTRIES_TRIED = 12  # for the end of one part
+LONGEST = 24  # operations; nobody writes a longer softmax
+ENTRIES_TRIED = 12  # inputs tried for a part that ends at one node
 
 
 def users_of(graph: Graph) -> list[list[int]]:
@@ -59,7 +59,7 @@ def recompute(graph: Graph, operations: Sequence[int], given: Mapping[int, Any])
         try:
             known[number] = compute_node(node.op, arguments, getattr(node, "options", None) or {})
         except (ArithmeticError, ValueError, TypeError, IndexError, AttributeError):
-            return None  # out of its domain, or of a shape that only the graph's own numbers have
+            return None  # outside its domain, or it works only for the graph's own shapes
     return known[operations[-1]]
 
 

@@ -13,9 +13,9 @@ from tinygrad_edu.errors import DrawError
 ADVICE = (
     'No picture without Graphviz: `pip install "tinygrad_edu[viz]"` brings it, or install the Graphviz program (dot).'
 )
-PIXELS_PER_INCH = 144  # PNG at twice the size on paper: sharp on dense screens, 12-point text 24 pixels high
+PIXELS_PER_INCH = 144  # twice the size on paper: sharp on dense screens, 12-point text is 24 pixels high
 
-# pygraphviz lays out inside the process and cannot be interrupted, so it gets a process of its own.
+# pygraphviz runs the layout in this process and cannot be interrupted, so it gets a process of its own.
 IN_PYGRAPHVIZ = """
 import sys, pygraphviz
 graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())

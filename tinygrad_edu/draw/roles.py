@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_edu.core import ops as ops  # its rows enter the table
+from tinygrad_edu.core import ops as ops  # fills the table
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.draw.graph import Graph, is_node, looks_up
 from tinygrad_edu.draw.text import size
 
 RESHAPING = {"transpose", "reshape", "getitem", "broadcast_to", "astype", "conv_weight", "neg"}
-PRODUCTS = {"matmul", "conv", "conv_transpose"}  # of two parameters too: of an embedding and a weight
-BENDING = {"maximum", "minimum"}  # with a number: a relu by hand
-NEVER = {"square", "log", "abs", "neg", "reciprocal"}  # the first step of a loss rather than the end of a layer
+PRODUCTS = {"matmul", "conv", "conv_transpose"}  # products of two parameters too, such as an embedding times a weight
+BENDING = {"maximum", "minimum"}  # with a constant: a hand-written relu
+NEVER = {"square", "log", "abs", "neg", "reciprocal"}  # first steps of a loss rather than last steps of a layer
 GOING_ON = {"add", "softmax", "log_softmax", "concatenate", "reshape", "transpose"}
-OF_A_LOSS = ("_loss", "_error")  # how rows of the table that losses are made of are called
+OF_A_LOSS = ("_loss", "_error")  # endings of the names of operations that losses are made of
 
 
 @dataclass(frozen=True, slots=True)

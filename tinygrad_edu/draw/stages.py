@@ -29,7 +29,7 @@ class Stage:
 
     matrix: Array | None
     caption: str
-    owners: tuple[Any, ...] = ()  # the layers that end in these units
+    owners: tuple[Any, ...] = ()  # layers that end in these units
 
 
 def layers_in(model: Model) -> Iterator[Any]:
@@ -112,7 +112,7 @@ def candidates_of(model: Model) -> set[str]:
     return {f"{place}.{candidate_of(each)}" if place else candidate_of(each) for place, each in found}
 
 
-SHOWN = {  # what the one matrix of a layer is, where it has more weights than that
+SHOWN = {  # for layers with several weight arrays, which matrix is shown
     Convolution: "of a convolution the sum of each kernel, from channel to channel",
     Recurrent: "of a recurrent layer the weights of its inputs, of its candidate where it has gates",
     Embedding: "of an embedding its table",

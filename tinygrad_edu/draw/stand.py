@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-MOST_UNITS = 12  # circles of a layer; the rest is a number
+MOST_UNITS = 12  # circles drawn per layer; the rest is given as a number
 COLUMN, ROW = 1.9, 0.52  # inches between layers and between units
-LINE = 0.185  # inches from a line of a caption to the next
-STEPS = 8  # layers in a row: nine columns are as wide as a page
+LINE = 0.185  # inches between lines of a caption
+STEPS = 8  # layers per row: nine columns fill a page
 
 
 @dataclass(frozen=True)

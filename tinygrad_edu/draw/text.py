@@ -10,9 +10,9 @@ from typing import Any
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.core.aliases import ArrayLike
 
-FEW = 1000  # numbers whose norm is taken one by one
+FEW = 1000  # entries; up to here a norm is computed with math.hypot
 SMALL = 4  # arrays of up to this many elements are written out
-SYMBOLS = {  # by the names of the table of operations
+SYMBOLS = {  # by operation name
     "add": "+",
     "sub": "−",
     "neg": "−",
@@ -81,7 +81,7 @@ def norm_of(array: ArrayLike) -> float:
         return abs(float(array))
     if array.size <= FEW:
         return math.hypot(*array.reshape(-1).tolist())
-    largest = float(abs(array).max())  # hypot takes 0.1 µs for each number: 20 ms for a batch of 200,000
+    largest = float(abs(array).max())  # hypot takes 0.1 µs per number, 20 ms for a batch of 200,000
     if not 0.0 < largest < math.inf:
         return largest
     return largest * math.sqrt(float(((array / largest) ** 2).sum(dtype="float64")))
@@ -148,7 +148,7 @@ def option_value(value: ArrayLike) -> str:
         inside = ", ".join(map(option_value, value))
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"
     if hasattr(value, "tolist"):
-        few = len(value.shape) < 2 and value.size <= SMALL  # the class numbers of a few samples
+        few = len(value.shape) < 2 and value.size <= SMALL  # such as the class numbers of a few samples
         return option_value(value.tolist()) if few else f"array{tuple(value.shape)}"
     if value is Ellipsis:
         return "..."

@@ -43,8 +43,8 @@ class Unit:
         return root_mean_square(np.concatenate(self.gradients)) if self.gradients else 0.0
 
 
-Units: TypeAlias = dict[int, dict[int, Unit]]  # by column, then by their place in it
-Origins: TypeAlias = Mapping[int, frozenset[Origin]]  # by the id of a node
+Units: TypeAlias = dict[int, dict[int, Unit]]  # column → position in it → unit
+Origins: TypeAlias = Mapping[int, frozenset[Origin]]  # by id of a node
 
 
 def measure_units(model: Model, order: Sequence[Node], output: ArrayLike) -> Units:
@@ -161,5 +161,5 @@ def each_unit(node: Node, origin: Origin, width: int) -> Iterator[tuple[int, Arr
 def by_unit(array: Array, width: int, channels: bool) -> Array | None:
     """(units, entries): channels stand behind the samples, the units of other layers at the end."""
     if channels and array.ndim > 1 and array.size and array.shape[1] % width == 0:
-        array = np.moveaxis(array.reshape(len(array), width, -1), 1, -1)  # flattened or not
+        array = np.moveaxis(array.reshape(len(array), width, -1), 1, -1)  # for flattened arrays too
     return array.reshape(-1, width).T if array.shape[-1:] == (width,) else None

@@ -6,13 +6,14 @@ import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-PAGE = 960.0  # points: the width of a slide of 13⅓ inches
+PAGE = 960.0  # points; width of a slide of 13⅓ inches
 NODE = re.compile(r"(\w+) \[shape=(\w+).*?label=(<.*>|\"(?:[^\"\\\\]|\\\\.)*\")")
 EDGE = re.compile(r"(\w+) -> (\w+)(?: \[(.*)\])?")
 TAG = re.compile(r"<[^>]*>")
-LETTER, BOLD = 6.3, 6.9  # points, of Helvetica at 12 points on average
+LETTER, BOLD = 6.3, 6.9  # points; average width of a letter in Helvetica at 12 points
 BETWEEN_RANKS, BESIDE, MARGIN = 27.0, 16.0, 12.0  # points
-STAIRS, SLACK = 200.0, 1.3  # rows are shifted against each other: measured on 20 graphs: -30% to +40% of the layout
+# rows may be shifted against each other; on 20 graphs the estimate was -30 % to +40 % off the layout
+STAIRS, SLACK = 200.0, 1.3
 
 
 def widths(statements: Iterable[str]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from tinygrad_edu.estimators.aliases import Estimator
 
 try:
     official: Any = importlib.import_module("sklearn.callback")
-except ImportError:  # before 1.9
+except ImportError:  # scikit-learn before 1.9
     official = None
 
 CallbackSupportMixin: Any = official.CallbackSupportMixin if official else type("CallbackSupportMixin", (), {})
@@ -22,7 +22,7 @@ def with_callbacks(method: Callable[..., Any]) -> Any:
     return official.with_callbacks(method) if official else method
 
 
-FITTED = ("coefs_", "intercepts_", "n_iter_", "loss_", "norms_")  # what a copy needs to predict
+FITTED = ("coefs_", "intercepts_", "n_iter_", "loss_", "norms_")  # attributes that a copy needs in order to predict
 
 
 def set_on(model: Estimator) -> bool:

@@ -28,15 +28,15 @@ OPTIMIZERS: dict[str, Any] = {
     for each in subclasses(Optimizer)
     if each.__module__.startswith("tinygrad_edu.optim") and hasattr(each, "rule")
 }
-# They take log-probabilities or class numbers only: for a network here log_loss and hinge are the same.
+# These take log-probabilities or class numbers only; for a network here, log_loss and hinge do the same.
 OF_OTHER_OUTPUTS = {"nll", "kl_div", "multi_margin"}
 LOSSES = {name: entry for name, entry in ALL_LOSSES.items() if name not in OF_OTHER_OUTPUTS}
 USUAL_SOLVERS = {"lbfgs", "sgd", "adam"}
 SOLVERS = {*USUAL_SOLVERS, *OPTIMIZERS}
 USUAL_LOSSES = {"log_loss", "squared_error", "poisson"}
 NORMS = ("batch", "layer")
-LINKS = {"sigmoid": "logistic"}  # of a loss, as scikit-learn calls it
-SIGNED = "plus_or_minus_one"  # the check of a loss whose targets are -1 and 1
+LINKS = {"sigmoid": "logistic"}  # the link of a loss -> scikit-learn's name
+SIGNED = "plus_or_minus_one"  # name of the check of losses whose targets are -1 and 1
 
 
 def beyond(model: Estimator) -> bool:
@@ -60,7 +60,7 @@ def natural(model: Estimator) -> str:
         return "softmax" if model._label_binarizer.y_type_ == "multiclass" else "logistic"
     if model.loss in ("squared_error", "poisson"):
         return "exp" if model.loss == "poisson" else "identity"
-    if model.loss == "bce":  # of probabilities
+    if model.loss == "bce":  # this loss takes probabilities
         return "logistic"
     link = LOSSES[model.loss].link
     return LINKS.get(link, link)
@@ -125,7 +125,8 @@ class Cost:
         if self.name == "squared_error":
             return loss / float(y.shape[1])
         if self.name == "poisson":
-            constant = y * np.log(np.where(y > 0.0, y, 1.0)) - y  # t·log t - t, which does not depend on the prediction
+            # t·log t - t, a constant with respect to the prediction
+            constant = y * np.log(np.where(y > 0.0, y, 1.0)) - y
             return loss + float(np.sum(np.average(constant, axis=0, weights=weight)))
         return loss
 
@@ -145,7 +146,7 @@ def levels(model: Estimator) -> tuple[float, float]:
 def probabilities(model: Estimator, outputs: Array) -> Array:
     """A network's outputs as probabilities from 0 to 1, with sum 1 if exactly one of several classes is right."""
     low, high = levels(model)
-    least = np.finfo(outputs.dtype).eps  # no class has probability 0, so that a logarithm may be taken
+    least = np.finfo(outputs.dtype).eps  # no probability is 0, so that its logarithm is finite
     shares = np.maximum((outputs - low) / (high - low), least)
     if model._label_binarizer.y_type_ != "multiclass":
         return np.asarray(np.minimum(shares, 1.0 - least))

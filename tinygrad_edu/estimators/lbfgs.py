@@ -23,7 +23,7 @@ from tinygrad_edu.estimators import choices, forward, general, messages
 from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array, join_arrays, parts, shapes_of
 
-STOPPED = 99  # SciPy's status where a callback has ended it
+STOPPED = 99  # SciPy's status after StopIteration from a callback
 # With fewer multiplications, waiting for a second BLAS thread costs more than it saves (45 ms against 6 per fit).
 SMALL = 1_000_000
 
@@ -70,7 +70,8 @@ class Objective(AtOnePoint):
     def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
         self.X, self.Y, self.weight, self.alpha = X, Y.astype(float), weight, model.alpha
         self.activations, self.code = model._activations(), model._loss_code()
-        self.w = join_arrays(model.coefs_, model.intercepts_).astype(float)  # SciPy's, for float32 samples too
+        # float64 even for float32 samples, because SciPy works in it
+        self.w = join_arrays(model.coefs_, model.intercepts_).astype(float)
         self.g = np.empty_like(self.w)
         shapes = shapes_of([X.shape[1], *(b.size for b in model.intercepts_)])
         (self.coefs, self.intercepts), (self.by_coefs, self.by_intercepts) = (
@@ -163,11 +164,12 @@ def watch(model: Estimator) -> Callable[..., None]:
     """The model's callbacks after each iteration, also those that it gets while it runs."""
     iterations = count(1)
 
-    def ask(intermediate_result: Any) -> None:  # by this name SciPy gives the loss too
+    def ask(intermediate_result: Any) -> None:  # SciPy passes the loss too if the argument has this name
         model.n_iter_ = next(iterations)
         if model.callbacks:
             model.loss_ = float(intermediate_result.fun)
-            asked = [callback(model) for callback in model.callbacks]  # each of them, as after an epoch of the others
+            # a list, so that every callback is called, as after an epoch of the other solvers
+            asked = [callback(model) for callback in model.callbacks]
             if any(found is True for found in asked):
                 raise StopIteration
 

@@ -122,6 +122,6 @@ def unlock(x: Array) -> Array:
 
 class Unlocked:
     def __init__(self, x: Array) -> None:
-        self.kept = x  # as long as the view lives
+        self.kept = x  # keeps the array alive as long as the view
         place, _ = x.__array_interface__["data"]
         self.__array_interface__ = {**x.__array_interface__, "data": (place, False)}

@@ -12,9 +12,9 @@ from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.estimators import forward, rules
 from tinygrad_edu.estimators.memory import WEIGHTLESS, WIDTHS, Array, NamedNumbers, parts, shapes_of
 
-NAMES = ("identity", "logistic", "tanh", "relu", "exp", "softmax")  # by their codes
+NAMES = ("identity", "logistic", "tanh", "relu", "exp", "softmax")  # in the order of their codes
 LOSSES = ("squared_error", "poisson", "log_loss", "binary_log_loss")
-MULTIPLIER, INCREMENT, WORDS = 6364136223846793005, 1442695040888963407, 2**64  # of DROPOUT's generator
+MULTIPLIER, INCREMENT, WORDS = 6364136223846793005, 1442695040888963407, 2**64  # of the generator in DROPOUT
 
 
 def run(
@@ -119,7 +119,7 @@ def mask(state: State, z: Array) -> Array:
     for i in range(z.size):
         draw = (draw * MULTIPLIER + INCREMENT) % WORDS
         found[i] = ((draw >> 32) & 0x7FFFFFFF) >= 2147483648.0 * float(state["dropout"])
-    state["draw"] = draw - WORDS if draw >= WORDS // 2 else draw  # kept as a signed integer
+    state["draw"] = draw - WORDS if draw >= WORDS // 2 else draw  # stored as a signed integer
     return found.reshape(z.shape)
 
 

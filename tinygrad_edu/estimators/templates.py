@@ -145,7 +145,7 @@ NETWORK = """\
                 break
 {kept}"""
 
-# What goes beyond scikit-learn stands in a program of its own, so that the usual one stays short.
+# Features beyond scikit-learn's are in a program of their own, so that the usual one stays short.
 DROPOUT = """
             if layer < layers - 1:
                 # Knuth's linear congruential generator (MMIX), of which the upper bits are used
@@ -155,7 +155,7 @@ DROPOUT = """
                     masks[i] = real(0.0) if ((draw >> 32) & 0x7FFFFFFF) < 2147483648.0 * dropout else real(1.0)
                     zs[i] *= masks[i] / real(1.0 - dropout)
 """
-# The derivative is told from the activation without its mask: 0 where there was none, and d is 0 there too.
+# The derivative comes from the activation without its mask; where the mask is 0, d is 0 too.
 DROPOUT_BACK = """
                 masks = view(memory, before + shift, (ds_0,))
                 for i in range(ds_0):

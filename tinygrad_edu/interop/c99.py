@@ -35,14 +35,14 @@ HEAD = """\
 FILTER = "\nint main(void)\n{\n    return predict_rows();\n}\n"
 WIDTH = 120
 WRONG_ROWS = "the network computes something else for that many rows"
-Argument = tuple[str, Sequence[str]]  # the text of an array or a number, and those of the array's sizes
+Argument = tuple[str, Sequence[str]]  # (text of an array or a number, texts of its sizes)
 
 
 class CFile:
     """The parts of the file, and the words that the assets have to be told."""
 
     what = "predicts"
-    chunk = 64  # rows that are predicted together, where no batch says how many
+    chunk = 64  # rows predicted together if no batch size is given
 
     def __init__(self, program: PredictionProgram, name: str) -> None:
         if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in C99.reserved or len(name) > 40:

@@ -14,15 +14,15 @@ from tinygrad_edu.nn.layers import MLP, Linear, Sequential, find_activation
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
-LOG = "log_softmax"  # an activation that nn.MLP does not take: losses have it
-MOMENTUM = 0.1  # of the running statistics of nn.BatchNorm
-MERGES: dict[str, Callable[[Any, Any], Any]] = {  # of what both directions give
+LOG = "log_softmax"  # an activation that nn.MLP does not have, because its losses include it
+MOMENTUM = 0.1  # for the running statistics of nn.BatchNorm
+MERGES: dict[str, Callable[[Any, Any], Any]] = {  # how the outputs of both directions are combined
     "concat": lambda forward, backward: np.concatenate([forward, backward], axis=-1),
     "sum": lambda forward, backward: forward + backward,
     "ave": lambda forward, backward: 0.5 * (forward + backward),
     "mul": lambda forward, backward: forward * backward,
 }
-USUAL_NORMS = {("LayerNorm", 1e-5, MOMENTUM), ("BatchNorm", 1e-5, MOMENTUM)}  # those of nn.MLP
+USUAL_NORMS = {("LayerNorm", 1e-5, MOMENTUM), ("BatchNorm", 1e-5, MOMENTUM)}  # the settings that nn.MLP uses
 NORMS = {"LayerNorm": "layer", "BatchNorm": "batch"}
 
 

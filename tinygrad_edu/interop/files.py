@@ -21,7 +21,7 @@ from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
 from tinygrad_edu.whole_files import replace
 
-NAMES = {".c": "net", ".js": "network", ".mjs": "network"}  # by the ending of the path
+NAMES = {".c": "net", ".js": "network", ".mjs": "network"}  # default name in the program, by file ending
 FROM_JOB = ("batch_size", "clip_norm", "clip_value", "tol", "patience", "accurate")
 
 
@@ -129,7 +129,7 @@ def of_estimator(model: Any) -> Any:
     """The network of a fitted estimator, with the activation of its outputs; a model as it is."""
     if not hasattr(model, "out_activation_"):
         return model
-    from tinygrad_edu.estimators.exchange import network_with_output  # which needs scikit-learn
+    from tinygrad_edu.estimators.exchange import network_with_output  # here, because it needs scikit-learn
 
     return network_with_output(model)
 
@@ -192,7 +192,7 @@ def write_weights(path: Path, model: Any) -> Path:
     return path
 
 
-FORWARD = (".onnx", ".safetensors")  # files of a network alone
+FORWARD = (".onnx", ".safetensors")  # files that hold only a network
 
 
 def c_text(program: PredictionProgram, name: str, main: bool, samples: int | None) -> str:

@@ -27,9 +27,9 @@ from tinygrad_edu.nn.module import Module
 Array = np.ndarray[Any, Any]
 RECURRENT = recurrent.GATES["torch"]
 KNOWN = {*LAYERS, *ACTIVATIONS, *RECURRENT}
-ROWS = 6  # samples that are run: fewer might look alike in two ways
-CLOSE = 1e-4  # relative, of float32 through some layers
-FUNCTIONS = (  # activations that a forward may call as functions, and their names here
+ROWS = 6  # samples that are run; with fewer, two interpretations might agree by chance
+CLOSE = 1e-4  # relative, for float32 through a few layers
+FUNCTIONS = (  # (function that a forward may call, our name of the activation)
     ("relu", "relu"), ("tanh", "tanh"), ("sigmoid", "sigmoid"), ("nn.functional.leaky_relu", "leaky_relu"),
     ("nn.functional.elu", "elu"), ("nn.functional.gelu", "gelu"), ("nn.functional.silu", "silu"),
     ("nn.functional.softplus", "softplus"), ("sin", "sin"), ("softmax", "softmax"), ("log_softmax", "log_softmax"),
@@ -93,7 +93,8 @@ class Run:
     def __init__(self, torch: Any, module: Any, X: Any) -> None:
         self.torch, self.module, self.kind, self.calls = torch, module, type(module).__name__, list[Call]()
         plain = np.asarray(X.detach().cpu() if hasattr(X, "detach") else X)
-        rows = ROWS - 1 if ROWS in plain.shape[1:] else ROWS  # an axis of samples is not to be taken for another
+        # must differ from the length of every other axis, or axes could be confused
+        rows = ROWS - 1 if ROWS in plain.shape[1:] else ROWS
         given, first = torch.as_tensor(plain[:rows]), next(module.parameters(), torch.zeros(1))
         indices = any(type(m).__name__ == "Embedding" for m in module.modules())
         self.X = given.long() if indices else given.to(first.dtype)
@@ -102,7 +103,7 @@ class Run:
         try:
             with modes_kept(module), torch.no_grad():
                 self.output = module.eval()(self.X)
-        except Exception as problem:  # whatever a forward of somebody's own raises
+        except Exception as problem:  # the user's forward may raise anything
             raise OperandError(f"{self.kind}: its forward ends in {type(problem).__name__}: {problem}") from None
         finally:
             for hook in hooks:
@@ -126,7 +127,7 @@ class Run:
             twin = copy.deepcopy(self.module).train()
             with self.torch.no_grad():
                 one, other = twin(self.X), twin(self.X)
-        except Exception:  # it cannot be copied: nothing is known
+        except Exception:  # it cannot be copied, so nothing is known
             return
         if not self.same(one, other):
             raise OperandError(
@@ -190,7 +191,7 @@ def handoffs(call: Call) -> Iterator[tuple[list[Step], Any]]:
     outputs = call.result[0].transpose(0, 1) if call.times_first else call.result[0]
     yield [Step("outputs", "last")], outputs[:, -1]
     yield [Step("outputs", "all")], outputs
-    if call.layer.bidirectional:  # the last states of both ways, side by side
+    if call.layer.bidirectional:  # the last states of both directions, concatenated
         half, concatenate = outputs.shape[-1] // 2, import_module("torch").cat
         yield [Step("outputs", "ends concat")], concatenate([outputs[:, -1, :half], outputs[:, 0, half:]], -1)
 

@@ -16,7 +16,7 @@ from tinygrad_edu.interop.chain import Chain, Step
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
-ACTIVATIONS = {  # Keras' names: ours
+ACTIVATIONS = {  # Keras' name -> ours
     "linear": "identity", "relu": "relu", "relu6": "relu6", "tanh": "tanh", "sigmoid": "sigmoid", "softmax": "softmax",
     "elu": "elu", "selu": "selu", "gelu": "gelu", "silu": "silu", "swish": "silu", "softplus": "softplus",
     "softsign": "softsign", "exponential": "exp", "hard_sigmoid": "hard_sigmoid", "mish": "mish",
@@ -28,10 +28,10 @@ SILENT = (
     "Rescaling",
     "GaussianNoise",
     "ActivityRegularization",
-)  # nothing at prediction, or nothing to learn
+)  # layers without effect at prediction, or without weights
 
-FEW = 3  # samples that show whether the layers do what the model does
-SAME, HALF = 1e-3, 0.05  # relative: float32, and numbers of two bytes, through many layers
+FEW = 3  # samples on which the layers are compared with the model
+SAME, HALF = 1e-3, 0.05  # relative, through many layers: in float32, and in 2-byte floats
 
 
 def from_keras(model: Model) -> Module:
@@ -100,7 +100,7 @@ def refuse_other_outputs(model: Model, chain: Chain, shape: tuple[int, ...]) -> 
     theirs, ours = np.asarray(plain_array(model(X, training=False))), chain.module().eval()(X).numpy()
     limit = HALF if theirs.dtype.itemsize == 2 else SAME
     theirs = theirs.astype(float)
-    room = limit * np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0)  # a network that has diverged is a chain, too
+    room = limit * np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0)  # diverged networks are converted too
     if ours.shape != theirs.shape or not np.allclose(ours, theirs, limit, room, equal_nan=True):
         raise OperandError(
             "from_keras takes a chain of layers, but these layers, one after the other, give other outputs than the "
@@ -194,7 +194,7 @@ def dense(config: Mapping[str, Any], width: int, weights: list[Array]) -> list[S
     bias = bool(config.get("use_bias", True))
     names = ("weight", "bias")[: 1 + bias]
     arrays = {name: np.ascontiguousarray(w.T) for name, w in zip(names, weights, strict=False)}
-    options = {"start": config.get("kernel_initializer")}  # which the diagnosis draws anew by
+    options = {"start": config.get("kernel_initializer")}  # the diagnosis draws new weights with it
     step = Step("linear", sizes=(width, int(config["units"])), bias=bias, arrays=arrays, options=options)
     return [step, *activation(config)]
 

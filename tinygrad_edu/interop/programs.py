@@ -35,7 +35,7 @@ from tinygrad_edu.train.recipe import Settings
 from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stopping import stops
 
-# What the training program is given besides samples and arrays of the model: (kind, axes), where -1 is a single number.
+# Arguments of the training program besides samples and arrays of the model: (kind, axes); -1 means a single number.
 GIVEN: dict[str, tuple[str, int]] = {
     "orders": ("int", 2), "batch": ("int", -1), "state": ("real", 2), "saved": ("real", 2), "gradient": ("real", 1),
     "work": ("real", 1), "whole": ("int", 1), "sizes": ("int", 1), "rates": ("double", 1), "settings": ("double", 1),
@@ -52,7 +52,7 @@ def network_program(
     hidden: what the hidden layers give, too. Errors: TraceError for what cannot be compiled; those of `fit`.
     """
     given = Settings(loss=loss, epochs=1, **settings)
-    bare = replace(given, tol=None, patience=None)  # the rule is asked after each epoch, beside the loops
+    bare = replace(given, tol=None, patience=None)  # the stopping rule is called after each epoch, outside the loops
     job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), bare)
     if job.minimizer is not None:
         raise TraceError("L-BFGS searches along a line instead of looping over batches: it cannot be exported")
@@ -91,7 +91,7 @@ class NetworkProgram(PredictionProgram):
             raise TraceError(f"{schedule!r} follows the losses, which an exported program cannot do")
         writer.read(text_of_schedule(schedule))
         writer.entry("rate", [Number("t", "double")], called)
-        writer.made.clear()  # its operations are those of the C library, others' are our own
+        writer.made.clear()  # here operations come from the C library, elsewhere from our own functions
         return True
 
     def write_rule(self, writer: Writer, loss: str) -> str:

@@ -15,7 +15,7 @@ from tinygrad_edu.optim import schedules
 from tinygrad_edu.optim.schedule import Schedule, declare_schedule
 
 Array = np.ndarray[Any, Any]
-BY_BATCH = ("OneCycleLR", "CyclicLR")  # schedulers that are stepped after each batch, where nothing shows it
+BY_BATCH = ("OneCycleLR", "CyclicLR")  # schedulers meant to step after each batch, if the program does not show it
 CLOSE = 1e-6
 
 
@@ -116,12 +116,12 @@ def stepped(scheduler: Any, count: int) -> Array:
     found = []
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an optimizer that was not stepped
+            warnings.simplefilter("ignore")  # about an optimizer that was never stepped
             for t in range(count):
-                twin._is_initial = t == 0  # as its constructor does the first step
+                twin._is_initial = t == 0  # set during the first step only, as by its constructor
                 twin.step()
                 found.append(float(twin.optimizer.param_groups[0]["lr"]))
-    except Exception as problem:  # of a scheduler of somebody's own, or one that ends, as OneCycleLR does
+    except Exception as problem:  # the user's scheduler may raise anything, and OneCycleLR raises at its end
         if not found:
             raise SettingError(f"{type(scheduler).__name__}: its rates cannot be found out ({problem})") from None
     return np.array(found + found[-1:] * (count - len(found)))

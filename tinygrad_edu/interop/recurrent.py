@@ -11,7 +11,7 @@ from tinygrad_edu.errors import SettingError
 from tinygrad_edu.interop.chain import MERGES, Step
 
 Array = np.ndarray[Any, Any]
-GATES = {  # our names, in the order in which torch's and Keras' arrays have them
+GATES = {  # our names of the gates, in the order of torch's and Keras' arrays
     "torch": {
         "RNN": ("hidden",), "GRU": ("reset", "update", "candidate"),
         "LSTM": ("input_gate", "forget_gate", "cell_gate", "output_gate"),
@@ -21,7 +21,7 @@ GATES = {  # our names, in the order in which torch's and Keras' arrays have the
         "LSTM": ("input_gate", "forget_gate", "cell_gate", "output_gate"),
     },
 }  # fmt: skip
-CANDIDATE = "candidate"  # of GRU, whose two biases are not one: the second is multiplied by the reset gate
+CANDIDATE = "candidate"  # GRU's candidate has two separate biases: the second is multiplied by the reset gate
 
 
 def split(gates: tuple[str, ...], W: Array, U: Array, biases: tuple[Array, ...]) -> dict[str, Array]:
@@ -73,7 +73,7 @@ def torch_array(key: str) -> str:
     return {"bias": "bias_ih", "candidate_bias": "bias_hh"}.get(name, name)
 
 
-ALIKE = ("units", "activation", "use_bias", "return_sequences")  # both directions have to be alike in these
+ALIKE = ("units", "activation", "use_bias", "return_sequences")  # settings that must be the same in both directions
 KERAS = {"SimpleRNN": "RNN", "GRU": "GRU", "LSTM": "LSTM"}
 UNUSUAL = {
     "go_backwards": False, "stateful": False, "recurrent_dropout": 0.0, "dropout": 0.0, "unit_forget_bias": True,

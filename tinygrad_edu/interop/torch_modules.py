@@ -19,13 +19,13 @@ from tinygrad_edu.interop.chain import Chain, Step
 from tinygrad_edu.nn.layer_modes import modes_kept
 
 Array = np.ndarray[Any, Any]
-ACTIVATIONS = {  # of torch.nn, by class: our name
+ACTIVATIONS = {  # class of torch.nn -> our name
     "ReLU": "relu", "ReLU6": "relu6", "Tanh": "tanh", "Sigmoid": "sigmoid", "ELU": "elu", "GELU": "gelu",
     "SiLU": "silu", "SELU": "selu", "CELU": "celu", "Mish": "mish", "Softplus": "softplus", "Softsign": "softsign",
     "Hardtanh": "hard_tanh", "Hardsigmoid": "hard_sigmoid", "Hardswish": "hard_swish", "LogSigmoid": "log_sigmoid",
     "LeakyReLU": "leaky_relu", "Softmax": "softmax", "LogSoftmax": "log_softmax", "Identity": "identity",
 }  # fmt: skip
-USUAL: dict[str, dict[str, Any]] = {  # arguments that these have where they are the functions of ours
+USUAL: dict[str, dict[str, Any]] = {  # arguments for which these classes equal our functions
     "LeakyReLU": {"negative_slope": 0.01}, "ELU": {"alpha": 1.0}, "CELU": {"alpha": 1.0},
     "GELU": {"approximate": "none"}, "Softplus": {"beta": 1.0, "threshold": 20.0},
     "Hardtanh": {"min_val": -1.0, "max_val": 1.0},
@@ -73,7 +73,7 @@ def refuse_other_outputs(module: Any, chain: Chain) -> None:
         return
     with no_grad():
         ours = np.asarray(chain.module().eval()(rows).numpy())
-    shapes = theirs.shape, (*theirs.shape, 1)  # of one output, which a forward may squeeze
+    shapes = theirs.shape, (*theirs.shape, 1)  # a forward may squeeze a single output
     if ours.shape not in shapes or not np.allclose(ours.reshape(theirs.shape), theirs, 1e-6, 1e-8, equal_nan=True):
         raise OperandError(
             f"{type(module).__name__}: its layers, applied one after the other, do not give its result: a hook, an "
@@ -88,7 +88,7 @@ def run_twin(module: Any, rows: Array) -> Array | None:
     try:
         with torch.no_grad():
             found: Array = copy.deepcopy(module).cpu().double().eval()(torch.as_tensor(rows)).numpy()
-    except Exception:  # whatever a forward of somebody's own raises
+    except Exception:  # the user's forward may raise anything
         return None
     return found
 
@@ -102,7 +102,7 @@ def output_shape(module: Any, X: Any) -> tuple[int, ...]:
     try:
         with modes_kept(module), torch.no_grad():
             return tuple(module.eval()(rows).shape)
-    except Exception:  # whatever a forward of somebody's own raises
+    except Exception:  # the user's forward may raise anything
         return ()
 
 
@@ -111,10 +111,10 @@ def parts(module: Any) -> Iterator[Any]:
     if type(module).__name__ in LAYERS or type(module).__name__ in ACTIVATIONS:
         yield module
     elif type(module).__name__ == "Sequential":
-        for child in module:  # `children()` leaves out one that is there twice
+        for child in module:  # `children()` yields a repeated layer only once
             yield from parts(child)
     elif type(module).__module__.startswith("torch.nn"):
-        yield module  # a layer of torch's own, which step_of knows or refuses by name
+        yield module  # one of torch's own layers; step_of knows it or refuses it by name
     else:
         yield from trace_calls(module)
 
@@ -125,7 +125,7 @@ def trace_calls(module: Model) -> Iterator[Any]:
     kind = type(module).__name__
     try:
         graph = fx.symbolic_trace(module).graph
-    except Exception as problem:  # whatever a forward of somebody's own raises when it is traced
+    except Exception as problem:  # tracing the user's forward may raise anything
         raise OperandError(f"{kind}: its forward cannot be followed ({type(problem).__name__}: {problem})") from None
     last: Any = None
     for node in graph.nodes:

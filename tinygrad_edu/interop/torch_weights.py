@@ -23,7 +23,7 @@ from tinygrad_edu.nn.layers import MLP, Sequential
 from tinygrad_edu.nn.normalization import BatchNorm
 
 Array = np.ndarray[Any, Any]
-COUNTER = "num_batches_tracked"  # of torch's BatchNorm: nothing depends on it here
+COUNTER = "num_batches_tracked"  # an entry of torch's BatchNorm that nothing here depends on
 
 
 @dataclass(frozen=True)

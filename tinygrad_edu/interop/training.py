@@ -11,7 +11,7 @@ from tinygrad_edu.interop import rates
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.schedule import Schedule
 
-TORCH_LOSSES = {  # classes and functions of torch: (our loss, does it broadcast shapes that do not match?)
+TORCH_LOSSES = {  # torch's class or function -> (our loss, whether it broadcasts shapes that do not match)
     "MSELoss": ("mse", True), "mse_loss": ("mse", True), "L1Loss": ("mae", True), "l1_loss": ("mae", True),
     "HuberLoss": ("huber", True), "SmoothL1Loss": ("huber", True), "huber_loss": ("huber", True),
     "smooth_l1_loss": ("huber", True), "BCELoss": ("bce", False), "binary_cross_entropy": ("bce", False),
@@ -34,7 +34,8 @@ OPTIONS = {  # by optimizer: (name in torch's groups, name here)
     "Adagrad": (("lr_decay", "lr_decay"), ("eps", "eps"), ("weight_decay", "weight_decay")),
     "Rprop": (("etas", "etas"), ("step_sizes", "step_sizes")),
 }
-RARE = ("amsgrad", "centered", "dampening", "initial_accumulator_value")  # of any of them, where it is set
+# options of any optimizer that are read only if set
+RARE = ("amsgrad", "centered", "dampening", "initial_accumulator_value")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def optimizer_of(optimizer: Any, lr: float | None = None) -> tuple[str, Any, dic
     groups = getattr(optimizer, "param_groups", None)
     if groups is None:
         rate, options = of_keras(optimizer, kind)
-        own = kind == "Adam" and options.get("weight_decay")  # Keras takes it off the weights, not into the gradient
+        own = kind == "Adam" and options.get("weight_decay")  # Keras' decay is decoupled from the gradient
         return "AdamW" if own else kind, rate, options
     group = groups[0]
     if group.get("maximize"):

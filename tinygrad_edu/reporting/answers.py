@@ -16,7 +16,7 @@ from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.reporting.tables import figure
 
 Array = np.ndarray[Any, Any]
-MOST_POINTS = 400  # samples that are drawn
+MOST_POINTS = 400  # samples drawn
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Answer:
     given: Array
     classes: tuple[float, ...] = ()
     threshold: float = 0.0
-    labels: tuple[str, ...] = ()  # of the classes, where they have other names than their numbers
+    labels: tuple[str, ...] = ()  # names of the classes, if they are more than numbers
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ def limits_around(X: Array, share: float) -> tuple[Array, Array]:
     """
     low, high = X.min(axis=0), X.max(axis=0)
     size = np.maximum(np.abs(low), np.abs(high))
-    same = high - low <= 1e-6 * size  # rounding: numbers beside the axis would all look alike
+    same = high - low <= 1e-6 * size  # rounding noise: all numbers on the axis would look the same
     room = np.where(same, np.maximum(1.0, 0.1 * size), share * (high - low))
     return low - room, high + room
 

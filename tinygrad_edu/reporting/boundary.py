@@ -18,13 +18,13 @@ from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.reporting.tables import behind
 
 Array = np.ndarray[Any, Any]
-SIDE, SIDE_OF_VALUES = 121, 31  # points of the grid along one side; a model of Values takes 0.1 ms for each
-MOST_NAMED = 60  # classes in the legend; so many more look like one of these
-MOST_BESIDE = 5  # classes of a matrix that stands beside the picture; that of more stands below it
+SIDE, SIDE_OF_VALUES = 121, 31  # grid points along a side; for a model of Values each takes 0.1 ms
+MOST_NAMED = 60  # classes in the legend; with this many, more of them look alike anyway
+MOST_BESIDE = 5  # classes of a confusion matrix beside the picture; a larger one goes below
 MARKERS = "os^DvPX*"
-SHADES = (0.08, 0.16, 0.24, 0.32)  # from the boundary outwards
+SHADES = (0.08, 0.16, 0.24, 0.32)  # from the boundary outward
 SIZE = (5.0, 4.0)
-AROUND = (0.85, 0.5, 0.12, 0.32)  # inches; the numbers on the left have a name beside them
+AROUND = (0.85, 0.5, 0.12, 0.32)  # inches; the axis on the left has a name
 
 
 def boundary_html(record: Record) -> str:
@@ -85,7 +85,8 @@ def frame_picture(
     """A picture with room for so many rows of its legend above it."""
     note, (left, below, right, above) = f'<p class="note">{about}</p>' if about else "", AROUND
     more = 0.2 * (rows - 1)
-    size = (SIZE[0], SIZE[1] + max(0.0, more - 0.8))  # of many classes the page is longer, not the plane flat
+    # with many classes the page grows, so that the plane is not squeezed
+    size = (SIZE[0], SIZE[1] + max(0.0, more - 0.8))
     drawn = picture(what, draw, size, (left, below, right, above + more))
     return f"<figure><figcaption>{words}</figcaption>{drawn}{note}{behind_it}</figure>"
 
@@ -163,7 +164,7 @@ def heights(canvas: Canvas, grid: tuple[Array, Array], scores: Array) -> None:
 
 def sides(canvas: Canvas, grid: tuple[Array, Array], scores: Array) -> None:
     """Darker the further from the boundary on either side."""
-    furthest = float(np.quantile(np.abs(scores), 0.9)) or 1.0  # far out it may be much more
+    furthest = float(np.quantile(np.abs(scores), 0.9)) or 1.0  # a quantile, because scores far out may be much larger
     levels = np.linspace(0.0, furthest, len(SHADES))
     for sign, colour in ((-1.0, SERIES[0]), (1.0, SERIES[1])):
         shades = [(*unit(MARKS[colour]), opacity) for opacity in SHADES]
@@ -180,9 +181,9 @@ def regions(canvas: Canvas, grid: tuple[Array, Array], scores: Array) -> None:
     """The region of each class: where its score is above all others."""
     second, first = np.sort(np.ma.filled(scores, -np.inf), axis=0)[-2:]
     for place, score in enumerate(scores):
-        margin = score - np.where(score == first, second, first)  # of the best of the others
+        margin = score - np.where(score == first, second, first)  # margin over the best of the other classes
         if not margin.max() > 0.0:
-            continue  # of many classes most are chosen nowhere
+            continue  # with many classes, most are predicted nowhere
         shade = (*unit(MARKS[SERIES[place % len(SERIES)]]), 0.22)
         canvas.axes.contourf(*grid, margin, levels=[0.0, float(margin.max()) + 1.0], colors=[shade])
         canvas.axes.contour(*grid, margin, levels=[0.0], colors=MARKS["ink"], linewidths=1.2)

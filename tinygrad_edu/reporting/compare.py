@@ -18,10 +18,10 @@ from tinygrad_edu.reporting.tables import figure, scrolling, table
 from tinygrad_edu.train import ManyRuns, Run
 
 Array = np.ndarray[Any, Any]
-MOST_RUNS, MOST_SEEDS = 32, 30  # curves that 8 colours and 4 dashes tell apart; seeds that are drawn behind a median
-MOST_PAIRS = MOST_RUNS // 2  # runs whose validation loss has a dash of its own too
+MOST_RUNS, MOST_SEEDS = 32, 30  # curves that 8 colours and 4 dashes can tell apart; seeds drawn behind a median
+MOST_PAIRS = MOST_RUNS // 2  # runs with a validation curve, which has a dash of its own
 READABLE = 40  # letters of a name in the legend
-QUIET = {"samples", "seed"}  # settings that are named only where nothing else tells the runs apart
+QUIET = {"samples", "seed"}  # settings named only if nothing else distinguishes the runs
 HEAD = ["run", "epochs", "first loss", "last loss", "lowest loss", "in epoch", "validation, lowest", "why it ended"]
 
 
@@ -142,7 +142,7 @@ def names_by_difference(runs: Sequence[Any]) -> list[str]:
     ways = [(many, rounded) for rounded in (True, False) for many in (3, 2, 1)]
     choices = [[settings_text(config, keys[:many], rounded) for config in configs] for many, rounded in ways]
     apart = [names for names in choices if all(names) and len(set(names)) == len(runs)]
-    if apart:  # by what differs where that can be read, else by as little as tells the runs apart
+    if apart:  # by all that differs if that is short enough, else by the fewest settings that distinguish the runs
         return next((names for names in apart if longest(names) <= READABLE), min(apart, key=longest))
     return ["" if isinstance(run, ManyRuns) and len(runs) == 1 else f"run {place}" for place, run in enumerate(runs, 1)]
 

@@ -10,7 +10,7 @@ from tinygrad_edu.reporting.answers import Answer
 from tinygrad_edu.reporting.tables import scrolling, text
 
 Array = np.ndarray[Any, Any]
-MOST = 30  # classes in a table
+MOST = 30  # classes in the table
 
 
 def confusion(found: Answer, caption: str = "Confusion matrix: true class by predicted class") -> str:

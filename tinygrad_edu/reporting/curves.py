@@ -17,7 +17,7 @@ from tinygrad_edu.reporting.tables import behind, figure, text
 
 Array = np.ndarray[Any, Any]
 Curves = Mapping[str, Array]
-DASHES = ("-", (0, (5, 2)))  # told apart without colour too
+DASHES = ("-", (0, (5, 2)))  # distinguishable without colour
 
 
 def curves_html(record: Record) -> str:

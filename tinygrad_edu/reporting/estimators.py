@@ -18,7 +18,7 @@ from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.train import Run
 
 Array = np.ndarray[Any, Any]
-HOLDERS = ("best_estimator_", "regressor_", "estimator_")  # of a search, of scaled targets, of a wrapper
+HOLDERS = ("best_estimator_", "regressor_", "estimator_")  # attributes of a search, of scaled targets and of wrappers
 
 
 def is_estimator(candidate: Any) -> bool:
@@ -122,7 +122,7 @@ def of_answers(estimator: Any, data: Samples, y: Array) -> Record:
         if unknown:
             raise SettingError(f"y holds {unknown[:5]}, and this classifier was trained on {known.tolist()[:8]}")
         targets, outputs = np.searchsorted(known, y), partial(scores_of, estimator, known)
-    ready = outputs(data)  # an error here is the estimator's own: it is not fitted, or X does not fit it
+    ready = outputs(data)  # raises the estimator's own error if it is not fitted or X does not fit
     said = f"{type(estimator).__name__}, measured on {len(X):,} samples"
     run = Run(np.empty(0), np.empty(0), said, "", None, settings_of(estimator))
     kept = {id(X): ready}

@@ -20,10 +20,10 @@ from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.train.histograms import evaluation_mode, layer_name, rows_to_measure
 
 Array = np.ndarray[Any, Any]
-SIDE, SIDE_OF_VALUES = 48, 16  # cells along one side of the plane; a model of Values takes 0.1 ms for each
-POINTS = 121  # along the line of one input
-MOST_WEIGHTS = 20_000  # of all layers, that are drawn
-CLASSES, LEVELS = 120, 32  # that a byte tells apart, and how sure of one of few
+SIDE, SIDE_OF_VALUES = 48, 16  # cells along a side of the plane; for a model of Values each takes 0.1 ms
+POINTS = 121  # points along the axis of a single input
+MOST_WEIGHTS = 20_000  # weights drawn, over all layers
+CLASSES, LEVELS = 120, 32  # a byte holds up to 120 classes, or 32 levels of certainty for each of a few classes
 WHOLE = 127
 
 
@@ -62,7 +62,8 @@ def ground_of(record: Record) -> Ground:
     if X.shape[1] == 1:
         return Ground("line", np.linspace(low, high, POINTS).astype(X.dtype), limits, found, samples=X[chosen])
     side = SIDE if isinstance(model.parameters()[0], Tensor) else SIDE_OF_VALUES
-    across, up = np.linspace(low[0], high[0], side), np.linspace(high[1], low[1], side)  # from the top row on
+    # `up` falls, because the first row is at the top
+    across, up = np.linspace(low[0], high[0], side), np.linspace(high[1], low[1], side)
     grid = np.stack([g.ravel() for g in np.meshgrid(across, up)], axis=1).astype(X.dtype)
     return Ground("plane", grid, limits, found, samples=X[chosen], side=side)
 
@@ -107,7 +108,7 @@ def middle_and_reach(found: Answer) -> tuple[float, float]:
     """What stands between two classes and how far one of them lies from it; of numbers, half of their range."""
     if found.classes:
         low, high = found.classes
-        reach = 4.0 if found.threshold == 0.0 and low == 0.0 else (high - low) / 2.0  # log-odds of 4 are 98%
+        reach = 4.0 if found.threshold == 0.0 and low == 0.0 else (high - low) / 2.0  # log-odds of 4 mean 98 %
         return found.threshold, reach
     low, high = float(found.target.min()), float(found.target.max())
     return (low + high) / 2.0, (high - low) / 2.0 or 1.0

@@ -22,7 +22,8 @@ from tinygrad_edu.errors import SettingError
 from tinygrad_edu.whole_files import replace
 
 SCRIPT = re.compile(r"\w+\.js")
-ADVICE = "If nothing is shown above, the notebook is not trusted: run this cell again."  # the frame is taken out there
+# an untrusted notebook removes the frame
+ADVICE = "If nothing is shown above, the notebook is not trusted: run this cell again."
 FRAME_HEIGHT = 760  # pixels, in a notebook
 
 
@@ -71,7 +72,7 @@ class Page:
 
     def _repr_html_(self) -> str:
         """A frame that may run the page's script and nothing else: it cannot reach the notebook around it."""
-        # In ASCII: taken for another encoding, the script would not be the one that the policy lets run.
+        # ASCII: in another encoding the script would not match the hash in the page's security policy.
         inside, name = (ascii_html(each) for each in (self.text, self.summary))
         style = f"width: 100%; height: {FRAME_HEIGHT}px; border: 0"
         may = "allow-scripts allow-downloads"

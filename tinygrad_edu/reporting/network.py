@@ -23,13 +23,13 @@ from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.reporting.tables import figure, scrolling, table, text
 from tinygrad_edu.train.histograms import LayerState, evaluation_mode, measure_layers, nodes_in, rows_to_measure
 
-# Signs to look at, not verdicts: what really is the matter, a diagnosis proves. A layer is worth a look where the
-# clinic sees a symptom too, beyond what healthy runs show; it is in trouble where next to nothing gets through.
+# Signs to look at, not verdicts; a diagnosis proves what is wrong. A layer is worth a look if it shows a symptom beyond
+# what healthy runs show, as in the clinic; it is in trouble if next to nothing gets through.
 STUCK_WATCH, STUCK_BAD = LIMITS["dead"], 0.8  # share of units that let nothing through
 SATURATED_WATCH, SATURATED_BAD = LIMITS["saturated"], 0.8  # share of activations
-FADED_WATCH, FADED_BAD = LIMITS["vanishing"], 1e-5  # size of the gradient, of that of the layer where it is largest
+FADED_WATCH, FADED_BAD = LIMITS["vanishing"], 1e-5  # gradient relative to that of the layer with the largest
 WORDS = {"good": "no sign of trouble", "watch": "worth a look", "bad": "in trouble"}
-# The colours of tg.draw as those of the page.
+# tg.draw's colours -> the page's.
 OWN = {
     "#d6ecfa": "box-input", "#fdebc8": "box-result", "#d3f0e5": "box-result", "#e8e8e8": "box-constant",
     "#6e6e6e": "box-edge", "#3c3c3c": "box-edge", "#8a8a8a": "box-edge", "#ffffff": "card", QUIET: "muted",

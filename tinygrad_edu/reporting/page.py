@@ -77,7 +77,7 @@ def sections(record: Record, diagnosis: Any) -> list[Section]:
     if not record.histograms:
         made = [Section(s.id, s.heading, "" if s.id == "layers" else s.about, s.content) for s in made]
     first = Section("summary", "Summary", "", summary(record))
-    if record.outputs is not None:  # no network, so nothing of its training is known
+    if record.outputs is not None:  # only predictions are given: nothing is known about the training
         return [first, *(part for part in made if part.id in ("answers", "settings"))]
     return [first, Section("diagnosis", "Diagnosis", "", diagnosis_html(diagnosis)), *made]
 

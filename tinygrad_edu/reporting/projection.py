@@ -11,7 +11,7 @@ from tinygrad_edu.charts.pictures import Canvas
 from tinygrad_edu.reporting.answers import Answer, choose_samples
 
 Array = np.ndarray[Any, Any]
-MOST_SAMPLES, MOST_FEATURES = 2000, 2000  # of which the components are found: 0.5 s
+MOST_SAMPLES, MOST_FEATURES = 2000, 2000  # limits for computing the principal components: 0.5 s
 
 
 def components(X: Array) -> tuple[Array, float]:

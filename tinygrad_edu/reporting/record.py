@@ -65,7 +65,7 @@ def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histog
         data = samples_and_targets(run.model, loss, X, as_classes(y))
         if not len(data[0]):
             raise SettingError("X has no samples: there is nothing to measure on")
-        output_shape(run.model, data[0])  # its own error, where the samples do not fit the model
+        output_shape(run.model, data[0])  # raises if the samples do not fit the model
     watching = [callback for callback in job.settings.callbacks if isinstance(callback, Histograms)] if job else []
     held_out = job.held_out if job is not None else None
     return Record(run, data, loss, histograms or (watching[-1] if watching else None), held_out)

@@ -12,7 +12,7 @@ from tinygrad_edu.train.histograms import Histograms, Snapshot, measure_layers
 from tinygrad_edu.train.snapshots import State, snapshots_of
 
 MOST_SNAPSHOTS = 20
-MOST_WORK = 2e10  # samples · weights · epochs that are done once more: some seconds
+MOST_WORK = 2e10  # up to this many samples × weights × epochs the run is trained again: a few seconds
 
 
 def histograms_of(record: Record) -> Histograms | None:
@@ -26,7 +26,7 @@ def histograms_of(record: Record) -> Histograms | None:
             try:
                 found.snapshots.append(Snapshot(epoch, measure_layers(model, record.loss, record.data)))
             except TinygradError:
-                return None  # the loss does not take this data
+                return None  # the loss does not accept this data
     return found
 
 
@@ -41,5 +41,5 @@ def states_of(record: Record) -> dict[int, State]:
         try:
             return snapshots_of(run, MOST_SNAPSHOTS)
         except TinygradError:
-            pass  # it takes another course: it draws random numbers
+            pass  # the repetition took another course, because the run draws random numbers
     return {0: dict(run.job.start), run.n_epochs: now}

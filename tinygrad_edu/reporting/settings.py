@@ -22,7 +22,7 @@ from tinygrad_edu.reporting.tables import scrolling, table
 from tinygrad_edu.train import Run
 from tinygrad_edu.train.recipe import Settings
 
-LINE = 76  # letters of the program that a page shows without scrolling
+LINE = 76  # letters of a program line that fit on the page without scrolling
 FITTED = {field.name: field.default for field in fields(Settings) if field.name != "callbacks"}
 GIVEN = {"validation": "(X_validation, y_validation)", "sample_weight": "sample_weight"}  # data, which no file holds
 

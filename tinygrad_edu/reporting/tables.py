@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_edu.charts.text import clean
 
-ROWS = 60  # of a table behind a chart; of a longer record every so many are shown
+ROWS = 60  # rows of the table behind a chart; a longer record is thinned out
 
 
 def text(value: object, limit: int = 300) -> str:

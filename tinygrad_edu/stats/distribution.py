@@ -14,7 +14,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import OperandError
 
 INF = math.inf
-METHODS = ("cdf", "sf", "logcdf", "logsf")  # beside the density, where a distribution has them
+METHODS = ("cdf", "sf", "logcdf", "logsf")  # computed besides the density, for distributions that have them
 INVERSE = {"cdf": "logcdf", "sf": "logsf", "logcdf": "cdf", "logsf": "sf"}
 
 
@@ -29,13 +29,13 @@ class Distribution:
     """
 
     name: str
-    shapes: dict[str, Callable[[Any], Any]]  # its parameters beside loc and scale, and whether a value is one
-    log_density: Callable[..., Any]  # of the standard place, given z inside the support
-    support: Callable[..., tuple[Any, Any]]  # of the parameters; both ends belong to it
-    inside: float = 0.5  # a number to compute with, in place of those outside
+    shapes: dict[str, Callable[[Any], Any]]  # parameters besides loc and scale -> whether a value is valid
+    log_density: Callable[..., Any]  # for loc 0 and scale 1, given z inside the support
+    support: Callable[..., tuple[Any, Any]]  # from the parameters; both ends are included
+    inside: float = 0.5  # a number inside the support, used in place of those outside
     known: Mapping[str, Callable[..., Any]] = field(default_factory=dict)  # cdf, logcdf, sf or logsf inside the support
     discrete: bool = False
-    above: bool = False  # the lower end does not belong to the support
+    above: bool = False  # the lower end is excluded
 
     @property
     def __name__(self) -> str:

@@ -13,7 +13,7 @@ INF = math.inf
 HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
-# What a shape parameter may be
+# checks of shape parameters
 
 
 def is_above_0(a: ArrayLike) -> Any:
@@ -49,7 +49,7 @@ def from_0_to_1(*_: ArrayLike) -> tuple[float, float]:
     return 0.0, 1.0
 
 
-MANY = 200.0  # degrees of freedom from which the series is exact
+MANY = 200.0  # degrees of freedom from which the series is exact to double precision
 
 
 def log_t(z: ArrayLike, df: ArrayLike) -> Any:
@@ -68,7 +68,7 @@ def log_t(z: ArrayLike, df: ArrayLike) -> Any:
     return ops.where(endless, -0.5 * z * z - HALF_LOG_TWO_PI, y)
 
 
-FAR = 1e8  # from which 1 + z² is z²
+FAR = 1e8  # from here on 1 + z² equals z² in double precision
 
 
 def log_cauchy(z: ArrayLike) -> Any:
@@ -97,7 +97,7 @@ ROWS = (
         "logcdf": lambda z: -ops.softplus(-z), "logsf": lambda z: -ops.softplus(z)}),
     Distribution("gumbel_r", {}, lambda z: -z - ops.exp(-z), everywhere, known={
         "logcdf": lambda z: -ops.exp(-z), "sf": lambda z: -ops.expm1(-ops.exp(-z))}),
-    # from 0 on
+    # support from 0 to ∞
     Distribution("expon", {}, lambda z: -z, from_0, known={
         "cdf": lambda z: -ops.expm1(-z), "logsf": lambda z: -z}),
     Distribution("gamma", {"a": is_above_0}, lambda z, a: ops.xlogy(a - 1.0, z) - z - ops.gammaln(a), from_0),
@@ -117,11 +117,11 @@ ROWS = (
         "cdf": lambda z, c: -ops.expm1(-(z**c)), "logsf": lambda z, c: -(z**c)}),
     Distribution("pareto", {"b": is_above_0}, lambda z, b: ops.log(b) - (b + 1.0) * ops.log(z), lambda b: (1.0, INF),
                  inside=2.0, known={"cdf": lambda z, b: 1.0 - z**-b, "logsf": lambda z, b: -b * ops.log(z)}),
-    # from 0 to 1
+    # support from 0 to 1
     Distribution("uniform", {}, lambda z: 0.0 * z, from_0_to_1, known={"cdf": lambda z: z, "sf": lambda z: 1.0 - z}),
     Distribution("beta", {"a": is_above_0, "b": is_above_0}, lambda z, a, b: ops.where(ops.less(a + b, INF), (
         ops.xlog1py(b - 1.0, -z) + ops.xlogy(a - 1.0, z) - ops.betaln(a, b)), math.nan), from_0_to_1),
-    # whole numbers
+    # on integers
     Distribution("bernoulli", {"p": is_share}, lambda k, p: ops.xlogy(k, p) + ops.xlog1py(1.0 - k, -p),
                  lambda p: (0.0, 1.0), 0.0, {"cdf": lambda k, p: 1.0 - p * (1.0 - k), "sf": lambda k, p: p * (1.0 - k)},
                  discrete=True),

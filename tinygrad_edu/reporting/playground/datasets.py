@@ -15,9 +15,9 @@ from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.reporting.playground.kernels import WIDEST
 
 Array = np.ndarray[Any, Any]
-MOST_SAMPLES, MOST_CLASSES = 5000, 8  # of which a page stays quick, and colours are told apart
-FEW = 20  # whole numbers of so many values at most are taken for classes, as long as each is seen more than once
-# What the page calls it, the function of tg.data, its settings.
+MOST_SAMPLES, MOST_CLASSES = 5000, 8  # limits for a quick page, and for colours that can be told apart
+FEW = 20  # integer targets with at most this many values, each seen more than once, are taken for classes
+# (title on the page, function of tg.data, its settings)
 MADE: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("Circles", "circles", {"samples": 300, "noise": 0.1}),
     ("Exclusive or", "quadrants", {"samples": 300}),
@@ -31,7 +31,7 @@ MADE: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("Hills and hollows (numbers)", "bumps", {"samples": 300}),
     ("Sine (one feature, numbers)", "sine", {"samples": 100}),
 )
-WIDE = ("blobs", "iris")  # whose features are far from 0 to 1: standardized at the start
+WIDE = ("blobs", "iris")  # features far outside 0 to 1: standardized from the start
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from tinygrad_edu.train.stopping import stops
 
 Array = np.ndarray[Any, Any]
 MEMORY = ("m0", "m1", "m2")
-# What a page of rows, units and plain settings cannot say.
+# What a page with rows, units and plain settings cannot express.
 WIDEST = 16  # units of a layer, and features
 NOT_HERE = {
     "LBFGS": "it searches along a line", "by_function": "a function of Python", "adaptive": "it follows the loss",
@@ -54,7 +54,7 @@ class Kernel:
 
     name: str
     parameters: Sequence[tuple[str, int]]
-    room: str  # a function of JavaScript: sizes by name → how many numbers
+    room: str  # JavaScript function: sizes by name → number of floats it needs
     sizes: Mapping[str, tuple[str, int]]  # name of a size → (parameter, axis)
 
 
@@ -308,7 +308,7 @@ def initial_bounds() -> dict[str, list[list[float]]]:
         noted = Noting()
         try:
             rows = [[noted.bound(begin, i, o) for o in range(1, WIDEST + 1)] for i in range(1, WIDEST + 1)]
-        except (AttributeError, ValueError):  # a normal distribution, or a bias that is drawn too
+        except (AttributeError, ValueError):  # a normal distribution, or one that draws biases too
             continue
         found[name] = rows
     return found
@@ -346,5 +346,5 @@ def all_kernels() -> tuple[str, dict[str, Any]]:
 
 EXAMPLES: Mapping[str, Any] = {"lr": 0.1, "schedule": 0.1, "factor": 0.999, "every": 100, "steps": 500}
 COLUMNS: Mapping[str, Sequence[float]] = {"numbers": (-1.5, 0.25, 7.0), "counts": (0.0, 1.0, 7.0)}
-OF_NUMBERS = ("poisson", "kl_div")  # no class is learned by them
-FIXED = ("mult",)  # of which a formula has two
+OF_NUMBERS = ("poisson", "kl_div")  # losses with which no class can be learned
+FIXED = ("mult",)  # a setting that the page does not offer, because a formula then has two forms

@@ -16,7 +16,7 @@ from tinygrad_edu.reporting.live_page import Page, asset, write_page
 from tinygrad_edu.reporting.playground.datasets import Dataset, make_data, own_data
 from tinygrad_edu.reporting.playground.kernels import WIDEST, all_kernels
 
-WHOLE = ("steps", "every", "samples", "batch_size")  # settings of schedules that count
+WHOLE = ("steps", "every", "samples", "batch_size")  # settings that are integers
 USUAL = ("tanh", "relu", "sigmoid", "leaky_relu", "elu", "gelu", "silu", "softplus", "identity", "softmax")
 LEAD = (
     "Choose data, build a network, and press Play. It is trained in this page, by the loops that tinygrad_edu "
