@@ -15,27 +15,27 @@ from hypothesis import HealthCheck, settings
 
 from tests import compiler_of_tests
 
-# Where PYTHONDONTWRITEBYTECODE is set, each of hundreds of processes that tests start would compile the package anew
-# (0.9 s of the 1.4 s that an import then takes), and each worker all tests. Bytecode goes to __pycache__, as usual.
+# If PYTHONDONTWRITEBYTECODE is set, each of the hundreds of processes that tests start compiles the package anew (0.9 s
+# of the 1.4 s of an import), and each worker compiles all tests. Bytecode goes to __pycache__, as usual.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# Matplotlib's list of fonts is read from a folder of the tests: a list in the user's home that some other installation
-# wrote may lack the fonts of this one, which then are reported as missing.
+# Matplotlib keeps its list of fonts in a folder of the tests: one in the user's home, written by another installation,
+# may lack this installation's fonts, which are then reported as missing.
 os.environ["MPLCONFIGDIR"] = str(Path(__file__).parent / ".pytest_cache" / "matplotlib")
 os.makedirs(os.environ["MPLCONFIGDIR"], exist_ok=True)
 
-# How long an example takes says how busy the machine is, not whether the code is right.
+# The time of an example shows how busy the machine is, not whether the code is right.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
-CASES = 3  # of each parametrized test in the inner loop: the first, the last, and one between them
+CASES = 3  # cases of each parametrized test in the inner loop: the first, the last and one in between
 
 pytest_plugins = [
-    "tests.browser",  # the fixture `browser`, started once for all tests of pages
-    "tests.bench_rows",  # `toy`, a row of bench
-    "tests.case_runs",  # `ran`, the report of each case
-    "tests.example_runs",  # `seen`, what each program of the guided path prints and writes
+    "tests.browser",  # fixture `browser`, started once for all tests of pages
+    "tests.bench_rows",  # fixture `toy`, a row of bench
+    "tests.case_runs",  # fixture `ran`, the report of each case
+    "tests.example_runs",  # fixture `seen`, what each program of the guided path prints and writes
 ]
 
 
@@ -64,7 +64,7 @@ def pytest_runtest_setup(item):
 
 def pytest_runtest_teardown(item, nextitem):
     if "browser" in getattr(item, "fixturenames", ()) and "browser" not in getattr(nextitem, "fixturenames", ()):
-        sys.modules["tests.browser"].leave_page()  # a plugin: pytest has imported it
+        sys.modules["tests.browser"].leave_page()  # pytest imported it as a plugin
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` reads the markers

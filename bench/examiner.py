@@ -61,7 +61,7 @@ def doubles(count: int, seed: int = 1) -> list[Case]:
         slips = list((slipped_elman if isinstance(net, slipped_elman.Elman) else slipped).possible(net))
         codes = sorted(
             {s.code for s in slips}
-        )  # a code first, so that those with many forms do not crowd the others out
+        )  # draw a code first, or mistakes with many forms would crowd out the others
         a, b = (str(c) for c in rng.choice(codes, 2, replace=False))
         pair = tuple(
             [s for s in slips if s.code == code][rng.integers(sum(s.code == code for s in slips))] for code in (a, b)
@@ -88,7 +88,7 @@ def judge(score: Score, net: Any, slips: tuple[Injected, ...]) -> Any:
     """One case."""
     from tinygrad_edu.clinic import check_backprop
 
-    begin = time.process_time()  # the bed takes minutes, in which a machine has other things to do
+    begin = time.process_time()  # CPU time: the run takes minutes, and other processes may interrupt it
     report = check_backprop(net.forward, net.params, net.backward(slips), lr=LR)
     took = time.process_time() - begin
     codes = {s.code for s in slips}

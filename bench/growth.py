@@ -72,7 +72,7 @@ def slope(sizes: Sequence[int], found: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(found), 1)[0])
 
 
-# What is measured
+# what is measured
 
 
 def value_graph(nodes: int) -> Work:

@@ -26,8 +26,8 @@ from bench.speed.chart import ADVICE, INK, available
 from bench.speed.machine import conditions
 from bench.speed.threads import SLOWING, limits
 
-SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)  # parameters, float64
-NETWORKS = {"10 Gbit/s, 50 µs": (50e-6, 1.25e9), "100 Gbit/s, 5 µs": (5e-6, 12.5e9)}  # latency s, bytes/s
+SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)  # number of float64 parameters
+NETWORKS = {"10 Gbit/s, 50 µs": (50e-6, 1.25e9), "100 Gbit/s, 5 µs": (5e-6, 12.5e9)}  # (latency in s, bytes per s)
 WAYS = {"divided": True, "a batch each": False}
 MACHINES = [2**k for k in range(11)]
 LAYERS, BATCH, STEPS, EPOCHS, ROUNDS = (784, 512, 10), 1024, 4, 4, 7
@@ -53,7 +53,7 @@ def on_two_ranks() -> Any:
     mpiexec = Path(sys.executable).with_name("mpiexec")
     command = [mpiexec, "-n", "2", sys.executable, "-m", "bench.scaling", CHILD]
     own = {name: text for name, text in os.environ.items() if name not in SLOWING}
-    single = {**own, **limits(1)}  # a thread for each process: else 2 share what 1 had
+    single = {**own, **limits(1)}  # one thread per process, or two would share what one had
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=900, env=single)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -71,7 +71,7 @@ def child() -> None:
         times["two"].append(step_seconds(comm, BATCH))
         for n in SIZES:
             times[n].append(all_reduce_seconds(comm, n))
-    # The first round compiles. The least of the others: whatever else the machine does only adds to it.
+    # The first round compiles. The minimum of the others, because other work on the machine only adds time.
     found = {name: min(seconds[1:]) for name, seconds in times.items() if seconds}
     if comm.Get_rank() == 0:
         steps = {name: found[name] for name in ("one", "half", "two")}
@@ -90,7 +90,7 @@ def all_reduce_seconds(comm: Any, n: int) -> float:
 
     ranks, buffer, repeats = Ranks(comm), np.zeros(n), max(3, 300_000 // n)
     asleep(comm)
-    comm.Barrier()  # both at the same moment, to which `asleep` is not exact
+    comm.Barrier()  # both ranks start at the same moment; `asleep` alone is not exact enough
     start = perf_counter()
     for _ in range(repeats):
         ranks.sum(buffer)
@@ -119,7 +119,7 @@ def step_seconds(comm: Any, batch: int) -> float:
     return median(np.diff(ends)) / STEPS if ends else 0.0
 
 
-# The model
+# the model
 
 
 def ring(p: int, size: float, latency: float, bandwidth: float) -> float:
@@ -152,7 +152,7 @@ def efficiency(
     return (shared + own) / (step * (p if divided else 1))
 
 
-# The report
+# the report
 
 
 def report(found: Any, latency: float, bandwidth: float) -> str:

@@ -29,8 +29,8 @@ from bench.clinic.problems_kinds import Problem, score
 from tinygrad_edu.errors import TinygradError
 
 ROOT = Path(__file__).parents[1]
-BUDGET = 30.0  # seconds, the default of diagnose; more where others use the machine too
-SEED = 100  # beyond the first of each half: the check uses the first five
+BUDGET = 30.0  # seconds, the default of diagnose; raise it if others use the machine too
+SEED = 100  # offset from the first seed of each half: the check uses the first five
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def judged(problem: Problem, budget: float = BUDGET, rival: bool = True) -> Resu
         warnings.simplefilter("ignore")
         try:
             diagnosis = tg.clinic.diagnose(*subject, budget_s=budget)
-        except TinygradError as error:  # no diagnosis is no right one
+        except TinygradError as error:  # an error counts as a wrong diagnosis
             diagnosis = tg.clinic.Diagnosis(None, [], summary=f"{type(error).__name__}: {error}")
     seconds = time.perf_counter() - begin
     named = tuple(cause.code for cause in diagnosis.causes) or (("healthy",) if diagnosis.healthy else ("unknown",))

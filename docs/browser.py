@@ -16,8 +16,9 @@ from pathlib import Path
 from tinygrad_edu.course import folder
 
 ROOT = Path(__file__).parents[1]
-INSTALL = "%pip install -q tinygrad-edu"  # in JupyterLite: from the site itself
-KERNEL = {"name": "python", "display_name": "Python (Pyodide)"}  # a notebook that names none is asked for one first
+INSTALL = "%pip install -q tinygrad-edu"  # JupyterLite installs from the site itself
+# given, because JupyterLite asks for a kernel if a notebook names none
+KERNEL = {"name": "python", "display_name": "Python (Pyodide)"}
 
 
 def with_install(text: str) -> str:

@@ -9,7 +9,7 @@ collect_ignore = [
     "generate.py",
     "programs.py",
     "registry_page.py",
-]  # parts of two builds: the site's needs the extra `docs`, the wheel's hatchling
+]  # parts of two builds: of the site, which needs the extra `docs`, and of the wheel, which needs hatchling
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,8 @@ PARAGRAPH = re.compile(r"^(Errors|Args|Attributes|Source|Returns|[a-z_]\w*(?:, [
 SPECIAL = re.compile(r"([\\*_>\[\]#])")
 CODE = re.compile(r"(`[^`]*`)")
 LISTED = re.compile(r"(?:^|\s)Args:\s(.*)\Z", re.S)  # "Args: `lr`, the rate; `beta`, the decay. And so on."
-START = re.compile(r"(?:^|(?<=[.;:)] )|(?<=\n))\s*(\w+(?:, \w+)*): ", re.M)  # "lr, eps: " where a sentence begins
+# "lr, eps: " at the beginning of a sentence
+START = re.compile(r"(?:^|(?<=[.;:)] )|(?<=\n))\s*(\w+(?:, \w+)*): ", re.M)
 ITEM = re.compile(r"(?:^|; |, and )`(\w+)(?:=\w+)?`(?: and `(\w+)`)?(,|:)? ")
 
 
@@ -128,7 +129,8 @@ def lines(text: str) -> Iterator[str]:
         elif in_doctest and not line.strip():
             in_doctest = False
             yield "```"
-        if in_drawing != bool(re.match(r"[├└│]", line) or re.match("├", after)) and not in_doctest:  # a tree of errors
+        # a tree of errors, drawn with line characters
+        if in_drawing != bool(re.match(r"[├└│]", line) or re.match("├", after)) and not in_doctest:
             yield from ("```", "") if in_drawing else ("", "```text")
             in_drawing = not in_drawing
         yield line if in_doctest or in_drawing else prose(line, before)

@@ -116,7 +116,7 @@ def fenced(text: str, language: str = "python") -> str:
     return f"```{language}\n{text.rstrip()}\n```"
 
 
-# The operations
+# operations
 
 
 def elementwise() -> str:
@@ -143,7 +143,7 @@ def array_operations() -> str:
     from tinygrad_edu import ops
     from tinygrad_edu.core.operation import ARRAY_TABLE
 
-    assert ops.sum  # brings the array operations in
+    assert ops.sum  # fills the table
     return described(ARRAY_TABLE)
 
 
@@ -167,7 +167,7 @@ def signature(operation: Any) -> str:
 
 def cell(text: str | None) -> str:
     """Text in a cell of a table."""
-    parts = re.split(r"(`[^`]*`)", " ".join((text or "").split()))  # between backticks a backslash would be shown
+    parts = re.split(r"(`[^`]*`)", " ".join((text or "").split()))  # between backticks a backslash would be visible
     return "".join(part if part.startswith("`") else plain(part) for part in parts)
 
 
@@ -176,7 +176,7 @@ def plain(text: str) -> str:
     return re.sub(r"([*_>\[\]])", r"\\\1", text).replace("<", "&lt;").replace("|", "&#124;")
 
 
-# A program
+# a program
 
 
 def fused_program() -> str:
@@ -193,7 +193,7 @@ def fused_program() -> str:
     return fenced(loss.source.partition("\n\n\n#")[0])
 
 
-# Catalogues
+# catalogues
 
 
 def slips() -> str:
@@ -201,7 +201,7 @@ def slips() -> str:
     from tinygrad_edu import clinic
     from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE
 
-    assert clinic.check_backprop  # brings every slip in
+    assert clinic.check_backprop  # fills the catalogue
     return "\n".join(blocks(CATALOGUE.values()))
 
 
@@ -225,7 +225,8 @@ def commands() -> str:
     from tinygrad_edu.cli import parser
 
     top = parser()
-    below = next(a for a in top._actions if isinstance(a.choices, dict)).choices  # argparse keeps no public list
+    # argparse has no public list of subcommands
+    below = next(a for a in top._actions if isinstance(a.choices, dict)).choices
     return "\n\n".join(
         [fenced(top.format_help(), "text")]
         + [f"## {name}\n\n{fenced(command.format_help(), 'text')}" for name, command in below.items()]

@@ -34,7 +34,7 @@ def names(word: str) -> dict[str, Any]:
     """What that program leaves behind; this file is the project's own, and so is README."""
     import tinygrad_edu as tg
 
-    found: dict[str, Any] = {"tg": tg}  # which README's first program imports
+    found: dict[str, Any] = {"tg": tg}  # imported in README's first program
     exec(program(word), found)
     return found
 
@@ -52,7 +52,7 @@ def drawings() -> dict[str, Any]:
     }
 
 
-# Photographs: the file that the program of the how-to page of that name writes, what is done in it, its pixels.
+# Screenshots: the file that the how-to page's program writes, a script to run in the page, and the size in pixels.
 PAGES = {
     "report": ("moons.html", "", (1000, 1130)),
     "animate": ("moons.html", "const at = document.querySelector('input[type=range]'); at.value = 45; "
@@ -60,7 +60,8 @@ PAGES = {
     "playground": ("circles.html", "for (let i = 0; i < 150; i++) document.getElementById('one').click()",
                    (1300, 1040)),
 }  # fmt: skip
-TEMPLATES = {"animate": "animation.html", "playground": "playground.html"}  # whose words a photograph shows
+# page templates whose words the screenshot shows
+TEMPLATES = {"animate": "animation.html", "playground": "playground.html"}
 
 
 def fingerprint(name: str) -> str:
@@ -74,7 +75,7 @@ def write_page(name: str) -> str:
     import tinygrad_edu as tg
 
     file, *_ = PAGES[name]
-    if name == "playground":  # the page of the command, with the data that stand there first
+    if name == "playground":  # the page as the command opens it
         tg.playground().save(file)
     else:
         text = (ROOT / "docs" / "how-to" / f"{name}.md").read_text(encoding="utf-8")
@@ -92,7 +93,7 @@ def photograph(browser: Any, name: str) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     browser.get(write_page(name))
     browser.execute_script(action)
-    time.sleep(1.0)  # until it has been drawn
+    time.sleep(1.0)  # wait until it is drawn
     png = base64.b64decode(browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"])
     said = PngImagePlugin.PngInfo()
     if name in TEMPLATES:
@@ -108,7 +109,8 @@ def photograph_pages() -> None:
     options.binary_location = shutil.which("chromium")
     for flag in ("--headless=new", "--no-sandbox", "--hide-scrollbars"):
         options.add_argument(flag)
-    driver = webdriver.ChromeService(shutil.which("chromedriver"))  # given, so that Selenium looks for none elsewhere
+    # given explicitly, or Selenium would look for one on the network
+    driver = webdriver.ChromeService(shutil.which("chromedriver"))
     browser = webdriver.Chrome(options=options, service=driver)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

@@ -20,9 +20,9 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"<!-- program: (\w+) -->")
-SOURCE = re.compile(r"<!-- source: (\w+) -->")  # the text alone: it takes a cluster, or minutes
-PICTURES = "tutorial/pictures"  # where they stand in the site
-TIMEOUT_S = 900  # the longest takes 8 s on a quiet machine
+SOURCE = re.compile(r"<!-- source: (\w+) -->")  # only the text: running it takes a cluster, or minutes
+PICTURES = "tutorial/pictures"  # folder of the pictures in the site
+TIMEOUT_S = 900  # the longest program takes 8 s on an idle machine
 SEEN = "TINYGRAD_EDU_EXAMPLES_SEEN"
 
 

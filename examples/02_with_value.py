@@ -19,7 +19,7 @@ for node in topological(y):  # every node after its parents: the order of the fo
     local = ", ".join(f"{d:+.4f}" for d in node.partials)
     print(f"  {node.label or '.':4} {node.data:+8.4f}  {node.grad:+8.4f}   {made:7}   {local}")
 
-# backward() by hand, with what the nodes keep: each hands its gradient times the local derivative to its parents.
+# The same as backward(), by hand: each node hands its gradient times the local derivative to its parents.
 gradients = dict.fromkeys(topological(y), 0.0)
 gradients[y] = 1.0
 for node in reversed(topological(y)):
@@ -28,12 +28,12 @@ for node in reversed(topological(y)):
 print("\nbackward() by hand, against backward(): ", end="")
 print("the same" if all(gradients[x] == x.grad for x in (a, b, c)) else "they differ")
 
-# x stands in both factors of x·x and once more in the sum: 2x from the product and 1 from the sum.
+# x is used three times: both factors of x·x contribute x each, the sum contributes 1.
 x = Value(3.0, label="x")
 (x * x + x).backward()
 print(f"x·x + x at x = 3: the gradient is {x.grad:g} = 3 + 3 + 1")
 
-# Gradients are added up on purpose; to start afresh, clear the old one first.
+# Gradients are added up on purpose; clear the old one first to start afresh.
 (x * x).backward()
 print(f"backward() of x·x without clearing: {x.grad:g} = 7 + 6")
 x.grad = 0.0

@@ -21,7 +21,7 @@ picture = tg.draw(y, title="y = tanh(a*b + c)")
 print(picture.summary)
 print("wrote", picture.save(out / "03_graph.svg"))
 
-# A neuron with two inputs, and what one sample asks of it: (output - target)².
+# A neuron with two inputs, and its loss for one sample: (output - target)².
 weights = [tg.Value(0.8, label="w1"), tg.Value(-0.4, label="w2")]
 inputs = [tg.Value(1.0, label="x1"), tg.Value(2.0, label="x2")]
 output = (sum(w * x for w, x in zip(weights, inputs, strict=True)) + tg.Value(0.1, label="bias")).tanh()
@@ -33,7 +33,7 @@ for w in weights:
     print(f"  {w.label} = {w.data:+.2f}   gradient {w.grad:+.4f}: {'up' if w.grad < 0 else 'down'}")
 print("wrote", tg.draw(loss, title="one neuron, one sample").save(out / "03_neuron.html"))
 
-# A model is drawn with named weights, layer by layer where there are too many boxes to read.
+# A model is drawn with named weights, and layer by layer if there are too many boxes to read.
 model = tg.nn.MLP([2, 16, 16, 1], seed=0, backend="scalar")
 small = tg.draw(model, title="2-16-16-1, one box for each layer", collapse="layer")
 print(f"\n{small.summary.split(';')[0]}: too many to read, so one box stands for each layer")

@@ -11,8 +11,9 @@ from pathlib import Path
 from tinygrad_edu import Value
 
 X = [-1.0, 0.5, 2.0]
-T = [-3.0, 1.5, 6.0]  # the targets are 3·x: the best weight is 3
-CURVATURE = 2.0 * sum(x * x for x in X) / len(X)  # of the mean squared error, as a function of the weight: 3.5
+T = [-3.0, 1.5, 6.0]  # the targets are 3·x, so the best weight is 3
+# second derivative of the mean squared error with respect to the weight: 3.5
+CURVATURE = 2.0 * sum(x * x for x in X) / len(X)
 
 
 def loss_of(w):
@@ -49,7 +50,8 @@ else:
         axes.plot(way, "o-", markersize=3, label=f"rate {rate:.3f}")
     axes.axhline(3.0, color="black", linewidth=0.8)
     axes.set(xlabel="step", ylabel="weight (the best is 3)", ylim=(-4.0, 10.0), title="One weight, five learning rates")
-    axes.legend(bbox_to_anchor=(1.0, 1.0), loc="upper left")  # beside the lines that leave the picture
+    # outside the axes, beside the lines that leave the picture
+    axes.legend(bbox_to_anchor=(1.0, 1.0), loc="upper left")
     Path("out").mkdir(exist_ok=True)
     figure.savefig("out/04_descent.svg")
     print("\nwrote out/04_descent.svg")

@@ -19,7 +19,7 @@ def train(model, X, y, steps=300, rate=0.1):
     for _ in range(steps):
         optimizer.zero_grad()  # forget the gradients of the last step
         loss = tg.nn.losses.mse(model(X), y)  # forward: outputs, and how wrong they are
-        loss.backward()  # backward: what each weight has to do with it
+        loss.backward()  # backward: how the loss depends on each weight
         optimizer.step()  # each weight moves against its gradient
         losses.append(loss.item())
     return losses
@@ -44,7 +44,7 @@ print(
     "to answer 0.5 to everything: a mean squared error of 0.25, where the loss above stands still."
 )
 
-# The graph of one sample through the network that works, with the gradients that this sample asks for.
+# The graph of one sample through the trained network, with the gradients for this sample.
 model.zero_grad()
 loss = tg.nn.losses.mse(model(X[1]), y[1])
 loss.label = "loss"

@@ -26,7 +26,7 @@ compiled = tg.jit(loss)
 value, gradient = compiled.value_and_grad(W1, W2, x, y)
 first = time.perf_counter() - start
 
-program = compiled.source  # forward and backward, then the operations that they call
+program = compiled.source  # forward and backward, then the operations they call
 print(program)
 
 eager = tg.value_and_grad(loss)(W1, W2, x, y)
@@ -42,6 +42,6 @@ for name, f in {"eager": tg.value_and_grad(loss), "compiled": compiled.value_and
 print(f"one call: eager {1e6 * seconds['eager']:.0f} µs, compiled {1e6 * seconds['compiled']:.0f} µs")
 print(f"the first call took {first:.1f} s; the program is on the disk now, and the next process starts faster")
 
-# The sizes are symbols in it: another batch needs no second program.
+# Sizes are symbols in the program: another batch size needs no second program.
 compiled.value_and_grad(W1, W2, x[:7], y[:7])
 print("7 samples in place of 32: the same program" if compiled.source == program else "another program")

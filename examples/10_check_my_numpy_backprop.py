@@ -32,7 +32,7 @@ def backward(p, first_draft=True, second_draft=False):
     a2 = np.tanh(a1 @ p["W2"] + p["b2"])
     d3 = 2 * (a2 @ p["W3"] + p["b3"] - t) / len(t)
     d2 = d3 @ p["W3"].T * (1 - a2**2)
-    back = d2 @ p["W2"] if first_draft else d2 @ p["W2"].T  # W2 is square: no shape complains
+    back = d2 @ p["W2"] if first_draft else d2 @ p["W2"].T  # W2 is square, so no shape error shows the missing .T
     d1 = back if first_draft or second_draft else back * (1 - a1**2)
     return {
         "W1": X.T @ d1, "b1": d1.sum(axis=0), "W2": a1.T @ d2, "b2": d2.sum(axis=0),

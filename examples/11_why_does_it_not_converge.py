@@ -29,7 +29,7 @@ for title, run in runs.items():
     diagnosis = tg.clinic.diagnose(run, goal={"accuracy": 0.95}, budget_s=120.0)  # without a goal one is derived
     print(diagnosis, "\n")
 
-settings, model = diagnosis.apply()  # what the last proof changed, and the best network that came out of it
+settings, model = diagnosis.apply()  # the settings that the last proof changed, and the best network it found
 print(f"repaired: {diagnosis.causes[0].code}, {diagnosis.causes[0].change}; the network of seed {settings['seed']}")
 for x, target, output in zip(X, y.ravel(), model(X).numpy().ravel(), strict=True):
     print(f"  {x[0]:g},{x[1]:g} -> {output:+.3f} ({target:g})")

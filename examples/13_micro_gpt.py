@@ -13,7 +13,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu import ops
 
-# Documents are words, letter by letter; "." begins and ends each of them.
+# Documents are words, read letter by letter; "." begins and ends each of them.
 TEXT = "one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty hundred"
 WORDS, LETTERS = TEXT.split(), "." + "".join(sorted(set(TEXT) - {" "}))
 WIDTH, HEADS, BLOCK = 16, 4, 8
@@ -58,7 +58,7 @@ def loss(p, before, after, mask):
     return -np.mean(np.sum(ops.log_softmax(logits(p, before, mask)) * after, axis=1))
 
 
-def hidden_future(n):  # added to what a position may not see
+def hidden_future(n):  # added to the scores of positions that must not be seen
     return np.triu(np.full((n, n), -1e9), 1)
 
 
@@ -99,7 +99,7 @@ def trained(value_and_gradients, steps):
 
 
 compiled = tg.jit(loss)
-compiled.value_and_grad(weights(), *example("seven"))  # traced and compiled here, once for every length
+compiled.value_and_grad(weights(), *example("seven"))  # traced and compiled once, for every length
 ways = {"Values": (on_values, 3), "Tensors": (tg.value_and_grad(loss), 40), "compiled": (compiled.value_and_grad, 600)}
 found = {name: trained(*way) for name, way in ways.items()}
 for name, (_, losses, seconds) in found.items():

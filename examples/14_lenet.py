@@ -20,7 +20,7 @@ X, y = glyphs(1500, size=SIZE, shift=1.0, seed=0)
 images = X.reshape(-1, 1, SIZE, SIZE)  # (batch, channels, height, width)
 train, test = slice(0, 1200), slice(1200, None)
 
-# LeCun et al. 1998, smaller: kernels of 5 by 5, the largest of each 2 by 2, twice; then two fully connected layers.
+# LeCun et al. 1998, smaller: twice a convolution (5 by 5) with max-pooling (2 by 2), then two fully connected layers.
 model = nn.Sequential(
     nn.Conv2d(1, 6, 5, padding=2, rng=0),  # (1, 16, 16) -> (6, 16, 16)
     nn.ReLU(),
@@ -60,7 +60,7 @@ def weights(net):
 
 print(f"weights: {weights(model):,} and {weights(flat):,}")
 
-# What the first layer makes of one digit, and where a small change of the pixels would change the answer most.
+# The first layer's output for one digit, and the pixels for which a small change would change the answer most.
 picture = tg.Tensor(images[test][:1], requires_grad=True)
 model.zero_grad()
 with nn.watch(model) as seen:

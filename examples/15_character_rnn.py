@@ -43,7 +43,7 @@ class Writer(nn.Module):
 model = Writer()
 print(f"{len(TEXT)} letters, {len(LETTERS)} different ones, {sum(p.size for p in model.parameters()):,} weights")
 
-# What a table of pairs of letters, counted, would reach: it sees one letter back.
+# For comparison, a table of counted letter pairs, which sees one letter back.
 counts = np.full((len(LETTERS), len(LETTERS)), 0.01)
 np.add.at(counts, (codes[:-1], codes[1:]), 1.0)
 pairs = -np.mean(np.log((counts / counts.sum(axis=1, keepdims=True))[codes[:-1], codes[1:]]))
@@ -62,7 +62,7 @@ for _ in range(160):
 print(f"160 steps in {time.perf_counter() - start:.1f} s: loss {losses[0]:.2f} -> {np.mean(losses[-10:]):.2f}")
 print(f"pairs of letters, counted: {pairs:.2f}")
 
-# Write: the state goes from letter to letter, so that each step reads one letter only.
+# Write text: the state is passed from letter to letter, so that each step reads only one letter.
 with tg.no_grad():
     letter, state, text = LETTERS.index("t"), None, "t"
     for _ in range(120):

@@ -34,13 +34,14 @@ class Reader(nn.Module):
 
     def __init__(self, width=24):
         self.tokens = nn.Embedding(len(LETTERS) + 10, width, rng=0)
-        self.before = nn.Parameter(np.random.default_rng(1).normal(0.0, 0.3, (width, width)))  # of the token before
+        # weights for the previous token
+        self.before = nn.Parameter(np.random.default_rng(1).normal(0.0, 0.3, (width, width)))
         self.attention = nn.MultiHeadAttention(width, 1, causal=True, rng=2)
         self.out = nn.Linear(width, 10, rng=3)
 
     def forward(self, rows):
         x = self.tokens(rows)
-        shifted = ops.concatenate([x[:, :1] * 0.0, x[:, :-1]], axis=1)  # each place also knows what stood before it
+        shifted = ops.concatenate([x[:, :1] * 0.0, x[:, :-1]], axis=1)  # each position also sees the token before it
         y, self.weights = self.attention(x + shifted @ self.before, need_weights=True)
         return self.out(y[:, -1])
 
@@ -60,7 +61,7 @@ for step in range(500):
 rows, answers, asked = questions(500, rng)
 with tg.no_grad():
     right = np.mean(model(rows).data.argmax(axis=1) == answers)
-looks = model.weights.data[:, 0, -1]  # (questions, places): the last place asks
+looks = model.weights.data[:, 0, -1]  # (questions, positions): where the last position, which asks, looks
 print(f"of 500 new questions it answers {right:.0%}; by chance 10%")
 print(f"where it looks: {looks[np.arange(500), 2 * asked + 1].mean():.0%} on the digit behind the asked letter")
 

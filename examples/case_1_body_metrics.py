@@ -15,7 +15,7 @@ X, y = tg.data.body_metrics()
 X_test, y_test = tg.data.body_metrics("test")
 scaled, scaling = tg.data.standardize(X)
 
-warnings.simplefilter("ignore")  # ConvergenceWarning; the epochs below say the same
+warnings.simplefilter("ignore")  # ConvergenceWarning: the epochs printed below say the same
 print("seed   as published: epochs, loss, score     scaled, up to 5,000 epochs: epochs, loss, score")
 for seed in range(5):
     model = MLPClassifier((3,), activation="logistic", random_state=seed).fit(X, y)
@@ -25,6 +25,6 @@ for seed in range(5):
     print(f"{better.n_iter_:34} {better.loss_:.4f} {better_score:5}")
 print()
 
-# A thousand seeds, one change at a time, and scikit-learn beside it.
+# A thousand seeds, one change at a time, compared with scikit-learn.
 report = tg.cases.run("body_metrics", quick="--quick" in sys.argv)
 print(report)

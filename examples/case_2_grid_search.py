@@ -18,7 +18,7 @@ from tinygrad_edu.estimators import MLPClassifier
 X, y = tg.data.body_metrics()
 warnings.simplefilter("ignore")  # ConvergenceWarning
 
-# Three activations of one solver and width, plain and scaled inside each fold.
+# Three activations with one solver and width, unscaled and scaled inside each fold.
 activations = ["logistic", "tanh", "relu"]
 plain = MLPClassifier((8,), random_state=0)
 scaled = make_pipeline(StandardScaler(), MLPClassifier((8,), max_iter=2000, random_state=0))

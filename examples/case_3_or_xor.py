@@ -11,7 +11,7 @@ import sys
 import tinygrad_edu as tg
 from tinygrad_edu.cases.or_xor import half_squared_error
 
-# One run in the open: OR, 500 epochs of four samples, so 2,000 of the question's "epochs".
+# One run in detail: OR, 500 epochs of four samples, which are 2,000 of the question's "epochs".
 X, y = tg.data.or_gate()
 model = tg.nn.MLP([2, 3, 1], "tanh", out_activation="tanh", bias=False, init="normal", seed=0)
 optimizer = tg.optim.SGD(model.parameters(), lr=0.2)

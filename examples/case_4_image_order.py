@@ -12,7 +12,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.cases.image_order import images
 
-X, y = images(2_000)  # drawn, written to folders, read back: class after class
+X, y = images(2_000)  # drawn, written to folders and read back, one class after another
 unseen, truth = tg.data.glyphs(1_000, seed=1)
 
 for shuffle in (False, True):
@@ -24,6 +24,6 @@ for shuffle in (False, True):
     print(f"{len(np.unique(answers))} different answers")
 print()
 
-# 10,000 digits, 26 letters, iris; one by one, in batches, all at once; and what is forgotten when.
+# 10,000 digits, 26 letters, iris; one by one, in batches and all at once; and what is forgotten when.
 report = tg.cases.run("image_order", quick="--quick" in sys.argv)
 print(report)

@@ -10,7 +10,7 @@ import sys
 import tinygrad_edu as tg
 from tinygrad_edu.cases.one_one_one import Published, X, targets
 
-# As published: each weight is multiplied by something, sample after sample.
+# As published: each weight is multiplied by a factor after every sample.
 theirs = Published(start=0.5)
 for epoch in range(1, 301):
     theirs.learn(X, targets())
@@ -19,7 +19,7 @@ for epoch in range(1, 301):
         weights = f"w1 = {theirs.hidden[0]:8.2g}, w2 = {theirs.output[0]:.3f}"
         print(f"epoch {epoch:3}: {weights}, output {first:.3f} at x = 1 and {last:.3f} at x = 9")
 
-# Mended: a bias in both layers, a linear output, the gradient.
+# Fixed: a bias in both layers, a linear output, the true gradient.
 model = tg.nn.MLP([1, 1, 1], activation="sigmoid", seed=0)
 optimizer = tg.optim.Adam(model.parameters(), lr=0.01)
 run = tg.fit(model, X, targets(), loss="mse", optimizer=optimizer, epochs=10_000)

@@ -12,7 +12,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.cases.lynx_elman import reference
 
-# RSNNS's network with the weights that it began with, trained as it trains: an update after every year.
+# RSNNS's network with its initial weights, trained as RSNNS trains it: an update after every year.
 start = reference()
 model = tg.nn.Elman(start["lags"], start["hidden"], 1)
 model.load_state_dict(
@@ -25,7 +25,7 @@ model.load_state_dict(
 )
 scaled, scaling = tg.data.min_max(tg.data.lynx())
 X, y = tg.data.lagged(scaled, start["lags"])
-optimizer = tg.optim.SGD(model.parameters(), lr=0.1)  # of (t - y)², so 0.2 of half of it
+optimizer = tg.optim.SGD(model.parameters(), lr=0.1)  # the loss is (t - y)²: the same as 0.2 for half of it
 run = tg.train.fit_online(model, X, y, loss="mse", optimizer=optimizer, epochs=1000)
 
 print("epoch   RSNNS      here")

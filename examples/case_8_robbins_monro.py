@@ -14,8 +14,8 @@ for schedule in (
     schedules.constant(0.1),
     schedules.inverse_time(1.0),
     schedules.exponential(0.1, factor=0.95),
-    schedules.invscaling(0.1),  # scikit-learn's, with its power of 0.5
-    lambda t: 0.1 / (t + 1.0) ** 0.8,  # any function of t: evidence, not proof
+    schedules.invscaling(0.1),  # as in scikit-learn, with its power of 0.5
+    lambda t: 0.1 / (t + 1.0) ** 0.8,  # any function of t: numerical evidence, not a proof
 ):
     print(robbins_monro(schedule))
 print()

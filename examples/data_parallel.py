@@ -14,7 +14,7 @@ from tinygrad_edu.data import moons
 from tinygrad_edu.train import Checkpoint
 
 comm = MPI.COMM_WORLD
-X, y = moons(1000, seed=0)  # every rank holds all samples; only gradients are sent
+X, y = moons(1000, seed=0)  # every rank holds all samples; only gradients are exchanged
 
 
 def trained(**options):
@@ -23,7 +23,7 @@ def trained(**options):
     return tg.fit(model, X, y, loss="mse", optimizer=optimizer, epochs=20, batch_size=64, **options)
 
 
-run = trained(comm=comm, callbacks=[Checkpoint("out/data_parallel.safetensors", every=5)])  # rank 0 alone writes
+run = trained(comm=comm, callbacks=[Checkpoint("out/data_parallel.safetensors", every=5)])  # only rank 0 writes
 if comm.rank == 0:
     alone = trained()
     print(run)

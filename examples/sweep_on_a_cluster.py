@@ -35,10 +35,10 @@ def main():
     scores = search.fit(*iris()).cv_results_["mean_test_score"]
 
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
-    # A real cluster, line for line the same otherwise: Client("tcp://scheduler.example:8786")
+    # On a real cluster only this line differs: Client("tcp://scheduler.example:8786")
     with Client(cluster) as client:
         there = tg.fit_many(make, X, y, optimizer=optimizer, parallel="dask", **SETTINGS)
-        with joblib.parallel_config("dask"):  # scikit-learn's searches, and fit_many too
+        with joblib.parallel_config("dask"):  # for scikit-learn's searches, and for fit_many too
             scores_there = search.fit(*iris()).cv_results_["mean_test_score"]
         count = len(client.scheduler_info()["workers"])
     cluster.close()
@@ -50,5 +50,5 @@ def main():
     print(f"GridSearchCV: {'the same' if np.array_equal(scores, scores_there) else 'OTHER'} scores {scores.round(3)}")
 
 
-if __name__ == "__main__":  # the workers import this file
+if __name__ == "__main__":  # because the workers import this file
     main()

@@ -19,7 +19,7 @@ from bench.clinic.deepfd_data import UNITS, XOR, Data, clouds, digits, iris, tab
 from bench.clinic.question_parts import Asked, Case, column, fitted, found, standard
 from tinygrad_edu import nn, optim
 
-KINDS = {  # of the sheet, as causes here
+KINDS = {  # fault in DeepFD's table -> codes of our causes
     "activation": (
         "wrong_output_activation", "targets_out_of_range", "no_activation", "saturated_activations", "dead_relu",
         "vanishing_gradient",

@@ -22,9 +22,10 @@ from typing import Any
 from bench.clinic import people_cells, people_course, people_layers, people_networks, people_steps
 from bench.clinic.people_parts import COURSE, PROGRAMS, Handed
 
-FILES = (people_course, people_layers, people_networks, people_cells, people_steps)  # importing them fills PROGRAMS
+# importing these files fills PROGRAMS
+FILES = (people_course, people_layers, people_networks, people_cells, people_steps)
 MARK = "# SLIP"
-TRUE_NAMES = {  # of programs in which the line is not pointed at first
+TRUE_NAMES = {  # programs in which the line is not named first
     "lists_of_lists_network": {"not_transposed"},
     "lists_of_arrays_as_in_a_book": {"wrong_activation_derivative"},
     "average_pooling_without_its_share": {"constant_factor"},
@@ -81,7 +82,7 @@ def judged(name: str, wrong: bool) -> tuple[str, str, float]:
     return verdict(report, wrong, TRUE_NAMES.get(name, ())), "; ".join(said), time.thread_time() - begin
 
 
-TIMES: dict[str, list[float]] = {}  # kind of program → CPU seconds of each, for the card
+TIMES: dict[str, list[float]] = {}  # kind of program → CPU seconds of each program, for the card
 
 
 def own(only: str = "") -> Counter[str]:

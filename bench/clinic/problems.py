@@ -26,7 +26,7 @@ CODES = tuple(dict.fromkeys(p.code for p in PROBLEMS if p.faulty))
 HALVES = ("tuning", "unseen")
 FIRST_SEED = {"tuning": 0, "unseen": 500}
 SEEDS = 5
-DRAWS = 20  # of the weights, in a lottery
+DRAWS = 20  # draws of the initial weights in a lottery
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def lynx(seed: int, lags: int = 4) -> Pair:
     return data.lagged(series, lags)
 
 
-# What is done to data: each takes and gives (X, y), and a random generator
+# Changes of the data: each function takes (X, y) and a random generator, and returns (X, y)
 
 
 def zero_one(X: Array, y: Array, rng: np.random.Generator) -> Pair:

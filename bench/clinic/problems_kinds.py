@@ -11,7 +11,7 @@ import numpy as np
 from bench.clinic.problems_data import Array, Pair
 
 Maker = Callable[..., Pair]
-Trained = tuple[Any, Array, Array]  # a Run or a fitted estimator, X, y
+Trained = tuple[Any, Array, Array]  # (a Run or a fitted estimator, X, y)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class Fitted(Recipe):
         model = getattr(home, self.kind)(random_state=seed if start is None else start, **self.options)
         model = pipeline.make_pipeline(preprocessing.StandardScaler(), model) if self.scaled else model
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # many of these runs end before they converge
+            # many of these runs end before they converge, on purpose
+            warnings.simplefilter("ignore", ConvergenceWarning)
             return model.fit(X, np.ravel(y)), X, y
 
 
@@ -205,7 +206,7 @@ def balanced_accuracy(found: Array, y: Array) -> float:
 def r_squared(found: Array, y: Array) -> float:
     if not np.isfinite(found).all():
         return -np.inf
-    with np.errstate(over="ignore"):  # a run that diverges ends at 1e200
+    with np.errstate(over="ignore"):  # a diverged run may end at 1e200
         return float(1.0 - np.sum((found - y) ** 2) / np.sum((y - y.mean(axis=0)) ** 2))
 
 

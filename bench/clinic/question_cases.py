@@ -17,7 +17,7 @@ case = enter(CASES)
 
 
 @case("target_outliers")
-def so_typo_in_targets(seed, cured):  # a few targets a thousand times too large
+def so_typo_in_targets(seed, cured):  # a few targets are a thousand times too large
     from sklearn.neural_network import MLPRegressor
 
     r = np.random.default_rng(5)

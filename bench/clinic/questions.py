@@ -28,7 +28,7 @@ from tinygrad_edu.clinic.diagnosis.result import repair_model
 from tinygrad_edu.errors import TinygradError
 
 SEEDS, FRESH = range(5), range(101, 106)
-MOST = 0.8  # of the fresh seeds, for a fix to hold
+MOST = 0.8  # share of the fresh seeds that must reach the goal for a fix to count
 
 
 @dataclass

@@ -24,9 +24,9 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import train_setup
 from tinygrad_edu.clinic.diagnosis.proof.trial import Bench
 from tinygrad_edu.errors import TinygradError
 
-SEEDS = range(1, 6)  # as many as the diagnosis takes
-FRESH = range(9000, 9005)  # that neither the diagnosis nor the repairer has seen
-MOST = 0.8  # of the seeds have to reach the goal, here and of the fresh ones
+SEEDS = range(1, 6)  # as many seeds as the diagnosis uses
+FRESH = range(9000, 9005)  # seeds that neither the diagnosis nor the repairer has seen
+MOST = 0.8  # share of the seeds that must reach the goal, both here and for the fresh seeds
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.clinic.problems_kinds import Problem
 
-Pairs = Sequence[tuple[Problem, Any]]  # each problem with its result
+Pairs = Sequence[tuple[Problem, Any]]  # (problem, its result)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def share(hits: Iterable[bool]) -> float:
 
 def numbers(pairs: Pairs) -> Numbers:
     faulty = [(p, r) for p, r in pairs if p.faulty]
-    against = [(p, r) for p, r in faulty if r.rival_trials]  # where there is something to repair, and a rival
+    against = [(p, r) for p, r in faulty if r.rival_trials]  # faulty problems for which the rival was tried
     healthy = [r for p, r in pairs if not p.faulty]
     seconds = [r.seconds for _, r in pairs] or [float("nan")]
     return Numbers(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-EVERY = -1  # in place of a layer's number
+EVERY = -1  # stands for "every layer" where a layer's number is expected
 LR = 0.3
 
 

@@ -26,11 +26,11 @@ from tinygrad_edu.clinic.diagnosis.symptoms.seeds import spread_over_seeds
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import SYMPTOMS, looks
 
 PERCENTILES = (1, 5, 50, 95, 99)
-# A symptom by its code: (limit, is it one below the limit?), as its declaration has it
+# Code of a symptom -> (limit, whether the symptom lies below the limit), from its declaration
 MEASURED = {row.code: (row.limit, row.below) for row in SYMPTOMS.values() if row.limit}
 LOOKS: dict[str, Callable[[Any], Any]] = {row.code: row.look for row in SYMPTOMS.values()}
 LOOKS["spread_over_seeds"] = lambda record: spread_over_seeds(
-    [run.losses for run in train_setup(record.setup, record.task, range(1, 6))]  # as many seeds as `diagnose` takes
+    [run.losses for run in train_setup(record.setup, record.task, range(1, 6))]  # as many seeds as `diagnose` uses
 )
 LOOKS |= {look.__name__: lambda record, look=look: look(record.losses) for look in looks("curve")}  # type: ignore[misc]
 

@@ -12,7 +12,7 @@ from bench.speed.scalar_gpt import DOCUMENT, HEADS, LETTERS, SHAPES, WIDTH
 from bench.speed.workload import OURS, Run, Workload
 
 TIMES = len(DOCUMENT) - 1
-BEFORE, AFTER = np.eye(LETTERS)[list(DOCUMENT[:-1])], np.eye(LETTERS)[list(DOCUMENT[1:])]  # rows of 0 and 1
+BEFORE, AFTER = np.eye(LETTERS)[list(DOCUMENT[:-1])], np.eye(LETTERS)[list(DOCUMENT[1:])]  # one-hot rows
 HIDE = np.triu(np.full((TIMES, TIMES), -1e9), 1)
 
 

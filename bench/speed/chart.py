@@ -11,7 +11,7 @@ from bench.speed.report import Cell, Results, cells, number
 from bench.speed.workload import Row, Workload
 
 ADVICE = 'No chart without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it.'
-# On a transparent ground, so all colours stand out from white and from black: contrast 3.6 to 5.3 with each.
+# The ground is transparent, so every colour must stand out from white and from black: contrast 3.6 to 5.3 with each.
 INK, FASTER, SLOWER = "#777c84", "#2a8bc9", "#d9661f"
 
 
@@ -26,7 +26,7 @@ def write(rows: Sequence[Row], results: Results, path: Path) -> bool:
         return False
     import matplotlib
 
-    # Text stays text; ids and date are fixed, so that the same numbers give the same file.
+    # text stays text; fixed ids and no date, so that equal numbers give equal files
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bench", "font.family": "sans-serif"}):
         figure(shown).savefig(path, transparent=True, dpi=144, metadata={"Date": None} if path.suffix == ".svg" else {})
     return True

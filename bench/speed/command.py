@@ -22,7 +22,7 @@ class MeasurementError(RuntimeError):
     """Rows that could not be measured."""
 
 
-# Under two minutes on two cores at 2.5 GHz, imports and compilers included: name → rounds.
+# name → rounds; under two minutes on two cores at 2.5 GHz, with imports and compilation
 SUBSET = {
     "moons step, tape": 9,
     "eager chain, soft": 31,
@@ -56,7 +56,7 @@ def run(names: Sequence[str], quick: bool, rounds: int | None, out: Path, for_re
     if for_readme and (names or quick):
         raise LookupError("--readme is for all rows: name none, and leave --quick out")
     plan = {name: rounds or own for name, own in planned(names, quick).items()}
-    out.mkdir(parents=True, exist_ok=True)  # before the minutes are spent
+    out.mkdir(parents=True, exist_ok=True)  # fails before the minutes are spent, not after
     results = measured(plan)
     rows = [ROWS[name] for name in plan]
     picture, report = out / "bench.svg", out / "bench.md"
@@ -90,6 +90,6 @@ def measured(plan: Mapping[str, int]) -> dict[str, Result]:
         for name, rounds in plan.items():
             bar.set_description(name)
             row = ROWS[name]
-            if isinstance(row, Workload) or not row.missing():  # a workload is measured without its peers too
+            if isinstance(row, Workload) or not row.missing():  # a workload is measured even if its peers are missing
                 results[name] = in_own_process(row, rounds, bar.update)
     return results

@@ -9,7 +9,7 @@ import numpy as np
 from bench.speed.workload import OURS, Run, Workload
 
 SIZE = 1_000_000
-SHOWN = 99_991  # a prime step through the gradient: eleven of its numbers are part of the answer
+SHOWN = 99_991  # a prime step through the gradient, so that the answer contains eleven of its entries
 
 
 def numbers() -> Any:
@@ -56,7 +56,7 @@ def jax() -> Run:
 
     def run() -> list[float]:
         value, gradient = f(x)
-        return [float(value), *np.asarray(gradient)[::SHOWN].tolist()]  # on a CPU asarray does not copy
+        return [float(value), *np.asarray(gradient)[::SHOWN].tolist()]  # asarray copies nothing on a CPU
 
     return run
 

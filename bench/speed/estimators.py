@@ -17,15 +17,15 @@ from tinygrad_edu.data import body_metrics
 PEER = "sklearn"
 THREADS = 2
 WIDTHS = range(1, 22)
-COMPARED = (4, 11, 18)  # widths that scikit-learn trains; its time is multiplied by 7
-# samples, features, hidden units, outputs of the regressor (0: two classes), epochs
+COMPARED = (4, 11, 18)  # widths that scikit-learn trains; its time is multiplied by 7 to stand for all 21
+# (samples, features, hidden units, outputs of the regressor or 0 for two classes, epochs)
 SHAPES = [
     (10, 2, 10, 0, 200), (30, 4, 100, 0, 200), (100, 10, 50, 1, 100), (150, 4, 100, 0, 100), (500, 30, 100, 1, 40),
     (1000, 20, 20, 0, 40), (2000, 64, 100, 0, 20), (5000, 8, 100, 1, 20), (5000, 300, 50, 0, 5),
     (10_000, 50, 200, 3, 3), (20_000, 100, 100, 0, 3),
 ]  # fmt: skip
-DIGITS = (10_000, 900)  # samples, features of the mini-batches
-LARGE = (50_000, 200, 100, 0, 1)  # where most of the time is that of its products
+DIGITS = (10_000, 900)  # (samples, features) for the mini-batches
+LARGE = (50_000, 200, 100, 0, 1)  # a shape in which matrix products take most of the time
 
 
 def module(package: str) -> Any:

@@ -65,5 +65,5 @@ class Value:
         visit(self)
         self.grad = 1.0
         for node in reversed(order):
-            for child, local in zip(node._children, node._local_grads):  # noqa: B905  (`strict` costs 60 ns)
+            for child, local in zip(node._children, node._local_grads):  # noqa: B905  (`strict` would cost 60 ns)
                 child.grad += local * node.grad

@@ -12,8 +12,9 @@ from bench.speed.nets import LETTERS, NETS, TIMES, weights_of
 from bench.speed.workload import OURS, Run, Workload
 
 STEPS, BATCH, RATE = 30, 32, 0.1
-EPOCHS = 20  # of compiled `fit`, which traces a model of the user's own anew in each call; the others do one
-EVERY_TIME = ("rnn", "gru", "lstm", "bag of words", "transformer")  # nets that foretell the letter after each time
+EPOCHS = 20  # epochs of compiled `fit`, which traces a user's own model anew in each call; the other ways do one
+# networks that predict the next letter at every position
+EVERY_TIME = ("rnn", "gru", "lstm", "bag of words", "transformer")
 
 
 def letters(name: str) -> tuple[Any, Any]:
@@ -141,7 +142,8 @@ def fit(name: str) -> Run:
     return run
 
 
-WAYS: dict[str, tuple[Callable[[str], Run], str, int]] = {  # the last: how often the work of torch is done
+# way → (function, its name in words, how many times torch does the work)
+WAYS: dict[str, tuple[Callable[[str], Run], str, int]] = {
     "eager": (eager, "operation by operation", 1),
     "jit": (jit, "under `tg.jit`", 1),
     "fit": (fit, "by compiled `fit`", EPOCHS),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.speed.workload import version
 
-ALWAYS = ("numpy", "numba", "scipy")  # what our own speed depends on
+ALWAYS = ("numpy", "numba", "scipy")  # packages on which our own speed depends
 
 
 def conditions(packages: Iterable[str], day: str) -> list[str]:

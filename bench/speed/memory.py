@@ -11,9 +11,9 @@ import numpy as np
 
 from bench.speed.workload import Probe
 
-STATM = Path("/proc/self/statm")  # Linux: total and resident size, in pages
+STATM = Path("/proc/self/statm")  # Linux: (total size, resident size, ...), in pages
 STEPS = 100_000
-PARTS = 10  # the size is read after each; the first two parts are the warm-up
+PARTS = 10  # the size is read after each part; the first two are warm-up
 
 
 def resident_kb() -> float:

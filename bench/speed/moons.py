@@ -97,7 +97,7 @@ def tape() -> Run:
 
     @jit
     def loss(parameters: list[Any]) -> Any:
-        given = iter(parameters)  # a network asks for its parameters in the order in which it lists them
+        given = iter(parameters)  # a network asks for its parameters in the order in which they are listed
         return loss_of(Network(lambda _: next(given)), X, targets, parameters)
 
     def run() -> list[float]:

@@ -118,7 +118,7 @@ def transformer(w: Any, p: Any, x: Any) -> Any:
     return normed(h, p, "last", -1) @ p["out"] + p["out bias"]
 
 
-# Shapes of the weights
+# shapes of the weights
 
 TABLE: Shapes = {"table": (LETTERS, WIDTH)}
 OUT: Shapes = {"out": (HIDDEN, LETTERS), "out bias": (LETTERS,)}

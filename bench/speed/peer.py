@@ -19,8 +19,8 @@ from bench.speed.timing import Clock, timed
 from bench.speed.workload import OURS, Answer, Workload
 from bench.speed.workloads import WORKLOADS
 
-WORK, THREADS = "work", "threads"  # what may be asked for: "work 0.02", for a turn of 20 ms or more
-ANSWER = "answer: "  # begins the line that answers; a library may print what it likes
+WORK, THREADS = "work", "threads"  # requests: "work 0.02" asks for a turn of at least 20 ms
+ANSWER = "answer: "  # marks the line with the answer, because a library may print anything
 
 
 class Peer:
@@ -72,7 +72,7 @@ def threads_of(peers: Mapping[str, Peer]) -> dict[str, int]:
 
 def main(row: str, package: str) -> None:
     if package == OURS:
-        import numba  # noqa: F401  (the first call is that of the program, with its compiler loaded)
+        import numba  # noqa: F401  (loads the compiler now: the first call then times the program alone)
 
     (workload,) = [w for w in WORKLOADS if w.name == row]
     run = workload.peers[package]()

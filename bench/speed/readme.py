@@ -14,7 +14,7 @@ from bench.speed.workloads import ROWS
 
 README, PAGE, CHART = Path("README.md"), Path("docs/explanation/speed.md"), Path("docs/speed.svg")
 BEGIN, END = "<!-- by python -m bench --readme -->", "<!-- end of what it writes -->"
-# What the rows of `python -m bench` are called where there is little room, in the order of the table.
+# Short names for rows of `python -m bench`, in the order of the table.
 LABELS = {
     "moons step, scalars": "`Value`: MLP 2-16-16-1, 100 samples, forward + backward",
     "moons step, tape": "the same, replayed by `tg.jit`",
@@ -36,7 +36,7 @@ LABELS = {
     "estimators grid": "grid search of 757 fits",
     "estimators 900-64-10 batch 32": "`MLPClassifier`: 900-64-10, batch 32, one epoch",
 }
-# What README shows: one row of each kind, with a loss among them. (row, peer)
+# Rows in README, as (row, peer): one of each kind, among them one that we lose.
 CHOSEN = (
     ("moons step, scalars", "micrograd"),
     ("train 2-16-16-1 float32", "jax"),
@@ -54,10 +54,10 @@ PEERS = {
 }
 SHAPES = [name for name in ROWS if name.startswith("estimators ") and name not in LABELS]
 
-# Rows that `python -m bench` prints and the page leaves out: the same nets three ways, against one peer.
+# Rows that `python -m bench` prints but the page omits: the same nets in three ways, against one peer.
 UNPUBLISHED = [name for name in ROWS if name.startswith(("letters, ", "gpt step, arrays", "lenet, "))]
 
-Results = Mapping[str, Result]  # by the name of the row
+Results = Mapping[str, Result]  # by name of the row
 
 
 def write(results: Results, day: str) -> None:

@@ -11,7 +11,7 @@ from bench.speed.machine import conditions
 from bench.speed.timing import Timing, speedups
 from bench.speed.workload import OURS, Probe, Row, Workload
 
-Results = Mapping[str, Result]  # by the name of the row
+Results = Mapping[str, Result]  # by name of the row
 NOTE = (
     "Each peer of each row ran in a process of its own, with the same number of threads and an empty cache of "
     "compiled programs. First call: of that process. Median and quartiles: of the later runs, which take turns of "

@@ -14,9 +14,9 @@ from bench.speed.workload import OURS, Run, Workload
 
 SIZES = (2, 4, 1)
 SEED_COUNT, EPOCHS = 1000, 2000
-HALFWAY = 300  # losses of 1e-3 to 1e-6
+HALFWAY = 300  # an epoch at which the losses are between 1e-3 and 1e-6
 COMPARED = 10  # seeds whose losses are compared
-LR = 0.1  # 0.5 diverges from some seeds, where rounding alone decides the answer
+LR = 0.1  # 0.5 diverges for some seeds, where rounding decides the result
 THREADS = 2
 
 

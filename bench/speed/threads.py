@@ -8,13 +8,13 @@ from pathlib import Path
 
 from bench.speed.workload import is_installed
 
-# OpenMP (torch), the BLAS of NumPy and SciPy in its usual builds, Numba; NPROC is what XLA (JAX) sizes its pool by.
+# OpenMP (torch), the usual BLAS builds of NumPy and SciPy, and Numba; XLA (JAX) sizes its pool by NPROC.
 VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     "NUMBA_NUM_THREADS", "NPROC",
 )  # fmt: skip
 
-# What some machines set for the sake of other builds of OpenBLAS: it halves products where a newer kernel would run.
+# Set on some machines for other builds of OpenBLAS: it halves the speed of products where a newer kernel would run.
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 

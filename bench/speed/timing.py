@@ -13,9 +13,10 @@ import numpy as np
 
 from bench.speed.workload import OURS, Answer, Probe, Run, Workload
 
-TURN = 0.02  # seconds
-Clock = Callable[[float], tuple[float, Answer]]  # a turn of so many seconds or more: those of a run, and its answer
-Tick = Callable[[], None]  # called after each round, for whoever shows progress
+TURN = 0.02  # seconds per turn
+# takes the least seconds of a turn; returns the seconds per run, and the answer
+Clock = Callable[[float], tuple[float, Answer]]
+Tick = Callable[[], None]  # called after each round, to show progress
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 OURS = "tinygrad_edu"
 
-Answer = Sequence[float]  # what all peers must agree on
-Run = Callable[[], Answer]  # does the work once; the graph is gone when it returns
-Prepare = Callable[[], Run]  # imports the peer and makes inputs and weights, which is not measured
+Answer = Sequence[float]  # numbers on which all peers must agree
+Run = Callable[[], Answer]  # does the work once; the graph is freed when it returns
+Prepare = Callable[[], Run]  # imports the peer and makes inputs and weights; not part of the measured time
 
 
 @dataclass(frozen=True)
@@ -70,5 +70,5 @@ def is_installed(package: str) -> bool:
 def version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout without installation
         return str(getattr(importlib.import_module(package), "__version__", "?"))
