@@ -103,7 +103,7 @@ def train_gate(gate: str, steps: int, seed: int) -> Lockstep:
 
 
 def progress(steps: int, name: str) -> Iterator[int]:
-    """0, 1, ..., with a bar where somebody watches."""
+    """0, 1, ..., with a progress bar on a terminal."""
     with bar(steps, "step", sys.stderr.isatty(), title=name, asked=False) as shown:
         for i in range(steps):
             yield i

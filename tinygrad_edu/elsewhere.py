@@ -202,6 +202,6 @@ def habits(module: str, known: list[str]) -> tuple[Callable[[str], Any], Callabl
 
 
 def instead_of(class_name: str) -> dict[str, str]:
-    """What to write for the attributes that a class of ours does not have, by name."""
+    """Attributes that one of our classes does not have -> what to write instead."""
     start = f"{class_name}."
     return {name.removeprefix(start): x.ours for name, x in SOUGHT.items() if name.startswith(start)}

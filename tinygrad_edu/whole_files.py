@@ -22,7 +22,7 @@ def remove_leftovers(path: Path) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Is there such a process? Where nobody can be asked without ending it, as on Windows, yes."""
+    """Does such a process exist? True where asking could end it, as on Windows."""
     try:
         if os.name == "posix":
             os.kill(process, 0)

@@ -71,7 +71,7 @@ def tick_texts(ticks: Sequence[float]) -> tuple[list[str], str]:
 
 
 def round_down(x: float, digits: int) -> float:
-    """To so many significant digits, away from what lies above it."""
+    """x rounded down to this many significant digits."""
     base = float(f"{x:.{digits}g}")
     return base if base <= x else base - 10.0 ** (math.floor(math.log10(abs(x))) + 1 - digits)
 

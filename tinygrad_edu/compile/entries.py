@@ -36,7 +36,7 @@ class NamesRead:
         return ((self.get, key) for key in self.keys)
 
     def at(self, kept: Sequence[int]) -> NamesRead:
-        """The ones at these indices."""
+        """The entries at these indices."""
         return NamesRead(self.get, [self.keys[i] for i in kept])
 
 
@@ -62,14 +62,14 @@ class Facts:
         return ((partial(getattr, thing), key) for thing, key in zip(self.things, self.keys, strict=True))
 
     def at(self, kept: Sequence[int]) -> Facts:
-        """The ones at these indices."""
+        """The entries at these indices."""
         found = Facts()
         found.things, found.keys = [self.things[i] for i in kept], [self.keys[i] for i in kept]
         return found
 
 
 class Lacks:
-    """A namespace that has none of these names yet, though somebody may ask for them. (0.1 µs)"""
+    """A namespace that lacks some names that the code reads; checks that they are still missing. (0.1 µs)"""
 
     __slots__ = ("name", "names", "present", "space")
 

@@ -181,7 +181,7 @@ class Walk(Notes):
             self.note_lack(name, space, self.known)
 
     def of_stranger(self, name: str, x: Any) -> Iterator[Place]:
-        """Of an object of another library the attributes that the code names, such as scaler.mean_."""
+        """For an object of another library: the attributes that the code names, such as scaler.mean_."""
         attributes = attribute_space(x)
         yield from self.of_dict(name, attributes, (self.known | OF_TORCH) & attributes.keys())
 

@@ -56,7 +56,7 @@ HERE = _Here()
 
 
 def note(thing: object, what: str) -> None:
-    """Somebody asks for it; that matters while a trace is running in this thread."""
+    """Note a reading, if a trace is running in this thread."""
     if HERE.found is not None and (MODES.tensor_trace is not None or MODES.value_trace is not None):
         HERE.found.setdefault(id(thing), set()).add(what)
 
@@ -234,7 +234,7 @@ class StandIn:
 
 
 def ask(x: Any) -> None:
-    """Somebody reads it, or what is in it, if these are stand-ins."""
+    """Note that x is read if it is a stand-in, and the same for the items of a list or tuple."""
     if type(x) is StandIn:
         x.ask()
     for each in x if isinstance(x, (list, tuple)) else ():

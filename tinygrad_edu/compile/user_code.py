@@ -174,7 +174,7 @@ def gives_names(code: CodeType) -> bool:
 
 
 def is_text(steps: Iterable[Instruction]) -> bool:
-    """Of a call's instructions: is its second argument one constant, and nothing done to it? By the stack's depth."""
+    """Is the second argument of a call a single string constant? Found by following the depth of the stack."""
     depth, found = 0, None
     for each in steps:
         if each.opname.startswith(CALLS) and each.arg == depth:

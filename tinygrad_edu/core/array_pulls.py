@@ -135,7 +135,7 @@ def pull_div(x: Node, g: Array) -> Contributions:
 
 
 def pull_pow(x: Node, g: Array) -> Any:
-    """xⁿ of a number n: the derivative by n, which nobody wants, would take a logarithm."""
+    """Pull-back of xⁿ for a plain number n: without the derivative with respect to n, which needs a logarithm."""
     base, n = x.parents
     if n.__class__ is not float and n.__class__ is not int:
         return None
@@ -210,7 +210,7 @@ UNARY = {
 
 
 def pull_matmul(x: Node, g: Array) -> Any:
-    """Of two matrices."""
+    """Pull-back of the product of two matrices."""
     a, b = x.parents
     kind, found = x.__class__, []
     left, right = a.array if a.__class__ is kind else a, b.array if b.__class__ is kind else b

@@ -58,7 +58,7 @@ def bind_all(x: Any) -> Any:
 
 
 def bind_for_arrays(function: Any) -> Any:
-    """A function of the engine as it is for plain arrays; in one of somebody else's its own global names are bound."""
+    """A function for plain arrays: the engine's own version of it, or a user's function with its globals bound."""
     found = for_arrays(function)
     return bind(function, "array_function") if found is function else found
 

@@ -83,7 +83,7 @@ def is_forgotten(grad: ArrayLike, spent: ArrayLike) -> bool:
 
 
 def count_references(found: dict[Node, Any]) -> int:
-    """Of a gradient that nobody but the loop in `backward` holds, asked for as it asks."""
+    """The reference count of a gradient that only the loop in `backward` holds, measured in the same way as there."""
     _, g = found.popitem()
     return sys.getrefcount(g)
 

@@ -22,7 +22,7 @@ WAIT, EACH = 2_000_000, 4  # new objects before older ones are collected again: 
 
 
 def spare_older(nodes: int) -> None:
-    """Let collections of older objects wait, after a backward pass through so many nodes."""
+    """Delay collections of older objects after a backward pass through a large graph."""
     if nodes < LARGE:
         return
     young, middle, old = gc.get_threshold()

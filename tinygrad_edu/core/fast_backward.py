@@ -58,7 +58,7 @@ def inner_nodes(root: Node) -> tuple[list[Any], list[Any]]:
 
 
 def inner_of(parents: tuple[Any, ...], spent: list[Any]) -> list[Any]:
-    """Those that are not leaves; leaves whose gradient was already used are noted."""
+    """The parents that are not leaves; leaves whose gradient was already used are added to `spent`."""
     spent += [p for p in parents if p.left is None and p.spent]
     return [p for p in parents if p.left is not None]
 

@@ -287,7 +287,7 @@ def unstack(x: ArrayLike, axis: int = 0) -> tuple[Any, ...]:
 
 @compose(method=False)
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: ArrayLike = 0.0) -> Any:
-    """Of the choices the one whose condition is the first to hold, else the default."""
+    """The choice that belongs to the first true condition, else the default, entry by entry."""
     if len(condlist) != len(choicelist):
         raise ShapeError(f"select: {len(condlist)} conditions and {len(choicelist)} choices")
     pairs = reversed(list(zip(condlist, choicelist, strict=True)))

@@ -31,7 +31,7 @@ def mark_checked(target: ArrayLike) -> Any:
 
 
 def are_unknown(target: ArrayLike) -> bool:
-    """Is it being traced, with numbers that nobody has checked?"""
+    """Is it being traced, with numbers that have not been checked?"""
     return MODES.tensor_trace is not None and hasattr(target, "parents") and not getattr(target, "checked", False)
 
 

@@ -131,7 +131,7 @@ class TensorMethods:
         return COMPOSED["split"](self, ends, axis=dim)  # type: ignore[no-any-return]
 
     def chunk(self, chunks: int, dim: int = 0) -> list[Any]:
-        """At most so many parts along an axis, all but the last of one length."""
+        """At most `chunks` parts along an axis, all of the same length except the last."""
         n = self.shape[dim]
         length = max(math.ceil(n / checks.whole("chunks", chunks, 1, "x.chunk")), 1)
         return COMPOSED["split"](self, list(range(length, n, length)), axis=dim)  # type: ignore[no-any-return]
@@ -146,7 +146,7 @@ class TensorMethods:
         return COMPOSED["repeat"](self, repeats[0], axis=axis)
 
     def tile(self, *repeats: Axis) -> Any:
-        """The whole so many times along each axis."""
+        """x repeated as a whole, the given number of times along each axis."""
         return COMPOSED["tile"](self, unpack(repeats))
 
     # Choice and products

@@ -40,7 +40,7 @@ def as_whole_array(x: Node, name: str, dtype: Dtype) -> Any:
 
 
 def count_in_bins(x: Node, bins: int = 100, min: float = 0.0, max: float = 0.0) -> Any:
-    """How many numbers fall into each of so many equal parts of [min, max], all numbers if both are the same."""
+    """How many entries fall into each of `bins` equal parts of [min, max]; the full range if min equals max."""
     array = numbers(x, "x.histc")
     low, high = (array.min(), array.max()) if min == max and array.size else (min, max)
     low, high = (low - 1.0, high + 1.0) if low == high else (low, high)

@@ -296,7 +296,7 @@ def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any
 
 
 def sum_over_leaves(y: ArrayLike, seeds: ArrayLike, each: Callable[[Any, Any], list[Any]]) -> list[Any]:
-    """Of a nesting of results and one of seeds alike: the sum of what each pair gives; None as a seed counts as 0."""
+    """Sum of each(result, seed) over two nestings of the same form; None as a seed counts as 0."""
     if tree_map(lambda _: 0, y) != tree_map(lambda _: 0, seeds):
         raise OperandError("the pull-back of a nesting needs seeds that are nested alike")
     parts = [each(x, s) for x, s in zip(tree_leaves(y), tree_leaves(seeds), strict=True) if s is not None]

@@ -226,7 +226,7 @@ def real_number(data: ArrayLike) -> float:
 
 
 def refuse_forgotten(spent: Iterable[Value]) -> None:
-    """Leaves whose gradient an optimizer has used: a warning where nobody has set it back since."""
+    """Warn about leaves whose gradient was used by an optimizer and not set back to 0 since."""
     leaves = list(dict.fromkeys(spent))
     for x in leaves:
         x.spent = False
@@ -253,7 +253,7 @@ def is_lost(g: Value, partial: ArrayLike) -> bool:
 
 
 def check_partials(x: Value) -> tuple[Any, ...]:
-    """The partials as Values, once it is sure that nobody wrote to a `.data` since the forward pass."""
+    """The partials as Values. Errors: SavedArrayChangedError if a `.data` was changed since the forward pass."""
     assert x.op is not None
     assert x.op.partials is not None
     now = x.op.partials_on_floats(x.data, [p.data for p in x.parents])

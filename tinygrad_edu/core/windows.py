@@ -127,7 +127,7 @@ def fix_length(n: Axis) -> int:
 
 
 def crop(x: ArrayLike, widths: Sequence[int]) -> Any:
-    """x without so many entries at both ends of its last axes."""
+    """x without the first and last `widths` entries along its last axes."""
     if not any(widths):
         return x
     return getitem(x, (..., *(slice(n, -n if n else None) for n in widths)))

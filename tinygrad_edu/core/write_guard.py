@@ -46,13 +46,13 @@ class WriteGuard:
         return None, {"known": self.known, "written": self.written, "viewed": ()}
 
     def earlier(self, ticks: int) -> WriteGuard:
-        """The same so many ticks ago, of an array that is a view of none."""
+        """A copy with its ticks moved back by `ticks`, for an array that is no view."""
         guard = WriteGuard(self.known)
         guard.written = self.written - ticks
         return guard
 
     def hand_out(self, array: Array) -> None:
-        """Somebody outside holds the array from now on."""
+        """Note that somebody outside holds the array from now on."""
         if self.known is None:
             self.known = fingerprint(array)
 
@@ -69,7 +69,7 @@ class WriteGuard:
         return any(array() is not None for array in self.viewed)
 
     def replace(self) -> None:
-        """Another array has taken its place just now, which nobody outside holds yet."""
+        """Note that a new array has just taken its place, which nobody outside holds yet."""
         self.known, self.written = None, next(CLOCK)
 
     def look(self, array: Array) -> int:
@@ -97,7 +97,7 @@ class _Holder:
 
 
 def count_references(array: Array) -> int:
-    """Of an array that one object holds, asked for as `look` asks: 3 in CPython 3.11; others count in other ways."""
+    """The reference count of an array that one object holds, measured as in `look`: 3 in CPython 3.11."""
     return sys.getrefcount(array)
 
 

@@ -86,7 +86,7 @@ class Exercise:
         return "\n".join(lines) + "\n"
 
     def arguments(self, function: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the inputs that a function takes."""
+        """The inputs that a function takes."""
         return {name: inputs[name] for name in self.parameters[function] if name in inputs}
 
     @functools.cached_property

@@ -179,7 +179,7 @@ def later(result: sandbox.Result, names: Sequence[str]) -> str:
 
 
 def absent(names: Sequence[str], name: str, result: sandbox.Result) -> str:
-    """Of a result that is None, or not there at all."""
+    """The message for a result that is None or missing."""
     there = name in result.named if result.named is not None else names.index(name) < len(result.outputs)
     if there and any(x is not None for x in (result.named or {}).values() or result.outputs):
         return "it is None: still to be written"
@@ -270,7 +270,7 @@ def lines_of(given: Submission, wrong: Sequence[Outcome]) -> list[str]:
 
 
 def line_of(given: Submission, outcome: Outcome) -> int:
-    """The last line of the learner's function that assigns this result; 0 where it is not told by its name."""
+    """The last line of the learner's function that assigns this result; 0 if there is no variable of its name."""
     node = given.functions.get(outcome.function)
     lines = [
         each.lineno

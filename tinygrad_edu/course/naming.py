@@ -122,7 +122,7 @@ def find_mistakes(evidence: Evidence) -> Findings:
 
 
 def explain_all(evidence: Evidence, given: Iterable[Suspect], how: str = "one of") -> Findings | None:
-    """Those that explain all that is wrong, and spoil nothing else."""
+    """The suspects that explain everything that is wrong, without contradicting anything else."""
     fit = [s for s in given if len(evidence.explains(s)) == len(evidence.wrong)]
     fit = [s for s in fit if not evidence.at_odds(s, evidence.wrong)]
     if not fit:

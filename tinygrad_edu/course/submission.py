@@ -127,7 +127,7 @@ def import_problem(node: ast.Import | ast.ImportFrom) -> str:
 
 
 def imports_problem(tree: ast.Module) -> str:
-    """An import of somebody else's gradients, at the top or inside a function."""
+    """The problem of an import that would bring ready-made gradients, at the top or inside a function."""
     checks_itself = [node for top in tree.body if isinstance(top, ast.If) for node in ast.walk(top)]
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)) and not any(node is each for each in checks_itself):

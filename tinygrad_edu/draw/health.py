@@ -66,7 +66,7 @@ def with_random_signs(output: Any) -> Any:
 
 
 def state(unit: Unit, faint: bool, candidates: set[str]) -> Health:
-    """Of one unit. `candidates`: the parts of recurrent layers that become the state; other parts are gates."""
+    """The health of one unit. `candidates`: parts of recurrent layers that become the state; other parts are gates."""
     if not all(np.isfinite(part).all() for each in [*unit.slopes.values(), unit.gradients] for part in each):
         return ""
     flat = {name: np.abs(np.concatenate(each)) < NEARLY_FLAT for name, each in unit.slopes.items()}

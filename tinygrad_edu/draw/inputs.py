@@ -49,7 +49,7 @@ def unnamed(graph: Graph, loss: LossPart | None) -> Iterator[tuple[int, str]]:
 
 
 def is_data(graph: Graph, number: int) -> bool:
-    """Is it a Tensor that nobody trains?"""
+    """Is it a Tensor that is not trained?"""
     return graph.kind(number) == "input" and not getattr(graph.nodes[number], "requires_grad", False)
 
 

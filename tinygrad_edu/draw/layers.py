@@ -63,7 +63,7 @@ def leaf_keys(graph: Graph, owned: Mapping[int, Owner]) -> dict[int, str]:
 
 
 def infer_keys(graph: Graph, known: Mapping[int, str]) -> dict[int, str]:
-    """A layer for each array of weights that nobody owns: the Tensors of a network written by hand."""
+    """A layer for each weight matrix that belongs to no module: the Tensors of a hand-written network."""
     found: dict[int, str] = {}
     for n in uses_of(graph):
         if n not in known and graph.kind(n) == "parameter" and getattr(graph.data(n), "ndim", 0) > 1:
@@ -165,7 +165,7 @@ def guess(graph: Graph, members: Sequence[int], uses: Mapping[int, tuple[int, in
 
 
 def guess_by_use(graph: Graph, use: int, entering: int) -> str:
-    """Of one weight."""
+    """A description of the layer, guessed from the use of one weight."""
     shape: Any = getattr(graph.data(entering), "shape", ())
     operation = graph.operations[use]
     if operation == "getitem":

@@ -97,7 +97,7 @@ def of_an_array(graph: Graph, roles: Roles, end: int) -> tuple[str, set[int]] | 
 
 
 def of_numbers(graph: Graph, roles: Roles, end: int) -> tuple[str, set[int]] | None:
-    """Of Values: all operations behind the network's outputs, and the number that each output meets first."""
+    """The loss of a graph of Values: its name, and all operations behind the network's outputs."""
     users, operations = users_of(graph), [n for n in behind(graph, roles) if n <= end]
     entries = [n for n in roles.ends if n != end]
     targets = [first_fixed_beside(graph, users, entry, roles.fixed) for entry in entries]

@@ -179,7 +179,7 @@ def edges(chain: Chain) -> Iterator[str]:
 
 
 def line_style(share: float) -> str:
-    """Of an edge, by its number as a share of the largest one."""
+    """The style of an edge, from its number as a share of the largest one."""
     if not isfinite(share):
         return f'color="{ALARM}", style=dashed, penwidth={WIDEST:.2f}'
     return f'color="{POSITIVE if share > 0 else NEGATIVE}", penwidth={WIDEST * abs(share):.2f}'

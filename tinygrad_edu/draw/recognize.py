@@ -55,7 +55,7 @@ def name_of_part(graph: Graph, entry: int, operations: Sequence[int]) -> str:
 
 
 def name_on_floats(graph: Graph, entry: int, operations: Sequence[int]) -> str:
-    """Of a part of a graph of Values."""
+    """The name of the function that a part of a graph of Values computes; "" if unknown."""
     found = []
     for place, x in enumerate(POINTS):
         y = recompute(graph, operations, {entry: x})
@@ -74,7 +74,7 @@ def near(a: float, b: float) -> bool:
 
 
 def name_on_arrays(graph: Graph, entry: int, operations: Sequence[int], data: ArrayLike, result: Any) -> str:
-    """Of a part of a graph of Tensors."""
+    """The name of the function that a part of a graph of Tensors computes; "" if unknown."""
     import numpy as np
 
     given, wanted = rows_tried(data, result)

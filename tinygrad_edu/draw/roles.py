@@ -92,7 +92,7 @@ def close(graph: Graph, network: set[int]) -> None:
 
 
 def ends_of(graph: Graph, network: set[int]) -> tuple[int, ...]:
-    """The results of the network that the rest of the graph, or nobody, uses."""
+    """The results of the network that are used outside it, or nowhere."""
     inside = {parent for number in network for parent in graph.parents[number]}
     outside = {parent for n in range(len(graph.nodes)) if n not in network for parent in graph.parents[n]}
     results = [n for n in sorted(network) if graph.operations[n]]

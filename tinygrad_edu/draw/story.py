@@ -57,7 +57,7 @@ def tell_node(graph: Graph, place: int, layer: str) -> dict[str, Any]:
 
 
 def tell_result(graph: Graph, place: int) -> dict[str, Any]:
-    """Of a result: the operation, its formula, the line of the forward pass, and what it hands back to each parent."""
+    """For a result: the operation, its formula, the line of the forward pass, and the gradient for each parent."""
     node, operation = graph.nodes[place], graph.operations[place]
     options = option_text(getattr(node, "options", None))
     names = [node_name(graph, parent) for parent in graph.parents[place]]

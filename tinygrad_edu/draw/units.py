@@ -88,7 +88,7 @@ def nodes_by_unit(array: ArrayLike) -> Iterator[tuple[int | None, Any]]:
 
 
 def origins_of(order: Sequence[Node], starts: Mapping[int, Origin]) -> Origins:
-    """Of each node the layers whose parameters are in it, with no activation between."""
+    """For each node the layers whose parameters reach it without an activation in between."""
     found: dict[int, frozenset[Origin]] = {}
     for node in order:
         above = [found[id(parent)] for parent in parent_nodes(node) if not ends_in_activation(parent)]
@@ -145,7 +145,7 @@ def before_reshape(node: Node) -> Node:
 
 
 def each_unit(node: Node, origin: Origin, width: int) -> Iterator[tuple[int, Array | None, Array]]:
-    """(unit, its slopes or None, its gradients) of what a node holds; nothing if it is not of so many units."""
+    """(unit, its slopes or None, its gradients) for each unit of a node; nothing if it does not have `width` units."""
     slopes = slope_at(node) if ends_in_activation(node) else None
     if not isinstance(node, Tensor):
         place = origin.unit or 0

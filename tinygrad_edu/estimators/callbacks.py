@@ -18,7 +18,7 @@ CallbackSupportMixin: Any = official.CallbackSupportMixin if official else type(
 
 
 def with_callbacks(method: Callable[..., Any]) -> Any:
-    """Wrap a method so that the callbacks are told when it is over, whatever happened."""
+    """Wrap a method so that callbacks are notified when it ends, even by an error."""
     return official.with_callbacks(method) if official else method
 
 

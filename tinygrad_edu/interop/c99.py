@@ -39,7 +39,7 @@ Argument = tuple[str, Sequence[str]]  # (text of an array or a number, texts of 
 
 
 class CFile:
-    """The parts of the file, and the words that the assets have to be told."""
+    """The parts of the file, and the words to fill into the templates."""
 
     what = "predicts"
     chunk = 64  # rows predicted together if no batch size is given

@@ -71,7 +71,7 @@ class CTrainingFile(CFile):
         yield from super().arrays()
 
     def words(self) -> dict[str, str]:
-        """Those of training too."""
+        """The words of prediction and of training."""
         y, settings, sources = self.program.samples[1], self.program.settings, range(len(self.generators))
         width = int(count(self.program.samples[0])) + int(count(y))
         return super().words() | self.resets() | self.rule_words() | {

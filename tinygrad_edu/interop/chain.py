@@ -185,12 +185,12 @@ def step_as_layer(step: Step) -> Any:
 
 
 def all_outputs(found: tuple[Any, Any]) -> Any:
-    """Those of all times, of what a recurrent layer gives."""
+    """The outputs of a recurrent layer at all times."""
     return found[0]
 
 
 def outputs_of_both(which: str, merge: str) -> Callable[[tuple[Any, Any]], Any]:
-    """Those of a layer that goes both ways, merged: of all times, or at the end of each way."""
+    """A function that merges the outputs of a bidirectional layer: at all times, or at the end of each direction."""
 
     def outputs(found: tuple[Any, Any]) -> Any:
         both = found[0]

@@ -199,7 +199,7 @@ class NetworkProgram(PredictionProgram):
         }
 
     def sizes_in_language(self, writer: Writer) -> dict[str, str]:
-        """Of training too."""
+        """The sizes of prediction and of training."""
         step, found = self.training.step, Expressions(writer)
         found.scope = {text: Number(f"s.{text}", "int") for text, _, _ in named_sizes(step.trace)}
         drawn = [step.names.shape(mask.node) for mask in self.training.masks.values()]

@@ -62,7 +62,7 @@ def by_table(t: Any, lr: float, shares: Rates, each: int) -> Any:
 
 
 def of_table(name: str, rates: Array, each: int) -> Schedule:
-    """The rates one after the other, each for so many steps; the last one from then on."""
+    """A schedule that takes the rates in order, each for `each` steps, and keeps the last one."""
     first = next((float(rate) for rate in rates if rate > 0.0), 1.0)
     return by_table(first, Rates(name, np.asarray(rates, dtype=float) / first), each)
 
@@ -182,7 +182,7 @@ KERAS: dict[str, Callable[[Mapping[str, Any]], Schedule]] = {
 
 
 def by_epoch(function: Callable[..., float], lr: float, epochs: int, batches: int) -> Schedule:
-    """Of the callback LearningRateScheduler: function(epoch, lr), or function(epoch)."""
+    """The schedule of Keras' callback LearningRateScheduler, given as function(epoch, lr) or function(epoch)."""
     rates, rate = [], lr
     for epoch in range(epochs):
         try:

@@ -68,7 +68,7 @@ def of_torch(layer: Any) -> Step:
 
 
 def torch_array(key: str) -> str:
-    """The array of torch that one of ours is a part of."""
+    """The name of torch's array that contains one of ours."""
     name = key.rpartition(".")[2]
     return {"bias": "bias_ih", "candidate_bias": "bias_hh"}.get(name, name)
 
@@ -124,7 +124,7 @@ def refuse_unusual(kind: str, config: Mapping[str, Any], usual: Mapping[str, Any
 
 
 def arrays_of_keras(kind: str, config: Mapping[str, Any], weights: list[Array]) -> dict[str, Array]:
-    """The arrays of one direction by our names; none where Keras has not told them."""
+    """The arrays of one direction by our names; empty if Keras has not built them yet."""
     if not weights:
         return {}
     biases = tuple(np.atleast_2d(weights[2])) if config.get("use_bias", True) else ()

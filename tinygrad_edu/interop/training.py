@@ -65,7 +65,7 @@ def torch_loss(loss: Any) -> str:
 
 
 def terms_of(loss: Any, batch: int, y: Any) -> int:
-    """How many terms a loss of torch adds up where it is told to take their sum (reduction="sum"), else 1."""
+    """The number of terms that a torch loss with reduction="sum" adds up; 1 for other losses."""
     if getattr(loss, "reduction", "mean") != "sum":
         return 1
     each = 1 if torch_loss(loss) in ("cross_entropy", "nll") else int(y[0].size)

@@ -34,7 +34,7 @@ def write_arrays(
 
 
 def checksum_of(arrays: Mapping[str, Array], texts: Mapping[str, str]) -> str:
-    """Of all numbers and texts with their names: a damaged disk or a bad copy changes weights without a sign."""
+    """A checksum of all numbers, texts and names: a damaged disk or a bad copy would otherwise go unnoticed."""
     parts = [(name, x.dtype.str, x.shape, checksum(x)) for name, x in sorted(arrays.items())]
     return f"{zlib.crc32(repr((parts, sorted(texts.items()))).encode()):08x}"
 

@@ -284,7 +284,7 @@ class ReduceLROnPlateau(LRScheduler):
         refuse_other_length(name, "min_lr", many, optimizer)
 
     def first_rates(self) -> list[float]:
-        """Those it finds; other schedulers do not go back to them."""
+        """The current rates; this scheduler does not go back to earlier ones."""
         return [own.lr for own in self.optimizer.parts]
 
     def rate(self, lr: float, base: float) -> float:

@@ -224,7 +224,7 @@ def check_parameters(params: Iterable[Any]) -> list[Any]:
 
 
 def fill(p: Value | Tensor, x: float) -> Any:
-    """That number for each weight."""
+    """x once per weight, in the parameter's shape."""
     if not isinstance(p, Tensor):
         return x
     memory = np.empty_like(p.array)

@@ -82,7 +82,7 @@ def projection(X: Array, found: Answer) -> str:
 def frame_picture(
     words: str, what: str, draw: Callable[[Canvas], None], behind_it: str, about: str = "", rows: int = 1
 ) -> str:
-    """A picture with room for so many rows of its legend above it."""
+    """A picture with room for `rows` rows of its legend above it."""
     note, (left, below, right, above) = f'<p class="note">{about}</p>' if about else "", AROUND
     more = 0.2 * (rows - 1)
     # with many classes the page grows, so that the plane is not squeezed

@@ -49,7 +49,7 @@ def cells(line: Array, place: int) -> str:
 
 
 def worst(found: Answer, counts: Array) -> str:
-    """Of many classes the pairs that are mixed up most."""
+    """The pairs of classes that are confused most often."""
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None)[:10]
     pairs = [divmod(int(place), len(counts)) for place in order if wrong.flat[place]]

@@ -71,7 +71,7 @@ def to_array(X: Samples) -> Array:
 
 
 def of_network(estimator: Any, last: Any, X: Array, y: Array) -> Record | None:
-    """Of an MLPClassifier or MLPRegressor: its network as one of ours; None where its layers are of another kind."""
+    """The record of an MLPClassifier or MLPRegressor as one of our networks; None if its layers have no equivalent."""
     refuse_other_data(last, X, y)
     model = network_of(last)
     if model is None:
@@ -110,7 +110,7 @@ def network_of(last: Any) -> MLP | None:
 
 
 def of_answers(estimator: Any, data: Samples, y: Array) -> Record:
-    """Of any other estimator: what it answers, without curves and without a network."""
+    """The record of any other estimator: its predictions, without curves or a network."""
     classes, X = getattr(estimator, "classes_", None), to_array(data)
     outputs: Callable[[Any], Array] = partial(predict, estimator)
     targets = y

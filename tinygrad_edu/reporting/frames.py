@@ -162,7 +162,7 @@ class Camera:
         return made
 
     def gradients(self) -> dict[str, float | None]:
-        """Of each layer, on up to 256 samples in eval mode; nothing where the loss cannot be asked."""
+        """The size of each layer's gradient, on up to 256 samples in eval mode; {} if the loss cannot be computed."""
         if not self.record.measurable or self.record.data is None:
             return {}
         X, y = (array[self.rows] for array in self.record.data)

@@ -82,7 +82,7 @@ def network_html(record: Record) -> str:
 
 
 def states_of(record: Record) -> Mapping[str, LayerState]:
-    """Of the trained model on its data; else of the last snapshot; else nothing."""
+    """The layers' states: of the trained model on its data, else of the last snapshot, else empty."""
     if record.measurable and record.data is not None:
         return measure_layers(record.model, record.loss, record.data)
     kept = record.histograms.snapshots if record.histograms else []

@@ -16,7 +16,7 @@ MOST_WORK = 2e10  # up to this many samples × weights × epochs the run is trai
 
 
 def histograms_of(record: Record) -> Histograms | None:
-    """Of as many epochs as can be found: on the way, else of the first and the last one; None without a network."""
+    """Histograms of as many epochs as can be computed, at least of the first and the last; None without a network."""
     if record.histograms is not None or not record.measurable or record.data is None:
         return record.histograms
     found, model = Histograms(), copy.deepcopy(record.model)

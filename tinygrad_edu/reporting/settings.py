@@ -80,7 +80,7 @@ def program_lines(run: Run) -> Iterator[str]:
 
 
 def optimizer_lines(config: Mapping[str, Any]) -> Iterator[str]:
-    """The optimizer with its settings, those that it knows; one of somebody else's is left open."""
+    """Lines that make the optimizer with its settings; a user's own optimizer is left open."""
     name = config["optimizer"]
     maker = getattr(optim, name) if name in optim.__all__ and name[0].isupper() else None
     if maker is None:

@@ -240,7 +240,7 @@ class Again:
     compiled: bool | str
 
     def __call__(self, epochs: int) -> Run:
-        """Train up to so many epochs in all."""
+        """Train until `epochs` epochs are done in all."""
         job = self.job
         if job.minimizer:
             raise SettingError(

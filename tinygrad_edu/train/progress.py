@@ -68,7 +68,7 @@ class Progress:
         self.stopped = self.has_rule and bool(stops(self.rule, loss))
 
     def follow_program(self, epochs: int) -> bool:
-        """After epochs in which a compiled program told the rule: did it end the run?"""
+        """After epochs in which a compiled program updated the rule: has the rule ended the run?"""
         self.seen = self.epochs
         self.stopped = bool(epochs) and self.has_rule and has_fired(self.rule, self.losses)
         return self.stopped

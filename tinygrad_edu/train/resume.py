@@ -79,7 +79,7 @@ def state_for(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def refuse_other_settings(job: Job, theirs: Mapping[str, Any]) -> None:
-    """All that the run was told has to be the same, but for the number of epochs and where the weights began."""
+    """Errors: SettingError unless all settings are the same, apart from the epochs and the model's initialization."""
     ours = json.loads(json.dumps(as_json(config(job))))
     pairs = [(name, theirs.get(name), x) for name, x in ours.items() if name not in ("epochs", "model")]
     if isinstance(ours["model"], dict) and isinstance(theirs["model"], dict):
@@ -132,7 +132,7 @@ def is_best(best: Any, done: int) -> bool:
 
 
 def is_rule(given: Any, own: list[float], done: int) -> bool:
-    """The numbers of the same stopping rule, after so many epochs."""
+    """Are these the numbers of the same stopping rule, after `done` epochs?"""
     same = has_same_form(given, own) and given[TOL] == own[TOL] and given[PATIENCE] == own[PATIENCE]
     return same and 0 <= given[WAITED] <= done
 

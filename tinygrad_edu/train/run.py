@@ -157,7 +157,7 @@ def chart_of(run: Run) -> Chart:
 
 
 def panel(title: str, curves: Mapping[str, Array]) -> Panel:
-    """Those of the curves that are there."""
+    """A panel with the curves that exist."""
     lines = [Line(name, curve, place, place) for place, (name, curve) in enumerate(curves.items()) if len(curve)]
     return Panel(title, lines)
 

@@ -76,7 +76,7 @@ def snapshots_of(run: Run, most: int) -> dict[int, State]:
 
 
 def thin(epochs: Sequence[int], most: int) -> list[int]:
-    """At most so many of them, evenly chosen, with the first and the last."""
+    """At most `most` of the epochs, evenly chosen, with the first and the last."""
     places = np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))
     return [epochs[place] for place in places]
 

@@ -36,7 +36,7 @@ def stops(stopping: ArrayLike, loss: float) -> Any:
 
 
 def has_fired(stopping: ArrayLike, losses: Any) -> bool:
-    """Did the rule stop the run at its last loss? It has been told all of them."""
+    """Did the rule end the run at its last loss, after it was given all of them?"""
     if stopping[PATIENCE] > 0.0:
         return bool(stopping[WAITED] >= stopping[PATIENCE])
     return len(losses) > 1 and bool(abs(losses[-1] - losses[-2]) <= stopping[TOL] * abs(losses[-2]))

@@ -106,7 +106,7 @@ def of_our_own(trained: Any, X: Samples, y: Samples, weight: Any, goal: Any, see
 def of_foreign(
     model: Model, X: Samples, y: Samples, how: dict[str, Any], goal: Any, seeds: int, budget_s: float
 ) -> Diagnosis:
-    """A network of PyTorch or Keras: trained again as one of ours, or at least looked through."""
+    """A network of PyTorch or Keras: converted and trained again if possible, otherwise examined in a single pass."""
     if (found := beyond_two_classes(model, y, how)) is not None:
         return found
     torch = not keras_models.is_keras(model)  # Keras first: its models on the torch backend are torch modules too

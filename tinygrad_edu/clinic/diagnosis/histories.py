@@ -156,7 +156,7 @@ def choose_name(names: list[str], made: Mapping[str, Array]) -> str | None:
 
 
 def question(names: list[str], training: list[str], held_out: list[str]) -> str:
-    """What is asked back where the training loss cannot be told."""
+    """The question to the user if it is unclear which column is the training loss."""
     if len(training) > 1:
         return f"which is the training loss: {', '.join(training)}? Name that column loss, or leave the others out"
     if held_out:

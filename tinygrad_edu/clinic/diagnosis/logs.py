@@ -46,7 +46,7 @@ def columns_of_log(text: str) -> Columns | None:
 
 
 def named_in(lines: Iterable[str]) -> Columns | None:
-    """Of lines that say a name and its number."""
+    """The columns of a log whose lines hold pairs of a name and a number."""
     epochs: dict[int | str, dict[str, float]] = {}
     here: str | None = None
     for number, (line, set_name) in enumerate(with_heads(lines)):

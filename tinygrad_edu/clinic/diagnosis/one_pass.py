@@ -215,7 +215,7 @@ class Pass:
         return None
 
     def fixed(self) -> list[str]:
-        """What was told not to learn, which may well be meant: layers that were trained before."""
+        """Frozen weights or layers, which may be intended: they may have been trained before."""
         return []
 
     def symptoms(self) -> Iterator[Symptom]:
@@ -249,7 +249,7 @@ class Pass:
 
 
 def shape_of(X: Any) -> str:
-    """Of inputs, or of each of several."""
+    """The shape of the inputs, or of each of several inputs."""
     several = X.values() if isinstance(X, Mapping) else X if isinstance(X, (list, tuple)) else [X]
     return ", ".join(str(tuple(np.shape(x))) for x in several)
 

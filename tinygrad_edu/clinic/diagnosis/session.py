@@ -335,7 +335,7 @@ class Consultation:
         )  # fmt: skip
 
     def unchecked(self) -> Iterator[str]:
-        """What nobody looked at, and why."""
+        """What was not checked, and why."""
         yield from self.trials.bench.budget.notes()
         yield from dict.fromkeys([*self.trials.not_checked, *self.trials.bench.failed])
         if copies(self.task):

@@ -220,7 +220,7 @@ KERAS_LOSSES = {
 
 
 def keras_loss(old: Setup, new: Setup) -> str:
-    """Of logits Keras takes a loss object."""
+    """The `loss=` argument; for losses of logits Keras needs a loss object."""
     if new.loss_name == "bce_with_logits":
         return "loss=keras.losses.BinaryCrossentropy(from_logits=True)"
     if new.loss_name == "cross_entropy":

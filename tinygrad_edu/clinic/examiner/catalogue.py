@@ -35,7 +35,7 @@ SCOPES: tuple[Scope, ...] = ("", "own", "below")
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """What the learner gave: parameters, gradients, and the learning rate if it is told."""
+    """What the learner gave: parameters, gradients, and the learning rate if known."""
 
     params: Mapping[str, Array]
     grads: Mapping[str, Array]

@@ -177,7 +177,7 @@ def whole_numbers(numbers: Iterable[Any]) -> list[int]:
 def rate_of(
     program: LearnerProgram, weights: Mapping[str, Array], new: Mapping[str, Array], right: Mapping[str, Array]
 ) -> float:
-    """The learning rate where it is not told: of the parameters whose change is a multiple of the gradient."""
+    """The learning rate if it is not given: from the parameters whose change is a multiple of the gradient."""
     ratios = []
     for n, g in right.items():
         d = weights[n] - new[n] if weights[n].shape == new[n].shape else np.empty(0)

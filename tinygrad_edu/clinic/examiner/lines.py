@@ -166,7 +166,7 @@ def one_sample_alone(trail: Trail, ends: Mapping[str, Key]) -> list[tuple[Made, 
 
 
 def made_wrong(trail: Trail, update: Made) -> list[Made]:
-    """Of a new parameter w - lr·d: where d was made, if it is one path's share of the derivative."""
+    """For a new parameter w - lr·d: where d was computed, if d is the derivative along one path only."""
     waiting, found = [update], []
     while waiting:
         made = waiting.pop()

@@ -170,7 +170,7 @@ class BackpropReport:
 
     @property
     def unwritten(self) -> bool:
-        """Are all wrong gradients missing or 0, as in an exercise that nobody has begun?"""
+        """Are all wrong gradients missing or 0, as in an exercise that has not been started?"""
         return bool(self.missing) and set(self.missing) == set(self.wrong)
 
     def nothing_yet(self) -> str:

@@ -237,7 +237,7 @@ class SeveralUpdates:
         return max(scales, key=lambda c: votes[c])
 
     def clearness(self) -> tuple[int, float]:
-        """How well the update that is examined can be told to be that of some samples."""
+        """How clearly the examined update belongs to certain samples."""
         k = self.wrong()[0]
         return likeness(self.changes(k), self.gradient(k, self.nearest(k)))
 

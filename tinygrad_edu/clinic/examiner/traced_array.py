@@ -72,7 +72,7 @@ class TracedArray(np.ndarray[Any, Any]):
 
     @staticmethod
     def __apply__(operation: Any, arguments: Sequence[Any]) -> Any:
-        """What an operation of ours means on traced arrays."""
+        """One of our operations, applied to traced arrays."""
         return wrap(operation(*map(unwrap, arguments)))
 
     @staticmethod

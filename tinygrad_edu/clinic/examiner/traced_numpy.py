@@ -93,7 +93,7 @@ LISTS = ("sum", "mean", "prod", "max", "min", "amax", "amin", "average", "dot", 
 
 
 class TracedModule(types.ModuleType):
-    """A module of SciPy with the functions that are operations of ours exchanged."""
+    """A module of SciPy in which functions that we have as operations are replaced by ours."""
 
     def __init__(self, behind: types.ModuleType) -> None:
         super().__init__(behind.__name__)
@@ -125,7 +125,7 @@ vars(TRACED_NUMPY).update(lib=LIBRARY)
 
 
 def of_scipy() -> dict[int, Any]:
-    """SciPy's functions that are operations of ours, where the learner has imported SciPy."""
+    """The functions of scipy.special that we have as operations, if the learner has imported SciPy."""
     special = sys.modules.get("scipy.special")
     names = {"softmax": "softmax", "log_softmax": "log_softmax", "logsumexp": "logsumexp", "expit": "sigmoid"}
     known: dict[str, Any] = {**TABLE, **ARRAY_TABLE, **COMPOSED}

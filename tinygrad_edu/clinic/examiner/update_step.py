@@ -87,7 +87,7 @@ def find_rule(walk: Walk) -> FoundRule | None:
 
 
 def in_mid_schedule(walk: Walk) -> FoundRule | None:
-    """A right rule with a rate that has fallen below the one that is told, and goes on falling."""
+    """A right rule with a learning rate that has fallen below the given one and keeps falling."""
     if walk.lr is None or len(walk.changes) < 3:
         return None
     found = search_table(replace(walk, lr=None), [r for r in RULES.values() if r.right])
@@ -105,7 +105,7 @@ def first_is_right(walk: Walk) -> bool:
 
 
 def thinned(walk: Walk) -> Walk:
-    """A few entries of every parameter: most rules are told apart by them."""
+    """The walk with a few entries of each parameter, which are enough to rule out most rules."""
     rng = np.random.default_rng(0)
     sizes = {n: g.size for n, g in walk.gradients[0].items()}
     chosen = {n: np.sort(rng.permutation(size)[:ENTRIES]) for n, size in sizes.items()}
@@ -253,7 +253,7 @@ def by_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
 
 
 def tells_signs(walk: Walk, rule: UpdateRule) -> bool:
-    """Can a rule of signs be told from the sign of the gradient: by more than one step, and by the average of Lion?"""
+    """Can a sign-based rule be told from the sign of the gradient alone: by several steps, for Lion by its average?"""
     if len(walk.changes) < 2:
         return False
     return "mu" not in rule.numbers or keeps_average(walk)
@@ -270,7 +270,7 @@ def choices_of(walk: Walk, rule: UpdateRule) -> list[list[float]]:
 
 
 def fitted(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Start) -> FoundRule | None:
-    """Does the rule with these numbers give every change, with the lr that is told or that the first step shows?"""
+    """Does the rule with these numbers explain every change, with the given lr or the one seen in the first step?"""
     slopes, changes = walk.slopes, walk.changes
     first = rule.steps(slopes[:1], numbers, start)[0]
     k = 1 if len(slopes) > 1 and not np.any(first) else 0  # index of the first step that shows the rate

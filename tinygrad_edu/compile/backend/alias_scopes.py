@@ -57,7 +57,7 @@ def lies_in(value: ast.expr, name: str, found: Roots) -> frozenset[str]:
 
 
 class Scopes:
-    """What LLVM is told about each access: which memory it may touch, and which it does not."""
+    """Metadata for LLVM about each memory access: which arrays it may touch, and which it cannot."""
 
     def __init__(self, module: Any, function: ast.FunctionDef) -> None:
         self.module, self.roots = module, roots_of(function)

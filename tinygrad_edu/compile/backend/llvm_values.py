@@ -43,7 +43,7 @@ def is_real(kind: IRValue) -> bool:
 
 
 def alignment(kind: IRValue) -> int | None:
-    """Of numbers side by side, which lie in NumPy's memory, no more than that of one; None for the type's own."""
+    """For a vector: the alignment of one number, all that NumPy's memory guarantees; None for other types."""
     return SIZES.get(kind.element, 4) if isinstance(kind, Vector) else None
 
 

@@ -177,7 +177,7 @@ def refuse_fractions(operation: Operation, kind: Kind, parents: Sequence[Any]) -
 
 
 def wrap(x: Any, kind: Kind, operation: Operation) -> Any:
-    """Of narrow whole numbers what NumPy keeps: 200 + 100 of uint8 is 44. Unsigned ones below 0: TraceError."""
+    """Wrap narrow integers as NumPy does: 200 + 100 is 44 in uint8. Errors: TraceError for unsigned sub and neg."""
     if kind is int or x.op is None or operation.name in ("where", "maximum", "minimum", *REMAINDERS):
         return x
     if not is_narrow(kind):

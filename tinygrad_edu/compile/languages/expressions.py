@@ -145,7 +145,7 @@ class Expressions:
         return reduce(lambda a, b: self.join("&&", a, b), [self.compare(str(s), a, b) for s, a, b in pairs])
 
     def compare(self, sign: str, a: Number, b: Number) -> Number:
-        """Of NaN nothing is true but that it is not equal."""
+        """A comparison; with NaN it is false, except !=."""
         kind = "int" if a.kind == b.kind == "bool" else common(a.kind, b.kind)
         a, b = self.cast(a, kind), self.cast(b, kind)
         # a NaN test on an integer: C compilers warn about n != n

@@ -60,7 +60,7 @@ class FunctionWriter(Expressions):
         return found
 
     def body(self) -> list[str]:
-        """All lines, but for sizes that nobody reads."""
+        """All lines, without declarations of sizes that are never read."""
         lines = self.block(self.function.body)
         counts = Counter(re.findall(r"\w+__\d+", "\n".join(lines)))
         return [line for line in lines if not any(counts[name] == 1 for name in DECLARED.findall(line))]

@@ -80,7 +80,7 @@ class Nodes:
         return self.add("Cast", [x], kind, to=self.onnx_type(kind))
 
     def initializers_in_use(self) -> list[Any]:
-        """Those that a node reads: a constant that was folded into another is of no use, and runtimes warn of it."""
+        """The initializers that some node reads; runtimes warn about others, such as constants that were folded."""
         read = set(names_read(self.nodes))
         return [x for x in self.initializers if x.name in read]
 

@@ -22,7 +22,7 @@ from tinygrad_edu.core.value import PARENTS, Value
 
 
 def rows_for(order: Sequence[Value]) -> tuple[Operation, ...]:
-    """The table, and operations of somebody's own among the nodes: these make loops of their own."""
+    """The table, followed by the user's own operations among the nodes, which make loops of their own."""
     own = {x.op.name: x.op for x in order if x.op is not None and TABLE.get(x.op.name) is not x.op}
     return (*TABLE.values(), *own.values())
 

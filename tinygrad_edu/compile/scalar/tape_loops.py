@@ -152,7 +152,7 @@ def result(row: Operation, letters: Sequence[str]) -> list[str]:
 
 
 def results(row: Operation, letters: Sequence[str]) -> list[str]:
-    """Those of a block of a run."""
+    """The lines that compute the results of one block of a run."""
     given = ", ".join(f"many_{x}[j]" for x in letters)
     return ["for j in range(n):", f"    data[at + j] = {row.name}({given})"] if in_vectors(row) else []
 

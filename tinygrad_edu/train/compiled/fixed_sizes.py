@@ -54,7 +54,7 @@ class FixedSizes:
     work: int
 
     def lines(self, names: Sequence[str]) -> Iterable[str]:
-        """The sizes, and memory of the program's own, which nobody else reads before it ends."""
+        """The sizes, and the program's own memory, which nothing outside reads before it ends."""
         yield from (f"{name} = {n}" for name, n in zip(names, self.sizes, strict=True))
         yield f"batch = {self.batch}"
         yield from ENTER.format(rows=self.rows, weights=self.weights, work=self.work).splitlines()

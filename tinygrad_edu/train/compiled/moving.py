@@ -59,7 +59,7 @@ class Lookout:
         self.found += [self.names.get(x, "a parameter") for x, parts in read.items() if parts != {FORM}]
 
     def note(self, name: str) -> None:
-        """Somebody asks for it."""
+        """Note a name that was asked for, if a trace is running."""
         if MODES.tensor_trace is not None:
             self.found.append(name)
 
@@ -86,7 +86,7 @@ class Lookout:
 
 @contextmanager
 def as_later(model: Module, optimizer: Optimizer, steps: int, curves: Any = ()) -> Iterator[None]:
-    """Parameters, statistics, memories, counts of steps and curves as they may be after so many steps more."""
+    """Within the block, everything that training changes has values that it may have `steps` steps later."""
     tensors = [x for x in (*optimizer.params, *(x for _, x in model.named_buffers())) if isinstance(x, Tensor)]
     arrays = [(x, ARRAY.__get__(x)) for x in dict.fromkeys(tensors)]
     t, memory, lengths = list(optimizer.t), list(optimizer.memory), list(map(len, curves))

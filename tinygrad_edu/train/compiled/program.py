@@ -254,7 +254,7 @@ class TrainingProgram:
         return f": batches of {batch} and a last one of {last}. {FIXED_ROWS}" if self.fixed_rows and last else ""
 
     def sizes_of(self, captured: Sequence[Any], data: Sequence[Array], rows: int) -> dict[str, int] | None:
-        """Every size by name, for a batch of so many rows."""
+        """Every size by name, for a batch of `rows` rows."""
         batch = [np.broadcast_to(0.0, (rows, *a.shape[1:])) for a in data]
         return self.step.sizes([*batch, *captured])
 

@@ -94,7 +94,7 @@ class CompiledJob:
             raise
 
     def comparison(self, course: Course) -> Comparison:
-        """Of a session's steps with the eager ones."""
+        """The object that compares a session's steps with eager ones."""
         return Comparison(course)
 
 

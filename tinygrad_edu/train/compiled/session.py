@@ -72,7 +72,7 @@ class Course:
             tensor.assign(array.astype(tensor.dtype))
 
     def rewind(self, before: Sequence[Any], epochs: int) -> None:
-        """The generators as after so many whole epochs since they were in the states `before`."""
+        """Set the generators to where they are `epochs` whole epochs after the states `before`."""
         batches = self.job.samples // self.job.batch_size
         uneven = self.job.samples % self.job.batch_size > 0
         for rng, state in zip(self.rngs, before, strict=True):
@@ -81,12 +81,12 @@ class Course:
             rng.random(epochs * (batches * full + uneven * last))
 
     def block(self, most: int | None = None) -> Block:
-        """The next epochs, all that are left or no more than so many: one where Python looks after each of them."""
+        """The next epochs: all that are left or at most `most`; only one if Python looks after each epoch."""
         count = min(self.job.left, most or self.job.left)
         return Block(self, self.job.orders(self.rng, 1 if self.job.watched else count))
 
     def loss_and_gradient(self, weights: Array) -> tuple[float, Array]:
-        """Of all samples in one batch, at other weights: one epoch, with an optimizer that changes nothing."""
+        """Loss and gradient at other weights, all samples in one batch: an epoch whose optimizer changes nothing."""
         self.buffers.state[0] = weights
         block = Block(self, np.empty((1, 0), dtype=np.int64))
         block.run()

@@ -52,7 +52,7 @@ class Redrawn:
 
     @cached_property
     def parameters(self) -> list[Any]:
-        """Those of the model that stands for all."""
+        """The parameters of the model that stands for all."""
         return self.model.parameters()
 
     @cached_property

@@ -222,7 +222,7 @@ def passes_no_gradient(record: Record) -> bool:
 
 
 def without_outliers(record: Record) -> Iterator[Change]:
-    """Those samples left out; else a loss that takes them less seriously."""
+    """The run without its outliers, or with a loss that gives them less weight."""
     if record.task.outliers is None:
         return
     plain = (

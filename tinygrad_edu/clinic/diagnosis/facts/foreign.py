@@ -114,7 +114,7 @@ def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Su
 
 
 def with_fixed(found: Subject, fixed: Sequence[str]) -> Subject:
-    """A network of which parts were told not to learn: here all of it does."""
+    """Note that some weights or layers were frozen, while all of them are trained here."""
     if not fixed:
         return found
     note = f"{len(fixed)} of its weights or layers were told not to learn ({fixed[0]}, ...); here all of them learn"
@@ -148,7 +148,7 @@ def in_columns(y: Array, loss: Any) -> Array:
 
 
 def epochs_of(model: Model) -> int | None:
-    """How many epochs its last fit was told, which its history keeps."""
+    """The number of epochs given to its last `fit`, which Keras keeps in the history."""
     return (getattr(getattr(model, "history", None), "params", None) or {}).get("epochs")
 
 
@@ -264,7 +264,7 @@ def subject(
 
 
 def larger_steps(fields: Mapping[str, Any], terms: float) -> dict[str, Any]:
-    """Rates so many times as large, and a decay so much smaller."""
+    """Learning rates multiplied by `terms`, and weight decays divided by it."""
 
     def smaller(options: Mapping[str, Any]) -> dict[str, Any]:
         return {k: x / terms if k == "weight_decay" else x for k, x in options.items()}
@@ -297,7 +297,7 @@ def structure(form: Form, chain: Chain, dialect: str) -> dict[str, Any]:
 
 
 def as_plain(chain: Chain) -> dict[str, Any]:
-    """Of dense layers that differ, the change to an nn.MLP of the same widths, and the hidden activations."""
+    """For dense layers that differ: the change to an nn.MLP of the same widths, and the hidden activations."""
     form = Form.read(chain.steps)
     if form is None or len(form.layers) < 2 or LOG in form.activations:
         return {}

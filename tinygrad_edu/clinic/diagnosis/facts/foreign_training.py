@@ -120,7 +120,7 @@ def as_array(data: Samples) -> Array:
 
 
 def of_keras(model: Model, how: How, y: Array, held_out: Any, kind: str, lr: float) -> Extra:
-    """What `model.fit` was told, and what its history keeps. kind: of its optimizer, by our name, and lr its rate."""
+    """The arguments of `model.fit` and what its history holds. kind: our name of its optimizer; lr: its rate."""
     extra = Extra(held_out=held_out)
     history = getattr(getattr(model, "history", None), "history", None) or {}
     extra.losses, extra.validation = (np.array(history.get(name, ()), dtype=float) for name in ("loss", "val_loss"))

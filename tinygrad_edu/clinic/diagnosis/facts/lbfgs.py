@@ -23,7 +23,7 @@ KEPT = ("early_stopping", "validation_fraction", "n_iter_no_change", "tol", "pow
 
 
 def refusal(setup: Setup, task: Task) -> str:
-    """What the estimator cannot be told of a setup; "" where it can be trained so."""
+    """What the estimator's parameters cannot express in this setup; "" if nothing."""
     rule = setup.estimator
     if rule is None:
         return "this is no estimator"

@@ -51,7 +51,7 @@ def distance(y: Array) -> Array:
 
 
 def robust_deviation(y: Array) -> Array:
-    """Of each column 1.4826 times the median distance from the median; its trimmed mean where that is 0."""
+    """1.4826 times the median distance from the median, per column; a trimmed mean of the distances if that is 0."""
     away = np.abs(y - np.median(y, axis=0))
     spread = 1.4826 * np.median(away, axis=0)
     trimmed = 1.4826 * np.mean(np.minimum(away, np.quantile(away, 0.8, axis=0)), axis=0)

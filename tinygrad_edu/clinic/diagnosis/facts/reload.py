@@ -36,7 +36,7 @@ def why_not(run: Run, X: Any, y: Any) -> str:
 
 
 def unreadable(config: Mapping[str, Any]) -> str:
-    """The first setting that is a function of somebody else's, of which a file has only the name."""
+    """The first setting that is a user's own function, of which a file holds only the name."""
     rate = config["lr"]
     readable = {
         "loss": config["loss"] in LOSSES,

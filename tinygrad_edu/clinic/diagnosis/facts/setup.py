@@ -154,7 +154,7 @@ class Setup(Recipe):
 
     @property
     def own_loss(self) -> bool:
-        """Is the loss somebody's own function?"""
+        """Is the loss the user's own function?"""
         return not isinstance(self.loss_row, losses.Loss)
 
     @property
@@ -198,7 +198,7 @@ class Setup(Recipe):
         return [part for name in self.told(change) for part in self.parts(name, change[name])]
 
     def told(self, change: Change) -> list[str]:
-        """The fields of a change that a reader is told: of unlike layers that become alike, widths and activation."""
+        """The fields of a change to name in a report; those that follow from the others are left out."""
         implied = ("pattern", "out_activation", "dropout", "init") if self.becomes_plain(change) else ()
         # initial weights cannot be kept for layers of other sizes
         if "sizes" in change and not isinstance(self.init, str):

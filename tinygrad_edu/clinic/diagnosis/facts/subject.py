@@ -126,7 +126,7 @@ def training(job: Any) -> dict[str, Any]:
 
 
 def members(job: Any) -> tuple[tuple[int, ...], ...]:
-    """Of each group of its optimizer, which parameters of the network; none where there are no groups."""
+    """For each of the optimizer's groups, the indices of its parameters in the network; () without groups."""
     places = {id(p): i for i, p in enumerate(job.model.parameters())}
     groups = [[places.get(id(p)) for p in group.params] for group in job.optimizer.groups]
     if getattr(job.model, "backend", "tensor") == "scalar" or any(None in group for group in groups):
@@ -174,7 +174,7 @@ HALF = Loss(half_squared_error, losses.mse.check)
 
 
 def of_estimator(model: Model, X: Samples, y: Samples) -> Subject:
-    """A fitted MLPClassifier or MLPRegressor, of ours or of scikit-learn's."""
+    """A fitted MLPClassifier or MLPRegressor, from this library or scikit-learn."""
     if not hasattr(model, "coefs_") or not hasattr(model, "get_params"):
         if isinstance(model, Module):
             raise OperandError("diagnose takes the run, not the model alone: diagnose(tg.fit(model, X, y, ...))")
@@ -340,7 +340,7 @@ def stepper_of(model: Model, batch: int, samples: int) -> dict[str, Any]:
 
 
 def rule_of(model: Model) -> dict[str, Any]:
-    """Its rule for stopping: an improvement of less than tol, here a share of the loss, for so many epochs."""
+    """Its stopping rule: n_iter_no_change epochs with an improvement below tol (here relative to the loss)."""
     waits = model.n_iter_no_change
     if model.solver == lbfgs.NAME:
         return {"tol": float(model.tol)}

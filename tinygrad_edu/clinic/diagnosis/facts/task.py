@@ -47,7 +47,7 @@ class Task:
 
     @property
     def counted(self) -> bool:
-        """Are several classes told by one number?"""
+        """Are more than two classes given as one number per sample?"""
         return self.codes is not None and self.classes > 2 and self.codes.shape[1] == 1
 
     @cached_property
@@ -67,7 +67,7 @@ class Task:
 
     @cached_property
     def standard(self) -> Scaling:
-        """Of each feature; in sequences (samples, steps, features) over all steps."""
+        """The scaling that standardizes each feature; for sequences (samples, steps, features) over all steps."""
         return standardize(self.X if self.X.ndim == 2 else self.X.reshape(-1, self.X.shape[-1]))[1]
 
     def inputs(self, setup: Setup) -> Array:

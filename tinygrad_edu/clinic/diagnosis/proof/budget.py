@@ -88,7 +88,7 @@ class Budget:
             raise NoTimeError("no time left")
 
     def floor(self, seconds: float) -> Budget:
-        """The same, but of so many seconds by the clock at least."""
+        """The same budget with at least this many seconds left on the clock."""
         made = Budget(self.seconds)
         made.paces, made.forms, made.cut = self.paces, self.forms, self.cut
         made.ends = max(self.ends, time.perf_counter() + seconds)

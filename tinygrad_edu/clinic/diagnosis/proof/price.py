@@ -31,7 +31,7 @@ WATCHED = 0.3  # share of an eager step: computing the validation loss after eac
 
 @dataclass(frozen=True)
 class Size:
-    """Of the graph of a batch's loss: nodes, the numbers in them, multiplications in products; and weights."""
+    """The size of a batch's loss graph: nodes, numbers in them, multiplications in products; and of the weights."""
 
     nodes: int
     numbers: int

@@ -57,7 +57,7 @@ class Trial:
         return wilson(self.reached, self.count)
 
     def beats(self, other: Trial) -> bool:
-        """Do so many more seeds reach the goal that the 90% intervals are apart?"""
+        """Do more seeds reach the goal than in the other trial, with 90 % intervals that do not overlap?"""
         return self.interval[0] > other.interval[1]
 
     def again(self, bench: Bench) -> Trial:
@@ -100,7 +100,7 @@ class Bench:
         return Prices(self.task)
 
     def price(self, setup: Setup, runs: int | None = None) -> float:
-        """Of all seeds, or of so many runs, of a setup."""
+        """The price of training a setup from all seeds, or `runs` times."""
         return self.prices.compiled(setup) * (len(self.seeds) if runs is None else runs)
 
     def trial(self, change: Change, code: str = "") -> Trial | None:

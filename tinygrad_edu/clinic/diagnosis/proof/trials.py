@@ -106,7 +106,7 @@ class Trials:
         return trial.share >= REPAIRS and trial.beats(self.as_is)
 
     def extend(self, trial: Trial, count: int = ENOUGH, part: float = 0.4) -> Trial:
-        """The same from more seeds, so many in all, where that takes no more than a part of what is left."""
+        """The trial with more seeds, `count` in all, if that takes at most `part` of the budget that is left."""
         last = max(run.seed for run in trial.runs)
         more, budget = range(last + 1, last + 1 + count - trial.count), self.bench.budget
         price = self.bench.price(trial.setup, len(more))
