@@ -52,7 +52,7 @@ def keras_pima_overfit(seed, cured):
     return Asked(run, X, y, found(y), -0.62, test=test)
 
 
-@case("class_imbalance", ("too_few_epochs", "lr_too_low"))  # exchangetuts: five classes of 5 to 46 %, one is predicted
+@case("class_imbalance", ("too_few_epochs", "lr_too_low"))  # exchangetuts: five classes of 5 to 46%, one is predicted
 def keras_five_uneven_classes(seed, cured):
     r = rng(10)
     k = r.choice(5, 900, p=[0.03, 0.04, 0.40, 0.50, 0.03])

@@ -141,7 +141,7 @@ def sk_alpha_of_30(seed, cured):
     return Asked(m, X, d.target, found(d.target), 0.93)
 
 
-@case("class_imbalance", ("lr_too_low", "too_few_epochs"))  # DS 19283: 88 % negatives, everything is predicted negative
+@case("class_imbalance", ("lr_too_low", "too_few_epochs"))  # DS 19283: 88% negatives, everything is predicted negative
 def sk_rare_positives(seed, cured):
     r = rng(7)
     n = 900

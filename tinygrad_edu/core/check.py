@@ -19,7 +19,7 @@ from tinygrad_edu.errors import GradcheckError
 
 # relative step h: the truncation error h² and the rounding error ε/h of a central difference are both about 1e-11·f
 STEP = 1e-6
-# A gradient wrong by 0.1 % shows up where h·f″ < 0.002·f′. With h from 1e-3 down to 1e-6, 4 of 5280 such points of the
+# A gradient wrong by 0.1% shows up where h·f″ < 0.002·f′. With h from 1e-3 down to 1e-6, 4 of 5280 such points of the
 # table passed as right (285 with h from 1e-2 to 2e-4), and no right gradient had a slope below 1.9.
 TAYLOR_STEPS = [0.001 * 4.0**-k for k in range(6)]
 

@@ -12,7 +12,7 @@ EDGE = re.compile(r"(\w+) -> (\w+)(?: \[(.*)\])?")
 TAG = re.compile(r"<[^>]*>")
 LETTER, BOLD = 6.3, 6.9  # points; average width of a letter in Helvetica at 12 points
 BETWEEN_RANKS, BESIDE, MARGIN = 27.0, 16.0, 12.0  # points
-# rows may be shifted against each other; on 20 graphs the estimate was -30 % to +40 % off the layout
+# rows may be shifted against each other; on 20 graphs the estimate was -30% to +40% off the layout
 STAIRS, SLACK = 200.0, 1.3
 
 

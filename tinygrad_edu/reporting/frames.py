@@ -108,7 +108,7 @@ def middle_and_reach(found: Answer) -> tuple[float, float]:
     """What stands between two classes and how far one of them lies from it; of numbers, half of their range."""
     if found.classes:
         low, high = found.classes
-        reach = 4.0 if found.threshold == 0.0 and low == 0.0 else (high - low) / 2.0  # log-odds of 4 mean 98 %
+        reach = 4.0 if found.threshold == 0.0 and low == 0.0 else (high - low) / 2.0  # log-odds of 4 mean 98%
         return found.threshold, reach
     low, high = float(found.target.min()), float(found.target.max())
     return (low + high) / 2.0, (high - low) / 2.0 or 1.0

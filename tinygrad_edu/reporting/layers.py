@@ -17,7 +17,7 @@ from tinygrad_edu.train.histograms import LOGARITHMIC, Histograms, Snapshot, Spr
 HOW = "tg.fit(..., callbacks=[tg.train.Histograms()])"
 KINDS = {"activations": "what each layer hands on", "gradients": "of its weights and biases", "weights": "and biases"}
 MOST_LAYERS = 12  # layers drawn; of more, this many are chosen evenly: 12 layers make 72 charts, 2 s and 0.5 MB
-# (from quantile, to quantile, opacity): all, 90 % and half of the entries
+# (from quantile, to quantile, opacity): all, 90% and half of the entries
 BANDS = ((0, 6, 0.13), (1, 5, 0.2), (2, 4, 0.35))
 SIZES = {"bands": (3.4, 2.1), "bars": (3.4, 1.7)}  # inches
 AROUND = {"bands": (0.58, 0.48, 0.16, 0.14), "bars": (0.58, 0.4, 0.16, 0.08)}

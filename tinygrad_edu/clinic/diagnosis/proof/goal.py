@@ -124,7 +124,7 @@ def explicit_goal(goal: float | Mapping[str, float], setup: Setup, task: Task) -
 
 
 SHARE, LOWER = 0.9, 0.7  # shares of what the yardstick reaches: normally, and for a lowered goal
-SHARE_OF_NUMBERS = 0.95  # for regression: a curve that explains only 90 % of a sine's variance visibly misses it
+SHARE_OF_NUMBERS = 0.95  # for regression: a curve that explains only 90% of a sine's variance visibly misses it
 
 
 def derive_goal(yardstick: float, source: str, task: Task, part: float = SHARE) -> Goal:

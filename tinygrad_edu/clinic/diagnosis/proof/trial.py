@@ -19,7 +19,7 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, train_setup
 from tinygrad_edu.errors import TinygradError
 
 Array = np.ndarray[Any, Any]
-# 90 % quantile (two-sided) of the normal distribution: it separates 0 of 5 from 4 of 5, but not 1 of 5 from 4
+# 90% quantile (two-sided) of the normal distribution: it separates 0 of 5 from 4 of 5, but not 1 of 5 from 4
 Z = 1.645
 
 
@@ -57,7 +57,7 @@ class Trial:
         return wilson(self.reached, self.count)
 
     def beats(self, other: Trial) -> bool:
-        """Do more seeds reach the goal than in the other trial, with 90 % intervals that do not overlap?"""
+        """Do more seeds reach the goal than in the other trial, with 90% intervals that do not overlap?"""
         return self.interval[0] > other.interval[1]
 
     def again(self, bench: Bench) -> Trial:

@@ -39,7 +39,7 @@ LIMITS = {
     "rate_small": 4e-4,  # the same
     "noise": 2.0,  # distance of a batch's gradient from the whole one over its length: 0.19 to 0.87
     "seeds": 0.35,  # spread of the last loss over seeds, over the way down to the best: 0.001 to 0.11
-    "tails": 8.0,  # largest deviation of a feature from its median over the 90 % quantile of these deviations: rare
+    "tails": 8.0,  # largest deviation of a feature from its median over the 90% quantile of these deviations: rare
     "target_small": 0.05,  # standard deviation of targets: 0.68 to 0.71
     "dropout": 0.45,  # share of hidden units that are dropped: 0 to 0.2
     "clipped": 0.1,  # longest gradient after clipping over the gradient's norm at the start: rare
