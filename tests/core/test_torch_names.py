@@ -20,7 +20,7 @@ CALLS = {
     "histc": [(X,), (X, 5, -1.0, 1.0), (X[:1, :1], 4), (X, 4, 0.5, 0.5)],
     "isclose": [(X, X + 1e-9)], "allclose": [(X, X + 1e-9)],
     "new_zeros": [(X, 2, 3), (X, (2, 3))], "new_ones": [(X, 2)],
-    "new_full": [(X, (2, 2), 7.0)],
+    "new_full": [(X, (2, 2), 7.0)], "type": [(X, "torch.DoubleTensor"), (X.astype("float32"), "torch.FloatTensor")],
 }  # fmt: skip
 BOUNDS = {"clamp_min", "clamp_max"}  # torch takes numbers there
 

@@ -1,5 +1,8 @@
 """Modules in PyTorch's words: places and dtypes, lazy layers, cells, names of arguments, the order of apply."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -139,8 +142,14 @@ def lazy_model():
 
 def test_a_lazy_layer_waits_for_its_first_input():
     model = lazy_model()
-    for look in (model.parameters, model.state_dict, lambda: tg.optim.SGD(model.parameters())):
+    for look in (model.state_dict, model.gradients, lambda: model.load_state_dict({})):
         with pytest.raises(SettingError, match=r"layers\.0\.LazyConv2d has no weights before its first input"):
+            look()
+    weight = model[0].weight
+    for look in (lambda: weight.shape, lambda: weight.numel(), lambda: weight * 2.0, lambda: len(weight)):
+        with pytest.raises(
+            SettingError, match=r"LazyConv2d\.weight of a lazy layer has no shape before its first input"
+        ):
             look()
     assert "LazyLinear" in repr(model)
     assert len(list(model.modules())) == 6
@@ -157,6 +166,65 @@ def test_a_lazy_model_is_trained():
         model(IMAGES)
         run = tg.fit(model, IMAGES, np.array([0, 1, 2, 0]), loss="cross_entropy", optimizer="adam", epochs=3)
     assert run.loss_curve[-1] < run.loss_curve[0]
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "Rprop", "Adagrad", "Adadelta", "NAdam", "Lion"])
+def test_an_optimizer_may_be_made_before_the_first_input(name):
+    """The same steps as one that is made afterwards; so do groups, and compiled `fit`."""
+    trained = []
+    for before in (True, False):
+        model = nn.Sequential(nn.LazyLinear(3, rng=0), nn.Tanh(), nn.LazyLinear(2, False, rng=1))
+        first = model[0].weight
+        make = lambda model=model: getattr(tg.optim, name)(  # noqa: E731
+            [{"params": model[0].parameters(), "lr": 0.1}, {"params": model[2].parameters(), "lr": 0.2}]
+        )
+        if before:
+            optimizer = make()
+            assert name in repr(optimizer)
+            optimizer.zero_grad()
+            optimizer.step()
+        x = np.random.default_rng(0).normal(size=(5, 4))
+        model(x)
+        assert model[0].weight is first or not before
+        assert type(model[0].weight) is tg.Tensor
+        optimizer = optimizer if before else make()
+        for _ in range(3):
+            optimizer.zero_grad()
+            (model(x) ** 2).sum().backward()
+            optimizer.step()
+        trained.append(model.state_dict())
+    for name in trained[0]:
+        np.testing.assert_array_equal(trained[0][name], trained[1][name])
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_fit_is_the_same_whenever_a_lazy_layer_gets_its_first_input(compiled):
+    x, curves = np.random.default_rng(0).normal(size=(6, 4)), []
+    for called in ("after the optimizer", "before it"):
+        model = nn.Sequential(nn.LazyLinear(3, rng=0), nn.Tanh(), nn.LazyLinear(1, rng=1))
+        if called == "before it":
+            model(x)
+        optimizer = tg.optim.Adam(model.parameters(), lr=0.1)
+        if called == "after the optimizer":
+            with pytest.raises(SettingError, match=r"layers\.0\.LazyLinear has no weights before its first input"):
+                tg.fit(model, x, x[:, :1], loss="mse", optimizer=optimizer, epochs=3, compiled=compiled)
+            model(x)
+        run = tg.fit(model, x, x[:, :1], loss="mse", optimizer=optimizer, epochs=3, compiled=compiled)
+        curves.append(run.loss_curve)
+        assert np.abs(model[0].weight.data).max() > 0.0
+    np.testing.assert_array_equal(*curves)
+
+
+def test_a_lazy_layer_may_be_compiled_and_copied():
+    model, x = nn.Sequential(nn.LazyLinear(2)), np.ones((3, 4))
+    compiled = tg.jit(lambda x: model(x))
+    for _ in "12":
+        np.testing.assert_allclose(compiled(x), model(x).data, rtol=1e-12)
+        assert type(model[0].weight) is tg.Tensor
+        model[0].weight.data *= 2.0
+    for copied in (copy.deepcopy(nn.LazyLinear(2)), pickle.loads(pickle.dumps(nn.LazyLinear(2)))):
+        copied.weight.data.normal_(0.0, 0.01)  # lost at the first input, as in PyTorch
+        assert copied(x).shape == (3, 2)
 
 
 def test_a_lazy_layer_checks_its_arguments_at_once():

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
+from tinygrad_edu.core.conversion import dtype_asked
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.errors import GraphError, ShapeError
 
@@ -135,6 +136,15 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
         return np.asarray(self)
 
     cpu = contiguous = detach
+
+    def to(self, target: ArrayLike = None, *_: ArrayLike, device: Option = None, dtype: Option = None) -> Any:
+        """The numbers in the dtype of `target`, of whole numbers too: y.to("int64"). Errors: DtypeError for a GPU."""
+        asked = dtype_asked("x", target, device, dtype)
+        return self if asked is None else self.astype(asked)
+
+    def type(self, dtype: Option) -> Any:
+        """PyTorch's name for x.astype(dtype)."""
+        return self.astype(dtype)
 
     def norm(self, p: float = 2, dim: Axis = None, keepdim: bool = False) -> Any:
         """(Σ|x|ᵖ)^(1/p), of all numbers or along axes."""

@@ -52,6 +52,7 @@ def array_of(x: ArrayLike) -> Any:
 
 
 # PyTorch's method -> the function that does it, called with x and the arguments
+OLD_TYPES = {"torch.FloatTensor": "float32", "torch.DoubleTensor": "float64"}  # as programs of 2017 name them
 METHODS: dict[str, Callable[..., Any]] = {
     "flatten": flatten,
     "narrow": narrow,
@@ -88,6 +89,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     ),
     "new_zeros": lambda x, *shape, **options: new_like(x, np.zeros(sizes(shape)), **options),
     "new_ones": lambda x, *shape, **options: new_like(x, np.ones(sizes(shape)), **options),
+    "type": lambda x, dtype: x.to(dtype=OLD_TYPES.get(str(dtype), dtype)),
     "new_full": lambda x, size, fill_value, **options: new_like(x, np.full(size, fill_value), **options),
 }
 INSTEAD = {
@@ -97,7 +99,6 @@ INSTEAD = {
     "multinomial": "rng.choice(len(p), p=p), with a rng of np.random.default_rng(seed) and p = x.data",
     "bernoulli": "rng.uniform(size=x.shape) < x.data, with a rng of np.random.default_rng(seed)",
     "detach_": "x = x.detach()",
-    "type": "x.astype(dtype)",
     "pin_memory": "x itself: this library computes on the CPU",
     "share_memory_": "x itself: this library computes on the CPU",
 }

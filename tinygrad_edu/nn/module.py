@@ -18,6 +18,7 @@ from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.hooks import Handle, Hooks, register_hook
 from tinygrad_edu.nn.parameters import (
+    LazyParameter,
     clear,
     convert,
     copy_numbers_of,
@@ -139,9 +140,10 @@ class Module(TorchNames):
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, parameter): `layers.0.weight`, and on the scalar back end `layers.0.weight[1,2]`.
 
-        A parameter that two layers share has its first name only.
+        A parameter that two layers share has its first name only; one of a lazy layer has no numbers before its first
+        input.
         """
-        yield from parameters_in(with_weights(self)[1])
+        yield from parameters_in(modules_inside(self)[1])
 
     def parameters(self) -> list[Parameter]:
         """Every Tensor or Value that training changes; one that two layers share is listed once."""
@@ -266,7 +268,8 @@ class Module(TorchNames):
 def arrays_to_keep(module: Module, waiting: bool = False) -> dict[str, Any]:
     """What a checkpoint holds: parameters and buffers by name; with `waiting` lazy layers, which have none yet, too."""
     modules, leaves = modules_inside(module) if waiting else with_weights(module)
-    return {**{name: leaf for name, leaf in leaves if is_parameter(leaf)}, **dict(buffers_in(modules, leaves))}
+    made = [(name, leaf) for name, leaf in leaves if not isinstance(leaf, LazyParameter)]
+    return {**{name: leaf for name, leaf in made if is_parameter(leaf)}, **dict(buffers_in(modules, made))}
 
 
 def with_weights(module: Module) -> tuple[Named[Module], Named[Any]]:
@@ -276,7 +279,7 @@ def with_weights(module: Module) -> tuple[Named[Module], Named[Any]]:
         if each.waits:
             raise SettingError(
                 f"{name}{'.' if name else ''}{type(each).__name__} has no weights before its first input: call the "
-                "model once, as in model(X[:1]), and make the optimizer then"
+                "model once, as in model(X[:1])"
             )
     return modules, leaves
 

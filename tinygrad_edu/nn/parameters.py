@@ -21,6 +21,58 @@ def count_numbers(arrays: Mapping[str, Any]) -> int:
     return sum(array.size for array in {id(array): array for array in arrays.values()}.values())
 
 
+class LazyParameter(Tensor):
+    """A parameter of a lazy layer before its first input: an optimizer takes it, and it has no numbers yet.
+
+    With the first input the same object becomes the Tensor that the layer trains. What is written into its data before
+    is lost then, as in PyTorch. Errors: SettingError where its shape is asked for.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, label: str) -> None:
+        super().__init__(np.empty(0), requires_grad=True, label=label)
+
+    def refuse(self) -> Any:
+        raise SettingError(
+            f"{self.label} of a lazy layer has no shape before its first input: call the model once, as in model(X[:1])"
+        )
+
+    shape = ndim = size = T = property(refuse)
+
+    def numel(self) -> Any:
+        return self.refuse()
+
+    def __len__(self) -> int:
+        return int(self.refuse())
+
+    def __repr__(self) -> str:
+        return f"LazyParameter(label={self.label!r}, no numbers before the first input)"
+
+    def become(self, made: Tensor) -> None:
+        """Take the numbers of a Tensor, and be one."""
+        self.assign(made.array)
+        self.__class__ = Tensor  # type: ignore[assignment]
+
+    @staticmethod
+    def undo(parameter: Tensor) -> None:
+        """Without numbers once more, where the first input was refused."""
+        parameter.assign(np.empty(0))
+        parameter.__class__ = LazyParameter
+
+
+def refuse_to_compute(parameter: LazyParameter, *_: Any, **__: Any) -> Any:
+    """Errors: SettingError."""
+    return parameter.refuse()
+
+
+for name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
+    for side in ("", "r"):
+        setattr(LazyParameter, f"__{side}{name}__", refuse_to_compute)
+for name in ("__neg__", "__getitem__", "__iter__", "sum", "mean", "norm", "square", "abs", "reshape"):
+    setattr(LazyParameter, name, refuse_to_compute)
+
+
 def is_parameter(attribute: Any) -> bool:
     """Is it an array that training changes? Errors: OperandError for one that holds Values beside other things."""
     if isinstance(attribute, np.ndarray) and attribute.dtype.kind == "O":

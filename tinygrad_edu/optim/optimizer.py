@@ -16,7 +16,7 @@ from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import OperandError, SettingError
-from tinygrad_edu.nn.parameters import clear
+from tinygrad_edu.nn.parameters import LazyParameter, clear
 from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
@@ -53,6 +53,7 @@ class Optimizer:
     memories: int  # numbers that the rule stores per weight
     maximize: bool = False  # gradient ascent
     initial_lr: float | None = None  # the learning rate before the first optim.lr_scheduler was attached
+    waiting: Sequence[int] = ()  # places of parameters of lazy layers that have no numbers yet
     groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is in the whole optimizer
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -98,9 +99,26 @@ class Optimizer:
 
     def begin(self) -> None:
         """The memories before the first step."""
-        self.memory: list[tuple[Any, ...]] = [
-            tuple([fill(p, x) for x in own.start()]) for own in self.groups or [self] for p in own.params
-        ]
+        self.memory = self.fresh_memory()
+        self.waiting = [i for i, p in enumerate(self.params) if isinstance(p, LazyParameter)]
+
+    def fresh_memory(self) -> list[tuple[Any, ...]]:
+        return [tuple([fill(p, x) for x in own.start()]) for own in self.groups or [self] for p in own.params]
+
+    @property
+    def memory(self) -> list[tuple[Any, ...]]:
+        """What the rule remembers for each parameter; of a lazy layer's, once that has had its first input."""
+        begun = [i for i in self.waiting if not isinstance(self.params[i], LazyParameter)]
+        if begun:
+            fresh = self.fresh_memory()
+            for i in begun:
+                self.remembered[i] = fresh[i]
+            self.waiting = [i for i in self.waiting if i not in begun]
+        return self.remembered
+
+    @memory.setter
+    def memory(self, memory: list[tuple[Any, ...]]) -> None:
+        self.remembered = memory
 
     @property
     def param_groups(self) -> list[Group]:
@@ -139,7 +157,7 @@ class Optimizer:
 
     def step(self) -> None:
         """One update of every parameter that has a gradient."""
-        steps, places = self.steps, count()
+        steps, places, remembered = self.steps, count(), self.memory
         for own in self.groups or [self]:
             lr = own.schedule(steps)
             # params first, so that zip takes no place at the end of a group
@@ -147,8 +165,8 @@ class Optimizer:
                 w, g = (p.array, p.gradient) if isinstance(p, Tensor) else (p.data, p.grad)
                 if g is not None:
                     self.t[i] += 1
-                    w, *memory = own.rule(w, g, *self.memory[i], self.t[i], lr, **own.settings)
-                    self.memory[i] = tuple(memory)
+                    w, *memory = own.rule(w, g, *remembered[i], self.t[i], lr, **own.settings)
+                    remembered[i] = tuple(memory)
                     replace(p, w)
 
     def state(self) -> tuple[list[int], list[tuple[Any, ...]], Any]:
@@ -170,7 +188,7 @@ class Optimizer:
     def __repr__(self) -> str:
         settings = {"lr": self.schedule if self.schedule.kind != "constant" else self.lr, **self.settings}
         settings |= self.direction()
-        size = sum(getattr(p, "size", 1) for p in self.params)
+        size = sum(p.array.size if isinstance(p, Tensor) else 1 for p in self.params)
         return f"<{type(self).__name__} of {size:,} numbers, {', '.join(f'{k}={x!r}' for k, x in settings.items())}>"
 
 

@@ -17,7 +17,7 @@ from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.layer_modes import modes_kept
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.module import Module, with_weights
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
 from tinygrad_edu.train.one_thread import calling_back
@@ -226,6 +226,7 @@ def with_backward(loss: ArrayLike) -> Any:
 
 def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:
     """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError."""
+    with_weights(model)  # a lazy layer has had its first input
     loss = losses.find(settings.loss)
     if not (given := samples.as_sample_array(X, "X")).size:
         empty = f"X is of shape {given.shape}" if len(given) else "samples=0"
