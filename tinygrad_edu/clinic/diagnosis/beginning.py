@@ -26,7 +26,7 @@ BEYOND = 1.05
 
 
 def with_its_start(subject: Subject, runs: Sequence[Trained]) -> Subject | None:
-    """The same with the start that its dead layers show; None where they show none, or the repetitions die too."""
+    """The subject with the initial weights that its dead layers show; None if unknown, or if repetitions die too."""
     setup, record = subject.setup, Record(subject)
     known = subject.start or not isinstance(subject.model, MLP) or setup.pattern is not None
     if known or setup.norm is not None or not isinstance(setup.init, tuple):

@@ -52,7 +52,7 @@ def certain(code: str) -> Callable[[Check], Check]:
 
 
 def outputs_of(record: Record, rows: slice) -> Array:
-    """What the network gives for these samples."""
+    """The network's outputs for these samples."""
     with no_grad():
         return np.asarray(record.subject.model.eval()(record.task.inputs(record.setup)[rows]))
 

@@ -45,7 +45,7 @@ def steady(t: Trials, causes: list[FoundCause]) -> list[FoundCause]:
 
 
 def longer(t: Trials, chosen: list[Trial], trial: Trial) -> tuple[list[Trial], Trial]:
-    """What brings the run nearer, where more epochs are a part of it, with still more of them."""
+    """Changes that help but do not suffice, with still more epochs, if epochs are among them."""
     epochs = trial.change.get("epochs")
     if epochs is None:
         return chosen, trial

@@ -169,7 +169,7 @@ def beyond_two_classes(model: Model, y: Samples, how: dict[str, Any]) -> Diagnos
 
 
 def of_subject(subject: Subject, goal: Any, seeds: int, budget_s: float, notes: list[str]) -> Diagnosis:
-    """What was trained is known: the whole way."""
+    """The full diagnosis of a run whose training is known."""
     flat, t = subject.task.X.ndim == 2, subject.task.truth
     asked = np.ptp(t, axis=0).max(initial=0.0) > 1e-12 * max(float(np.abs(t).max(initial=0.0)), 1e-300)
     if flat and asked and len(constant_columns(subject.task)) == subject.task.X.shape[1]:
@@ -180,7 +180,7 @@ def of_subject(subject: Subject, goal: Any, seeds: int, budget_s: float, notes: 
 
 
 def of_curve_alone(run: Run, missing: str) -> Diagnosis:
-    """What the curve says, and why the run was not trained again."""
+    """A diagnosis from the curve alone, with the reason why the run was not trained again."""
     found = diagnose_curve(run.loss_curve, run.validation_curve)
     rest = [row for row in found.not_checked if row != CANNOT]
     return replace(found, not_checked=[*rest, f"which of the causes it is, by training again: {missing}"])

@@ -47,7 +47,7 @@ def all_others_learn(record: Record, as_is: Trial) -> bool:
 
 
 def repeat_fit(subject: Subject) -> str | None:
-    """The same fit again from the same random_state; None where it has none, or cannot be repeated so."""
+    """How a second fit from the same random_state differs, "" if not at all; None if it cannot be repeated."""
     setup, rule = subject.setup, subject.setup.estimator
     if rule is None or rule.state is None or lbfgs.refusal(setup, subject.task):
         return None

@@ -53,7 +53,7 @@ class History:
 
     @property
     def sentence(self) -> str:
-        """Which column was taken as what; "" where there was nothing to choose."""
+        """Which columns were read as which losses; "" if there was no choice."""
         if not self.loss_name:
             return ""
         text = f"Read: {self.loss_name} as the training loss"
@@ -165,7 +165,7 @@ def question(names: list[str], training: list[str], held_out: list[str]) -> str:
 
 
 def cells_with_numbers(name: str, values: ArrayLike) -> Array:
-    """A column without its blank cells, which other measurements stand beside."""
+    """The numbers of a column; cells are blank in rows that hold other measurements."""
     if isinstance(values, Mapping):  # from pandas: row number -> value
         values = list(values.values())
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):

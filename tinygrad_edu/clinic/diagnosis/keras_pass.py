@@ -60,7 +60,7 @@ class KerasPass(Pass):
         return np.asarray(ops.convert_to_numpy(self.model(given, training=training)))
 
     def loss_of(self, output: Array, y: Array) -> float:
-        """As Keras computes it: of targets (n,) and outputs (n, 1) it makes targets (n, 1)."""
+        """The loss as Keras computes it: targets (n,) become (n, 1) if the outputs are (n, 1)."""
         if y.ndim == output.ndim - 1 and output.shape[-1] == 1:
             y = y[..., None]
         whole = self.keras.losses.get(self.function)

@@ -96,7 +96,7 @@ SPLITS: tuple[Callable[[str], Cells], ...] = (  # ways to split a line into cell
 
 
 def table_of_log(lines: Iterable[str]) -> Columns | None:
-    """A table whose columns stand apart by blanks or bars, as fastai, pandas, Matlab and Markdown write it."""
+    """A table with columns separated by blanks or bars, as printed by fastai, pandas, Matlab and Markdown."""
     filled = [line for line in lines if line.strip()]
     return next(filter(None, (table_by(split, filled) for split in SPLITS)), None)
 
@@ -122,7 +122,7 @@ def table_by(split: Callable[[str], Cells], lines: Iterable[str]) -> Columns | N
 
 
 def told_apart(names: Cells, above: Cells) -> Cells:
-    """Names of columns; where some are the same, with what stands above them: Matlab's "Validation" over "Loss"."""
+    """Unique column names; equal ones get the heading above them as a prefix, as Matlab's "Validation" above "Loss"."""
     if len(set(names)) == len(names) or len(above) != len(names):
         return names
     return [f"{first} {name}".strip() for first, name in zip(above, names, strict=True)]

@@ -17,7 +17,7 @@ FIRST = " That has to be mended first, but alone it is not enough here: then ask
 
 
 def certain_causes(t: Trials) -> list[FoundCause]:
-    """What one pass shows, with a trial of what mends it."""
+    """The causes that one pass through the network proves, each with a trial of its fix."""
     found = []
     for code, certainty in certainties(t.record).items():
         if certainty.best is not None and t.bench.goal.is_reached(certainty.best, t.record.task):
@@ -32,7 +32,7 @@ def certain_causes(t: Trials) -> list[FoundCause]:
 
 
 def mend(t: Trials, changes: Sequence[Change], code: str) -> Trial | None:
-    """What mends a certain cause, and the usual things more where that is not all that is wrong."""
+    """The trial that fixes a certain cause, with other usual changes if the fix alone does not suffice."""
     best: Trial | None = None
     for extra in usual_things(t) if changes else ():
         for change in changes:
@@ -45,7 +45,7 @@ def mend(t: Trials, changes: Sequence[Change], code: str) -> Trial | None:
 
 
 def with_more(t: Trials, trial: Trial, first: Change) -> str:
-    """What the mend reaches, and what it reaches alone where more was changed."""
+    """A sentence on what the fix reaches, and what it reaches alone if more was changed."""
     more = {name: x for name, x in trial.change.items() if name not in first}
     alone = t.trial(first) if more and len(more) < len(trial.change) else None
     if alone is None:
@@ -55,7 +55,7 @@ def with_more(t: Trials, trial: Trial, first: Change) -> str:
 
 
 def usual_things(t: Trials) -> Iterator[Change]:
-    """Nothing, more epochs, scaled inputs, larger steps, and a larger network."""
+    """Usual additional changes: none, more epochs, scaled inputs, larger steps, a larger network."""
     setup, task = t.record.setup, t.record.task
     longer: Change = {"epochs": 10 * setup.epochs}
     faster: Change = {"lr": scale_rate(setup.lr, 10.0)}

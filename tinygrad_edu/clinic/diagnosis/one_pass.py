@@ -69,7 +69,7 @@ class Pass:
     ends_in: str = ""
 
     def forward(self, X: Any) -> Array:
-        """What the network says about samples when it is used."""
+        """The network's outputs in evaluation mode."""
         raise NotImplementedError
 
     def loss_of(self, output: Array, y: Array) -> float:

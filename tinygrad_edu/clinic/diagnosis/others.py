@@ -48,7 +48,7 @@ def share_of_others(setup: Setup, task: Task, budget: Budget) -> float:
 
 
 def with_weights_of(setup: Setup, rows: Array) -> Setup:
-    """What some of the samples count."""
+    """The setup with the sample weights of these rows."""
     if setup.weights is None or isinstance(setup.weights, str):
         return setup
     some: Change = {"weights": np.asarray(setup.weights)[rows]}

@@ -73,7 +73,7 @@ class RepairedEstimator(Module):
         return self.estimator.predict_proba(X)
 
     def score(self, X: Any, y: Any) -> float:
-        """As scikit-learn's."""
+        """The same score as scikit-learn's estimator."""
         return float(self.estimator.score(X, y))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def repair_model(model: Module, setup: Setup, task: Task, usual: Setup | None = 
 
 
 def apply_setup(model: Module, setup: Setup, task: Task, usual: Setup, seed: int) -> Module:
-    """The same, and an estimator where it was one."""
+    """The model with the setup applied, as an estimator if it was one."""
     made = repair_model(model, setup, task, usual)
     fits = setup.estimator is not None and not lbfgs.refusal(setup, task)
     return RepairedEstimator(made, setup, task, seed) if fits else made

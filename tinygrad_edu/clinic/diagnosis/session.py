@@ -103,7 +103,7 @@ class Consultation:
     # Verdicts
 
     def of_good_run(self) -> Diagnosis:
-        """It reaches the goal: do others, too, and is anything plain in its way?"""
+        """Diagnosis of a run that reaches its goal: do other seeds too, and is there an obvious fault?"""
         t = self.trials
         if causes := self.held_back() or outdone_by_the_fitting_loss(t):
             return self.named(causes)
@@ -169,7 +169,7 @@ class Consultation:
     # The goal
 
     def goal(self, estimates: Sequence[Any]) -> Goal:
-        """As asked for, or what a yardstick makes reasonable; all that is possible where that is reached anyway."""
+        """The goal: the user's, or one derived from a yardstick, or the best possible if that is reached anyway."""
         setup, task = self.subject.setup, self.task
         if self.wanted is not None:
             return explicit_goal(self.wanted, setup, task)
@@ -186,7 +186,7 @@ class Consultation:
         return self.compared(most)
 
     def compared(self, most: Goal) -> Goal:
-        """What the reference and the nearest neighbours make reasonable."""
+        """A goal derived from the reference network and the nearest neighbours."""
         rows = self.record.flat
         if rows is None or not len(rows.X) or np.ptp(rows.X) == 0.0:
             return most
@@ -317,7 +317,7 @@ class Consultation:
         )  # fmt: skip
 
     def not_repeated(self, how: str) -> Diagnosis:
-        """Nothing can be proved of a run that is another one when trained again, but that all of it has to learn."""
+        """Diagnosis of a run that repetitions do not reproduce: only frozen weights can be proved to be its cause."""
         if self.subject.fixed and not self.hit and self.trials.as_is.share >= MOST_OF:
             return self.named([fixed_weights(self.subject, self.trials.as_is)])
         self.trials.not_checked.append("every cause that is proved by training again")

@@ -28,7 +28,7 @@ SPARED = 0.3  # a group comes last if without it this much more of the seeds suc
 
 @dataclass(frozen=True)
 class SettingGroup:
-    """Settings that are changed together; `codes`, the causes that they may stand for, the most suspected is named."""
+    """Settings that are changed together; `codes`: causes they may stand for, of which the most suspected is named."""
 
     fields: tuple[str, ...]
     codes: tuple[str, ...]
@@ -101,7 +101,7 @@ def well_trained(setup: Setup, task: Task) -> Setup:
 
 
 def own_optimizer(t: Trials, whole: Trial, kept: list[str]) -> Trial:
-    """The same by the run's own optimizer and its options at another rate, where that does as well."""
+    """The trial with the run's own optimizer and options at another rate, if that reaches the goal too."""
     setup = t.record.setup
     own = whole.setup.optimizer == setup.optimizer
     if "steps" not in kept or (own and whole.setup.options == setup.options):
@@ -138,14 +138,14 @@ def change(setup: Setup, goal: Setup, names: list[str]) -> dict[str, Any]:
 
 
 def suspects_first(t: Trials, names: list[str], needed: Mapping[str, Trial]) -> list[str]:
-    """What can be spared least, and of that the most suspected, first."""
+    """The groups in order: those that can least be spared first, and among them the most suspected."""
     least = min((trial.share for trial in needed.values()), default=0.0)
     spared = {name: name in needed and needed[name].share > least + SPARED for name in names}
     return sorted(names, key=lambda name: (spared[name], -max(t.suspicion(code) for code in GROUPS[name].codes)))
 
 
 def code_of(t: Trials, name: str, whole: Trial) -> str:
-    """The most suspected cause that a group of settings may stand for."""
+    """The most suspected of the causes that a group of settings may stand for."""
     codes = GROUPS[name].codes
     if name == "output" and "loss" not in t.record.setup.changes_to(whole.setup):
         codes = ("wrong_output_activation", "targets_out_of_range")
@@ -155,7 +155,7 @@ def code_of(t: Trials, name: str, whole: Trial) -> str:
 
 
 def of_steps(t: Trials, new: Setup) -> tuple[str, ...]:
-    """What may be wrong with an optimizer and its rate: which way the rate went, and what the repaired one lacks."""
+    """The causes that may lie in an optimizer and its rate, from how the repaired setup differs."""
     setup = t.record.setup
     low = new.rate > setup.rate if new.optimizer == setup.optimizer else not t.record.reach > 1.0
     found = ["lr_too_low" if low else "lr_too_high"]
@@ -171,7 +171,7 @@ def option(setup: Setup, name: str) -> float:
 
 
 def of_activation(setup: Setup) -> tuple[str, ...]:
-    """What may be wrong with an activation of this kind."""
+    """The causes that may lie in an activation of this kind."""
     row = find_activation(setup.activation)
     if not isinstance(row, Operation):
         return ("no_activation",)
@@ -179,7 +179,7 @@ def of_activation(setup: Setup) -> tuple[str, ...]:
 
 
 def cause_of_group(t: Trials, name: str, without: Trial, whole: Trial, kept: list[str], first: bool) -> FoundCause:
-    """One group that cannot be undone; of the first one the proof lists the others, too."""
+    """The cause of a group that cannot be undone; the proof of the first one lists the others too."""
     setup = t.record.setup
     cause = BY_CODE[code_of(t, name, whole)]
     fields = {key: value for key, value in whole.change.items() if key in GROUPS[name].fields}

@@ -74,7 +74,7 @@ class Batch:
     scale: float = 1.0
 
     def of(self, x: Array) -> Iterator[Array]:
-        """What the program has of an array of all samples, in its own order."""
+        """The parts of an array over all samples that the program works on, in its own order."""
         if self.scale != 1.0:
             yield self.scale * x
         for axis in (k for k, n in enumerate(x.shape) if n == self.count):
@@ -250,7 +250,7 @@ def label_of(net: Network, index: int) -> str:
 
 
 def add_samples(net: Network, book: Book) -> None:
-    """What each sample alone gives to a weight's gradient: x ⊗ δ of one row."""
+    """Enter the contribution of each single sample to a weight's gradient: x ⊗ δ of one row."""
     for layer in net.layers:
         for use in layer.weights:
             step = net.steps[use.step]

@@ -96,7 +96,7 @@ def slip(
 
 @dataclass(eq=False)
 class Mutant:
-    """A backward pass with one slip: in one place, in several, in one scope."""
+    """A backward pass with one mistake: at one place, at several, or in one scope."""
 
     slip: Slip
     line: str
@@ -128,7 +128,7 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The same slip in the same place, also in the trace of another run."""
+        """Identifies the same mistake at the same place, also in the trace of another run."""
         return (self.slip.code, self.line, self.where, self.scope, self.parameter)
 
 
@@ -150,7 +150,7 @@ def mutants(net: Network, learner: Learner, codes: Collection[str] = ()) -> Iter
 
 
 def mutants_of(net: Network, learner: Learner, entry: Slip) -> Iterator[Mutant]:
-    """One slip, everywhere."""
+    """All variants of one mistake, at all places."""
     groups: dict[tuple[str, str], list[Variant]] = {}
     try:
         for variant in entry.variants(net, learner):
@@ -167,7 +167,7 @@ def mutants_of(net: Network, learner: Learner, entry: Slip) -> Iterator[Mutant]:
 
 
 def weight_or_bias(variant: Variant) -> str:
-    """weight or bias: what is done to every weight is one slip, what is done to all biases another."""
+    """ "weight" or "bias": a mistake at every weight and one at every bias are two different mistakes."""
     return "weight" if any(use.parameter == variant.parameter for use in variant.layer.weights) else "bias"
 
 
@@ -220,7 +220,7 @@ def where_text(net: Network, layers: list[Layer], kind: str = "") -> str:
 
 
 def letters(net: Network, layer: Layer, parameter: str = "") -> dict[str, str]:
-    """What stands for {W}, {a}, ... in the texts of a slip."""
+    """What {W}, {a}, ... stand for in the texts of a mistake."""
     weights = list(dict.fromkeys(u.parameter for u in layer.weights))
     biases = list(dict.fromkeys(u.parameter for u in layer.biases))
     step = net.steps[layer.activation] if layer.activation >= 0 else None

@@ -164,14 +164,14 @@ def slack_of(report: BackpropReport) -> float:
 
 
 def hints_of(report: BackpropReport, right: Sequence[Any], *, updates: bool = False, at_end: bool = False) -> Hints:
-    """What the numbers of a report tell of the line of its mistake; right: values that are as they should be."""
+    """What the numbers of a report say about the line of the mistake; right: values that are correct."""
     codes = {slip.code for slip in report.explanations[0]} if report.certain and report.explanations else set()
     ratios, dropped = ratios_of(report.given, report.right, report.wrong), "upstream_gradient_dropped" in codes
     return Hints(ratios, right, dropped, updates, at_end)
 
 
 def deltas_of(net: Network) -> dict[str, list[Array]]:
-    """For each parameter, the derivatives by the products in which it stands."""
+    """For each parameter, the derivatives with respect to the products in which it occurs."""
     steps, gradients = net.steps, net.program.gradients
     return {
         name: [gradients[u.step] for u in uses if u.step in gradients and steps[u.step].y.ndim]
@@ -200,7 +200,7 @@ def gradients_of_update(
 
 
 def difference(old: Array, new: Array) -> Array:
-    """What was subtracted; a bias that has grown to a matrix began as the bias, broadcast."""
+    """What was subtracted; a bias that has grown to a matrix was broadcast at the start."""
     try:
         return np.asarray(old - new)
     except ValueError:
@@ -208,7 +208,7 @@ def difference(old: Array, new: Array) -> Array:
 
 
 def rounding(w: Array, g: Array, lr: float) -> float:
-    """What is lost of g in w - lr·g, relative."""
+    """The relative rounding error of g when it is recovered from w - lr·g."""
     return float(4e-16 * np.linalg.norm(w) / (lr * float(np.linalg.norm(g)) or np.inf))
 
 

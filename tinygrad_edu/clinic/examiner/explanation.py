@@ -16,7 +16,7 @@ Gradients = dict[str, Array]
 
 @dataclass(eq=False)
 class Explanation:
-    """One or two slips, and how far the gradients that they give are from the learner's."""
+    """One or two mistakes, and how far the gradients that they give are from the learner's."""
 
     mutants: tuple[Mutant, ...]
     residual: float
@@ -24,7 +24,7 @@ class Explanation:
 
     @property
     def rank(self) -> tuple[Any, ...]:
-        """Fewer slips first, where a number fitted to the learner's counts as one; of pairs, the plainer ones."""
+        """Fewer mistakes first, where a number fitted to the learner's counts as one; of pairs, the plainer ones."""
         strange = sum(far_fetched(m) for m in self.mutants) if len(self.mutants) > 1 else 0.0
         return (len(self.mutants) + self.by_chance, self.by_chance, strange, *sorted(m.rank for m in self.mutants))
 
@@ -35,7 +35,7 @@ class Explanation:
 
 
 class Comparison(Protocol):
-    """What a source of explanations asks of the search: the right gradients, the learner's, and how they differ."""
+    """What explanations need from the search: the right gradients, the learner's, and how they differ."""
 
     net: Network
     learner: Learner
@@ -48,5 +48,5 @@ class Comparison(Protocol):
 
 
 def far_fetched(mutant: Mutant) -> float:
-    """How late a slip is tried in pairs: after plainer forms, wider scopes, and more places than one time step."""
+    """How late a mistake is tried in pairs: after plainer forms, wider scopes, and more places than one time step."""
     return min(mutant.order, 12) + 3.0 * bool(mutant.scope) + 4.0 * mutant.one_of_many + 5.0 * mutant.chance

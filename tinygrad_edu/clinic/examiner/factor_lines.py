@@ -48,7 +48,7 @@ def ratios_of(given: Mapping[str, Array], right: Mapping[str, Array], wrong: Map
 
 
 def multiple_of(a: Array, b: Array) -> float | None:
-    """c with a = c·b, where b may stand turned."""
+    """c with a = c·b, where b may be transposed; None if there is none."""
     if a.size != b.size or not np.isfinite(a).all():
         return None
     for turned in (b, b.T):

@@ -62,7 +62,7 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
 
 
 def on_values(learner: LearnerForward, params: Mapping[str, Array], must: bool = False) -> tuple[Network | None, str]:
-    """The same on single Values, with a note; `must`: what pure Python code raises is passed on."""
+    """The network traced with single Values, and a note; `must`: pass on what pure Python code raises."""
     if not must and not small_enough(learner, params):
         return None, "too many numbers for Values"
     try:

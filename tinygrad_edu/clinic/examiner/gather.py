@@ -37,7 +37,7 @@ def number_of(x: Any) -> Array:
 
 
 def gather(pieces: Sequence[Any], source: Array) -> Any:
-    """The array whose entries stand at `source` in the pieces laid end to end; pieces not read are left out."""
+    """The entries at the indices `source` in the concatenated pieces; pieces that are not read are left out."""
     ends = np.cumsum([number_of(x).size for x in pieces])
     used = np.unique(np.searchsorted(ends, source.ravel(), side="right"))
     shift, kept, total = np.zeros(len(pieces), dtype=int), [], 0

@@ -92,7 +92,7 @@ def by_place(names: Sequence[str], form: Structure, grads: Any, theirs: Structur
 
 
 def by_key(names: Sequence[str], grads: Mapping[Any, Any], *, strict: bool = True) -> dict[str, Any]:
-    """By name, and by what a name with a d in front stands for."""
+    """The gradients by parameter name; a key such as "dW" stands for "W"."""
     flat: dict[str, Any] = {}
     for key, x in grads.items():
         inner = Structure.of(x)

@@ -131,7 +131,7 @@ def all_empty(report: BackpropReport) -> bool:
 
 
 def explain_zeros(report: BackpropReport, search: Search) -> None:
-    """What is computed and comes out as 0: a softmax started from 1s, a mask that lets nothing through."""
+    """Explain gradients that come out as 0: a softmax started from 1s, a mask that lets nothing through."""
     only = Search(search.net, search.learner, search.tolerances, codes=ZEROING)
     found = only.exact() if not only.net.titled else []
     for e in sorted(found, key=lambda e: e.rank)[:1]:
@@ -175,7 +175,7 @@ def explain(report: BackpropReport, search: Search, unsummed: set[str]) -> None:
 
 
 def worth_a_hint(e: Explanation, report: BackpropReport) -> bool:
-    """A slip that is not certain is shown only where it removes most of the error and no number in it was fitted."""
+    """An uncertain mistake is shown only if it removes most of the error and no number in it was fitted."""
     error = max(report.wrong.values())
     return not e.by_chance and e.residual < HINT and e.residual < 0.1 * error
 

@@ -70,6 +70,6 @@ def neighbours(steps: Sequence[Step], layers: Sequence[Layer], layer: Layer) -> 
 
 
 def incoming(steps: Sequence[Step], layer: Layer) -> list[Any]:
-    """What comes into a layer's products: steps, or numbers."""
+    """The inputs of a layer's products: step numbers, or constants."""
     both = [(steps[use.step], use.data) for use in layer.weights]
     return [step.parents[k] if step.parents[k] >= 0 else step.operand(k).tolist() for step, k in both]

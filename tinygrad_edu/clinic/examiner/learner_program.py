@@ -46,7 +46,7 @@ class LearnerProgram:
         return found
 
     def place_of(self, leaf: Leaf) -> tuple[Any, ...]:
-        """What holds a number, and under which name."""
+        """The identity of the object that holds a number, and the number's name in it."""
         end = self.obj
         for kind, key in leaf.path[:-1]:
             end = getattr(end, key) if kind == "attribute" else end[key]
@@ -68,7 +68,7 @@ class LearnerProgram:
         return bool(np.isfinite(leaf.array).all())
 
     def held(self, leaf: Leaf) -> Any:
-        """What the program holds now where this leaf was found."""
+        """What the program holds now at the place of this leaf."""
         found = self.obj
         for kind, key in leaf.path:
             found = getattr(found, key) if kind == "attribute" else found[key]

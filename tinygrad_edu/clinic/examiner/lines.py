@@ -127,7 +127,7 @@ def by_line(trail: Trail, order: list[Ranked], deltas: Mapping[str, Sequence[Arr
 
 
 def places_by_hints(trail: Trail, ends: Mapping[str, Any], hints: Hints | None) -> list[Ranked]:
-    """What the numbers tell comes before all other lines: where factors came in, and what stands for a delta."""
+    """Lines that the numbers point at, which come first: where a factor came in, or where a delta was replaced."""
     if hints is None or trail.truth.singly:
         return []
     keys = {n: found[0] for n, value in ends.items() if (found := ends_of(trail, value))}
@@ -296,7 +296,7 @@ def ends_of(trail: Trail, value: Any) -> list[Key]:
 
 
 def place_in_words(trail: Trail, made: Made, names: tuple[str, ...], wanted: Sequence[Array]) -> FoundPlace:
-    """What is wrong with a line, in words."""
+    """A line with what is wrong with it, in words."""
     label, factor = trail.found.get(made.key, ("", 1.0))
     what, has, wants = subject_of(made), delta_named(trail, made), labels_of(trail, wanted)
     label = label or "a derivative of the loss"

@@ -96,7 +96,7 @@ def network_of_values(loss: Value, leaves: Mapping[str, Array], params: Mapping[
 
 
 def scalars_of(loss: Value) -> tuple[Array, Array]:
-    """Every number of the forward; every derivative, and what each node hands to each parent."""
+    """Every number of the forward; and all derivatives, with what each node passes to each parent."""
     nodes = topological(loss, PARENTS)
     values = np.array([node.data for node in nodes])
     shares = [node.grad * d for node in nodes for d in node.partials]

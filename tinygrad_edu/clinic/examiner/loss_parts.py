@@ -52,7 +52,7 @@ def as_number(x: Any) -> float | None:
 
 
 def summands_of(loss: Any, axis: int = 0) -> list[Part]:
-    """What is added to make the loss; rows of a batch along `axis`."""
+    """The summands of a loss; `axis`: the axis of the batch's samples."""
     terms: list[tuple[Any, float]] = []
     waiting: list[tuple[Any, float]] = [(loss, 1.0)]
     while waiting:

@@ -18,7 +18,7 @@ KEPT = 16  # arrays of one size, kept by the program, that are examined
 
 
 def starts(walk: Walk) -> list[Start]:
-    """Where the averages stand before the first step: at 0, or in arrays that the program keeps."""
+    """Possible values of the averages before the first step: 0, or arrays that the program keeps."""
     found: list[Start] = [FRESH]
     first, second = moments(walk, 1), moments(walk, 2)
     for m in (first, None) if first is not None else (None,):
@@ -72,7 +72,7 @@ def sized(arrays: Iterable[Array], size: int) -> list[Array]:
 
 
 def moments_of(walk: Walk) -> Iterator[tuple[str, Array]]:
-    """What a right optimizer makes of the first gradient, so that it can be found in a run: m, v̂, √v̂ ..."""
+    """What a right optimizer computes from the first gradient, to be found in a run: m, v̂, √v̂ ..."""
     own = [x for x in walk.numbers if 0.05 <= x < 1.0]
     betas = [*dict.fromkeys((*own[:6], 0.9, 0.999, 0.99))]
     (m0, v0, t0) = starts(walk)[-1]

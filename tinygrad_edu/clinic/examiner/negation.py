@@ -20,7 +20,7 @@ PRODUCTS = ("matmul", "mul")
 
 
 def undo_negation(loss: Tensor) -> Tensor:
-    """The same loss with exp(-(x W + b)) in place of exp((-x) W - b); what is spelled otherwise stays."""
+    """The loss with exp(-(x W + b)) instead of exp((-x) W - b); other forms stay as they are."""
     nodes = topological(loss, parent_nodes)
     children: dict[int, list[Tensor]] = {}
     for node in nodes:
@@ -52,7 +52,7 @@ def name(node: Any) -> str:
 
 
 def opposite(u: Any) -> Any:
-    """-u, by taking away each minus that stands before an input or a bias; None where there is none to take."""
+    """-u, by removing the minus in front of each input or bias; None if one has no minus."""
     operation = name(u)
     if operation == "neg":
         return u.parents[0]

@@ -176,7 +176,7 @@ class Network:
         return axis if z.y.shape[axis] > 1 else None
 
     def sample_axis(self, layer: Layer) -> int | None:
-        """The same where z has the samples along it too, and was not turned after the product."""
+        """The batch axis, if z has the samples along it too and was not transposed after the product."""
         axis, z = self.batch_axis(layer), self.steps[layer.z].y
         return axis if axis is not None and z.ndim >= -axis and z.shape[axis] == self.rows(layer) else None
 

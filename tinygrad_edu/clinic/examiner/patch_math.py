@@ -109,7 +109,7 @@ def functions_of(x: ArrayLike) -> list[types.FunctionType]:
 
 
 def cell_contents(cell: types.CellType) -> Any:
-    """What a cell holds; None while it is empty."""
+    """The contents of a cell; None while it is empty."""
     try:
         return cell.cell_contents
     except ValueError:

@@ -20,7 +20,7 @@ FAULT = 'fillcolor="#ffd6d6", color="#b22222", penwidth=3'
 
 
 def mark_faults(report: Any, options: dict[str, Any]) -> Drawing:
-    """Labels for z1, a1, ... and the loss; the boxes of faulty nodes in red, with the slip's code."""
+    """Label z1, a1, ... and the loss; draw the boxes of faulty nodes in red, with the mistake's code."""
     net = report.network
     if net is None or net.titled:
         raise DrawError("there is no graph to draw: the forward could not be traced as layers")
@@ -54,7 +54,7 @@ def title_of(report: Any) -> str:
 
 
 def faulty(report: Any, slip: Any) -> set[int]:
-    """The steps at which a slip is: those that it changes, the parameter whose gradient it is, or a layer's z."""
+    """The steps of a mistake: those that it changes, the parameter whose gradient it is, or a layer's z."""
     net, mutant = report.network, slip.mutant
     assert net is not None
     if mutant is None:  # a mistake in the update has no node

@@ -101,7 +101,7 @@ class ForwardProgram:
                 self.handed[step.index] = pull_step(step, g)
 
     def arriving(self, index: int, changed: Mapping[int, Contributions]) -> Array:
-        """The gradient at a step: the sum of what its children hand to it."""
+        """The gradient at a step: the sum of what its children pass to it."""
         parts = [(changed.get(child) or self.handed[child])[slot] for child, slot in self.children.get(index, ())]
         return sum(parts[1:], parts[0]) if parts else self.gradients[index]
 
@@ -164,7 +164,7 @@ def above(step: Step) -> tuple[int, ...]:
 
 
 def pull_step(step: Step, g: Array) -> Contributions:
-    """What a step hands to each parent: the chain rule at one node."""
+    """The gradient that a step passes to each parent: the chain rule at one node."""
     node = step.node
     if step.activation == "softmax":
         return {0: softmax_pull(g, step.y, step.axis)}
@@ -177,7 +177,7 @@ def pull_step(step: Step, g: Array) -> Contributions:
 
 
 def repull_step(step: Step, g: Array, arrays: Sequence[Any]) -> Contributions:
-    """The same with other arrays in the place of a step's operands."""
+    """The same with other arrays as the operands of the step."""
     node, slots = step.node, step.live
     if isinstance(node.op, Operation):
         own = all(a is getattr(p, "array", p) for a, p in zip(arrays, node.parents, strict=True))
@@ -195,7 +195,7 @@ def repull_step(step: Step, g: Array, arrays: Sequence[Any]) -> Contributions:
 
 
 def share_of_factor(g: Array, a: Array, b: Array, slot: int) -> Array:
-    """What a @ b, of matrices or vectors, hands to its left (0) or right (1) factor; written out for its speed."""
+    """The gradient of a @ b for its left (0) or right (1) factor, matrices or vectors; inlined for speed."""
     if slot == 0:
         return (
             g @ b.T if a.ndim == b.ndim == 2 else (np.outer(g, b) if a.ndim == 2 else b @ g if b.ndim == 2 else g * b)
@@ -204,7 +204,7 @@ def share_of_factor(g: Array, a: Array, b: Array, slot: int) -> Array:
 
 
 def back_through(step: Step, g: Array, x: Array) -> Array:
-    """What a step that only moves its operand x about hands back to it."""
+    """The gradient through a step that only rearranges its operand x."""
     if step.operation == "reshape":
         return g.reshape(x.shape)
     if step.operation == "transpose":
@@ -225,7 +225,7 @@ def sum_to_shape(contribution: Array, like: Array) -> Array:
 
 
 def stretch_to(contribution: Array, like: Array) -> Array:
-    """A contribution of a slip in the shape of the right one: stretched, or summed over what was stretched."""
+    """A contribution of a mistake in the shape of the right one: broadcast, or summed over broadcast axes."""
     if contribution.__class__ is np.ndarray and contribution.shape == like.shape:
         return contribution
     return sum_to_shape(np.asarray(contribution + np.zeros(like.shape)), like)

@@ -41,7 +41,7 @@ def walk(roots: Iterable[Any]) -> Iterator[Any]:
 
 
 def inside(x: Any) -> Iterable[Any]:
-    """What a thing holds."""
+    """The contents of a container or an object."""
     if isinstance(x, dict):
         return [value for _, value in items_of(x)]
     if isinstance(x, (list, tuple, set, frozenset, deque)):
@@ -238,7 +238,7 @@ class MutableState:
 
 
 def refill(container: Any, before: Any) -> None:
-    """The same things in the same order; what has not changed is not touched."""
+    """Put the same items in the same order back; a container that has not changed stays untouched."""
     if identities_inside(container) == identities_inside(before):
         return
     if isinstance(container, list):
@@ -253,7 +253,7 @@ def refill(container: Any, before: Any) -> None:
 
 
 def identities_inside(container: Any) -> list[int]:
-    """What a container holds, by identity."""
+    """The identities of a container's items."""
     items = [x for item in container.items() for x in item] if isinstance(container, dict) else container
     return [*map(id, items)]
 

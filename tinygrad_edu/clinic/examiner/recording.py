@@ -61,7 +61,7 @@ class Made:
 
 @dataclass
 class Recording:
-    """Everything that was made, in order; `result` of the call; `complete`: was it followed to the end?"""
+    """All values in order of creation; `result` of the call; `complete`: was it recorded to the end?"""
 
     made: dict[Key, Made] = field(default_factory=dict)
     result: Any = None
@@ -160,7 +160,7 @@ class Recorder:
         return self.step
 
     def hand_back(self, frame: Any, result: Any) -> None:
-        """What a function of the learner's has made and returns is read by the line that called it."""
+        """Note the values that a learner's function returns: the calling line reads them."""
         arrays = [x for x in map(as_numbers, values_in(result)) if x is not None]
         keys = [key for x in arrays if (key := key_of(x)) in self.recording.made]
         self.recording.work += sum(NOTE + NUMBER * x.size for x in arrays)
@@ -204,7 +204,7 @@ class Recorder:
         return found
 
     def inputs(self, read: ast.expr, names: Any, world: Any) -> list[Key]:
-        """The keys of what a chain stands for; a part of an array is entered as a view of the array."""
+        """The keys of the values that a chain stands for; a part of an array is entered as a view of it."""
         value = look_up(read, names, world)
         if value is MISSING and isinstance(read, (ast.Attribute, ast.Subscript)):
             return self.inputs(read.value, names, world)
@@ -254,7 +254,7 @@ class Recorder:
         self.enter_values(before, part, RESULT, where)
 
     def enter_values(self, before: Before, new: Any, name: str, where: dict[str, Any]) -> None:
-        """What was made; of a list that was made item by item, each item with its own inputs."""
+        """Enter new values; if a list was built item by item, each item with its own inputs."""
         if before.items and isinstance(new, list) and len(new) == len(before.items):
             for item, inputs in zip(new, before.items, strict=True):
                 for value in values_in(item):

@@ -182,7 +182,7 @@ class BackpropReport:
         return f"The gradients of {names} are {'all 0' if zero else 'missing'}. Not written yet?"
 
     def unnamed(self) -> list[str]:
-        """What can be said where no slip of the catalogue explains the numbers."""
+        """What to say if no mistake of the catalogue explains the numbers."""
         if self.places:
             return ["This mistake is not in the catalogue. Look at these lines:"]
         text = "This mistake is not in the catalogue."
@@ -205,7 +205,7 @@ class BackpropReport:
         )
 
     def numbers(self) -> list[str]:
-        """Entries of a wrong gradient: the learner's, the right ones, the slip's."""
+        """Entries of a wrong gradient: the learner's, the right ones, and those of the mistake."""
         name = next((n for n in self.wrong if n in self.given), "")
         if not name:
             return []
@@ -240,7 +240,7 @@ class BackpropReport:
         )
 
     def draw(self, **options: Any) -> Drawing:
-        """The learner's forward as a picture, in which the node of each slip is marked; options as of `tg.draw`."""
+        """The learner's forward as a picture, in which the node of each mistake is marked; options as of `tg.draw`."""
         from tinygrad_edu.clinic.examiner.picture import mark_faults
 
         return mark_faults(self, options)
@@ -271,7 +271,7 @@ def describe_mutant(
 
 
 def letters_of(net: Network, mutant: Mutant) -> Mapping[str, str]:
-    """The letters of a slip's texts; for a slip in several layers those of any layer l."""
+    """The letters in a mistake's texts; for a mistake in several layers those of any layer l."""
     several = len({layer.number for layer in mutant.layers}) > 1
     if not mutant.layers:
         words = dict.fromkeys(("k", "W", "b", "z", "a", "d", "f", "slope", "x"), mutant.parameter or "?")

@@ -42,7 +42,7 @@ class Screen:
     def pass_on(
         self, rule: UpdateRule, names: Sequence[str], choices: Sequence[Sequence[float]], start: Start
     ) -> Array:
-        """Which of all combinations of the numbers could give the change: a truth value for each, in their order."""
+        """Which combinations of the numbers could explain the change: a boolean for each, in order."""
         table = [*itertools.product(*choices)]
         columns: Mapping[str, Any] = {
             **{name: np.array([row[k] for row in table])[:, None] for k, name in enumerate(names)},

@@ -23,7 +23,7 @@ FREE = 2  # entries that a factor without a name must explain; one could be chan
 
 @dataclass(frozen=True)
 class FactorGroup:
-    """Parameters that share a factor when the slip is at one place."""
+    """Parameters that share a factor if the mistake is at one place."""
 
     names: frozenset[str]
     where: str
@@ -59,7 +59,7 @@ class Factors:
                     yield self.explanation(before, self.mutant(group, c, powers), base)
 
     def combine(self) -> Iterator[Explanation]:
-        """A factor and one other slip, or two factors."""
+        """A factor with one other mistake, or two factors."""
         found = 0
         for e in self.singles:
             if found < 4:
@@ -138,7 +138,7 @@ class Factors:
 
 
 def groups(net: Network, names: Sequence[str]) -> list[FactorGroup]:
-    """Where a factor can stand: at the loss, in a delta, in what goes further down, in one gradient."""
+    """Places where a factor can enter: at the loss, in a delta, in what is passed down, in one gradient."""
     given, layers = set(names), {layer.number: layer for layer in net.layers}
     found = [
         FactorGroup(frozenset(names), "the loss", "∂L/∂{a} = c·the right derivative of the loss", tuple(net.outputs))

@@ -55,7 +55,7 @@ def norm_of(x: Array) -> float:
 
 
 class Search:
-    """Gradients of backward passes with slips, compared with a learner's."""
+    """Gradients of backward passes with mistakes, compared with a learner's."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Search:
     # gradients
 
     def gradient(self, chosen: Sequence[Mutant], name: str) -> Array:
-        """A parameter's gradient in the backward pass with these slips."""
+        """A parameter's gradient in the backward pass with these mistakes."""
         scoped = [(change, change.scope or mutant.scope) for mutant in chosen for change in mutant.changes]
         total: Any = 0.0
         for use in self.net.uses.get(name, ()):
@@ -106,7 +106,7 @@ class Search:
         return mine == (scope == "own")
 
     def contribution(self, active: frozenset[Change], use: Use) -> Array:
-        """What a use gets. A change of its own edge needs no other backward pass than the changes above it."""
+        """A use's contribution. A change at its own edge needs no new backward pass, unlike changes above it."""
         above = frozenset(c for c in active if c not in self.at_uses)
         mine = [c for c in active if c.step == use.step and c.slot == use.slot and c in self.at_uses]
         done, arrived = self.run(above, use.step) if above else ({}, {})
@@ -167,7 +167,7 @@ class Search:
         return all(self.fits(name, g) for name, g in e.gradients.items())
 
     def exact(self) -> list[Explanation]:
-        """The slips that alone give the learner's numbers. Most differ at the first parameter already."""
+        """The mistakes that alone give the learner's numbers. Most differ at the first parameter already."""
         found: list[Explanation] = []
         names = sorted(self.names, key=lambda n: (self.fits(n, self.true[n]), -self.depth[n]))
         for mutant in self.mutants(PATIENCE, found):
@@ -178,7 +178,7 @@ class Search:
         return found
 
     def as_long_as_it_fits(self, mutant: Mutant, names: Sequence[str]) -> Gradients:
-        """The slip's gradients up to the first that is not the learner's."""
+        """The gradients of a mutant, up to the first that is not the learner's."""
         gradients: Gradients = {}
         for name in names:
             try:
@@ -191,7 +191,7 @@ class Search:
         return gradients
 
     def mutants(self, most: float, found: Sequence[Explanation] = ()) -> Iterator[Mutant]:
-        """Everything to try, up to so much work: once something is `found`, ALONE."""
+        """All mutants, until this much work is done; ALONE is the limit once something was `found`."""
         edges = {(use.step, use.slot) for uses in self.net.uses.values() for use in uses}
         in_any_case = self.work.done + AGAIN
         for mutant in mutants(self.net, self.learner, self.codes):
@@ -202,7 +202,7 @@ class Search:
             yield mutant
 
     def singles(self) -> list[Explanation]:
-        """Each slip alone; those that change nothing are left out, since nothing can speak for them."""
+        """Each mistake alone, without those that change nothing, for which there can be no evidence."""
         found: list[Explanation] = []
         for mutant in self.mutants(ALONE):
             try:
@@ -221,7 +221,7 @@ class Search:
         return float(np.linalg.norm(a - b)) > 1e-10 * float(np.linalg.norm(b)) + self.floor
 
     def distinct(self, singles: Sequence[Explanation]) -> list[list[Explanation]]:
-        """The groups of slips that give the same numbers, the simplest of each first."""
+        """Groups of mistakes that give the same numbers, the simplest of each first."""
         rng = np.random.default_rng(0)
         probes = {name: rng.normal(size=g.shape) for name, g in self.true.items()}
         groups: dict[tuple[str, ...], list[Explanation]] = {}

@@ -103,7 +103,7 @@ class SeveralUpdates:
     # right
 
     def rule(self) -> FoundRule | None:
-        """What all of the updates are, if they are right steps."""
+        """The rule of all updates, if they are right steps."""
         if len(self.updates) == 1:  # made on a part of the data, and on the part that was seen
             one = self.multiple(0, self.changes(0), self.samples.batches[0])
             if one is None or not self.allowed(one):

@@ -146,7 +146,7 @@ def item_by_item(value: ast.expr) -> ast.ListComp | None:
 
 
 def sources(loop: ast.comprehension) -> dict[str, ast.expr]:
-    """Name of the loop → the list whose items it stands for, in a loop over a list, zip or enumerate."""
+    """Loop variable → the list that it runs through, for loops over a list, zip or enumerate."""
     call = loop.iter.func.id if isinstance(loop.iter, ast.Call) and isinstance(loop.iter.func, ast.Name) else ""
     lists = loop.iter.args if isinstance(loop.iter, ast.Call) else [loop.iter]
     targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
@@ -226,7 +226,7 @@ def is_chain(node: ast.AST) -> bool:
 
 
 def indices(node: ast.AST) -> list[ast.AST]:
-    """What stands in the brackets of a chain, which is read too."""
+    """The expressions in the brackets of a chain, which are read too."""
     found: list[ast.AST] = []
     while isinstance(node, (ast.Attribute, ast.Subscript)):
         if isinstance(node, ast.Subscript):
@@ -237,7 +237,7 @@ def indices(node: ast.AST) -> list[ast.AST]:
 
 @lru_cache(maxsize=64)
 def statements_of(filename: str) -> dict[int, Statement]:
-    """Line → the innermost statement that stands there; empty where the source is not to be had."""
+    """Line → the innermost statement on it; empty if the source is not available."""
     text = "".join(linecache.getlines(filename))
     try:
         tree = Plain().visit(ast.parse(text))

@@ -257,7 +257,7 @@ class Verdict:
         return report
 
     def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str, walk: Walk) -> BackpropReport:
-        """What is known of an update that is not right: the numbers of the first step that shows it."""
+        """The report on an update that is not right: the numbers of the first step that shows it."""
         lr = self.lr or 1.0
         for k, (before, after) in enumerate(itertools.pairwise(walk.weights)):
             given, right = {n: (x - after[n]) / lr for n, x in before.items()}, walk.gradients[k]

@@ -30,7 +30,7 @@ Put = Callable[[Array, Any], Any]
 
 @dataclass(frozen=True)
 class Leaf:
-    """Numbers, where they stand, and how they are kept."""
+    """Numbers, their place, and the form in which the learner keeps them."""
 
     name: str
     path: tuple[tuple[str, Any], ...]  # ("item", key) or ("attribute", name) per level, from the outside in
@@ -62,7 +62,7 @@ class Structure:
         return all(is_number(leaf.given) or isinstance(leaf.given, (list, tuple)) for leaf in self.leaves)
 
     def only(self, names: Any) -> Structure:
-        """The same with fewer leaves; the rest is handed on as it is."""
+        """The structure with only these leaves; the rest is passed on unchanged."""
         return Structure(self.given, [leaf for leaf in self.leaves if leaf.name in names])
 
     def fill(self, numbers: Mapping[str, Any], put: Put | None = None) -> Any:

@@ -240,7 +240,7 @@ def leaf(node: Tensor) -> TracedArray:
 
 
 def wrap(made: Any) -> Any:
-    """What an operation has made, as traced arrays. The numbers are a copy: a later write must not reach the node."""
+    """The result of an operation as traced arrays, with a copy of its numbers: later writes must not reach the node."""
     if isinstance(made, Tensor):
         traced = made.array.copy().view(TracedArray)
         traced.node, traced.checked = made, WRITES.count
@@ -272,7 +272,7 @@ def unwrap(x: Any) -> Any:
 
 
 def unwrap_all(x: Any) -> Any:
-    """The same in lists, tuples and dicts."""
+    """`unwrap` for everything in lists, tuples and dicts."""
     if isinstance(x, (list, tuple)) and any(isinstance(y, (TracedArray, list, tuple)) for y in x):
         return type(x)(map(unwrap_all, x)) if type(x) in (list, tuple) else x
     return unwrap(x)
@@ -328,7 +328,7 @@ def overwrite(target: Any, made: Any) -> Any:
 
 
 def array(given: Any, *arguments: Any, **options: Any) -> Any:
-    """np.array of nested lists in which traced numbers stand."""
+    """np.array for nested lists that contain traced numbers."""
     if isinstance(given, TracedArray):
         return given.copy() if options.get("copy", True) else given
     if isinstance(given, (list, tuple)) and has_nodes(given):

@@ -150,7 +150,7 @@ def as_strided(x: Any, shape: Any = None, strides: Any = None, **options: Any) -
 
 
 def addresses(shape: Sequence[int], strides: Sequence[int]) -> Array:
-    """How many bytes after the first each entry stands."""
+    """The offset of each entry from the first, in bytes."""
     steps = [np.arange(n) * s for n, s in zip(shape, strides, strict=True)]
     return np.asarray(sum(np.ix_(*steps), np.zeros((1,) * len(steps), dtype=int)))
 

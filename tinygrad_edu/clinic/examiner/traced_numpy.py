@@ -167,7 +167,7 @@ def on_traced(operation: Any, plain: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def trace_form(x: Any) -> Any:
-    """What stands in place of it while the forward runs; itself, if it is nothing that we exchange."""
+    """What replaces it while the forward runs; itself if we replace nothing."""
     if x is np:
         return TRACED_NUMPY
     if id(x) in BY_IDENTITY:
@@ -190,7 +190,7 @@ def trace_form(x: Any) -> Any:
 
 @contextmanager
 def exchange_world(form: Callable[[Any], Any], *roots: Any) -> Iterator[None]:
-    """What the roots lead to, in another form; afterwards all is as before, also what the program has changed."""
+    """Replace all that the roots lead to by another form; afterwards everything is as before the program ran."""
     with preserve(*roots):
         for place in [*spots_in(roots)]:
             new = form(place.value)
@@ -227,7 +227,7 @@ OBJECTS_BY_IDENTITY = {id(getattr(np, name)): made for name, made in OF_OBJECTS.
 
 
 def object_form(x: Any) -> Any:
-    """What stands in place of it while the forward runs on Values."""
+    """What replaces it while the forward runs on Values."""
     if x is np:
         return OBJECT_NUMPY
     return OBJECTS_BY_IDENTITY.get(id(x)) or plain_python(x) or exchanged_math(x)

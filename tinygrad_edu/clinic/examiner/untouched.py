@@ -81,7 +81,7 @@ def unchanged(names: Collection[str]) -> str:
 
 
 def unused_or_changed(still: Collection[str], wrong: Collection[str]) -> str:
-    """What a step does with right gradients, where it leaves `still` of the `wrong` parameters as they are."""
+    """How a step uses right gradients if it leaves `still` of the `wrong` parameters unchanged."""
     other = "does not use all of them." if len(still) == len(wrong) else "subtracts other numbers: see the table."
     return f"The right gradients are computed, but the step {other}"
 

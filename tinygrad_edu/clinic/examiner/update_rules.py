@@ -50,7 +50,7 @@ class UpdateRule:
         return "sign(" in self.formula
 
     def steps(self, gradients: Iterable[Array], numbers: Numbers, start: Start = FRESH) -> list[Array]:
-        """What is subtracted at each step, divided by lr."""
+        """The change subtracted at each step, divided by lr."""
         with np.errstate(all="ignore"):
             return [*self.rule(gradients, numbers, start)]
 

@@ -39,7 +39,7 @@ class Neuron:
     biases: list[Place] = field(default_factory=list)
 
     def bias_as_weight(self) -> None:
-        """A bias that stands in a row with the weights, as w[-1], is the weight of an input that is always 1."""
+        """A bias stored among the weights, as w[-1], becomes the weight of an input that is always 1."""
         names = {name for (name, _), _ in self.products}
         self.products += [(place, Value(1.0)) for place in self.biases if place[0] in names]
         self.biases = [place for place in self.biases if place[0] not in names]
@@ -180,7 +180,7 @@ def samples_of(loss: Value, places: Mapping[Value, Place]) -> list[tuple[Value, 
 
 
 def rebuilt_at_once(loss: Value, places: dict[Value, Place], tensors: Mapping[str, Tensor]) -> Any:
-    """The same for one sample, or for samples that are one stack of layers."""
+    """The same for one sample, or for samples that form one stack of layers."""
     work = Rebuild(places, {n: t.shape for n, t in tensors.items()}, tensors)
     find_neurons(loss, work)
     for neuron in work.neurons.values():

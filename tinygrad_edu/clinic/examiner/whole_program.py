@@ -53,7 +53,7 @@ def check_program(
 
 
 def variable_of(obj: Any) -> str:
-    """What the caller calls the object."""
+    """The caller's name for the object."""
     names = [n for n, x in sys._getframe(2).f_locals.items() if x is obj and not n.startswith("_")]
     return names[0] if names and not isinstance(obj, dict) else ""
 
@@ -106,7 +106,7 @@ def left_alone(
 
 
 def names_of_second_step(program: LearnerProgram, numbers: Mapping[str, Array]) -> list[str]:
-    """What two steps change where one changes nothing: the first may use gradients that are not there yet."""
+    """Parameters that change in two steps but not in one: the first may use gradients that do not exist yet."""
     program.step()
     program.step()
     after = program.numbers()

@@ -38,7 +38,7 @@ class Work:
         self.done += RUN + sum(self.price_of(steps[k]) for k in taken)
 
     def price_of(self, step: Step) -> float:
-        """What one step of a backward pass costs."""
+        """The price of one step of a backward pass."""
         if step.index not in self.prices:
             numbers = step.y.size + sum(step.operand(k).size for k in step.live if k < len(step.node.parents))
             inner = step.operand(0).shape[-1] if step.operation == "matmul" and step.operand(0).ndim else 0

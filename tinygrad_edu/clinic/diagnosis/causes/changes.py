@@ -175,7 +175,7 @@ def standard_loss(setup: Setup, task: Task) -> dict[str, Any]:
 
 
 def fitting(setup: Setup, task: Task) -> dict[str, Any]:
-    """What makes loss, last activation and coding of the targets fit; {} where they do."""
+    """The changes that make loss, last activation and coding of the targets match; {} if they do already."""
     if not mismatch(setup, task):
         return {}
     if setup.takes_logits and task.classes:
@@ -240,7 +240,7 @@ def less_dropout(record: Record) -> Iterator[Change]:
 
 
 def some_activation(record: Record) -> Iterator[Change]:
-    """What lets a network bend."""
+    """Changes that give the network an activation, without which it is linear."""
     bare = record.setup.pattern is None and record.setup.activation == "identity" and len(record.setup.sizes) > 2
     if "identity" in record.subject.hidden:
         yield record.subject.plain

@@ -70,7 +70,7 @@ def bits(X: Array, least: Array, step: Array, width: int = MOST_BITS) -> Array:
 
 
 def padding_first(X: Array, centre: Array, spread: Array) -> Array:
-    """Sequences whose steps of zeros stand before, and not behind, what they hold."""
+    """Sequences with their padding of zeros moved from the end to the start."""
     found = np.zeros_like(X)
     for i, (row, length) in enumerate(zip(X, lengths(X), strict=True)):
         found[i, X.shape[1] - length :] = row[:length]

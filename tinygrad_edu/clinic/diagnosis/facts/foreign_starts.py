@@ -56,7 +56,7 @@ def constant_start(array: Array) -> Start:
 
 
 def of_keras(chain: Chain) -> tuple[LayerStart, ...]:
-    """As the initializers of the layers say; Glorot's weights, biases at 0, where they say nothing."""
+    """The initial weights as the layers' initializers give them; Glorot uniform and zero biases by default."""
     return tuple(
         LayerStart(constant_start(layer.arrays["weight"]), constant_start(layer.arrays.get("bias", ZEROS)))
         if began_alike(layer)

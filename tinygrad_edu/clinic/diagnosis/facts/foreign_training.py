@@ -189,7 +189,7 @@ CALLBACKS = {"EarlyStopping": early_stopping, "ReduceLROnPlateau": read_plateau,
 
 
 def of_torch(how: How, y: Array, held_out: Any) -> Extra:
-    """What the loss of torch weighs, and the scheduler of its optimizer."""
+    """The sample weights in torch's loss, and the scheduler of its optimizer."""
     extra = Extra(held_out=held_out)
     weight, counted = weights_of_torch_loss(how["loss"], y)
     if weight is not None:

@@ -100,7 +100,7 @@ def fit_network(
 
 
 def weights_for(setup: Setup, task: Task) -> dict[str, Any]:
-    """What each sample counts, where that was said."""
+    """The sample weights as an argument of `fit`, if any."""
     if setup.weights is None or isinstance(setup.weights, str):
         return {}
     return {"sample_weight": np.asarray(setup.weights)[task.rows_for(setup)]}

@@ -80,7 +80,7 @@ class Moment:
         self.fresh = fresh  # before the first step: BatchNorm has only the statistics of the batch
 
     def output(self, rows: ArrayLike = slice(None)) -> Any:
-        """What the model gives, by its own forward, without dropout."""
+        """The output of the model's own forward, without dropout."""
         self.model.eval()
         for _, module in self.model.named_modules():
             if self.fresh and isinstance(module, BatchNorm):
@@ -127,7 +127,7 @@ class Moment:
             return [self.layer(i, weight, nodes[-1]) for i, (weight, nodes) in enumerate(found)]
 
     def weights(self) -> Iterator[tuple[str, str]]:
-        """(name of the layer as its activation ends it, name of its weights): a norm stands between the two."""
+        """(name of the layer that carries the activation, name of its weights); a norm layer may be between them."""
         norms = getattr(self.model, "norms", []) if isinstance(self.model, MLP) else []
         for name, array in self.model.state_dict().items():
             if name.endswith(".weight") and array.ndim == 2:

@@ -27,7 +27,7 @@ def layer_configs(model: Model) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def notes_of(model: Model, optimizer: str) -> Iterator[str]:
-    """What of them has no counterpart, for the notes of a diagnosis."""
+    """For the notes of a diagnosis: the regularizers and constraints that have no counterpart here."""
     for kind, config in layer_configs(model):
         unlike = [name for name in OTHERS if config.get(name) is not None]
         if decay_of(kind, config, optimizer) is None:

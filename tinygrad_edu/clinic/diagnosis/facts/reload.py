@@ -20,7 +20,7 @@ from tinygrad_edu.train.stored import rebuild_mlp
 
 
 def why_not(run: Run, X: Any, y: Any) -> str:
-    """What is missing to train it again, in a sentence; "" where nothing is."""
+    """What is missing to train the run again, in a sentence; "" if nothing."""
     config = run.config
     if "shuffle" not in config:
         return "it is no run of fit, whose settings say how to train again"
@@ -52,7 +52,7 @@ def unreadable(config: Mapping[str, Any]) -> str:
 
 
 def with_job(run: Run, X: Any, y: Any) -> Run:
-    """The same with what was trained, as `fit` keeps it. Errors: those of fit for X and y."""
+    """The run with its job, as `fit` keeps it, rebuilt from the settings. Errors: those of fit for X and y."""
     config = run.config
     model = rebuild_mlp(config, MLP(**config["model"]).state_dict())
     share = config["validation"]

@@ -80,7 +80,7 @@ class Setup(Recipe):
     members: tuple[tuple[int, ...], ...] = ()  # for each group, indices of its parameters in the network
 
     def but(self, change: Change) -> Setup:
-        """The same with one change; `options` of the same optimizer are added to."""
+        """The setup with one change; `options` are merged if the optimizer stays the same."""
         new = dict(change)
         same = new.get("optimizer", self.optimizer) == self.optimizer
         if self.groups:
@@ -127,7 +127,7 @@ class Setup(Recipe):
 
     @property
     def told_rate(self) -> float:
-        """The same as the user gave it, of whose loss ours is a part."""
+        """The learning rate as the user gave it: the user's loss is `terms` times ours."""
         return self.rate / self.terms
 
     @property
@@ -164,7 +164,7 @@ class Setup(Recipe):
 
     @property
     def out_range(self) -> tuple[float, float]:
-        """What the last activation can give."""
+        """The range of the last activation."""
         return range_of(find_activation(self.out_activation))
 
     @property
@@ -305,7 +305,7 @@ def redrawn(pattern: Module, starts: Mapping[str, Start] | str, seed: int, dropo
 
 
 def append_activation(pattern: Module, activation: str) -> Module:
-    """The same with an activation at the end: the names of its parameters stay."""
+    """The module with an activation appended; the names of its parameters stay the same."""
     layers = list(pattern) if isinstance(pattern, Sequential) else [pattern]
     return Sequential(*layers, find_activation(activation))
 

@@ -283,7 +283,7 @@ def estimator_loss(model: Model) -> Any:
 
 
 def estimator_rule(model: Model, batch: int, loss: Any) -> EstimatorRule:
-    """What a Setup does not say of an estimator."""
+    """The facts about an estimator that a Setup does not hold."""
     known = model.get_params()
     kept = {name: known[name] for name in lbfgs.KEPT if name in known}
     state = model.random_state

@@ -80,7 +80,7 @@ class Task:
         return np.ascontiguousarray(X if setup.columns is None else X[:, list(setup.columns)])
 
     def preparation(self, setup: Setup) -> Any:
-        """What a setup does to inputs."""
+        """How a setup transforms the inputs."""
         return self.standard if setup.inputs == "standardized" else encoding(setup.inputs, self.X)
 
     def rows_for(self, setup: Setup) -> Any:
@@ -105,7 +105,7 @@ class Task:
         return estimate if self.outliers is None else estimate[~self.outliers]
 
     def scaling(self, setup: Setup) -> Scaling | None:
-        """What a setup does to targets that are numbers."""
+        """How a setup transforms numeric targets."""
         if setup.targets is None:
             return None
         if setup.targets == "standardized":
@@ -127,7 +127,7 @@ class Task:
         return self.truth if single and setup.link != "softmax" else self.y
 
     def estimate(self, outputs: Array, setup: Setup) -> Array:
-        """What a network's outputs say about `truth`, (n, k)."""
+        """The estimate of `truth` that a network's outputs amount to: (n, k)."""
         p = link_outputs(outputs, setup)
         if setup.coding is not None:
             assert self.codes is not None
@@ -141,7 +141,7 @@ class Task:
         return np.asarray(self.codes[p.argmax(axis=1)] if self.counted else p @ self.codes)
 
     def poll(self, near: Array) -> Array:
-        """What some samples (n, count) say together: the mean of their targets; of numbered classes the commonest."""
+        """The estimate from neighbouring samples (n, count): their mean target, or their most common class."""
         if not self.counted:
             return np.asarray(self.truth[near].mean(axis=1))
         assert self.labels is not None
@@ -204,7 +204,7 @@ def link_outputs(outputs: Array, setup: Setup) -> Array:
 
 
 def task_of(X: Samples, y: Samples, setup: Setup) -> Task:
-    """What X and y ask for. Classes: whole numbers for cross_entropy, one-hot rows, or two levels in one column."""
+    """The task that X and y define. Classes: integers for cross_entropy, one-hot rows, or two values in one column."""
     X, y = np.asarray(X, dtype=float), np.asarray(y)
     rows = y.reshape(len(y), -1)
     if setup.link == "softmax" and y.ndim == 1:

@@ -126,7 +126,7 @@ def weak_relation(task: Task) -> float:
 
 
 def of_permuted(task: Task, budget: Budget) -> Sequence[float]:
-    """What the reference reaches on targets in random orders."""
+    """The shares that the reference reaches on permuted targets."""
     rng = np.random.default_rng(1)
     return [reference_share(task, budget, rng.permutation(task.samples), PERMUTED) for _ in range(PERMUTED)]
 

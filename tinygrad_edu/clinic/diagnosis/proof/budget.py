@@ -66,13 +66,13 @@ class Budget:
             self.paces.append(seconds / price)
 
     def is_known(self, form: Any) -> bool:
-        """Has an estimator trained this form before? The first time the compiler works, too, and hides the pace."""
+        """Has an estimator trained this form before? The first time includes compilation, which hides the pace."""
         known = form in self.forms
         self.forms.add(form)
         return known
 
     def notes(self) -> list[str]:
-        """What the clock has cut, for the card."""
+        """For the card: what was left out because time was up."""
         if not self.cut:
             return []
         what = ", ".join(dict.fromkeys(self.cut))

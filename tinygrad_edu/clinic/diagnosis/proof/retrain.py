@@ -49,7 +49,7 @@ class Trained:
 
 
 def weights(setup: Setup, task: Task) -> Any:
-    """What each sample counts."""
+    """The sample weights."""
     if not isinstance(setup.weights, str):
         return setup.weights
     assert task.labels is not None
@@ -100,7 +100,7 @@ def follows(lr: Any) -> bool:
 
 
 def hold_out(setup: Setup, task: Task) -> tuple[Array, Array]:
-    """What decides when the run ends, prepared as a setup does."""
+    """The validation data that decide when the run ends, transformed as the setup does it."""
     assert task.held_out is not None
     X, y = task.held_out
     scaling = task.scaling(setup)
@@ -290,7 +290,7 @@ def has_stopped(job: Job) -> bool:
 
 
 def answers(model: Module, setup: Setup, task: Task, X: Array | None = None) -> Array:
-    """What a network says about the targets, (n, k)."""
+    """The network's estimate of the targets: (n, k)."""
     with no_grad(), np.errstate(all="ignore"):
         outputs = np.asarray(model.eval()(task.inputs(setup) if X is None else X).numpy())
         return task.estimate(outputs, setup)

@@ -61,7 +61,7 @@ class Trial:
         return self.interval[0] > other.interval[1]
 
     def again(self, bench: Bench) -> Trial:
-        """The same runs, measured by another goal."""
+        """The same runs judged by another goal."""
         return judge_runs(self.change, self.setup, self.words, self.runs, bench, self.code)
 
     def __str__(self) -> str:

@@ -30,7 +30,7 @@ QUIET = 1.0  # seconds before a progress line appears
 
 
 class Trials:
-    """What was tried: `as_is`, the setup unchanged; `done`, each change; `not_checked`, what there was no time for."""
+    """All trials: `as_is`, the setup unchanged; `done`, one per change; `not_checked`, for which no time was left."""
 
     def __init__(self, record: Record, seeds: Sequence[int], budget: float) -> None:
         self.began = time.perf_counter()
@@ -55,7 +55,7 @@ class Trials:
         return runs
 
     def anew(self, record: Record) -> list[Trained]:
-        """The same for a record with another setup, which the budget pays for, too."""
+        """`first` for a record with another setup, paid from the same budget."""
         self.record, self.bench.setup = record, record.setup
         return self.first()
 
@@ -120,7 +120,7 @@ class Trials:
         return judge_runs(trial.change, trial.setup, trial.words, runs, self.bench, trial.code)
 
     def confirm(self, trial: Trial) -> Trial:
-        """The same from more seeds: 4 of 5 may be 3 of 5 the next time, and so may 5 of 5; where that is cheap."""
+        """The trial with more seeds, if that is cheap: 4 or even 5 of 5 may be 3 of 5 the next time."""
         if trial.share == 1.0:
             return self.extend(trial, SURE, CHEAP)
         return self.extend(trial)
@@ -128,7 +128,7 @@ class Trials:
     # Goals
 
     def by(self, goal: Goal) -> None:
-        """Everything that was done, measured by another goal."""
+        """Judge all trials by another goal."""
         self.bench.goal = goal
         self.as_is = self.as_is.again(self.bench)
         self.done = [trial.again(self.bench) for trial in self.done]

@@ -123,7 +123,7 @@ def mismatched(record: Record) -> Measured:
 
 
 def mismatch(setup: Setup, task: Task) -> str:
-    """What does not fit, in a sentence, or ""."""
+    """What does not match in loss, last activation and targets, in a sentence; "" if all match."""
     loss, out = setup.loss_name, setup.out_activation
     if setup.takes_logits and out in ("softmax", setup.link):
         return f"{loss} takes logits and has its own {setup.link}; the last activation is {out}."

@@ -227,7 +227,7 @@ def loss_derivative_missing(net: Network, _: Learner) -> Variants:
 
 
 def starts(net: Network, layer: Layer) -> dict[str, Array]:
-    """What a backward pass may start from in place of the derivative of the loss."""
+    """What a backward pass may start from instead of the derivative of the loss."""
     p, g, t = net.prediction(layer), net.gradient(layer.end), net.target(layer)
     loss = np.full_like(g, float(net.steps[-1].y.reshape(-1)[0]))
     found = {"1": np.ones_like(g), "1/n": np.full_like(g, 1.0 / net.samples), "L": loss}

@@ -21,7 +21,7 @@ ROUND = 1e-5  # relative; how close a norm that somebody chose is to a two-digit
 
 
 def everywhere(net: Network) -> Iterator[tuple[Layer, Use]]:
-    """Each parameter once, those too that stand in no layer: two parameters multiplied by each other."""
+    """Each parameter once, including those in no layer, such as two parameters multiplied by each other."""
     for name, uses in net.uses.items():
         layer = parameter_layer(net, name) or next(iter(net.layers), None)
         if layer is not None and uses:

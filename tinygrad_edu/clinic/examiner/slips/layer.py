@@ -26,19 +26,19 @@ def weights(net: Network) -> Iterator[tuple[Layer, Use, Step]]:
 
 
 def propagating(net: Network) -> Iterator[tuple[Layer, Use, Step]]:
-    """The products that hand a gradient to the layer below."""
+    """The products that pass a gradient to the layer below."""
     return (found for found in weights(net) if found[1].data in found[2].live)
 
 
 def with_operand(step: Step, slot: int, replaced: int, array: Array) -> OfGradient:
-    """What the step hands to `slot` when the operand in `replaced` is another array."""
+    """The gradient that the step passes to `slot` when the operand in `replaced` is another array."""
     arrays = [step.operand(k) for k in range(2)]
     arrays[replaced] = array
     return lambda g: repull_step(step, g, arrays)[slot]
 
 
 def inner(net: Network, step: Step, use: Use) -> tuple[int, int]:
-    """Which rows of the weights (columns of W @ x) meet the layer below, and not a column of ones: from, to."""
+    """(from, to): the rows of the weights (columns of W @ x) that belong to the layer below, without column of ones."""
     axis = -1 if use.data == 0 else 0
     x, parent = step.operand(use.data), net.steps[step.parents[use.data]]
     length = x.shape[axis] if x.ndim else 1
@@ -186,7 +186,7 @@ def arrays_of(net: Network, now: int) -> Iterator[tuple[str, Array]]:
 
 
 def fitting(net: Network, step: Step, use: Use, array: Array) -> Iterator[Array]:
-    """The array itself, and with the column of ones that stands beside the right input."""
+    """The array itself, and also with the column of ones that belongs to the right input."""
     yield array
     parent = net.steps[step.parents[use.data]] if step.parents[use.data] >= 0 else step
     if parent.operation == "concatenate":

@@ -72,7 +72,7 @@ def unrolled(net: Network) -> Iterator[tuple[list[Layer], list[Layer]]]:
 
 
 def lost_beyond(net: Network, group: list[Layer], outputs: list[Layer], depth: int) -> dict[str, Any]:
-    """What the parameters get from outputs more than `depth` steps later: each output alone, whole and cut off."""
+    """The part of the gradients that comes from outputs more than `depth` steps later."""
     names = list(dict.fromkeys(n for x in group for n in x.names))
     lost: dict[str, Any] = dict.fromkeys(names, 0.0)
     for t in range(depth + 1, len(group)):
@@ -96,7 +96,7 @@ def gradients_without(net: Network, silenced: Sequence[int], names: Sequence[str
 
 
 def handed_in_time(net: Network) -> Iterator[tuple[Layer, list[tuple[int, int]]]]:
-    """Per time step, the edges by which products hand a gradient to the state of the step before."""
+    """Per time step, the edges by which products pass a gradient to the state of the step before."""
     by_state: dict[int, tuple[Layer, list[tuple[int, int]]]] = {}
     for layer in net.layers:
         for use in layer.weights:

@@ -77,7 +77,7 @@ def only_one_copy(net: Network) -> Variants:
 
 
 def of_one_parameter(group: list[Layer], kept: Layer, line: str) -> Variants:
-    """The same for one of the layer's parameters: the others are added up."""
+    """The same for each of the layer's parameters alone, while the others are summed."""
     names = group[0].names
     for name in names if len(names) > 1 else ():
         changes = [silent(use) for x in group if x is not kept for use in x.uses if use.parameter == name]
@@ -179,7 +179,7 @@ def cut_in_time(net: Network, group: list[Layer], times: dict[int, int]) -> Vari
 
 
 def penalty_of(net: Network, name: str) -> Array | float:
-    """What the penalty adds to a parameter's gradient."""
+    """The penalty's contribution to a parameter's gradient."""
     found = [u for u in net.penalties if u.parameter == name]
     parts = [net.program.move_back(p, net.program.handed[u.step][u.slot]) for u in found
              for p in [net.steps[u.step].parents[u.slot]]]  # fmt: skip
@@ -286,7 +286,7 @@ def sign_flipped(net: Network, _: Learner) -> Variants:
     example="dW = X.T @ delta                    # should be X.T @ delta / n for a mean",
 )
 def constant_factor(net: Network, learner: Learner) -> Variants:
-    """As a change only where a factor of some terms of a sum cannot be seen in the ratio of finished gradients."""
+    """Made by a change only if a factor in some terms of a sum does not show as a ratio of finished gradients."""
     n = float(net.samples)
     factors = {"2": 2.0, "1/2": 0.5, "n": n, "1/n": 1.0 / n, "n/2": n / 2, "2/n": 2.0 / n}
     factors |= {f"{c:.6g}": c for c in measure_factors(net, learner)}

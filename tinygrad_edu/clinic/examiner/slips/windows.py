@@ -53,7 +53,7 @@ def add_up(net: Network, step: Step, windows: Sequence[int]) -> Array:
 
 
 def write_over(net: Network, step: Step, windows: Sequence[int], whole: bool) -> Array:
-    """The same written one over the other; where not whole, only where they are not 0, as at the maximum of each."""
+    """The windows' gradients, each overwriting the last; unless `whole`, only their nonzero entries (a maximum's)."""
     out = np.zeros_like(step.y)
     for k in windows:
         place, g = net.steps[k].node.options["index"], net.program.gradients[k]
@@ -80,7 +80,7 @@ def kernel_flipped(net: Network, learner: Learner) -> Variants:
 
 
 def flips(K: Array) -> list[tuple[int, ...]]:
-    """The axes of a kernel: two or three that stand side by side, and one alone where there are three."""
+    """The axes along which a kernel may be flipped: two or three neighbouring ones, or one of three."""
     run = [tuple(range(k, k + n)) for n in (2, 3) for k in range(K.ndim - n + 1)] + [
         (k,) for k in (0, 2) if K.ndim == 3
     ]
@@ -105,7 +105,7 @@ def maximum_without_its_mask(net: Network, _: Learner) -> Variants:
 
 
 def hand_on(net: Network, step: Step, share: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """What a maximum hands on with another mask."""
+    """The gradient that a maximum passes on with another mask."""
     x, axis = step.operand(0), step.node.options.get("axis")
     kept = np.max(x, axis=axis, keepdims=True)
     mask = share((x == kept).astype(float)) if axis is None else share_by_window(x == kept, axis, share)
@@ -150,7 +150,7 @@ def windowed(net: Network) -> Iterator[tuple[Step, list[int]]]:
 
 
 def side_by_side(places: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The same windows with the distance 1 between them; none where that is their distance."""
+    """The same windows at a stride of 1; none if that is their stride already."""
     found = [list(x) if isinstance(x, tuple) else [x] for x in places]
     sliced = [k for k in range(min(map(len, found))) if all(is_window(x[k]) for x in found)]
     strides = {k: gap_between([x[k].start or 0 for x in found]) for k in sliced}
