@@ -268,7 +268,7 @@ def check_argument(x: ArrayLike) -> Any:
 
 
 def structure(x: ArrayLike) -> Any:
-    """What a program depends on: axes, which of them are 1 long, and the dtype."""
+    """What a program depends on: the number of axes, which of them have length 1, and the dtype."""
     return (tuple(n == 1 for n in np.shape(x)), str(getattr(x, "dtype", "")))
 
 

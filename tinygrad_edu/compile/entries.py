@@ -83,7 +83,7 @@ class Lacks:
         return ".".join(part for part in (self.name, min(self.names & self.present, default="")) if part)
 
     def settle(self, first: int | None = None) -> list[Check]:
-        """What is compared after a trace, which may itself have put a name there."""
+        """The checks after a trace, which may itself have added one of the names."""
         come = [name for name in sorted(self.names & self.present) if is_plain(self.space[name])]
         self.names = self.names - self.present
         return [self, *([Entries(self.name, NamesRead(self.space.get, come), None, come)] if come else [])]
@@ -137,7 +137,7 @@ class Entries:
         return (id(get.args[0]), len(self.was)) if isinstance(get, partial) and get.func is item_of else None
 
     def equal(self) -> bool:
-        """The same, number by number."""
+        """Are the entries equal, number by number?"""
         now = list(map(original, self.live()))  # unwrapped, because another thread may be tracing
         if len(now) != len(self.was) or not all(map(same_atom, now, self.was)):
             return False

@@ -32,7 +32,7 @@ class ChangesStateError(TraceError):
 
 
 class Watch:
-    """What a function closes over, as it was when it was traced."""
+    """Watches what a function closes over for changes since it was traced."""
 
     def __init__(self, f: Function, name: str) -> None:
         self.f, self.name = f, name
@@ -43,7 +43,7 @@ class Watch:
         return self.guard is None or self.guard.holds()
 
     def first_change(self) -> str:
-        """What is no longer so."""
+        """The first thing that has changed, in words; "" if nothing has."""
         return self.guard.first_change() if self.guard is not None else ""
 
     def run_trace(self, trace: Callable[[], Any]) -> Any:

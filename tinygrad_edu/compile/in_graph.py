@@ -92,7 +92,7 @@ def array_node(name: str, y: Samples, again: Thunk, closed_over: Sequence[Tensor
 
 
 class NumberCall(Operation):
-    """The same for Values. `now` gives the compiled gradient by each of them."""
+    """The node of a compiled call with Values; `now` returns the compiled gradient with respect to each of them."""
 
     compiled = True
 

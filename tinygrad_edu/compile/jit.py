@@ -203,7 +203,7 @@ class CompiledFunction:
         return str(self.newest_trace().module_source(self.__name__))
 
     def newest_trace(self) -> Any:
-        """What was traced last. Errors: TraceError before the first call."""
+        """The latest trace. Errors: TraceError before the first call."""
         forms = self.forms
         if forms.variants.newest is not None:
             forms = forms.variants.newest.forms

@@ -30,7 +30,7 @@ class Notes:
         return [(x.put, *place) for x in entries for place in zip(x.at, x.was, strict=True)]
 
     def hidden(self) -> set[int]:
-        """The ids of arrays that are found where nothing can stand in for them, such as in a partial or a deque."""
+        """The ids of arrays that cannot be replaced by a stand-in, because they are in a partial or a deque, say."""
         entries = [x for x in self.checks if isinstance(x, Entries)]
         noted = Counter(id(x) for check in entries for x in check.was)
         arrived = Counter(map(id, self.arrivals))
@@ -67,5 +67,5 @@ class Notes:
             yield from ((name, each) for each in found)
 
     def of_parts(self, name: str, parts: Callable[[], Iterable[Any]]) -> Iterator[Place]:
-        """What `parts()` gives, which nothing can stand in for."""
+        """Note the items of `parts()`, which cannot be replaced by stand-ins."""
         yield from ((name, each) for each in self.note(Entries(name, parts)))

@@ -39,7 +39,7 @@ OPERATIONS = "# The operations that are called above."
 
 @dataclass(frozen=True)
 class Mask:
-    """What is drawn for a dropout layer in each step."""
+    """The random numbers for a dropout layer in each step."""
 
     node: Traced
     p: float
@@ -120,7 +120,7 @@ class Trace:
         return node
 
     def lift(self, root: Tensor) -> Traced:
-        """What the function has computed of its own Tensors before it met a traced value, as part of the program."""
+        """Tensor operations done before a traced value was met, lifted into the program."""
         done: dict[Any, Traced] = {}
         for x in topological(root):
             inputs = [done.get(p, p) if isinstance(p, Tensor) else p for p in x.parents]
@@ -128,7 +128,7 @@ class Trace:
         return done[root]
 
     def mark(self) -> Any:
-        """What `reset` needs to go back to this moment."""
+        """The state that `reset` needs to return to this moment."""
         found = self.conditions
         sets = set(found.equal), set(found.answers), set(found.signs)
         lists = list(self.followed), list(self.lookups)
@@ -261,7 +261,7 @@ class Program(Body):
         return self.parameters, self.body(), self.functions, numbers
 
     def read_anew(self) -> Sequence[Any]:
-        """What the function closes over and the program reads at each call."""
+        """The things the function closes over whose numbers the program reads at each call."""
         return list(self.trace.captured.values())
 
     @property

@@ -84,7 +84,7 @@ class Walk(Notes):
             self.note(Entries("", self.facts, keys=self.facts.names))
 
     def inside(self, name: str, x: Any) -> Iterator[Place]:
-        """What one thing leads to."""
+        """The places that one thing leads to."""
         if type(x) in weakref.ProxyTypes:  # a weak proxy behaves like its target
             yield from self.of_names(name, x, [key for key in self.known if hasattr(x, key)])
             return
@@ -127,7 +127,7 @@ class Walk(Notes):
         self.note_lack("", space, globals_in(x.__code__) & (vars(builtins).keys() | (names & PROBES and names)))
 
     def describe(self, name: str, x: Any) -> Iterator[Place]:
-        """What a function or class says of itself, if the code asks for it."""
+        """The descriptions of a function or class, such as __name__, if the code asks for them."""
         return self.of_names(name, x, sorted(self.known & DESCRIPTIONS))
 
     def of_cell(self, name: str, x: CellType) -> Iterator[Place]:
@@ -174,7 +174,7 @@ class Walk(Notes):
                 yield from self.of_names(name, x, slots)
 
     def note_additions(self, name: str, space: Mapping[str, Any]) -> None:
-        """What code that asks whether there is such a name, or for all names, would find in it later."""
+        """Note names that may be added later, if the code asks whether a name exists, or for all names."""
         if EVERY in self.known:
             self.note(Entries(name, space.__iter__, space))
         elif not self.known.isdisjoint(PROBES):
@@ -289,7 +289,7 @@ class Walk(Notes):
 
 
 def flat(x: Any) -> Iterator[Any]:
-    """What is in it, and in the tuples and partials in it."""
+    """Everything inside it, and inside the tuples and partials in it."""
     for each in x if isinstance(x, (list, tuple)) else [x.args, x.keywords] if isinstance(x, partial) else ():
         yield each
         yield from flat(each)

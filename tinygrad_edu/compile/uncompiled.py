@@ -30,7 +30,7 @@ def is_float(x: ArrayLike) -> bool:
 
 
 def results(f: Function, arguments: Sequence[Any]) -> Any:
-    """What the function gives, as plain numbers and arrays."""
+    """The results of the function, as plain numbers and arrays."""
     with no_grad(), np.errstate(all="ignore"):
         return tree_map(plain, f(*tree_map(as_numpy, tuple(arguments))))
 

@@ -96,7 +96,7 @@ def form_of(attribute: str) -> property:
 
 @contextmanager
 def readings(things: Iterable[Any]) -> Iterator[Readings]:
-    """What this thread reads of these Tensors and Values, and of all stand-ins, until the block ends."""
+    """Record what this thread reads of these Tensors and Values, and of all stand-ins, until the block ends."""
     before, HERE.found, seen = HERE.found, {}, []
     try:
         for x in things:
@@ -133,19 +133,19 @@ def change_back(x: Any) -> None:
 
 
 def original(x: Any) -> Any:
-    """The array that a stand-in stands for; anything else as it is."""
+    """The array behind a stand-in; anything else unchanged."""
     return x.held if type(x) is StandIn else x
 
 
 def originals(tree: Any) -> Any:
-    """The same, of everything in lists, tuples and dicts."""
+    """`original` for everything in lists, tuples and dicts."""
     if isinstance(tree, dict):
         return {key: originals(x) for key, x in tree.items()}
     return rebuild(type(tree), map(originals, tree)) if isinstance(tree, (list, tuple)) else original(tree)
 
 
 def joins(x: Any) -> bool:
-    """Is it part of a trace, which takes a stand-in's array by itself?"""
+    """Is it part of a trace, which unwraps stand-ins itself?"""
     return isinstance(x, Tensor) or (isinstance(x, (list, tuple)) and any(map(joins, x)))
 
 
@@ -168,7 +168,7 @@ class StandIn:
         return self.held
 
     def part(self, found: Any) -> Any:
-        """What was taken out of it: a view has a stand-in too."""
+        """A part of the array; a view gets a stand-in too."""
         if type(found) is np.ndarray and np.may_share_memory(found, self.held):
             return StandIn(found, self.root)
         self.ask()

@@ -138,7 +138,7 @@ def globals_in(code: CodeType) -> set[str]:
 
 
 def reads_globals(code: CodeType) -> bool:
-    """Does it read globals by names that do not stand in it?"""
+    """Does it read globals by names that are not in the code?"""
     return not {"globals", "eval", "exec"}.isdisjoint(names_in(code))
 
 
@@ -160,14 +160,14 @@ def modules_of(words: AbstractSet[str]) -> list[ModuleType]:
 
 
 def computes_names(code: CodeType) -> bool:
-    """Does it, or a function inside it, look up attributes by names that do not stand in it?"""
+    """Does it, or a function inside it, look up attributes by names that are not in the code?"""
     if COMPUTED & set(code.co_names) or ("getattr" in code.co_names and not gives_names(code)):
         return True
     return any(computes_names(each) for each in code.co_consts if isinstance(each, CodeType))
 
 
 def gives_names(code: CodeType) -> bool:
-    """Is the second argument of each getattr a text that stands in the code?"""
+    """Is the second argument of each getattr a constant in the code?"""
     steps = list(get_instructions(code))
     starts = [i for i, each in enumerate(steps) if each.argval == "getattr" and each.opname.startswith("LOAD_")]
     return all(is_text(steps[start + 1 :]) for start in starts)
@@ -233,7 +233,7 @@ def wrapped_in(x: ArrayLike) -> Any:
 
 
 def closed_over(x: FunctionType) -> Iterator[tuple[str, Any]]:
-    """What a library's function holds that may be the user's, such as the f in tg.grad(f)."""
+    """The user's things that a library's function may hold, such as the f in tg.grad(f)."""
     for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
         try:
             yield free, cell.cell_contents

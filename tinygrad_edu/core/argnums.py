@@ -16,7 +16,7 @@ INSTEAD = {  # options of JAX's transforms that do not exist here, and why
 
 
 def refuse_options(transform: str, options: Mapping[str, Any]) -> None:
-    """What is not known. Errors: SettingError for options of JAX that ask for something, TypeError for others."""
+    """Refuse unknown options. Errors: SettingError for options of JAX that ask for something, TypeError for others."""
     for name, given in options.items():
         if name not in INSTEAD:
             raise TypeError(f"{transform}() got an unexpected keyword argument {name!r}")

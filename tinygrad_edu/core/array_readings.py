@@ -85,7 +85,7 @@ def global_names(code: types.CodeType) -> Iterator[str]:
 
 
 class Body:
-    """What has a `function` that is written for arrays and nodes alike, and is called with arrays and options."""
+    """Something with a `function` written for arrays and nodes alike, called with arrays and options."""
 
     function: Callable[..., Any]
 
@@ -96,7 +96,7 @@ class Body:
         return self.call(arguments, options)
 
     def call(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """What it means, whatever its arguments are. Errors: OperandError for an axis that is no whole number."""
+        """The result for arguments of any kind. Errors: OperandError for an axis that is no integer."""
         try:
             return self.evaluate(arguments, options)
         except (TypeError, OverflowError) as error:
@@ -107,12 +107,12 @@ class Body:
             raise OperandError(words) from None
 
     def evaluate(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """The same without words for axes."""
+        """`call`, but errors about axes are not translated."""
         raise NotImplementedError
 
     @functools.cached_property
     def quick(self) -> dict[type, Callable[..., Any]]:
-        """What it is on arrays of a class, written out for speed."""
+        """Fast versions by class of the arrays."""
         return {}
 
     @functools.cached_property

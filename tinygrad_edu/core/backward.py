@@ -144,7 +144,7 @@ def multiply_into(g: Node, d: ArrayLike, partials: Sequence[Any], y: Node, array
 
 
 def pull_with_care(x: Node, g: Node) -> Contributions:
-    """The same for the rare cases: arrays were written to, NaN came out, or `detect_anomaly` is on."""
+    """`pull` for the rare cases: arrays were written to, NaN came out, or `detect_anomaly` is on."""
     refuse_changed(x)
     kind = x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
@@ -156,7 +156,7 @@ def pull_with_care(x: Node, g: Node) -> Contributions:
 
 
 def pull_tensors(x: Node, g: Node) -> Contributions:
-    """The same on Tensors: every step is recorded, so that the gradient can be differentiated again."""
+    """`pull` on Tensors: every step is recorded, so that the gradient can be differentiated again."""
     refuse_changed(x)
     found = zip(x.parents, contributions(x.op, g, x, x.parents, x.options), strict=True)
     wanted = wanting(x)

@@ -52,7 +52,7 @@ def held_in(state: Any) -> list[tuple[str, Any]]:
 
 
 def pickle_node(node: Node, protocol: Any) -> Any:
-    """What pickle keeps of a node. Errors: GraphError where Python could not go through its graph."""
+    """The state of a node for pickle. Errors: GraphError if its graph is too deep for Python's recursion."""
     most = sys.getrecursionlimit() // STEPS_OF_PICKLE
     for side in (0, -1):
         x, depth = node, 0

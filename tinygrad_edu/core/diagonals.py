@@ -27,7 +27,7 @@ def place_diagonal(g: ArrayLike, shape: Axis, offset: int, axis1: int, axis2: in
 
 
 def mask_diagonal(x: ArrayLike, offset: int, axis1: int, axis2: int) -> Any:
-    """The same for a compiler whose index has no arrays: all but the diagonal set to 0, and the rows summed."""
+    """The diagonal for a compiler that cannot index with arrays: set all else to 0, and sum the rows."""
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     x = x[..., max(-offset, 0) :, max(offset, 0) :]
     rows, columns = np.shape(x)[-2:]
@@ -67,7 +67,7 @@ def diag(v: ArrayLike, k: int = 0) -> Any:
 
 
 def zero_of(x: ArrayLike) -> float:
-    """What fills the rest: a mask stays a mask, and whole numbers whole."""
+    """The fill value: False for a mask, 0 for integers, else 0.0."""
     return False if is_mask(x) else 0 if is_whole(x) else 0.0
 
 

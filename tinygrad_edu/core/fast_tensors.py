@@ -15,7 +15,7 @@ from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, Operation
 
 
 def install_for_tensors(tensor: ArrayLike, record: Callable[..., Any], no_options: ArrayLike) -> None:
-    """The same for Tensor; `record(operation, y, operands, options)` makes one."""
+    """Install the fast operators of Tensor; `record(operation, y, operands, options)` makes a result."""
     arithmetic = {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow}
     for name, operation in arithmetic.items():
         setattr(tensor, f"__{name}__", operator_of_tensors(tensor, record, no_options, operation))

@@ -31,7 +31,7 @@ def jacobian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, 
 
 
 def make_jacobian(f: Function, which: Argnum, of_trees: bool = False) -> Function:
-    """The same; `of_trees`: f may give dicts, lists and tuples of arrays, with a Jacobian for each."""
+    """`jacobian`; `of_trees`: f may return dicts, lists and tuples of arrays, with a Jacobian for each."""
     checks.function("f", f, "jacobian")
 
     @functools.wraps(f)

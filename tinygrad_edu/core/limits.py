@@ -63,7 +63,7 @@ def flat_sides(operation: Any) -> tuple[bool, bool]:
 
 
 class Curve:
-    """What is asked of a row of the table as a function of its first argument: how an activation behaves."""
+    """An operation as a function of its first argument: how an activation behaves."""
 
     if TYPE_CHECKING:  # the attributes of a table row that the methods below use
 

@@ -130,7 +130,7 @@ def has_no_numbers() -> bool:
 
 
 def plain_answer(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
-    """What NumPy says of the plain numbers; of nodes that have none yet, what is made of comparisons, if it can be."""
+    """NumPy's answer for the plain numbers; for nodes without numbers yet, one made of comparisons if possible."""
     if has_no_numbers() and function in WITHOUT_NUMBERS:
         return WITHOUT_NUMBERS[function](*arguments, **options)
     return function(*tree_map(plain_of, list(arguments)), **tree_map(plain_of, options))

@@ -217,7 +217,7 @@ class ArrayOperation(Body):
         return self.name
 
     def evaluate(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """What the first array that has a back end says; of plain arrays the function."""
+        """The result from the back end of the first array that has one; for plain arrays, from the function."""
         arrays, options = self.sort_arguments(arguments, options)
         apply = back_end(arrays, "__apply_array__")
         if apply is not None:

@@ -24,7 +24,7 @@ class Operators:
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
-        """What an operation means for this class: every back end defines it in a few lines of its own."""
+        """Apply an operation: every back end defines this in a few lines of its own."""
         raise NotImplementedError
 
     if TYPE_CHECKING:  # methods added from the tables: x.leaky_relu(), x.sum()

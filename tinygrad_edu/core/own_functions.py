@@ -100,7 +100,7 @@ def is_straight(function: Any) -> bool:
 
 
 def over_arrays(function: Any) -> Callable[..., Any]:
-    """The same code with NumPy's functions in the place of math's."""
+    """The same code with NumPy's functions instead of math's."""
     space = {**function.__globals__, **{n: array_math() for n, x in globals_of(function).items() if x is math}}
     return types.FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
 

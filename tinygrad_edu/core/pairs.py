@@ -41,13 +41,13 @@ class Pair:
 
     @property
     def indices(self) -> Any:
-        """Where the values stand along the axis: whole numbers, a plain array."""
+        """The positions of the values along the axis: integers, a plain array."""
         if self.found is None:
             self.found = self.find()
         return self.found
 
     def plain(self) -> Pair:
-        """The same with plain numbers as values."""
+        """The pair with plain numbers as values."""
         return Pair(self.values.data, self.find)
 
     def __iter__(self) -> Iterator[Any]:
@@ -100,7 +100,7 @@ def remember(y: Node, x: Node, operation: Any, given: tuple[Any, ...], options: 
 
 
 def first_of(x: Node, name: str, axis: int, kept: bool, options: dict[str, Any]) -> Pair:
-    """The extreme along an axis and where it stands first, to which the whole gradient goes."""
+    """The extreme along an axis and its first position, which gets the whole gradient."""
     operation, trace = getattr(reductions, name), MODES.tensor_trace
     along = x.shape[axis] if isinstance(axis, int) and -x.ndim <= axis < x.ndim else 0
     if options or along == 0:  # `operation` reports bad options and empty axes, or applies `initial`
@@ -129,7 +129,7 @@ def entries(x: Node, index: Any, dim: int, keepdim: bool = True) -> Pair:
 
 
 def order(x: Node, dim: int, descending: bool, name: str) -> Any:
-    """Where each number of the sorted ones stands; NaN counts as the largest, and equal numbers keep their order."""
+    """The positions in sorted order; NaN counts as the largest, and equal numbers keep their order."""
     held = numbers(x, name)
     if not descending:
         return np.argsort(held, axis=dim, kind="stable")
@@ -150,7 +150,7 @@ def sort(x: Node, dim: int | None = None, descending: bool | None = None, stable
 
 
 def topk(x: Node, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Pair:
-    """The k largest (or smallest) entries along an axis in order, and where they stand. Errors: SettingError."""
+    """The k largest (or smallest) entries along an axis in order, and their positions. Errors: SettingError."""
     n = x.shape[dim]
     if not 0 <= k <= n:
         raise SettingError(f"x.topk({k}): axis {dim} has {n} entries")
@@ -158,7 +158,7 @@ def topk(x: Node, k: int, dim: int = -1, largest: bool = True, sorted: bool = Tr
 
 
 def kthvalue(x: Node, k: int, dim: int = -1, keepdim: bool = False) -> Pair:
-    """The k-th smallest entry along an axis, counted from 1, and where it stands. Errors: SettingError."""
+    """The k-th smallest entry along an axis, counted from 1, and its position. Errors: SettingError."""
     n = x.shape[dim]
     if not 1 <= k <= n:
         raise SettingError(f"x.kthvalue({k}): axis {dim} has {n} entries, and k is counted from 1")
@@ -177,7 +177,7 @@ def median(x: Node, axis: Any = None, keepdims: bool = False, dim: int | None = 
 
 
 def mode(x: Node, dim: int = -1, keepdim: bool = False) -> Pair:
-    """The most frequent entry along an axis, of several the smallest, and where it stands last."""
+    """The most frequent entry along an axis (of several, the smallest), and its last position."""
     held = np.moveaxis(numbers(x, "x.mode"), dim, -1)
     times = (held[..., None, :] == held[..., :, None]).sum(axis=-1)
     smallest = np.where(times == times.max(axis=-1, keepdims=True), held, np.inf).min(axis=-1, keepdims=True)
@@ -186,7 +186,7 @@ def mode(x: Node, dim: int = -1, keepdim: bool = False) -> Pair:
 
 
 def running(name: str, accumulate: Any, beats: Any) -> Callable[..., Pair]:
-    """x.cummax or x.cummin: the largest (smallest) so far along an axis, and where it stands last."""
+    """x.cummax or x.cummin: the largest (smallest) so far along an axis, and its last position."""
 
     def method(x: Node, dim: int) -> Pair:
         held = np.moveaxis(numbers(x, f"x.{name}"), dim, -1)

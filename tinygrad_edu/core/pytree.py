@@ -25,7 +25,7 @@ def tree_leaves(tree: ArrayLike) -> Iterator[Any]:
 
 
 def given_leaves(tree: ArrayLike) -> list[Any]:
-    """The leaves without None, which in an argument stands for what is not given, as in JAX."""
+    """The leaves without None, which means "not given" in an argument, as in JAX."""
     return [x for x in tree_leaves(tree) if x is not None]
 
 

@@ -55,7 +55,7 @@ def values_to_save(partials: Callable[..., Any], count: int) -> tuple[bool, ...]
 
 
 def of_shape(arguments: Sequence[Any]) -> str:
-    """What an error says of the first argument, if it has a shape."""
+    """For error messages: the shape of the first argument, if it has one."""
     shape = getattr(arguments[0], "shape", None) if arguments else None
     return "" if shape is None else f" of shape {tuple(shape)}"
 

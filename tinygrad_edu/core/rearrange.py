@@ -108,7 +108,7 @@ def moveaxis(x: ArrayLike, source: Axes, destination: Axes) -> Any:
 
 @compose()
 def rollaxis(x: ArrayLike, axis: int, start: int = 0) -> Any:
-    """One axis moved back until it stands before `start`."""
+    """One axis moved back to the position before `start`."""
     axis, start = one_axis(x, axis), start + np.ndim(x) * (start < 0)
     return moveaxis(x, axis, start - (axis < start))
 

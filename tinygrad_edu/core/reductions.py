@@ -138,7 +138,7 @@ def shape_of_normalized(x: ArrayLike, axis: Axes) -> tuple[Any, ...]:
 
 
 def are_finite(x: ArrayLike) -> Any:
-    """Which are neither NaN nor infinite: x - x is 0 for those alone. Works on arrays of Values too."""
+    """Which entries are neither NaN nor infinite: x - x is 0 for those only. Works on arrays of Values too."""
     with np.errstate(invalid="ignore"):
         return (x - x) == 0.0
 

@@ -32,7 +32,7 @@ def sum_rows(rows: ArrayLike, x: ArrayLike, count: int, width: int) -> Any:
 
 
 def places_of(rows: ArrayLike, count: int, width: int) -> Any:
-    """Where the numbers of each row stand in the table of count rows, all rows end to end."""
+    """The flat positions of each row's numbers in the table of `count` rows."""
     if width == 1:
         return rows
     if count * width <= SMALL:

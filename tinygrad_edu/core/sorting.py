@@ -43,7 +43,7 @@ def index_along(shape: Axis, index: Axis, axis: int) -> tuple[Any, ...]:
 
 
 def choose_by_position(x: ArrayLike, index: Axis, axis: int) -> Any:
-    """The same, compiled: Σ over k of x[k] where the index is k; NaN where it is no k."""
+    """The entries along an axis, for compiled programs: Σ x[k]·[index = k] over k; NaN for an invalid index."""
     last, places = moveaxis(x, axis, -1), moveaxis(index, axis, -1)
     n = np.shape(last)[-1]
     places = expand_dims(ops.where(ops.less(places, 0), places + n, places) * 1.0, -1)

@@ -118,7 +118,7 @@ def refuse_slips(kind: Any) -> None:
 
 
 class Elsewhere(Missing):
-    """The same for a node, which takes no new attributes: setting it also says what to do."""
+    """A missing name of a node, which takes no new attributes: setting it also explains what to do."""
 
     def __set__(self, x: Node, value: ArrayLike) -> None:
         raise AttributeError(

@@ -101,7 +101,7 @@ class Tensor(TensorMethods, Operators):
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
-        """What an elementwise operation means on Tensors: one NumPy call over the whole arrays."""
+        """An elementwise operation on Tensors: one NumPy call over the whole arrays."""
         if UNUSUAL and MODES.tensor_trace is not None:
             return MODES.tensor_trace.__apply__(operation, arguments)
         operands = [x if x.__class__ is Tensor or x.__class__ is float else operand(x, arguments) for x in arguments]
@@ -118,7 +118,7 @@ class Tensor(TensorMethods, Operators):
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Any:
-        """What an array operation means on Tensors: its function on the arrays."""
+        """An array operation on Tensors: its function on the arrays."""
         if UNUSUAL and MODES.tensor_trace is not None:
             return MODES.tensor_trace.__apply_array__(operation, arrays, options)
         if "index" in options:
@@ -321,7 +321,7 @@ def operand(x: Node, others: Sequence[Any]) -> Any:
 
 
 def float_operand(x: Node, others: Sequence[Any]) -> Any:
-    """The same for an operation on whole arrays."""
+    """A constant of an operation on whole arrays, as floats in the dtype of the Tensors."""
     array = array_operand(x)
     return array if array.dtype.kind == "f" else array.astype(first_dtype(others))
 

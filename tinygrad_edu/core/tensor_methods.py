@@ -260,7 +260,7 @@ class TensorMethods:
     def argmax(
         self: Any, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
     ) -> Any:
-        """Where the largest stands; of several axes along one of them."""
+        """The position of the largest entry, along one axis or in the flattened array."""
         return np.argmax(
             numbers(self, "x.argmax").view(PlainArray), axis=axis if dim is None else dim, keepdims=keepdims or keepdim
         )
@@ -268,13 +268,13 @@ class TensorMethods:
     def argmin(
         self: Any, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
     ) -> Any:
-        """Where the smallest stands."""
+        """The position of the smallest entry, along one axis or in the flattened array."""
         return np.argmin(
             numbers(self, "x.argmin").view(PlainArray), axis=axis if dim is None else dim, keepdims=keepdims or keepdim
         )
 
     def argsort(self, axis: int = -1, dim: int | None = None) -> Any:
-        """Where each number of the sorted ones stands."""
+        """The positions of the entries in sorted order."""
         return np.argsort(numbers(self, "x.argsort"), axis=axis if dim is None else dim)
 
     def any(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:

@@ -117,7 +117,7 @@ def value_and_grad(
 
 
 def split_pair(result: ArrayLike) -> tuple[Any, list[Any]]:
-    """What `has_aux=True` asks of a function: (the number, [anything else])."""
+    """(the number, [anything else]) from the pair that `has_aux=True` requires."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise OperandError(
             f"has_aux=True needs a function that returns (number, anything else), not {type(result).__name__}"
@@ -178,7 +178,7 @@ def vjp(f: Function, *primals: Node) -> tuple[Any, Function]:
 
 
 def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, Function]:
-    """The same; `dtype`: of the arrays among all arguments, beside which numbers are arrays without axes."""
+    """`vjp`; `dtype`: that of the arrays among the arguments, in which plain numbers become 0-d arrays."""
     nested = DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(primals))
     primals = tuple(primals)
     with inside_transform():

@@ -36,7 +36,7 @@ class Arithmetic(Operators):
 
 
 class Result(Arithmetic, np.object_):  # type: ignore[misc]
-    """What a reduction of NumPy's makes of a Tensor: an object of which the stubs know nothing."""
+    """The result of a NumPy reduction over a Tensor, for the type stubs: an object of unknown type."""
 
 
 Results = np.ndarray[Any, np.dtype[Result]]

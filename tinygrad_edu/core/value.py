@@ -69,7 +69,7 @@ class Value(FlatNode):
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
-        """What an operation means on Values: compute the number, keep the local derivatives."""
+        """An operation on Values: compute the number, keep the local derivatives."""
         if MODES.value_trace is not None:
             return MODES.value_trace.__apply__(operation, arguments)
         try:
@@ -189,7 +189,7 @@ def node(y: float, operation: Operation, parents: tuple[Value, ...], partials: t
 
 
 def constant(x: Node) -> Value:
-    """A plain number as a leaf, marked as one that stands in the expression."""
+    """A plain number as a leaf, marked as one that was written in the expression."""
     if isinstance(x, Value):
         return x
     made = Value(x)

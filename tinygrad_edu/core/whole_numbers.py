@@ -27,12 +27,12 @@ def narrow_error(what: str, dtype: np.dtype[Any]) -> TraceError:
 
 
 def is_mask(x: ArrayLike) -> bool:
-    """An array of truth values, or a node that stands for one?"""
+    """Is it a boolean array, or a node for one?"""
     return bool(getattr(x, "dtype", None) == np.bool_)
 
 
 def is_whole(x: ArrayLike) -> bool:
-    """An array of whole numbers or truth values, or a node that stands for one?"""
+    """Is it an array of integers or booleans, or a node for one?"""
     return getattr(getattr(x, "dtype", None), "kind", "f") in "biu"
 
 

@@ -85,12 +85,12 @@ class WriteGuard:
 
 
 def fingerprint(array: Array) -> int | bytes:
-    """What changes when the array does: up to 64 kB the bytes themselves, which take a tenth of a checksum's time."""
+    """Changes when the array does: up to 64 kB the bytes themselves, ten times faster than a checksum."""
     return array.tobytes() if array.nbytes <= SMALL else checksum(array)
 
 
 class _Holder:
-    """What holds an array as a Tensor does."""
+    """Holds an array in the way a Tensor does."""
 
     def __init__(self) -> None:
         self.array = np.empty(1)

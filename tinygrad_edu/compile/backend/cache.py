@@ -169,7 +169,7 @@ def holds(text: str, name: str) -> bool:
 
 
 def environment() -> str:
-    """What machine code depends on besides the text."""
+    """Everything besides the text that machine code depends on."""
     if reason := compiler.missing():
         return reason
     import llvmlite.binding
@@ -302,7 +302,7 @@ def guard(machine_code: Any, home: Path) -> None:
 
 
 def info() -> Info:
-    """What the cache holds now."""
+    """The present contents of the cache."""
     home, sizes = folder(), []
     for path in (path for program in programs(home) for path in files_of(program)):
         with suppress(OSError):  # another process may delete it meanwhile

@@ -56,7 +56,7 @@ class Held(ModuleType):
 
 
 def release_modules() -> None:
-    """Take the stand-ins of modules that are gone out of sys.modules."""
+    """Remove the stand-ins of modules that are gone from sys.modules."""
     while GONE:
         reference = GONE.pop()
         entry = sys.modules.get(reference.key)

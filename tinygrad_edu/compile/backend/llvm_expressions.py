@@ -53,7 +53,7 @@ MATHS = INTRINSIC | dict.fromkeys(["copysign", "pow"], 2) | LIBRARY
 
 
 class Expressions:
-    """What each kind of expression becomes; llvm_statements.py adds the statements."""
+    """How each kind of expression is compiled; llvm_statements.py adds the statements."""
 
     scope: dict[str, Any]
 

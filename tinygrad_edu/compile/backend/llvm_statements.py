@@ -320,7 +320,7 @@ def understands(text: str) -> bool:
 
 
 def library(owner: str) -> Container[str]:
-    """What may stand behind the dot."""
+    """Names that may follow the dot."""
     return MATHS if owner == "math" else NAMED if owner == "np" else ["view"]
 
 

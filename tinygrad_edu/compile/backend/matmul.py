@@ -267,7 +267,7 @@ def transpose(x: Matrix) -> Any:
 
 
 def address(builder: Builder, x: IRValue) -> Any:
-    """Where a number stands in memory."""
+    """The address of a number, which is stored on the stack."""
     return builder.bitcast(cgutils.alloca_once_value(builder, x), POINTER)
 
 

@@ -103,7 +103,7 @@ def put_row(builder: Builder, sums: Sequence[Any], line: IRValue, mask: Any) -> 
 
 
 def add_row(builder: Builder, sums: Sequence[Any], line: IRValue, mask: Any) -> None:
-    """What stands in memory is added to a row."""
+    """Add the row in memory to a row of sums."""
     for v, total in enumerate(sums):
         at = builder.gep(line, [SIZE(v * total.type.pointee.count)])
         old = load(builder, at, total.type.pointee, mask if total is sums[-1] else None)

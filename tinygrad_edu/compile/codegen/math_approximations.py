@@ -194,17 +194,17 @@ def fraction_32(x: ArrayLike) -> Any:
 
 
 def exp_polynomial_32(r: ArrayLike) -> Any:
-    """As for float64; error 1.3e-8."""
+    """The polynomial of exp for float32; error 1.3e-8."""
     return (0.0013882543 * (r * r) + (0.00836652 * r + 0.0416672)) * (r * r) + (0.16666543 * r + 0.49999997)
 
 
 def log_polynomial_32(z: ArrayLike) -> Any:
-    """As for float64; error 8.1e-10."""
+    """The polynomial of log for float32; error 8.1e-10."""
     return (0.2987197 * z + 0.39977533) * z + 0.66666776
 
 
 def erf_polynomial_32(z: ArrayLike) -> Any:
-    """As for float64; error 1.2e-9."""
+    """The polynomial of erf for float32; error 1.2e-9."""
     p = 7.853866e-05 * z - 0.0008010195
     p = p * z + 0.0051883277
     p = p * z - 0.026853813
@@ -214,7 +214,7 @@ def erf_polynomial_32(z: ArrayLike) -> Any:
 
 
 def log_erfc_polynomial_32(x: ArrayLike) -> Any:
-    """As for float64, for x ≤ 4; error 1e-9."""
+    """The polynomial of log erfc for float32, for x ≤ 4; error 1e-9."""
     p = 0.00018557205 * x - 0.0029395882
     p = p * x + 0.021805242
     p = p * x - 0.10303721

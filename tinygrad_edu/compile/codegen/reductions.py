@@ -19,7 +19,7 @@ STARTS = {"sum": "0.0", "prod": "1.0", "max": "-math.inf"}  # value of a reducti
 
 
 class Reductions(Lookups, Threads):
-    """What a Writer needs for reductions."""
+    """The part of a Writer that writes reductions."""
 
     outputs: dict[Traced, str]
     dtype: str

@@ -105,7 +105,7 @@ class RoundWriter:
         return lines
 
     def entry_lines(self) -> Iterable[str]:
-        """Which entry of the stacks a round reads."""
+        """The line that computes which entry of the stacks a round reads."""
         self.entry = self.time
         if self.rounds.backwards:
             self.entry = self.fresh("now")

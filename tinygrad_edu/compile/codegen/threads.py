@@ -12,7 +12,7 @@ PARTS = 64  # number of parts of a loop that threads share
 
 
 class Threads:
-    """What a Writer needs where threads share the outermost loops."""
+    """The part of a Writer for loops whose outermost level is shared among threads."""
 
     parallel: bool
     partial: list[str]  # sums of which each thread of the current loop adds up a part

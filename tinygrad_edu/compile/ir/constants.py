@@ -24,7 +24,7 @@ def value_of(x: Any) -> float | None:
 
 
 def is_constant(x: Any) -> bool:
-    """A number, a size, or the counter of a loop: text that may stand anywhere in the program."""
+    """A number, a size, or the counter of a loop: text that is valid anywhere in the program."""
     if x.op is not None or (ACTIVE.traces and ACTIVE.traces[-1].inputs.get(x.name) is x):
         return False
     return bool(x.name.startswith("range(")) if x.sizes else True

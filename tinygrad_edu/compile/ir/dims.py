@@ -20,7 +20,7 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 
 @dataclass
 class Conditions:
-    """What a trace has found out about its sizes."""
+    """What a trace has learned about its sizes."""
 
     equal: set[tuple[str, str]] = field(default_factory=set)  # pairs of names for the same length
     # (a, b, equal?) of every comparison, with numbers too
@@ -232,7 +232,7 @@ def add_terms(terms: Mapping[str, int], number: int, total: int) -> Any:
 
 
 def rest(total: Any, known: Sequence[Any]) -> Any:
-    """What -1 stands for in a reshape: the total divided by the sizes that are known."""
+    """The size that -1 means in a reshape: the total divided by the known sizes."""
     parts, others, divisor = text_of(total).split(" * "), [], 1
     for n in known:
         divisor *= length(n)

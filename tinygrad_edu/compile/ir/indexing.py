@@ -190,7 +190,7 @@ def is_array(part: Any) -> bool:
 
 
 def spans_of(x: Traced, parts: Sequence[Any]) -> list[Span]:
-    """What the parts other than None read from each axis."""
+    """The span that each part of an index, except None, reads from its axis."""
     read = [part for part in parts if part is not None]
     return [span(part, n) if isinstance(part, slice) else entry(part, n) for part, n in zip(read, x.sizes, strict=True)]
 

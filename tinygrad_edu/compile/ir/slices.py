@@ -32,7 +32,7 @@ def entry(index: int, n: Any) -> Span:
 
 
 def span(piece: slice, n: Any) -> Span:
-    """What a slice reads of an axis of length n, as Python's `slice.indices`."""
+    """The entries that a slice reads from an axis of length n, as Python's `slice.indices` gives them."""
     step = 1 if piece.step is None else slice_number(piece.step)
     if step == 0 or isinstance(step, Size):
         raise SettingError(f"getitem: the step of {piece} has to be a number other than 0")

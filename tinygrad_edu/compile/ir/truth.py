@@ -32,7 +32,7 @@ ARITHMETIC = {"add", "sub", "mul", "div"}
 
 
 def is_comparison(x: Any) -> bool:
-    """Is it computed by a comparison? `pos` without a derivative stands for what is detached."""
+    """Is it computed by a comparison? (`pos` without a derivative is a detached node.)"""
     return is_flat(x.op) and x.op.name != "pos"
 
 
@@ -47,7 +47,7 @@ def is_whole(kind: Kind) -> bool:
 
 @functools.cache
 def kind_by_numpy(operation: Operation, *kinds: Kind) -> Kind:
-    """What NumPy makes of these; FLOAT for fractions of any width. Errors: TypeError, as for True - True."""
+    """The dtype of NumPy's result; FLOAT for floats of any width. Errors: TypeError, as for True - True."""
     function = None if operation.scipy_name else getattr(np, operation.numpy_name, None)
     if function is None:
         return FLOAT
@@ -80,7 +80,7 @@ def kind_of_node(op: Any, parents: Sequence[Any]) -> Kind:
 
 
 def settle(operation: Any, parents: Sequence[Any], found: Any) -> Any:
-    """What a rewriting has made of an operation, with the dtype of the operation itself."""
+    """A rewritten operation, with the dtype of the original one."""
     if operation.name in MOVES and found.op is not None and parents[0].kind is not FLOAT:
         found.kind = kind_of_node(operation, parents)
     return found
@@ -192,13 +192,13 @@ def wrap(x: Any, kind: Kind, operation: Operation) -> Any:
 
 
 def replaces(x: Any, node: Any) -> bool:
-    """May x stand for a node of the same numbers? (x > 0)·1.0 are numbers, which + adds up: x > 0 are truth values."""
+    """Can x replace a node with the same numbers? Not if its kind differs: + adds (x > 0)·1.0, but joins booleans."""
     number = x.kind is int and node.kind is FLOAT  # a length
     return bool(len(x.sizes) == len(node.sizes) and x.sizes == node.sizes and (number or x.kind == node.kind))
 
 
 def dtype_of(x: Any) -> np.dtype[Any]:
-    """As NumPy has it: attention tells a mask of booleans by it, and a loss class numbers."""
+    """NumPy's dtype: attention recognizes a boolean mask by it, and a loss class numbers."""
     return WHOLE if x.kind is int else x.kind
 
 

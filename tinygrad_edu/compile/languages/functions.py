@@ -78,7 +78,7 @@ class FunctionWriter(Expressions):
     # Variables
 
     def identifier(self, name: str, kind: str) -> str:
-        """What a variable is called: by its name for the first kind that it has, with a letter for others."""
+        """The identifier of a variable: its name for the first kind it has, with a letter added for other kinds."""
         first = self.kinds.setdefault(name, kind)
         return self.language.variable(name) + ("" if first == kind else f"_{LETTERS[kind]}")
 
@@ -97,7 +97,7 @@ class FunctionWriter(Expressions):
         return lines
 
     def with_sizes(self, ident: str, x: Array) -> tuple[list[str], Array]:
-        """An array whose sizes stand in variables of its own where those that they are made of will change."""
+        """The array with sizes copied to variables of its own if the variables that they are made of will change."""
         lines, shape = [], list(x.shape)
         for k, n in enumerate(shape):
             if Array("", "", (n,), n).depends_on(self.unsteady):
@@ -117,7 +117,7 @@ class FunctionWriter(Expressions):
     hoisted_depth = -1  # depth of the block around the current `if`
 
     def forget(self, names: set[str]) -> None:
-        """Arrays whose sizes stand in variables that change."""
+        """Forget arrays whose sizes depend on variables that change."""
         for name, value in list(self.scope.items()):
             if isinstance(value, Array) and value.depends_on(names):
                 del self.scope[name]

@@ -83,7 +83,7 @@ class Writer:
         return Made(called, tuple(p for p, _ in parameters), writer.result)
 
     def arguments(self, parameter: str, x: Any, made: Made) -> list[str]:
-        """What is passed for one parameter."""
+        """The arguments passed for one parameter."""
         if isinstance(x, Number):
             return [x.text]
         name = self.language.variable(parameter)
@@ -92,7 +92,7 @@ class Writer:
 
 
 def kind_of(x: Any) -> Any:
-    """What distinguishes functions: the type of a number; for an array also which of its axes have length 1."""
+    """What distinguishes versions of a function: the kind of a number; for an array also which axes have length 1."""
     if isinstance(x, Number):
         return x.kind
     assert isinstance(x, Array)

@@ -263,7 +263,7 @@ class Arrays:
         return {("state", i): found[i] for i in range(k)} | {("ys", i): found[k + i] for i in range(n)}
 
     def body_of(self, rounds: Any, given: Sequence[Edge], rest: Sequence[Edge]) -> tuple[Any, list[str]]:
-        """One round as a graph, which sees what stands around it by its name; and the kinds of its results."""
+        """One round as a graph, which refers to outer values by name; and the kinds of its results."""
         helper, nodes = self.nodes.onnx.helper, self.nodes
         inputs = [Edge(nodes.fresh("round"), edge.kind) for edge in given]
         before, nodes.nodes = nodes.nodes, []

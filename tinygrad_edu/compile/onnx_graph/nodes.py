@@ -26,7 +26,7 @@ class Edge:
 
 @dataclass
 class Nodes:
-    """What has been written so far; real: the type of its numbers, float32 or float64."""
+    """The nodes written so far; real: the dtype of the numbers, float32 or float64."""
 
     real: Any = np.float32
     nodes: list[Any] = field(default_factory=list)

@@ -76,7 +76,7 @@ def is_in_memory(x: Traced, in_any_shape: bool) -> bool:
 
 
 def in_other_words(node: Traced, parents: list[Traced]) -> Any:
-    """The same result by operations that are faster here, or that loops are written for; None to leave it as it is."""
+    """The same result from operations that are faster, or for which loops exist; None to leave it as it is."""
     name, options, x = op_name(node), node.options, parents[0]
     body = getattr(node.op, "made_of", None)
     if body:

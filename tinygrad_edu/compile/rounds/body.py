@@ -56,7 +56,7 @@ class Rounds:
 
 
 class Scan:
-    """The operation of a node that runs a loop; its pull-back stands in reverse.py."""
+    """The operation of a node that runs a loop; its pull-back is in reverse.py."""
 
     name = "scan"
 
@@ -136,7 +136,7 @@ def closed(roots: Sequence[Traced], own: Iterable[Traced]) -> tuple[list[Traced]
 def description(
     roots: Sequence[Traced], leaves: Sequence[Traced], renamed: Mapping[str, str] = NOTHING
 ) -> tuple[Any, ...]:
-    """Equal for graphs that are the same function of their leaves; `renamed`: inputs that stand for others."""
+    """Equal for graphs that compute the same function of their leaves; `renamed`: inputs that replace others."""
     number: dict[Traced, int] = {x: i for i, x in enumerate(leaves)}
     nodes: list[Any] = [texts([x.sizes for x in leaves])]
     for root in roots:
@@ -149,7 +149,7 @@ def description(
 
 
 def exchange_names(x: ArrayLike, renamed: Mapping[str, str]) -> Any:
-    """Sizes of inputs that stand for others, by the others' names."""
+    """Sizes of inputs that replace others, under the others' names."""
     if not renamed:
         return x
     if isinstance(x, str):
@@ -158,7 +158,7 @@ def exchange_names(x: ArrayLike, renamed: Mapping[str, str]) -> Any:
 
 
 def of_other(size: str, renamed: Mapping[str, str]) -> str:
-    """ "given3_0" → "given2_0" where given3 stands for given2."""
+    """ "given3_0" → "given2_0" if given3 replaces given2."""
     name, _, axis = size.rpartition("_")
     return f"{renamed[name]}_{axis}" if name in renamed else size
 

@@ -211,7 +211,7 @@ class Repeat:
         self.enter(tuple(column), reshape_node(shapes.transpose(read, order), (len(column), *x.sizes)))
 
     def take_parents(self, parents: Sequence[Traced]) -> None:
-        """What all rounds read at one place."""
+        """Handle the parents at one position, one from each round."""
         first, second = parents[:2]
         if all(p is second for p in parents) and second not in self.place:
             return

@@ -132,7 +132,7 @@ class Program:
         return tape.code.tobytes(), tape.inputs.tobytes(), constants.tobytes(), [x.data for x in self.closed_over]
 
     def read_anew(self) -> Sequence[Any]:
-        """What the function closes over and the program reads at each call."""
+        """The Values the function closes over whose numbers the program reads at each call."""
         return self.closed_over
 
     def forward(self, given: Sequence[Any]) -> Any:
@@ -158,7 +158,7 @@ class Program:
         return self.tape.grad[self.closed_over_rows].tolist()  # type: ignore[no-any-return]
 
     def slopes_at(self, given: Sequence[Any]) -> Callable[[], list[float]]:
-        """The same for these arguments and the present numbers of those Values."""
+        """A function that returns `slopes` for these arguments and the Values' numbers at that time."""
 
         def now() -> list[float]:
             with self.lock:
@@ -219,7 +219,7 @@ class ScalarFunction:
         return f"import math\n\n\n{text}" if "math." in text else text
 
     def module_source(self, name: str) -> str:
-        """The same: what runs is a list of numbers that one compiled loop goes through."""
+        """`source`: what really runs is a list of numbers that a compiled loop goes through."""
         return self.source(name)
 
 

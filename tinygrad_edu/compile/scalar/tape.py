@@ -66,7 +66,7 @@ class Tape:
         self.loops = loops(rows, rows_in(self.runs, WIDE) > 0)
 
     def row(self, x: Value) -> int:
-        """Where a node stands."""
+        """The row of a node."""
         return self.rows[x]
 
     def forward(self) -> None:

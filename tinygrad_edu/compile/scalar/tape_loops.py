@@ -158,12 +158,12 @@ def results(row: Operation, letters: Sequence[str]) -> list[str]:
 
 
 def share(row: Operation, letters: Sequence[str]) -> list[str]:
-    """What the gradient g of a node gives to its inputs."""
+    """Lines that add the gradient g of a node to those of its inputs."""
     return [f"grad[i{letter}] += g * ({text})" for letter, text in slopes(row, letters)]
 
 
 def shares(row: Operation, letters: Sequence[str]) -> list[str]:
-    """The same for a block of a run. A gradient of 0 gives 0, even through an infinite derivative."""
+    """Such lines for a block of a run. A gradient of 0 contributes 0, even through an infinite derivative."""
     if not in_vectors(row):
         return []
     given = ["y, g = data[at + j], grad[at + j]", *(f"{x} = many_{x}[j]" for x in letters)]
