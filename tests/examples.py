@@ -23,7 +23,11 @@ SIGNS = np.array([1.0, -1.0, 1.0])
 
 ARRAYS: dict[str, list[Example]] = {
     "reshape": [(lambda n, x: n.reshape(x, (3, -1)), (2, 6)), (lambda n, x: n.reshape(x, ()), (1, 1))],
-    "transpose": [(lambda n, x: n.transpose(x), (2, 3)), (lambda n, x: n.transpose(x, (2, 0, 1)), (2, 3, 4))],
+    "transpose": [
+        (lambda n, x: n.transpose(x), (2, 3)),
+        (lambda n, x: n.transpose(x, (2, 0, 1)), (2, 3, 4)),
+        (lambda n, x: n.transpose(x, 0), (3,)),
+    ],
     "getitem": [
         (lambda n, x: x[1], (3, 2)),
         (lambda n, x: x[..., -1], (2, 3)),

@@ -40,6 +40,13 @@ def test_slips_of_the_pen_are_refused(slip, meant):
         getattr(x, slip)
 
 
+def test_a_shape_that_is_set_as_numpys():
+    x = leaf()
+    with pytest.raises(AttributeError, match=r"cannot be set: write x = x\.reshape\(\(2, 1\)\)"):
+        x.shape = (2, 1)
+    assert x.shape == (2,)
+
+
 def test_no_slip_is_a_name_of_a_tensor():
     for name in SET:
         taken = [slip for slip in slips_of(name) if hasattr(leaf(), slip)]

@@ -231,11 +231,13 @@ def pull_reshape(x: Node, g: Array) -> Contributions:
 def pull_transpose(x: Node, g: Array) -> Contributions:
     (p,) = x.parents
     axes = x.options["axes"]
-    return [(p, g.transpose() if axes is None else g.transpose(undo_order(tuple(axes))))]
+    return [
+        (p, g.transpose() if axes is None else g.transpose(undo_order(axes if axes.__class__ is int else tuple(axes))))
+    ]
 
 
 @functools.lru_cache(1024)
-def undo_order(axes: Shape) -> Shape:
+def undo_order(axes: int | Shape) -> Shape:
     """`inverse`, looked up for an order that was met before."""
     return tuple(inverse(axes) or ())
 

@@ -16,7 +16,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.broadcasting import axes_of, broadcast_to
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation
-from tinygrad_edu.core.shapes import concatenate, getitem, reshape, stack
+from tinygrad_edu.core.shapes import concatenate, getitem, list_axes, reshape, stack
 from tinygrad_edu.errors import TraceError
 
 Sample = Any  # a Batched; an alias, because batched.py imports this file
@@ -124,7 +124,7 @@ def reshape_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapp
 def transpose_batch(
     operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike
 ) -> Any:
-    rank, axes = xs[0].ndim, options["axes"]
+    rank, axes = xs[0].ndim, list_axes(options["axes"])
     order = range(rank)[::-1] if axes is None else [i % rank for i in axes]
     return operation(xs[0].inner, (0, *(i + 1 for i in order)))
 

@@ -252,6 +252,12 @@ def set_gradient(x: Node, gradient: ArrayLike) -> None:
     x.gradient = getattr(gradient, "array", gradient)
 
 
+def refuse_shape(x: Node, shape: Any) -> None:
+    """Errors: AttributeError, as of any attribute that is only read."""
+    name = x.label or "x"
+    raise AttributeError(f"the shape of {x!r:.60} cannot be set: write {name} = {name}.reshape({shape!r})")
+
+
 def is_view_of(value: ArrayLike, array: Array) -> bool:
     """Is it what `x.data` gave for this array, written to in place?"""
     return value.__class__ is PlainArray and value.base is array and value.shape == array.shape

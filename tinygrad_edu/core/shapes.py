@@ -36,9 +36,15 @@ def one_axis(x: ArrayLike, axis: int) -> int:
     return int(axis) % rank
 
 
-def inverse(axes: Sequence[int] | None) -> list[int] | None:
+def inverse(axes: Axes | None) -> list[int] | None:
     """The order of axes that undoes `axes`."""
+    axes = list_axes(axes)
     return None if axes is None else [int(i) for i in np.argsort([axis % len(axes) for axis in axes])]
+
+
+def list_axes(axes: Axes | None) -> Sequence[int] | None:
+    """An order of axes, which NumPy lets be one number: the one axis of a vector."""
+    return [int(axes)] if isinstance(axes, (int, np.integer)) else axes
 
 
 @array_op(vjp=lambda g, _y, x, index: (put(g, index, x.shape),), linear=True)

@@ -177,7 +177,7 @@ class Tensor(TensorMethods, Operators):
             raise ShapeError(f"item() gives one number, and {self!r} holds {self.size}: index or reduce it first")
         return float(self.array.item())
 
-    shape = property(lambda self: self.array.shape)
+    shape = property(lambda self: self.array.shape, plain_arrays.refuse_shape)
     dtype = property(lambda self: self.array.dtype)
     ndim = property(lambda self: self.array.ndim)
     size = property(count_of)

@@ -9,6 +9,7 @@ from typing import Any
 from tinygrad_edu.compile.ir.dims import axis_length, length, lengths, rest
 from tinygrad_edu.core import broadcasting, reductions
 from tinygrad_edu.core.shape_errors import explain
+from tinygrad_edu.core.shapes import list_axes
 from tinygrad_edu.errors import ShapeError
 
 Sizes = tuple[Any, ...]
@@ -66,7 +67,8 @@ def stretch_shape(parents: Sequence[Any], shape: Any) -> Sizes:
 
 
 def order_of_axes(x: Any, axes: Sequence[int] | None) -> list[int]:
-    return list(range(x.ndim))[::-1] if axes is None else [i % x.ndim for i in axes]
+    listed = list_axes(axes)
+    return list(range(x.ndim))[::-1] if listed is None else [i % x.ndim for i in listed]
 
 
 SHAPES: dict[str, Callable[..., Sizes]] = {
