@@ -114,7 +114,7 @@ def __getattr__(name: str) -> Any:
 
 
 def without_numpy(name: str) -> Any:
-    """What there is of a name on a machine without NumPy: the derivatives of functions of numbers."""
+    """The version of a name for a machine without NumPy: derivatives of functions of numbers."""
     found = importlib.import_module(f"{__name__}.core.scalar_transforms")
     if name not in found.__all__:
         raise packages.missing("numpy", f"tg.{name}") from None

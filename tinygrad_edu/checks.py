@@ -112,17 +112,17 @@ def divisor(name: str, x: object) -> float:
 
 
 def optional(check: Any, name: str, x: object, *arguments: Any) -> Any:
-    """The same check of a setting that may be left out: None stays None."""
+    """A check of a setting that may be left out: None stays None."""
     return None if x is None else check(name, x, *arguments)
 
 
 def unless(words: Container[Any], check: Any, name: str, x: object, *arguments: Any) -> Any:
-    """The same check of a setting that may be one of a few words instead."""
+    """A check of a setting that may also be one of a few words."""
     return x if isinstance(x, str) and x in words else check(name, x, *arguments)
 
 
 def meaning(what: str) -> str:
-    """What a setting means, at the end of an error."""
+    """The meaning of a setting, for the end of an error message."""
     return f", {what}" if what else ""
 
 

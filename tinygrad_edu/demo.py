@@ -32,7 +32,7 @@ REPORTED = (0.25, 0.5, 1.0)  # fractions of the run at which a line is printed
 
 @dataclass
 class Lockstep:
-    """The same training on both back ends, step by step, and how far they are apart."""
+    """Training on both back ends in step, with the differences between them."""
 
     gate: str
     seed: int = 0
@@ -63,7 +63,7 @@ class Lockstep:
             optimizer.step()
 
     def line(self) -> str:
-        """Where the run stands."""
+        """The state of the run, in a line."""
         steps = len(self.losses["tensor"])
         reached = one_minus_mae(self.models["tensor"], self.X, self.y)
         loss = float(np.mean(self.losses["tensor"][-len(self.X) :]))
@@ -127,7 +127,7 @@ def pictures(runs: list[Lockstep], out: Path) -> Iterator[Path]:
 
 
 def missing() -> Iterator[str]:
-    """What to install for the pictures that could not be drawn."""
+    """Advice on what to install for pictures that could not be drawn."""
     if not available():
         yield ADVICE
     if not has_matplotlib():

@@ -85,7 +85,7 @@ def depth(tree: ast.AST) -> int:
 
 
 def names_in(tree: ast.AST) -> list[str]:
-    """The variables in the order in which they stand."""
+    """The variables in order of their first use."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = [(n.lineno, n.col_offset, n.id) for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called]
     return list(dict.fromkeys(name for _, _, name in sorted(found)))

@@ -61,7 +61,7 @@ def fit_estimator(seed: int, scaled: bool = False, kind: Any = MLPClassifier, **
 
 
 def outcomes(seeds: int, scaled: bool = False, **settings: Any) -> Outcomes:
-    """The same lines with one random_state after the other."""
+    """The four runs' results for `seeds` values of random_state."""
     _, _, X_test, y_test = people(scaled)
     models = [fit_estimator(seed, scaled, **settings) for seed in range(seeds)]
     rows = [(model.n_iter_, model.loss_, np.mean(model.predict(X_test) == y_test)) for model in models]

@@ -40,7 +40,7 @@ def their_update(w: Value) -> float:
 
 
 def their_slower_update(w: Value) -> float:
-    """The same at a tenth of the rate."""
+    """Their update at a tenth of the rate."""
     return 0.1 * their_update(w)
 
 

@@ -66,7 +66,7 @@ def course(rule: str, epochs: int) -> Array:
 
 
 def of_numbers(rule: str, epochs: int) -> Array:
-    """The same, from the scalar back end: Values on a tape. (epochs/1000, 4)"""
+    """The outputs from the scalar back end, with Values on a tape: (epochs/1000, 4)."""
     X, y = (a.tolist() for a in and_gate())
 
     @jit

@@ -129,7 +129,7 @@ def run(quick: bool = False) -> Report:
 
 
 def tests_of_convergence(run: Run, curve: Array) -> tuple[str, ...]:
-    """What three tests of convergence say."""
+    """The verdicts of three tests of convergence."""
     steps, e = np.abs(np.diff(curve)), plateau(curve[:1000])[0]
     first = first_difference(curve, TOO_SMALL)
     when = f"fires in epoch {first:,}" if first else f"fires in none of {len(curve):,} epochs"

@@ -56,7 +56,7 @@ class Published:
         return h, z if self.linear else sigmoid(z)
 
     def changes(self, x: Array, t: Array) -> tuple[Array, Array]:
-        """What their update adds to the weights after a sample: Δ of the hidden unit, Δ of the output."""
+        """Their update of the weights after a sample: Δ of the hidden unit, Δ of the output."""
         error = float(t[0, 0] - self.forward(x)[1][0])
         hidden_error = slope(error) * self.output[0]
         return hidden_error * slope(hidden_error) * self.hidden, error * slope(error) * self.output

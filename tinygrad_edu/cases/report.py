@@ -132,7 +132,7 @@ class Report:
 
 
 def card(title: str, found: Any) -> Iterator[str]:
-    """What the clinic says, under a heading that names the tool and what it looked at."""
+    """The clinic's result, under a heading that names the tool and its subject."""
     yield ""
     yield from wrap(title, WIDTH, initial_indent="  ", subsequent_indent="  ")
     yield ""

@@ -51,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Band:
-    """What lies between two curves."""
+    """The area between two curves."""
 
     low: Array
     high: Array
@@ -248,7 +248,7 @@ def curve_names(panel: Panel) -> list[str]:
 
 
 def columns(panel: Panel) -> int:
-    """As many columns of the legend as stand side by side."""
+    """The number of legend columns that fit side by side."""
     longest = max(text_width(label(name)) for name in curve_names(panel))
     return max(1, min(4, int((WIDTH - AROUND[0]) / (0.55 + longest))))
 

@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def reason(error: Exception) -> str:
-    """What an error says; of the system's errors without their number."""
+    """The text of an error; system errors without their number."""
     if isinstance(error, OSError) and not isinstance(error, TinygradError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     return str(error)

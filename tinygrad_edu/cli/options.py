@@ -127,7 +127,7 @@ def add_output(parser: argparse.ArgumentParser, default: str, kinds: str = "") -
 
 
 def command(commands: Any, name: str, words: str, example: str = "") -> Any:
-    """The parser of one command; `words` stand in the list of commands and at the top of its own help."""
+    """The parser of one command; `words` appear in the list of commands and at the top of its own help."""
     example = f"example: tinygrad-edu {name} {example}" if example else ""
     return commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.", epilog=example)
 

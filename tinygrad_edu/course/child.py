@@ -80,7 +80,7 @@ def takes_names(function: Any, arguments: dict[str, Any]) -> bool:
 
 
 def called(function: Any, arguments: dict[str, Any], count: int) -> dict[str, Any]:
-    """What a call gives, `count` arrays or for 0 anything else; or its error with the line in the learner's file."""
+    """The results of a call (`count` arrays; 0: anything else), or its error with the line in the learner's file."""
     try:
         with np.errstate(all="ignore"):
             copies = {name: np.array(x) if isinstance(x, np.ndarray) else x for name, x in arguments.items()}
@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def results(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """What each call of a task gives."""
+    """The results of each call of a task."""
     world: dict[str, Any] = {"np": np, "numpy": np, "math": math, "__name__": "submission"}
     try:
         exec(compile(task["source"], "submission", "exec"), world)

@@ -98,7 +98,7 @@ class Exercise:
         }
 
     def right(self, function: str, inputs: Mapping[str, Any], mistake: Mistake | None = None) -> dict[str, Any]:
-        """What the solution gives, or what it gives with a mistake in it; {} where the mistake makes it fail."""
+        """The results of the solution, or of the solution with a mistake; {} if the mistake makes it fail."""
         try:
             with np.errstate(all="ignore"):
                 found = world_of(self, mistake)[function](**self.arguments(function, inputs))

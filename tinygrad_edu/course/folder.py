@@ -148,7 +148,7 @@ MARKS = ("### BEGIN SOLUTION", "### END SOLUTION")
 
 
 def marked(kind: str, name: str, solution: bool = False, grade: bool = False, points: int = 0) -> dict[str, Any]:
-    """What nbgrader keeps of a cell. Source: its format, schema version 3."""
+    """The metadata that nbgrader keeps for a cell. Source: its format, schema version 3."""
     found = {
         "grade_id": name, "schema_version": 3, "cell_type": kind, "task": False, "solution": solution,
         "grade": grade, "locked": not solution,
@@ -157,7 +157,7 @@ def marked(kind: str, name: str, solution: bool = False, grade: bool = False, po
 
 
 def notebook(exercise: Exercise, text: str) -> str:
-    """The same as a notebook: the task, the given code, the functions to fill in, the check."""
+    """The exercise as a notebook: the task, the given code, the functions to fill in, the check."""
     tree = ast.parse(text)
     lines = text.splitlines()
     task = ast.get_docstring(tree) or ""
@@ -173,7 +173,7 @@ def notebook(exercise: Exercise, text: str) -> str:
 
 
 def indent(text: str) -> str:
-    """As Markdown shows it: formulas, which stand four spaces in, are code."""
+    """The text unchanged: formulas are indented by four spaces, which Markdown shows as code."""
     return text
 
 

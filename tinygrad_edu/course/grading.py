@@ -135,7 +135,7 @@ def mark(
 
 
 def by_name(names: Sequence[str], result: sandbox.Result) -> dict[str, Any]:
-    """What a function returned, by its order or by its own names."""
+    """The returned values by name: the function's own names, or else in order."""
     if result.named is not None:
         return dict(result.named)
     return dict(zip(names, result.outputs, strict=False))
@@ -173,7 +173,7 @@ def advice(error: str) -> str:
 
 
 def later(result: sandbox.Result, names: Sequence[str]) -> str:
-    """What to do where a result is returned that is not computed yet: the others can be graded already."""
+    """Advice if a later result is not defined yet: the others can be graded already."""
     missing = re.match(r"NameError: name '(\w+)' is not defined", result.error)
     return f". To check the others first, set {missing[1]} = None" if missing and missing[1] in names else ""
 
@@ -230,12 +230,12 @@ def grade_of(marking: Marking, hint: int) -> Grade:
 
 
 def verdict(outcome: Outcome) -> str:
-    """What is said of one result."""
+    """The verdict on one result, in words."""
     return outcome.said or f"relative error {outcome.error:.2g}"
 
 
 def doubt(outcome: Outcome) -> str:
-    """What is suspected where a wrong result is nearly right and no mistake is known."""
+    """A suspicion in words, if a wrong result is nearly right and no mistake is known."""
     if outcome.said or outcome.right or outcome.error >= NUMERICAL:
         return ""
     return " (right to a few digits only: finite differences instead of the derivative?)"

@@ -30,7 +30,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found: `each` of them a part, or all of them `together`, or "one of" them, what is wrong."""
+    """The mistakes found: `each` explains a part, all of them `together` the whole, or "one of" them the whole."""
 
     how: str = "each"
     mistakes: tuple[Finding, ...] = ()
@@ -167,7 +167,7 @@ def together(evidence: Evidence) -> Findings | None:
 
 
 def partly(evidence: Evidence, classics: Sequence[Suspect]) -> Findings:
-    """What explains a part: classic mistakes, relations to the right numbers, small changes of the solution."""
+    """Explanations of parts: classic mistakes, relations to the right numbers, small changes of the solution."""
     found, rest = parts(evidence, classics, evidence.wrong, odd=False)
     related = {name: relations.relation(evidence.cases(name)) for name in rest}
     small = [s for s in suspects.small_changes(evidence.exercise) if evidence.begins_alike(s)]
@@ -185,7 +185,7 @@ def partly(evidence: Evidence, classics: Sequence[Suspect]) -> Findings:
 
 
 def ask_examiner(evidence: Evidence) -> Findings:
-    """What the examiner of the clinic says of these gradients, where it is certain."""
+    """The clinic's explanation of these gradients, if it is certain."""
     exercise, case, got = evidence.exercise, evidence.inputs[0], evidence.got[0]
     found = {input_of(name): got[name] for name in evidence.names if input_of(name) in case}
     params = {name: np.asarray(case[name], dtype=float) for name in found}

@@ -26,7 +26,7 @@ START = 20.0  # seconds allowed for Python and NumPy to start on a busy machine
 
 @dataclass(frozen=True)
 class Result:
-    """What a call gave: `outputs`, or an `error` in words, with its `line` in the learner's file."""
+    """The result of a call: `outputs`, or an `error` in words, with its `line` in the learner's file."""
 
     outputs: Sequence[Any] = ()
     named: Mapping[str, Any] | None = None

@@ -42,7 +42,7 @@ class Suspect:
     program: CodeType
 
     def results(self, exercise: Exercise, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """What its functions give, by the names of the results; where one fails, its results are not there."""
+        """The results of its functions by name; those of a function that fails are missing."""
         world: dict[str, Any] = {"__name__": "solution"}
         exec(self.program, world)
         found: dict[str, Any] = {}
@@ -65,7 +65,7 @@ def classics(exercise: Exercise) -> list[Suspect]:
 
 
 def pairs(exercise: Exercise) -> Iterator[Suspect]:
-    """Two classic mistakes at once, where they stand in different places of the solution."""
+    """Pairs of classic mistakes at different places of the solution."""
     for a, b in itertools.combinations(exercise.mistakes, 2):
         one, other = exercise.solution.replace(a.old, a.new), exercise.solution.replace(b.old, b.new)
         if b.old in one and a.old in other:
@@ -164,7 +164,7 @@ def say(sentence: str) -> str:
 
 
 def where(parent: ast.AST, node: ast.AST, function: ast.FunctionDef) -> str:
-    """What the line computes in which a node stands."""
+    """The name of what a node's line computes."""
     for line in ast.walk(function):
         if isinstance(line, (ast.Assign, ast.AugAssign, ast.Return)) and any(x is node for x in ast.walk(line)):
             target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)

@@ -20,7 +20,7 @@ LOSS = "\0loss"  # the key of the loss: no label has this character
 
 @dataclass(slots=True)
 class Box:
-    """What a box says about the nodes in it; `data` and `grad` are norms over all its parameters."""
+    """The facts shown in a box about its nodes; `data` and `grad` are norms over all its parameters."""
 
     title: str
     kind: Kind = "result"
@@ -72,7 +72,7 @@ class Collapsed:
     places: list[int]
 
     def titles(self) -> list[str]:
-        """What the layer behind each box is called, "" for the inputs."""
+        """The title of the layer behind each box, "" for the inputs."""
         return [group.title if key else "" for key, group in zip(self.keys, self.groups, strict=True)]
 
 

@@ -109,7 +109,7 @@ def is_zero(grad: Any) -> bool:
 
 
 def node_rows(graph: Graph, place: int, gradients: bool) -> Lines:
-    """What the box of a node says."""
+    """The rows in the box of a node."""
     node = graph.nodes[place]
     if is_node(node):
         return rows(node.data, node.grad if gradients else None)

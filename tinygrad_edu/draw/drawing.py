@@ -108,7 +108,7 @@ class Drawing:
         return Latex(self.equations)
 
     def content(self, suffix: str) -> bytes | None:
-        """What a file with this suffix holds; None without Graphviz."""
+        """The content of a file with this suffix; None without Graphviz."""
         if suffix != ".html":
             return self.picture(suffix[1:])
         svg = self.picture("svg")

@@ -78,5 +78,5 @@ def fold(graph: Graph, functions: list[Function]) -> tuple[Graph, Mapping[int, F
 
 
 def in_words(name: str) -> str:
-    """A function's name as it stands in a picture."""
+    """A function's name as shown in a picture."""
     return name if name in TABLE else name.replace("_", " ")

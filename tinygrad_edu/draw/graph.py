@@ -35,7 +35,7 @@ class Graph:
     numbers: list[int] = field(default_factory=list)  # for each node its number in the whole graph
 
     def kind(self, number: int) -> Kind:
-        """What a node is to the reader of the picture."""
+        """The role of a node in the picture."""
         if number in self.inputs:
             return "input"
         if not is_node(self.nodes[number]):
@@ -45,7 +45,7 @@ class Graph:
         return "parameter" if layer_in_label(self.labels[number]) or number in self.trained else "input"
 
     def name(self, number: int) -> str:
-        """What a node is called in the DOT text and in the story."""
+        """The name of a node in the DOT text and in the story."""
         return f"n{self.numbers[number]}"
 
     def data(self, number: int) -> Any:
@@ -103,7 +103,7 @@ def graph_of(outputs: Sequence[Node], names: Mapping[int, str] | None = None) ->
 
 
 def bare(parent: Node) -> Node:
-    """A constant of the scalar back end as the plain number that it is on the other one, too."""
+    """A constant of the scalar back end as a plain number, as it is on the tensor back end."""
     return parent.data if is_constant(parent) else parent
 
 

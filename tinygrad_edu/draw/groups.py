@@ -30,7 +30,7 @@ def group_statements(graph: Graph, collapse: Collapsed, loss: LossPart | None = 
 
 
 def title_of(group: Box) -> str:
-    """What a group is called: "Linear 4→16, tanh ×12"."""
+    """The title of a group: "Linear 4→16, tanh ×12"."""
     times = f" ×{group.repeats}" if group.repeats > 1 else ""
     return (group.words or symbol(group.title)) + times
 
@@ -41,7 +41,7 @@ def place_of(group: Box) -> str:
 
 
 def group_sections(graph: Graph, group: Box, by: str, gradients: bool) -> Iterator[Lines]:
-    """What the box of a group says: its leaves, its operations, its output."""
+    """The sections in the box of a group: its leaves, its operations, its output."""
     yield input_lines(group)
     if group.parameters:
         norms = [("|data|", group.data), ("|grad|", group.grad if gradients else None)]
@@ -68,7 +68,7 @@ def input_lines(group: Box) -> Lines:
 
 
 def loss_sections(graph: Graph, group: Box, loss: LossPart | None) -> Iterator[Lines]:
-    """What the box of the loss says."""
+    """The sections in the box of the loss."""
     numbers = {whole: n for n, whole in enumerate(graph.numbers)}
     targets = [numbers[n] for n in sorted(loss.targets if loss else ()) if n in numbers]
     targets = [n for n in targets if graph.kind(n) == "input" or size(graph.data(n)) > 1]
@@ -81,7 +81,7 @@ def loss_sections(graph: Graph, group: Box, loss: LossPart | None) -> Iterator[L
 
 
 def operation_lines(group: Box, by: str) -> Lines:
-    """How often each operation stands in a group."""
+    """How often each operation occurs in a group."""
     shown = group.operations.most_common(MANY_OPERATIONS)
     rest = group.operations.total() - sum(amount for _, amount in shown)
     lines = [("nodes" if by == "operation" else symbol(name), f"{amount:,}") for name, amount in shown]

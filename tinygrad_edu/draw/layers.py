@@ -155,7 +155,7 @@ def after(graph: Graph, results: Sequence[int]) -> list[str]:
 
 
 def guess(graph: Graph, members: Sequence[int], uses: Mapping[int, tuple[int, int]]) -> str:
-    """What a layer is by the shapes of its weights, where no module says it."""
+    """A description of a layer from the shapes of its weights, if no module gives one."""
     found = [said for n in members if n in uses and (said := guess_by_use(graph, *uses[n]))]
     if found:
         return found[0] if len(set(found)) == 1 else ""  # several uses are gates, and the layer's own name says more

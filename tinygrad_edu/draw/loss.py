@@ -122,7 +122,7 @@ def behind(graph: Graph, roles: Roles) -> list[int]:
 
 
 def loss_without_name(graph: Graph, roles: Roles) -> tuple[str, set[int]] | None:
-    """What comes after the network and looks like a loss."""
+    """The part after the network that looks like a loss."""
     members = behind(graph, roles)
     return ("loss", set(members)) if members and looks_like_a_loss(graph, members, roles.fixed) else None
 

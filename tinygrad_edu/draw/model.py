@@ -41,7 +41,7 @@ def is_scalar(model: Model) -> bool:
 
 
 def zeros(model: Model) -> list[float]:
-    """As many zeros as the model, or its first layer, has inputs."""
+    """Zeros for each input of the model, or of its first layer."""
     for part in (model, *getattr(model, "layers", ())[:1]):
         width: Any = getattr(part, "in_features", None)
         if hasattr(width, "__index__"):  # an int, or one of NumPy's

@@ -208,7 +208,7 @@ def health_legend(chain: Chain, tinted: Sequence[Sequence[str]]) -> Iterator[str
 
 
 def unmeasured(chain: Chain, tinted: Sequence[Sequence[str]]) -> list[str]:
-    """What the legend says of hidden units without a state: layers without an activation, attention."""
+    """Legend text for hidden units without a state: layers without an activation, attention."""
     hidden = list(zip(chain.widths, tinted, strict=True))[1:-1]
     return ["not measured"] if any(len(states) != width or "" in states for width, states in hidden) else []
 

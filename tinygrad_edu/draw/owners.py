@@ -70,5 +70,5 @@ def owner(module: Any, above: dict[int, tuple[Any, str]]) -> Owner:
 
 
 def within(name: str, owner: Owner) -> Owner:
-    """The same with the model's name in front, where a picture shows two models."""
+    """The owner with the model's name in front, if a picture shows two models."""
     return Owner(f"{name}: {owner.place}" if owner.place else name, owner.modules)

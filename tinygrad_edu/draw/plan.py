@@ -95,7 +95,7 @@ def draw_graph(graph: Graph, plan: DrawPlan) -> Drawing:
 
 
 def views_of(scene: Scene, dot: str, by: By | None, plan: DrawPlan, folds: bool) -> dict[str, str]:
-    """What the page shows, by name, the first one at the start; all of a graph only where that can be laid out."""
+    """The views of the page by name, the first one shown first; all nodes only if they can be laid out."""
     views = {"layers" if by else "nodes": dot}
     if by and scene.statements:
         views["nodes"] = lay_out(scene.statements, plan)
@@ -197,7 +197,7 @@ def with_label(label: str, value: str) -> str:
 
 
 def advice(graph: Graph, plan: DrawPlan) -> str:
-    """What to do about a layout that takes too long."""
+    """Advice about a layout that takes too long."""
     return (
         f"The graph has {count(len(graph.nodes), 'node')}: pass a smaller max_nodes= (it is {plan.max_nodes}), "
         'collapse="layer" or collapse="operation", or a larger time_limit='

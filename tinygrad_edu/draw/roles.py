@@ -66,7 +66,7 @@ def is_use(graph: Graph, number: int, like: set[int], alone: set[int]) -> bool:
 
 
 def is_literal(graph: Graph, number: int) -> bool:
-    """A number that stands in the program, and is no input."""
+    """Is it a number written in the program, and no input?"""
     return graph.kind(number) == "constant" and size(graph.nodes[number]) == 1
 
 
@@ -85,7 +85,7 @@ def carries_on(graph: Graph, number: int, network: set[int], fixed: set[int]) ->
 
 
 def close(graph: Graph, network: set[int]) -> None:
-    """Everything before a use of a parameter is the network, too."""
+    """Add everything before a use of a parameter to the network."""
     for number in range(len(graph.nodes) - 1, -1, -1):
         if number in network:
             network.update(graph.parents[number])

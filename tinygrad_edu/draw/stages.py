@@ -67,7 +67,7 @@ def columns_of_stages(model: Model) -> list[tuple[int, tuple[Any, ...]]]:
 
 
 def columns_by_module(model: Model) -> dict[int, int]:
-    """By the id of a module: the column of the picture in which its units stand, from 1 on."""
+    """id of a module -> the column of the picture with its units, counted from 1."""
     found: dict[int, int] = {}
     for column, (_, owners) in enumerate(columns_of_stages(model), 1):
         for owner in owners:
@@ -101,7 +101,7 @@ def stages_of_layer(layer: Any, gradients: bool) -> Iterator[Stage]:
 
 
 def candidate_of(layer: Recurrent) -> str:
-    """The name of the sum that becomes the new state; what stands beside it only lets through."""
+    """The name of the sum that becomes the new state; the others are gates."""
     gates = [name for name, child in layer.named_children() if isinstance(child, Gate)]
     return next((name for name in gates if name in ("candidate", "cell_gate")), gates[-1])
 

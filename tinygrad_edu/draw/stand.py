@@ -22,7 +22,7 @@ class Column:
 
 
 def columns(captions: Sequence[str], widths: Sequence[int]) -> list[Column]:
-    """All columns; the last one of a row stands at the start of the next again, so that every edge is in a row."""
+    """All columns; the last one of a row is repeated at the start of the next, so that every edge is within a row."""
     high, found = row_height(captions, widths), []
     for layer in range(len(widths)):
         row, place = divmod(layer - 1, STEPS) if layer else (0, -1)

@@ -40,7 +40,7 @@ def story(
 
 
 def tell_node(graph: Graph, place: int, layer: str) -> dict[str, Any]:
-    """One node: what stands in its panel, and what each step says about it."""
+    """One node: the content of its panel, and the text of each step about it."""
     node = graph.nodes[place]
     facts = {"id": f"n{place}", "kind": graph.kind(place), "layer": layer, "name": node_name(graph, place)}
     facts |= whole_label(graph, place) | tell_place(node)

@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Origin:
-    """What a sum was computed from: a layer, or a gate of one, its column, and of single numbers the unit."""
+    """The origin of a sum: a layer or one of its gates, its column, and for single numbers the unit."""
 
     column: int
     layer: str
@@ -159,7 +159,7 @@ def each_unit(node: Node, origin: Origin, width: int) -> Iterator[tuple[int, Arr
 
 
 def by_unit(array: Array, width: int, channels: bool) -> Array | None:
-    """(units, entries): channels stand behind the samples, the units of other layers at the end."""
+    """(units, entries): for channels the axis after the samples, for other layers the last one."""
     if channels and array.ndim > 1 and array.size and array.shape[1] % width == 0:
         array = np.moveaxis(array.reshape(len(array), width, -1), 1, -1)  # for flattened arrays too
     return array.reshape(-1, width).T if array.shape[-1:] == (width,) else None

@@ -53,7 +53,7 @@ def along(boxes: Mapping[str, float], edges: Sequence[tuple[str, str, float]]) -
 
 
 def across(boxes: Mapping[str, float], edges: Sequence[tuple[str, str, float]]) -> float:
-    """The widest row, where each box stands just above the first one that uses it."""
+    """The widest row, if each box is placed just above the first one that uses it."""
     order = [name for name, _ in in_order(boxes, edges)]
     below: dict[str, list[str]] = {}
     for a, b, _ in edges:

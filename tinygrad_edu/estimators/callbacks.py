@@ -76,6 +76,6 @@ def epoch_ended(model: Estimator, X: Samples, y: Samples) -> bool:
 
 
 def prediction_state(model: Estimator) -> dict[str, Any]:
-    """What a copy of the estimator needs to predict as it would now."""
+    """The attributes that a copy of the estimator needs to predict as it does now."""
     found = {name: getattr(model, name) for name in FITTED if name in vars(model)}
     return found | {name: [array.copy() for array in found[name]] for name in ("coefs_", "intercepts_")}

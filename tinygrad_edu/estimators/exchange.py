@@ -107,7 +107,7 @@ def history(model: Estimator) -> Run:
 
 
 def module(model: Estimator) -> Sequential:
-    """The same network as layers of nn, without the activation of its outputs: it ends in logits."""
+    """The network as layers of nn, without the activation of its outputs: it ends in logits."""
     made, norms = Sequential(), copy.deepcopy(getattr(model, "norms_", []))
     for i, (W, b, name) in enumerate(zip(model.coefs_, model.intercepts_, model._activations(), strict=True)):
         layer = Linear(*W.shape)
@@ -120,7 +120,7 @@ def module(model: Estimator) -> Sequential:
 
 
 def network_with_output(model: Estimator) -> Sequential:
-    """The same network with its output activation: predict_proba and predict are computed from it."""
+    """The network with its output activation: predict_proba and predict are computed from it."""
     made = module(model)
     made.layers.append(find_activation(model.out_activation_))
     return made.eval()

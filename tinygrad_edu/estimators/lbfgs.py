@@ -107,7 +107,7 @@ class Objective(AtOnePoint):
 
 
 class GeneralObjective(AtOnePoint):
-    """The same for what goes beyond scikit-learn, with Tensors in float64."""
+    """The objective for features beyond scikit-learn's, with Tensors in float64."""
 
     def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
         self.model, self.network, self.cost = model, general.Network(model), choices.Cost(model)

@@ -77,7 +77,7 @@ def batch_size_note(size: Any, samples: int) -> str:
 
 
 def event(model: Estimator, kind: int, rate: float) -> str:
-    """What scikit-learn prints when the loss or the score has not improved for too long."""
+    """The message that scikit-learn prints when the loss or the score has not improved for too long."""
     what = "Validation score" if model.early_stopping else "Training loss"
     text = f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change:d} consecutive epochs."
     ends = {1: " Stopping.", 2: " Learning rate too small. Stopping.", 3: f" Setting learning rate to {rate:f}"}

@@ -290,7 +290,7 @@ class Numbers(dict[str, float]):
 
 
 class GeneralTraining(Training):
-    """The same for what goes beyond the compiled program: see general.py."""
+    """Training for features beyond the compiled program: see general.py."""
 
     def prepare(self, X: Samples, Y: Array, weight: Array | None) -> None:
         """Tensors, and an optimizer of the table."""

@@ -100,7 +100,7 @@ class CFile:
         return "int64_t" if x["whole"] else self.real
 
     def words(self) -> dict[str, str]:
-        """What stands for each @word@ of the assets."""
+        """The text for each @word@ of the templates."""
         x = self.program.samples[0]
         return {
             "name": self.name,
@@ -128,7 +128,7 @@ class CFile:
         return math.prod(shape_of(shape, self.predict_sizes)) // self.chunk
 
     def check(self, trace: Trace, sizes: Mapping[str, int], samples: Sequence[str], rows: str) -> str:
-        """What has to be true of the number of rows, which stands in a variable; "" where it may be any."""
+        """The condition on the number of rows, which is in a variable; "" if any number is allowed."""
         counted = {text for text, array, axis in named_sizes(trace) if axis == 0 and array in samples}
         found = Expressions(self.program.writer(C99()))
         found.scope = {name: Number(rows if name in counted else str(n), "int") for name, n in sizes.items()}

@@ -93,7 +93,7 @@ class CTrainingFile(CFile):
         return "".join(f", {{given__{i}, sizeof given__{i}}}" for i in kept)
 
     def resets(self) -> dict[str, str]:
-        """What `reset` does besides the weights."""
+        """The lines of `reset` other than those for the weights."""
         given = [f"memcpy(given__{i}, given_start__{i}, sizeof given__{i});" for i in range(len(self.program.given))]
         sources = [f"memcpy(source__{i}, source_start__{i}, sizeof source__{i});" for i in range(len(self.generators))]
         memories = []
@@ -104,7 +104,7 @@ class CTrainingFile(CFile):
         return {"reset": lines(4, [*memories, *given, *sources])}
 
     def rule_words(self) -> dict[str, str]:
-        """What stands in the file where there is a stopping rule, and where there is none."""
+        """The words for a stopping rule, empty if there is none."""
         if self.program.rule is None:
             return {"rule": "", "rule_begin": "", "rule_check": ""}
         tol, patience = (C99().real(float(x), "double").text for x in self.program.rule)
@@ -118,7 +118,7 @@ class CTrainingFile(CFile):
         }
 
     def batch_check(self) -> str:
-        """What has to be true of the size of a batch, and of the last one, which may be smaller."""
+        """The check of the batch size, and of the last batch, which may be smaller."""
         if not self.training.rows:
             return f'if (batch != {self.batch} || n % batch) {{ return "batches of {self.batch} are needed"; }}'
         checked = self.training.step.trace, self.sizes, list(self.training.data)
@@ -154,5 +154,5 @@ class CTrainingFile(CFile):
 
 
 def lines(depth: int, texts: Sequence[str]) -> str:
-    """Lines for the place of one word that stands so far in."""
+    """Lines to put in the place of a word at this indentation."""
     return ("\n" + " " * depth).join(texts)

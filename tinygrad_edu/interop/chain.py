@@ -90,7 +90,7 @@ class Chain:
         return Sequential(*map(step_as_layer, self.steps))
 
     def bare(self) -> Chain:
-        """The same form, without what was learned."""
+        """The chain without its weights."""
         return Chain(tuple(replace(step, arrays={}) for step in self.steps))
 
 
@@ -111,7 +111,7 @@ class Form:
 
     @classmethod
     def read(cls, steps: Sequence[Step]) -> Form | None:
-        """The same of hidden layers that may differ; None where there is something else between them."""
+        """The form of hidden layers that may differ; None if there is something else between them."""
         found, place = cls(), 0
         order = {"linear": 0, "norm": 1, "activation": 2, "dropout": 3}
         for step in steps:
@@ -209,6 +209,6 @@ def fill_layer(layer: Module, step: Step) -> Module:
 
 
 def freeze(layer: Any, step: Step) -> None:
-    """What was not trained there is not trained here."""
+    """Freeze the parameters that were frozen in the other library."""
     for name in step.frozen:
         getattr(layer, name).requires_grad = False

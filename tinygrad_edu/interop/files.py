@@ -135,7 +135,7 @@ def of_estimator(model: Any) -> Any:
 
 
 def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[Any, ...]:
-    """What a run was made with; its optimizer as it was at the start."""
+    """The model, loss, data and optimizer of a run, the optimizer as it was at the start."""
     if run.job is None:
         raise SettingError(
             "this run does not hold its data, as a run of fit_online or one loaded from a file never does: export "

@@ -135,7 +135,7 @@ class Run:
             )
 
     def entry(self) -> tuple[list[Step], Shaped]:
-        """What is done to X before the first layer."""
+        """The operations applied to X before the first layer."""
         first = self.calls[0]
         given = first.given.transpose(0, 1) if first.times_first else first.given
         if first.times_first and self.same(first.given, self.X) and self.X.shape[0] != self.X.shape[1]:
@@ -184,7 +184,7 @@ class Run:
 
 
 def handoffs(call: Call) -> Iterator[tuple[list[Step], Any]]:
-    """What a forward may take of the result of a layer."""
+    """The parts of a layer's result that a forward may use."""
     if not isinstance(call.result, tuple):
         yield [], call.result
         return

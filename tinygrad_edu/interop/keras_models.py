@@ -115,7 +115,7 @@ def rows_taken(model: Model) -> int:
 
 
 def plain_array(tensor: Any) -> Any:
-    """What a back end of Keras returns, without its graph."""
+    """The result of a Keras back end without its graph."""
     return tensor.detach().cpu() if hasattr(tensor, "detach") else tensor
 
 

@@ -74,7 +74,7 @@ class PredictionProgram:
 
     @cached_property
     def prediction_arguments(self) -> dict[str, tuple[str, int]]:
-        """Everything that the predicting function takes, in order."""
+        """All arguments of the predicting function, in order."""
         inputs, shapes = self.trace.inputs, self.predicting.shapes
         found: dict[str, tuple[str, int]] = {}
         for name in self.predicting.parameters:
@@ -112,7 +112,7 @@ class PredictionProgram:
         return [{"variable": "x", "shape": self.X.shape[1:], "whole": self.X.dtype.kind in "iu"}]
 
     def prediction_facts(self) -> dict[str, Any]:
-        """What a host has to know in order to predict, in JSON's terms."""
+        """The facts that a host needs in order to predict, as JSON types."""
         return {
             "parameters": [(name, axes) for name, (_, axes) in self.prediction_arguments.items()],
             "sizes": named_sizes(self.trace),
@@ -142,7 +142,7 @@ class PredictionProgram:
         }
 
     def conditions(self, trace: Trace, samples: Sequence[str]) -> list[str]:
-        """What has to be true of the sizes, as texts; an MLP is the same program for layers of any width."""
+        """Conditions on the sizes, as text; an MLP is the same program for layers of any width."""
         rows = {text for text, array, axis in named_sizes(trace) if array in samples and axis == 0}
         found = []
         for a, b, equal in sorted(trace.conditions.answers):

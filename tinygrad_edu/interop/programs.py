@@ -103,7 +103,7 @@ class NetworkProgram(PredictionProgram):
 
     @cached_property
     def training_arguments(self) -> dict[str, tuple[str, int]]:
-        """Everything that the training function takes, in order: (kind, axes)."""
+        """All arguments of the training function, in order: (kind, axes)."""
         inputs = self.training.step.trace.inputs
         found: dict[str, tuple[str, int]] = {}
         for name in self.training.arguments().split(", "):
@@ -138,7 +138,7 @@ class NetworkProgram(PredictionProgram):
 
     @property
     def starts(self) -> list[Any]:
-        """What each of the optimizer's memories begins at: a number, or "lr" where it is the learning rate."""
+        """The initial value of each of the optimizer's memories: a number, or "lr" for the learning rate."""
         other = copy.copy(self.optimizer)
         other.schedule = as_schedule(2.0 * self.optimizer.lr + 1.0)
         pairs = zip(self.optimizer.start(), other.start(), strict=True)

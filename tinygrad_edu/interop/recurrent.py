@@ -82,7 +82,7 @@ UNUSUAL = {
 
 
 def of_keras(kind: str, config: Mapping[str, Any], width: int, weights: list[Array]) -> list[Step]:
-    """SimpleRNN, GRU or LSTM of Keras, and which outputs it hands on. Errors: SettingError."""
+    """Keras' SimpleRNN, GRU or LSTM, and which outputs it returns. Errors: SettingError."""
     refuse_unusual(kind, config, UNUSUAL)
     arrays = arrays_of_keras(kind, config, weights)
     every, units = bool(config.get("return_sequences", False)), int(config["units"])

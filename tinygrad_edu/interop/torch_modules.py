@@ -83,7 +83,7 @@ def refuse_other_outputs(module: Any, chain: Chain) -> None:
 
 
 def run_twin(module: Any, rows: Array) -> Array | None:
-    """What a copy of it in float64 gives in eval mode; None where it cannot be copied or run so."""
+    """The outputs of a float64 copy in eval mode; None if it cannot be copied or run."""
     torch = import_module("torch")
     try:
         with torch.no_grad():
@@ -120,7 +120,7 @@ def parts(module: Any) -> Iterator[Any]:
 
 
 def trace_calls(module: Model) -> Iterator[Any]:
-    """What a forward of its own calls, where each takes what the last one gave."""
+    """The modules that a forward calls, if each takes the result of the one before."""
     fx = import_module("torch.fx")
     kind = type(module).__name__
     try:
@@ -209,7 +209,7 @@ def layer_norm(layer: Model) -> Step:
 
 
 def scale_and_shift(layer: Any) -> dict[str, bool]:
-    """Which of γ and β it has."""
+    """Whether it has γ, and β."""
     return {"affine": layer.weight is not None, "bias": layer.bias is not None}
 
 

@@ -93,7 +93,7 @@ def as_array(x: Any) -> Array:
 
 
 def entries(module: Model, own: str = "", theirs: str = "") -> Iterator[Entry]:
-    """What a module holds, under prefixes of its own name and of torch's."""
+    """The entries of a module, under its own and torch's prefixes."""
     kind = type(module).__name__
     if isinstance(module, MLP):
         yield from of_mlp(module, own, theirs)

@@ -20,7 +20,7 @@ from tinygrad_edu.nn.torch_names import torch_arguments
 
 
 class Cell(Module):
-    """What the three cells share: x (batch, in) or (in,) and a state → the next state; a state starts at 0."""
+    """The base of the three cells: x (batch, in) or (in,) and a state → the next state; a state starts at 0."""
 
     states: tuple[str, ...] = ("h",)
     step: Any  # the `step` of the recurrent layer with that name

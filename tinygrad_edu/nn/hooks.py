@@ -32,7 +32,7 @@ class Hooks:
 
 
 class Handle:
-    """What `register_forward_hook` returns: `remove()` removes the hook; so does leaving a `with` block."""
+    """The result of `register_forward_hook`: `remove()` or leaving a `with` block removes the hook."""
 
     def __init__(self, hooks: list[Callable[..., Any]], hook: Callable[..., Any]) -> None:
         self.hooks, self.hook = hooks, hook

@@ -23,7 +23,7 @@ def as_array(x: ArrayLike) -> Any:
 
 
 def as_input(x: ArrayLike, layer: Model) -> Any:
-    """The same, for a layer of one back end; the last axis must be the layer's width."""
+    """x for a layer of one back end; the last axis must have the layer's width."""
     x = of_back_end(x, layer)
     if not x.ndim or x.shape[-1] != layer.in_features:
         raise ShapeError(
@@ -34,7 +34,7 @@ def as_input(x: ArrayLike, layer: Model) -> Any:
 
 
 def as_input_of(x: ArrayLike, layer: Model, shape: tuple[int, ...]) -> Any:
-    """The same, where the last axes must have that shape."""
+    """x for a layer of one back end; the last axes must have that shape."""
     x = of_back_end(x, layer)
     if len(shape) == 1:
         return as_input(x, layer)

@@ -266,14 +266,14 @@ class Module(TorchNames):
 
 
 def arrays_to_keep(module: Module, waiting: bool = False) -> dict[str, Any]:
-    """What a checkpoint holds: parameters and buffers by name; with `waiting` lazy layers, which have none yet, too."""
+    """The arrays for a checkpoint: parameters and buffers by name; `waiting`: accept lazy layers without weights."""
     modules, leaves = modules_inside(module) if waiting else with_weights(module)
     made = [(name, leaf) for name, leaf in leaves if not isinstance(leaf, LazyParameter)]
     return {**{name: leaf for name, leaf in made if is_parameter(leaf)}, **dict(buffers_in(modules, made))}
 
 
 def with_weights(module: Module) -> tuple[Named[Module], Named[Any]]:
-    """What is inside a module. Errors: SettingError where a layer of it has no weights yet."""
+    """The modules and leaves inside a module. Errors: SettingError if a layer has no weights yet."""
     modules, leaves = modules_inside(module)
     for name, each in modules:
         if each.waits:
@@ -293,7 +293,7 @@ def buffers_in(modules: Named[Module], leaves: Named[Any]) -> Iterator[tuple[str
 
 
 def leaves_of(attribute: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """What one attribute holds, apart from plain numbers and texts: itself, or the contents of a list or dict."""
+    """The leaves of one attribute except plain numbers and texts: itself, or the contents of a list or dict."""
     if isinstance(attribute, CONTAINERS):
         for key, each in attribute.items() if isinstance(attribute, dict) else enumerate(attribute):
             if isinstance(each, CONTAINERS):

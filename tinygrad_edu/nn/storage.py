@@ -82,7 +82,7 @@ def file_bytes(path: str | os.PathLike[str]) -> bytes:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """What JSON text holds. Errors: ValueError for anything wrong with it, such as deep nesting or huge numbers."""
+    """The value of a JSON text. Errors: ValueError for anything wrong with it, such as deep nesting or huge numbers."""
     try:
         return json.loads(data)
     except RecursionError:

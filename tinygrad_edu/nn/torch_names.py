@@ -102,7 +102,7 @@ def torch_arguments(**names: str) -> Callable[[type], Any]:
 
 
 def refuse_other_order(name: str, arguments: Sequence[Any], options: dict[str, Any]) -> None:
-    """What PyTorch's recurrent layers would do otherwise. Errors: SettingError."""
+    """Refuse options of PyTorch's recurrent layers that have no counterpart. Errors: SettingError."""
     if name.endswith("Cell"):
         checks.flag("bias", arguments[2] if len(arguments) > 2 else True, name)
         return

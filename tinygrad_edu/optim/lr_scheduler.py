@@ -44,7 +44,7 @@ class LambdaLR(LRScheduler):
         ]
 
     def state_dict(self) -> dict[str, Any]:
-        """As for every scheduler; functions are not kept."""
+        """The state of every scheduler; functions are not kept."""
         return {name: x for name, x in super().state_dict().items() if name != "lr_lambdas"}
 
 
@@ -161,7 +161,7 @@ class LinearLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def factor(self, epoch: int) -> float:
-        """What the first rate is multiplied by in an epoch."""
+        """The factor on the initial rate in an epoch."""
         return self.start_factor + (self.end_factor - self.start_factor) * epoch / self.total_iters
 
     def rate(self, lr: float, base: float) -> float:
@@ -291,7 +291,7 @@ class ReduceLROnPlateau(LRScheduler):
         return lr
 
     def bar(self) -> float:
-        """What the next metric has to beat."""
+        """The value that the next metric has to beat."""
         if self.relative:
             return self.best * (1.0 - self.sign * self.threshold)
         return self.best - self.sign * self.threshold

@@ -100,7 +100,7 @@ class LRScheduler:
         return self._last_lr
 
     def state_dict(self) -> dict[str, Any]:
-        """What has to be kept to go on later, numbers and lists; with the optimizer's rates."""
+        """The state needed to continue later: numbers and lists, with the optimizer's rates."""
         kept = {name: x for name, x in vars(self).items() if isinstance(x, (int, float, list)) or x is None}
         return {**kept, "rates": [own.lr for own in self.optimizer.parts]}
 

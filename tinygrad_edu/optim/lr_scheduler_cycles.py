@@ -52,7 +52,7 @@ class MomentumScheduler(LRScheduler):
                 group["momentum"] = mu
 
     def state_dict(self) -> dict[str, Any]:
-        """As for every scheduler, with the optimizer's momenta."""
+        """The state of every scheduler, with the optimizer's momenta."""
         groups = self.optimizer.param_groups if self.cycle_momentum else []
         return {**super().state_dict(), "momenta": [g["betas"][0] if "betas" in g else g["momentum"] for g in groups]}
 

@@ -27,7 +27,7 @@ class JoinedSchedulers(LRScheduler):
         self.base_lrs = self.first_rates()
 
     def state_dict(self) -> dict[str, Any]:
-        """As for every scheduler, with the states of its schedulers."""
+        """The state of every scheduler, with those of its schedulers."""
         own = {name: x for name, x in super().state_dict().items() if name != "schedulers"}
         return {**own, "states": [each.state_dict() for each in self.schedulers]}
 

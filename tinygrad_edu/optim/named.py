@@ -13,7 +13,7 @@ from tinygrad_edu.optim.optimizer import Optimizer
 
 
 def subclasses(kind: type) -> Iterator[type]:
-    """Every subclass, at any depth, without those that only stand for another one while a function is traced."""
+    """Every subclass at any depth, except those that replace another one while a function is traced."""
     each: type
     for each in kind.__subclasses__():
         if "stands_for" not in vars(each):

@@ -107,7 +107,7 @@ class Optimizer:
 
     @property
     def memory(self) -> list[tuple[Any, ...]]:
-        """What the rule remembers for each parameter; of a lazy layer's, once that has had its first input."""
+        """The rule's memory for each parameter; for a lazy layer, once it has had its first input."""
         begun = [i for i in self.waiting if not isinstance(self.params[i], LazyParameter)]
         if begun:
             fresh = self.fresh_memory()
@@ -135,7 +135,7 @@ class Optimizer:
         return {"maximize": True} if self.maximize else {}
 
     def arguments(self) -> dict[str, Any]:
-        """The same as its own constructor names them."""
+        """The settings under the names of its constructor."""
         return dict(self.settings)
 
     @property

@@ -92,7 +92,7 @@ class Schedule:
             part.observe(loss)
 
     def state(self) -> Any:
-        """What it remembers of the losses, to go back to; as plain lists and numbers."""
+        """Its memory of the losses, to go back to; as plain lists and numbers."""
         return [part.state() for part in self.parts()]
 
     def load_state(self, state: Any) -> None:

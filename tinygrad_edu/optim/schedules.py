@@ -241,7 +241,7 @@ class Plateau(Schedule):
         return float(max(self.rate * self.parameters["factor"], self.floor))
 
     def state(self) -> Any:
-        """What it remembers of the losses, to go back to."""
+        """Its memory of the losses, to go back to."""
         return [self.rate, self.best, self.bad_epochs, self.resting, self.finished]
 
     def load_state(self, state: Any) -> None:
@@ -255,7 +255,7 @@ class Adaptive(Plateau):
     floor = 1e-6
 
     def observe(self, loss: float) -> None:
-        """As Plateau, but any lower loss, however close, becomes the one to improve on."""
+        """Like Plateau, but any lower loss, however close, becomes the one to improve on."""
         super().observe(loss)
         self.best = min(self.best, float(loss))
 

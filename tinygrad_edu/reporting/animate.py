@@ -80,7 +80,7 @@ def film(record: Record, states: Mapping[int, State], title: str) -> Page:
 
 
 def contents(record: Record, camera: Camera) -> dict[str, Any]:
-    """What stays the same in all frames."""
+    """The parts that are the same in all frames."""
     ground, found = camera.ground, camera.ground.found
     return {
         "loss": record.loss_name,

@@ -21,7 +21,7 @@ MOST_POINTS = 400  # samples drawn
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model makes of the samples: numbers of classes where `classes` names them, else one number each."""
+    """The model's answers to the samples: class indices if `classes` names them, else one number each."""
 
     target: Array
     given: Array

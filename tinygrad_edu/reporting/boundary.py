@@ -92,7 +92,7 @@ def frame_picture(
 
 
 def legend_columns(found: Answer) -> int:
-    """How many entries of the legend stand side by side: a letter is about 6 points, and the axes are 290 wide."""
+    """The number of legend entries side by side: a letter is about 6 points wide, and the axes are 290."""
     longest = max((len(f"class {name}") for name in found.names), default=7)
     return max(1, min(4, 290 // (6 * max(longest, len("wrong side")) + 24)))
 
@@ -108,7 +108,7 @@ def behind_it(head: Sequence[str], X: Array, found: Answer) -> str:
 
 
 def held_out(record: Record) -> str:
-    """The same of the samples that were not trained on, where there are some."""
+    """The same picture for the validation samples, if there are any."""
     if record.held_out is None:
         return ""
     X, y = (array[choose_samples(len(array))] if is_slow(record) else array for array in record.held_out)

@@ -134,7 +134,7 @@ def plain_curve(losses: ArrayLike) -> Array:
 
 
 def names_by_difference(runs: Sequence[Any]) -> list[str]:
-    """What differs in the settings of the runs, such as lr=0.1; else their numbers."""
+    """Names of runs by the settings in which they differ, such as lr=0.1; else their numbers."""
     configs = [flat_settings(getattr(run, "config", {})) for run in runs]
     shared = [key for key in configs[0] if all(key in c for c in configs)] if configs else []
     keys = [key for key in shared if len({c[key] for c in configs}) > 1]

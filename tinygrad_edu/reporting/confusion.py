@@ -14,7 +14,7 @@ MOST = 30  # classes in the table
 
 
 def confusion(found: Answer, caption: str = "Confusion matrix: true class by predicted class") -> str:
-    """As a table: a cell is the darker, the larger its share of the class; what is wrong is in another colour."""
+    """The confusion matrix as a table: darker cells have larger shares of their class; mistakes have another colour."""
     counts = matrix(found)
     head = "".join(f'<th scope="col" title="taken for {text(name)}">{text(name)}</th>' for name in found.names)
     rows = "".join(

@@ -133,7 +133,7 @@ def of_answers(estimator: Any, data: Samples, y: Array) -> Record:
 
 
 def predict(last: Any, X: Samples) -> Array:
-    """What it answers; it was perhaps fitted on a data frame, and is asked about an array."""
+    """The predictions for an array; the estimator may have been fitted on a data frame."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return np.asarray(last.predict(X))
@@ -151,7 +151,7 @@ def class_names(last: Any) -> tuple[str, ...]:
 
 
 def settings_of(last: Any) -> Mapping[str, Any]:
-    """What it was made with, its kind first."""
+    """Its parameters, with its class first."""
     return {"estimator": type(last).__name__, **last.get_params(deep=False)}
 
 

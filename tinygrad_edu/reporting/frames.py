@@ -105,7 +105,7 @@ def sureness(outputs: Array, levels: int) -> Array:
 
 
 def middle_and_reach(found: Answer) -> tuple[float, float]:
-    """What stands between two classes and how far one of them lies from it; of numbers, half of their range."""
+    """The middle between two classes, and its distance to one of them; for regression, half of the range."""
     if found.classes:
         low, high = found.classes
         reach = 4.0 if found.threshold == 0.0 and low == 0.0 else (high - low) / 2.0  # log-odds of 4 mean 98%

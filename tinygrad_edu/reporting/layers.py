@@ -164,7 +164,7 @@ def name_axis(axis: Axis, kind: str) -> None:
 
 
 def reading(course: Course) -> str:
-    """What the histogram shows, in words that follow the slider."""
+    """The description of the histogram, in words that follow the slider."""
     sentences = [describe(spread) for spread in course.spreads]
     return f'<p class="note" data-of="epoch" data-frames="{"|".join(map(text, sentences))}">{text(sentences[-1])}</p>'
 

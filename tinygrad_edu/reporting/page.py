@@ -91,7 +91,7 @@ def content(make: Any) -> str:
 
 
 def lead(record: Record) -> str:
-    """What happened, in one sentence."""
+    """The outcome in one sentence."""
     if not record.run.n_epochs:
         return text(record.run.stop_reason)
     first, last = figure(record.run.loss_curve[0]), figure(record.run.loss_curve[-1])

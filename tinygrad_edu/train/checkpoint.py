@@ -90,7 +90,7 @@ def arrays(job: Job) -> dict[str, Array]:
 
 
 def facts(job: Job) -> dict[str, Any]:
-    """Everything but the arrays. NaN and infinity are written as Python's json writes them."""
+    """Everything except the arrays. NaN and infinity are written as Python's json writes them."""
     found: dict[str, Any] = as_json(
         {
             "config": config(job),
@@ -123,7 +123,7 @@ def prints(job: Job) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Found:
-    """What a file holds."""
+    """The contents of a file."""
 
     arrays: Mapping[str, Array]
     facts: Mapping[str, Any]

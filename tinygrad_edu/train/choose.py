@@ -37,7 +37,7 @@ class Way:
         return self.course is not None and bool(self.course.program.foreign)
 
     def stepper(self, job: Job, shown: Bar) -> Stepper:
-        """What does the epochs of a job in this way."""
+        """The object that runs the epochs of a job in this way."""
         if job.minimizer:
             return LbfgsStepper(job, shown, self.course)
         if job.ranks:

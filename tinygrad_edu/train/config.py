@@ -31,7 +31,7 @@ def config(job: Any) -> dict[str, Any]:
 
 
 def describe_model(model: Module) -> dict[str, Any]:
-    """What is trained."""
+    """The description of the model."""
     return {"model": model_arguments(model), "dtype": str(dtype_of_parameters(model))}
 
 

@@ -47,7 +47,7 @@ def bad_reason(job: Job, order: ArrayLike) -> str:
 
 
 def not_finite_eagerly(job: Job, order: ArrayLike) -> str:
-    """What becomes NaN or infinite in this epoch, operation by operation: the loss, the weights or, "", nothing."""
+    """What becomes NaN or infinite in this epoch, operation by operation: the loss, the weights, or "" for nothing."""
     before = Snapshot(job.model, job.optimizer)
     try:
         with np.errstate(all="ignore"):

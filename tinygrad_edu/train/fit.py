@@ -203,7 +203,7 @@ class Training:
         self.whole.restore()
 
     def end_whole(self) -> None:
-        """The same after Ctrl-C, with the epochs that a compiled block has done meanwhile."""
+        """Go back to the last whole epoch after Ctrl-C, and add those that a compiled block has done meanwhile."""
         self.back_to_whole()
         self.whole.measured, left = None, self.stepper.settle()
         if left is not None and len(left.losses):
@@ -223,7 +223,7 @@ class Training:
 
 
 def record(job: Job, ending: str, compiled: bool | str) -> Run:
-    """What has happened so far."""
+    """The record of the run so far."""
     progress = job.progress
     job.ending, job.steps_made = ending, list(job.optimizer.t)
     losses, grad_norms, update_norms, validation = map(np.array, progress.curves)

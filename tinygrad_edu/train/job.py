@@ -210,13 +210,13 @@ class Job:
 
 
 def job_like(first: Job, model: Module, optimizer: Optimizer, settings: Settings) -> Job:
-    """The same task with another model of the same kind, whose data have been checked; the clinic never sees it."""
+    """The same task with another model of the same kind, without checks of the data; the clinic never sees it."""
     refuse_other_parameters(model, optimizer)
     return Job(model, optimizer, settings, first.data, first.held_out, first.loss, first.chances, keeps_start=False)
 
 
 def with_backward(loss: ArrayLike) -> Any:
-    """What a loss gives. Errors: SettingError where it is nothing, or a number that nothing leads back from."""
+    """The loss itself. Errors: SettingError if it is None, or a number without a graph."""
     if not hasattr(loss, "backward"):
         found = "None: is a `return` missing?" if loss is None else f"{loss!r:.60}, a plain {type(loss).__name__}"
         fix = "" if loss is None else ": return the Tensor itself, without float(), .item(), .data or .detach()"

@@ -20,7 +20,7 @@ class LastWhole:
         self.only_look: bool | None = None
 
     def is_now(self) -> None:
-        """What has been recorded is whole."""
+        """Note the present state as a whole epoch."""
         self.point, self.measured = Point(self.job), None
 
     def note(self) -> None:
@@ -34,7 +34,7 @@ class LastWhole:
         self.is_now()
 
     def count_interrupted(self) -> None:
-        """The epoch whose callbacks were interrupted is whole, too, if they have written nothing so far."""
+        """Count an epoch whose callbacks were interrupted as whole, if they have written nothing so far."""
         if self.measured is not None and self.only_look and self.measured.is_now():
             self.point = self.measured
 

@@ -52,7 +52,7 @@ def say(line: str) -> None:
 
 
 class Bar(Protocol):
-    """What a run needs of a bar: tqdm's, or NoBar."""
+    """What a run uses of a progress bar: tqdm's, or NoBar."""
 
     n: Any
 
@@ -76,7 +76,7 @@ class NoBar:
         self.n += n
 
     def close(self) -> None:
-        """Nothing is left to clear."""
+        """Does nothing: there is no bar to clear."""
 
 
 class NotebookBar(NoBar):
@@ -101,7 +101,7 @@ class NotebookBar(NoBar):
             self.show(self.html())
 
     def html(self) -> str:
-        """As wide as the cell at most; the text breaks where that is narrow."""
+        """At most as wide as the cell; the text wraps in a narrow one."""
         from tqdm import tqdm
 
         spent = time.monotonic() - self.begin

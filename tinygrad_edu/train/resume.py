@@ -45,7 +45,7 @@ def resume(job: Job, path: str | os.PathLike[str]) -> None:
 
 
 def change_of(job: Job, found: Found) -> Change:
-    """What the file holds, all of which fits the job."""
+    """The contents of the file, checked against the job."""
     states = {place: state_for(job, found.state(place)) for place in STATES}
     refuse_other_data(job, found.facts["data"])
     refuse_other_settings(job, found.facts["config"])
@@ -99,7 +99,7 @@ def refuse_nothing_to_do(job: Job, done: int) -> None:
 
 
 def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> None:
-    """What Run.save cannot have written, such as curves of other lengths. Errors: CheckpointError."""
+    """Refuse what Run.save cannot have written, such as curves of different lengths. Errors: CheckpointError."""
     facts, curves = found.facts, {name: found.arrays[f"curve.{name}"] for name in CURVES}
     done, best, seen = len(curves["losses"]), facts["best"], facts["seen"]
     lengths = dict.fromkeys(CURVES, done) | {"validation": done if job.held_out is not None else 0}

@@ -27,7 +27,7 @@ def dtype_of_parameters(model: Module) -> Any:
 
 
 def parameters_of(model: Any) -> Any:
-    """What an optimizer trains. Errors: SettingError for what is no model."""
+    """The parameters that an optimizer trains. Errors: SettingError if it is no model."""
     if not hasattr(model, "named_parameters"):
         raise SettingError(f"fit trains a model, such as nn.MLP([2, 4, 1]) or your own Module, not {model!r:.80}")
     return model.parameters()

@@ -36,7 +36,7 @@ def for_certain(work: Callable[[], Result]) -> Result:
 
 
 class Snapshot:
-    """What training changes: weights, statistics, the optimizer's memory, generators, numbers that layers keep."""
+    """Everything that training changes: weights, statistics, the optimizer's memory, generators, numbers in layers."""
 
     def __init__(self, model: Module, optimizer: Optimizer) -> None:
         self.model, self.optimizer = model, optimizer

@@ -47,11 +47,11 @@ class Stepper:
         raise NotImplementedError
 
     def look(self, measured: Callable[[], None]) -> bool:
-        """What Python does after an epoch; True if it was the last one."""
+        """Do what Python does after an epoch; True if it was the last one."""
         return self.job.look(measured)
 
     def read_again(self) -> None:
-        """What callbacks may have changed, for a way that keeps copies of it."""
+        """Read what callbacks may have changed, if this way keeps copies of it."""
 
     def confirm(self) -> None:
         """At the end of a run. Errors: TakenBackError where its numbers are not those of the eager way."""

@@ -13,7 +13,7 @@ PREVIOUS, TOL, BEST, WAITED, PATIENCE = range(5)  # indices into the numbers of 
 
 
 def stopping(tol: float | None, patience: int | None) -> Any:
-    """The numbers of a rule before the first epoch; patience 0 stands for none."""
+    """The numbers of a rule before the first epoch; patience 0 means none."""
     return np.array([np.nan, tol or 0.0, sys.float_info.max, 0.0, patience or 0.0])
 
 

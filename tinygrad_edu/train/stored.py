@@ -91,7 +91,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
 
 
 def check_curve(name: str, found: Any) -> Array:
-    """A number for each epoch; null stands for one that was not finite."""
+    """A curve: one number per epoch; null means that it was not finite."""
     if not isinstance(found, (list, np.ndarray)):
         raise ValueError(f"{name} is not a list of numbers")
     if isinstance(found, list) and not all(x is None or isinstance(x, (int, float)) for x in found):

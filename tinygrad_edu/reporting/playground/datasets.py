@@ -49,7 +49,7 @@ class Dataset:
     scaled: bool
 
     def facts(self) -> dict[str, Any]:
-        """What the page is given: X as it is and standardized, targets in one column."""
+        """The data for the page: X as it is and standardized, targets in one column."""
         scaled, _ = data.standardize(self.X)
         return {
             "title": self.title, "features": self.X.shape[1], "X": self.X.ravel().tolist(),

@@ -117,7 +117,7 @@ def finite_or_none(x: float) -> float | None:
 
 
 def array(*shape: int) -> Array:
-    """Numbers whose shape alone is looked at: 2 and 3 stand for sizes of any length."""
+    """Numbers of which only the shape matters: 2 and 3 stand for sizes of any length."""
     return np.broadcast_to(0.0, shape)
 
 
@@ -151,7 +151,7 @@ def optimizers() -> dict[str, type[Optimizer]]:
 
 
 def add_layers(kernels: Kernels) -> None:
-    """The affine layer: outputs of rows x, and what a gradient of them hands back to x, weight and bias."""
+    """The affine layer: outputs for rows x, and gradients with respect to x, weight and bias."""
     sides = {"x": array(2, 3), "weight": array(4, 3), "bias": array(4)}
     kernels.add("forward_affine", program_of(sides, affine))
     back = program_of({**sides, "up": array(2, 4)}, lambda x, w, b, up: np.sum(affine(x, w, b) * up), list(sides))
@@ -221,7 +221,7 @@ def made_of(kind: Any) -> Optimizer:
 
 
 def update_program(made: Optimizer, vectors: Mapping[str, Array], floats: Sequence[str]) -> Program:
-    """As train/compiled/program.py's, but that settings which are 0 are given too."""
+    """Like the update in train/compiled/program.py, but settings that are 0 are passed too."""
     trace = Trace(reserved=frozenset())
     arrays = {name: Traced((Size(2, "weights"),), name=name) for name in vectors}
     numbers = {name: Traced((), name=name) for name in ("t", "lr", *floats)}
@@ -232,7 +232,7 @@ def update_program(made: Optimizer, vectors: Mapping[str, Array], floats: Sequen
 
 
 def starts(made: Optimizer, kind: type[Optimizer]) -> list[Any]:
-    """What each memory begins at: a number, or "lr"."""
+    """The initial value of each memory: a number, or "lr"."""
     other = kind([Value(0.0)], lr=2.0 * made.lr + 1.0)
     return ["lr" if a != b else a for a, b in zip(made.start(), other.start(), strict=True)]
 

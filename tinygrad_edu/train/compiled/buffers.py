@@ -36,7 +36,7 @@ class Buffers:
         self.places = [list(program.step.trace.captured).index(name) for name in program.given]
 
     def read(self, captured: Sequence[Any]) -> None:
-        """What the program is given besides the parameters, as it is now."""
+        """Read the present values of everything the program receives besides the parameters."""
         for i, place in enumerate(self.places):
             if np.ndim(self.given[i]):
                 self.given[i][...] = captured[place]

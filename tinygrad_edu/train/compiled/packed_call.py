@@ -47,7 +47,7 @@ class PackedCode:
 
     @property
     def overloads(self) -> Any:
-        """What is compiled."""
+        """The compiled versions."""
         return getattr(self.function, "overloads", True)
 
     def __call__(self, *arguments: Any) -> None:

@@ -137,7 +137,7 @@ class TrainingProgram:
         return module_writer.module(functions, "epochs", TAKEN if packed else self.arguments(), lines, **options)
 
     def arguments(self) -> str:
-        """What the function takes, in order."""
+        """The function's arguments, in order."""
         return ", ".join(self.kinds())
 
     def kinds(self) -> dict[str, Kind]:
@@ -205,11 +205,11 @@ class TrainingProgram:
             yield f"at += {product_of(sizes)}"
 
     def results(self) -> dict[str, Sequence[str]]:
-        """What a step computes into memory of its own: intermediate results, and what is kept for the next step."""
+        """The arrays that a step computes in memory of its own: intermediate results, and buffers for the next step."""
         return {**self.step.buffers, **{f"after_{name}": self.step.shapes[f"after_{name}"] for name in self.followed}}
 
     def step_lines(self) -> Iterable[str]:
-        """Loss and gradients; parameters that are single numbers are read and written where they stand."""
+        """Loss and gradients; parameters that are single numbers are read and written in place."""
         single = [name for name in self.parameters if not self.step.trace.inputs[name].sizes]
         yield from (f"{name} = w[at_{name}]" for name in single)
         yield from self.step.lines
@@ -217,7 +217,7 @@ class TrainingProgram:
         yield from (f"copy(after_{name}, {name})" for name in self.followed)
 
     def captures(self, parameters: Sequence[Tensor]) -> list[Any]:
-        """What the loss closes over, in the program's order, with these parameters in place of those first seen."""
+        """What the loss closes over, in the program's order, with these parameters instead of those first seen."""
         given = dict(zip(self.parameters, parameters, strict=True))
         found = [given.get(name, x) for name, x in self.step.trace.captured.items()]
         return [getattr(x, "array", x) for x in found]
@@ -249,7 +249,7 @@ class TrainingProgram:
         return self.layouts[key]
 
     def why_rows(self, data: Sequence[Array], batch: int) -> str:
-        """What to do about a last batch that the program cannot take."""
+        """Advice about a last batch that the program cannot take."""
         last = len(data[0]) % batch
         return f": batches of {batch} and a last one of {last}. {FIXED_ROWS}" if self.fixed_rows and last else ""
 
@@ -320,7 +320,7 @@ class Nothing(float):
 
 
 def clip_lines(recipe: CompiledTask, plus: Mapping[str, str]) -> list[str]:
-    """What is done to the gradients before the update."""
+    """The lines that clip the gradients before the update."""
     text = CLIP_VALUE * recipe.clip_value + CLIP.format(**plus) * recipe.clip_norm
     return text.splitlines()
 

@@ -140,7 +140,7 @@ def refuse_stateful_rate(job: Job) -> None:
 
 
 def program_key(job: Job) -> Any:
-    """What the program of a job depends on, if that is known: models of nn with a loss of nn."""
+    """The key of a job's program, if it is known what that depends on: models of nn with a loss of nn."""
     model, optimizer = job.model, job.optimizer
     all_of_it = list(map(id, optimizer.params)) == list(map(id, model.parameters()))
     own = job.loss in LOSSES.values() and all_of_it and not is_own_class(type(optimizer))
@@ -241,25 +241,25 @@ def what_a_step_changes(job: Job, state: PythonState) -> str:
 
 
 def trace_watched(job: Job) -> Any:
-    """What a trace finds. Errors: TraceError where numbers that training changes are asked for in it."""
+    """A trace's signature. Errors: TraceError if it reads numbers that training changes."""
     others = [("job", job, OF_A_JOB), ("job.progress", job.progress, ())]
     return refuse_frozen_numbers(job.model, job.optimizer, partial(forward_signature, job), others)
 
 
 def trace_as_later(job: Job) -> Any:
-    """What a trace finds where all that training changes is as it may be at the end."""
+    """A trace's signature when everything that training changes is as it may be at the end."""
     curves = job.progress.curves if job.held_out is not None else job.progress.curves[:3]
     with as_later(job.model, job.optimizer, max(1, job.left) * job.batches, curves):
         return forward_signature(job)
 
 
 def forward_signature(job: Job) -> Any:
-    """What a trace of one batch's loss finds now."""
+    """The present signature of a trace of one batch's loss."""
     return forward_trace(job.batch_loss, job.data, job.batch_size).signature
 
 
 def relative_signature(job: Job) -> Any:
-    """The same, but for which model it is: parameters, statistics and generators by their places."""
+    """A signature that does not depend on which model it is: parameters, statistics and generators by position."""
     model = job.model
     things = [*job.optimizer.params, *(x for _, x in model.named_buffers()), *generators(model)]
     known = {id(x): i for i, x in enumerate(things)}

@@ -29,7 +29,7 @@ STEP, PRODUCTS = 4e-4, 1e7
 
 
 class Course:
-    """A compiled run, block of epochs after block of epochs: ask for one, run it, hand it back."""
+    """A compiled run in blocks of epochs: `block`, `run` it, `take` it."""
 
     def __init__(self, program: TrainingProgram, job: Job, sizes: FixedSizes | None = None) -> None:
         """`sizes`: those of a program that is for them alone, which was chosen for this job."""

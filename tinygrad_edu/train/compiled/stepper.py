@@ -46,7 +46,7 @@ class CompiledStepper(Stepper):
                 yield self.course.take(block)
 
     def wait_for(self, future: Future[Any]) -> Any:
-        """What is done in a thread of its own."""
+        """The result of work in another thread."""
         while not future.done():
             wait([future], timeout=LOOK)
             if self.block is not None:
@@ -58,12 +58,12 @@ class CompiledStepper(Stepper):
         self.comparison.confirm()
 
     def bad_ending(self, order: ArrayLike) -> str:
-        """As in `Stepper`. Errors: CompileError where only the program comes to NaN."""
+        """As in `Stepper`. Errors: CompileError if only the program arrives at NaN."""
         refuse_own_nan(self.job, order)
         return super().bad_ending(order)
 
     def apart(self, work: Callable[[], Any]) -> Any:
-        """What may take long, in the thread: a program is compiled at its first call."""
+        """Do work that may take long in the thread: a program is compiled at its first call."""
         return self.wait_for(self.pool.submit(work)) if self.block is None else work()
 
     def read_again(self) -> None:
@@ -75,7 +75,7 @@ class CompiledStepper(Stepper):
             self.course.read()
 
     def settle(self) -> Epochs | None:
-        """What the block had done when Ctrl-C came, unless callbacks are still to look at it."""
+        """The epochs that the block had done when Ctrl-C came, unless callbacks still have to see them."""
         self.close()
         block = self.block
         if block is None or block.start != len(self.job.losses) or self.job.settings.callbacks or not block.done:

@@ -15,7 +15,7 @@ from tinygrad_edu.train.snapshot import generators
 
 
 class Watch:
-    """What a compiled session depends on in Python, to see whether a callback has changed it."""
+    """Watches what a compiled session depends on in Python, to see whether a callback has changed it."""
 
     def __init__(self, course: Course) -> None:
         self.course, self.job = course, course.job
@@ -30,7 +30,7 @@ class Watch:
         self.outer = self.of_job()
 
     def trace_signature(self) -> Any:
-        """What a trace finds, or from what it is known to follow."""
+        """A trace's signature, or a key from which it follows."""
         state = PythonState(**self.job.roots)
         try:
             return program_key(self.job) or trace_watched(self.job)
@@ -38,7 +38,7 @@ class Watch:
             state.restore()
 
     def of_job(self) -> Any:
-        """What stands in the job, and the optimizer's settings that the program's text depends on."""
+        """The parts of the job, and the optimizer's settings that the program's text depends on."""
         job, o = self.job, self.job.optimizer
         params = [(id(p), p.shape, str(p.dtype), p.requires_grad) for p in self.course.parameters]
         structure = [(name, x if type(x) is not float or x == 0.0 else "given") for name, x in o.settings.items()]
@@ -54,7 +54,7 @@ class Watch:
         )
 
     def difference(self) -> str:
-        """What makes another program necessary; "" where a trace finds what it found before."""
+        """The change that makes another program necessary; "" if a trace finds the same as before."""
         c = self.course
         moving = {id(x) for x in (*c.parameters, *c.kept, *generators(self.job.model))}  # training itself changes these
         what = self.state.first_change(but=moving) or self.guard.first_change()

@@ -89,7 +89,7 @@ def refuse(job: Job) -> None:
 
 
 def facts(job: Job) -> dict[str, Any]:
-    """Everything that has to be the same on every rank; arrays by their shapes and fingerprints."""
+    """Everything that must be the same on every rank; arrays by their shapes and fingerprints."""
     state = job.model.state_dict()
     memory = [np.asarray(x) for each in job.optimizer.memory for x in each]
     found = {
@@ -154,7 +154,7 @@ class CompiledGradient:
 
 
 def gradient_job(job: Job) -> Job:
-    """The same model, loss and data, with an optimizer that changes nothing, neither clipped nor stopped."""
+    """The same model, loss and data, with an optimizer that changes nothing, without clipping and stopping."""
     bare = replace(job.settings, clip_norm=None, clip_value=None, tol=None, patience=None, callbacks=(), progress=False)
     return Job(job.model, SGD(job.optimizer.params, lr=0.0), bare, job.data, None, job.loss, start=job.start)
 
@@ -208,7 +208,7 @@ class RankStepper(Stepper):
         return float(self.buffer[LOSS])
 
     def update(self) -> None:
-        """What one process does after backward()."""
+        """Do what a single process does after backward()."""
         start, optimizer, s = 0, self.job.optimizer, self.job.settings
         for p, used in zip(optimizer.params, self.used, strict=True):
             piece = self.buffer[start : start + getattr(p, "size", 1)].copy()

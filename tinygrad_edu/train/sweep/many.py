@@ -256,7 +256,7 @@ class ManyJobs:
             return [found or outcome(next(one_by_one)) for found in abreast]
 
     def train_places(self, places: Sequence[tuple[float, int]], threads: int) -> list[Outcome]:
-        """The same as arrays, which go from one process to another; a worker elsewhere makes the program itself."""
+        """`train_here` with plain arrays, which can be sent between processes; a worker makes the program itself."""
         return [(losses, now(answers)) for losses, answers in self.train_here(places, threads)]
 
     def abreast(

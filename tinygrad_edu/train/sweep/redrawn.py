@@ -52,7 +52,7 @@ class Redrawn:
 
     @cached_property
     def parameters(self) -> list[Any]:
-        """The parameters of the model that stands for all."""
+        """The parameters of the model that represents all."""
         return self.model.parameters()
 
     @cached_property
@@ -68,6 +68,6 @@ class Redrawn:
 
 
 def kinds(model: Module) -> list[Any]:
-    """What a model consists of, without its numbers."""
+    """The structure of a model, without its numbers."""
     arrays = [(name, x.shape, str(x.dtype), getattr(x, "requires_grad", True)) for name, x in model.named_arrays()]
     return [*arrays, *((name, type(module)) for name, module in model.named_modules())]
