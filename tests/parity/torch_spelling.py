@@ -171,7 +171,7 @@ class Torch(metaclass=Otherwise):
     max, min, logsumexp = reduction(torch.amax), reduction(torch.amin), reduction(torch.logsumexp)
     prod = reduction(product)
     var, std = reduction(spread(torch.var)), reduction(spread(torch.std))
-    transpose = staticmethod(lambda x, axes=None: x.permute(range(x.ndim)[::-1] if axes is None else axes))
+    transpose = staticmethod(lambda x, axes=None: x.permute(tuple(range(x.ndim))[::-1] if axes is None else axes))
     swapaxes, ravel = torch.swapaxes, torch.ravel
     squeeze = staticmethod(lambda x, axis=None: x.squeeze() if axis is None else x.squeeze(axis))
     stack = staticmethod(lambda xs, axis=0: torch.stack(xs, dim=axis))
