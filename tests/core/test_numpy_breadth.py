@@ -246,3 +246,14 @@ def test_compiled_they_are_the_same_or_refused_by_name(name):
     expected = tg.value_and_grad(f)(POINT)
     np.testing.assert_allclose(y, expected[0], rtol=1e-12)
     np.testing.assert_allclose(gradient, expected[1], rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["logaddexp", "logaddexp2"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1.0, 1e6, 3e7, 1e17, 1e30])
+def test_the_weights_of_logaddexp_do_not_depend_on_the_size_of_both(name, dtype, size):
+    """e^(a-y) of a rounded y was 1 for each of two equal numbers where eps·|a| > log 2."""
+    f = getattr(np, name)
+    x = np.array([size, size], dtype)
+    for way in (tg.grad, lambda f: tg.jit(tg.grad(f))):
+        np.testing.assert_array_equal(np.asarray(way(lambda x: f(x[0], x[1]))(x)), [0.5, 0.5])

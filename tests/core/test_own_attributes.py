@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -9,11 +10,12 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.core.spellings import SET, slips_of
 
-OWN = ["g", "grad_avg", "sqr_avg", "velocity", "m", "v", "state", "name", "id", "grad_mean", "rad", "dat", "old_data"]
+OWN = ["g", "grad_avg", "sqr_avg", "velocity", "m", "v", "state", "name", "id", "grad_mean", "rad", "dat", "old_data",
+       "labels", "grads"]  # fmt: skip
 SLIPS = {
     "requires_gard": "requires_grad", "require_grad": "requires_grad", "requires_grads": "requires_grad",
-    "requiresgrad": "requires_grad", "requires_gradient": "requires_grad", "lable": "label", "labels": "label",
-    "gard": "grad", "grads": "grad", "dtaa": "data", "ddata": "data",
+    "requiresgrad": "requires_grad", "requires_gradient": "requires_grad", "lable": "label",
+    "gard": "grad", "dtaa": "data", "ddata": "data",
 }  # fmt: skip
 
 
@@ -108,3 +110,39 @@ def test_fit_notices_that_a_step_changes_them(place):
         run = tg.fit(model, np.ones((4, 1)), np.zeros((4, 1)), loss="mse", optimizer="sgd", epochs=3, compiled=compiled)
         curves.append(run.loss_curve)
     assert curves[0].tolist() == curves[1].tolist()
+
+
+def scaled(x):
+    return np.sum(x * getattr(x, "scale", 1.0))
+
+
+def test_transforms_hand_them_on_and_a_compiled_function_refuses_to_read_them():
+    x = tg.Tensor([0.0, 1.0, 2.0])
+    compiled = tg.jit(scaled)
+    assert compiled(x) == 3.0
+    x.scale = 3.0
+    assert scaled(x).item() == 9.0
+    np.testing.assert_array_equal(tg.grad(scaled)(x).data, [3.0, 3.0, 3.0])
+    np.testing.assert_array_equal(tg.vmap(scaled)(x).data, [0.0, 3.0, 6.0])
+    for call in (compiled, compiled.value_and_grad, tg.jit(tg.grad(scaled))):
+        with pytest.raises(tg.errors.TraceError, match=r"'scale' was set on an argument .* argument of its own"):
+            call(x)
+    assert tg.jit(lambda x: np.sum(x * 2.0))(x) == 6.0, "it is not read"
+    del x.scale
+    assert compiled(x) == 3.0
+
+
+def test_a_copy_shares_what_cannot_be_copied():
+    x = leaf()
+    x.itself, x.lock = x, threading.Lock()
+    made = copy.copy(x)
+    assert made.itself is x
+    assert made.lock is x.lock
+    assert made.data is not x.data
+
+
+def test_a_subclass_is_refused_since_it_would_get_no_gradient():
+    with pytest.raises(tg.errors.GraphError, match=r"class Weight: a Tensor cannot be subclassed"):
+
+        class Weight(tg.Tensor):
+            pass

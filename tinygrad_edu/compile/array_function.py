@@ -13,6 +13,7 @@ from tinygrad_edu.compile.call import Call, prepare_call, refuse_inexact, refuse
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced, as_node
 from tinygrad_edu.compile.ir.truth import hold
+from tinygrad_edu.compile.own_attributes import own_attributes, withhold
 from tinygrad_edu.compile.program import Program, Trace, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.rounds.repeats import roll
@@ -146,6 +147,8 @@ class ArrayFunction:
             given = list(tree_leaves(tuple(arguments)))
             given = given if signature(given, by) else [check_argument(x) for x in given]
             key = (repr(tree_map(lambda _: 0, tuple(arguments))), signature(given, by))
+        if own := own_attributes(tree_leaves(tuple(arguments))):
+            key = (*key, own)
         call = self.calls.get(key)
         if call is None or not call.fits():
             if len(self.calls) > 64:  # sizes may change at every call, and their programs would fill the memory
@@ -157,7 +160,8 @@ class ArrayFunction:
 
     def find_program(self, arguments: Sequence[Any], given: list[Any], by: str) -> Call:
         """The program of this structure and these sizes."""
-        key = (by, repr(tree_map(lambda _: 0, tuple(arguments))), *map(structure, given))
+        own = own_attributes(tree_leaves(tuple(arguments)))
+        key = (by, repr(tree_map(lambda _: 0, tuple(arguments))), *map(structure, given), own)
         for program in self.programs.get(key, []):
             captured = [number_array(x) for x in program.trace.captured.values()]
             sizes = program.sizes([*given, *captured])
@@ -191,8 +195,9 @@ class ArrayFunction:
             tree_map(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in zip(names, arguments, strict=True)
         ]
         own = list(trace.inputs.values())
-        for node, x in zip(own, given, strict=True):
+        for node, x, argument in zip(own, given, tree_leaves(tuple(arguments)), strict=True):
             hold(node, x)
+            withhold(node, argument)
         with explain_failure(self.f, arguments):
             trace.results = trace.run(lambda: with_repeats_rolled(with_constants(tree_map(as_traced, self.f(*nodes)))))
             outputs = list(tree_leaves(trace.results))

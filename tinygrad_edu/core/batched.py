@@ -22,6 +22,7 @@ from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.numpy_protocol import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
+from tinygrad_edu.core.targets import rows_of_classes
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.write_guard import refuse_changed
@@ -166,6 +167,14 @@ class Batched(Tensor):
         start = seed if isinstance(seed, Batched) else np.broadcast_to(np.asarray(seed, root.dtype), root.shape)
         found = cotangents(order, as_sample(start), pull)
         return [found.get(x) for x in inputs]
+
+    def rows_of(self, labels: ArrayLike) -> Batched:
+        """The class numbers as rows of 0 and 1, one column for each logit."""
+        labels = as_sample(labels)
+        with outside():
+            rows_of = getattr(self.inner, "rows_of", None)
+            rows = rows_of(labels.inner) if rows_of else rows_of_classes(labels.inner, self.shape[-1])
+        return Batched(rows, labels.common)
 
     def detach(self) -> Batched:
         with outside():

@@ -35,12 +35,12 @@ def copy_one(node: Node) -> Any:
     """copy.copy(node): another node with the same numbers and parents, made when the first one was.
 
     A leaf has an array of its own, as NumPy's copies have: a write into one that is shared would go unnoticed where
-    the other was used.
+    the other was used. What the program has set on it itself, both share.
     """
     make, arguments, state, *_ = reduce_object(node, 4)
-    made, is_leaf = make(*arguments), not node.parents
+    made, is_leaf, own = make(*arguments), not node.parents, getattr(node, "__dict__", ())
     for key, value in held_in(state):
-        if is_leaf and key != "options":
+        if is_leaf and key != "options" and key not in own:
             value = None if key == "guard" else copy.copy(value)
         setattr(made, key, value)
     return made

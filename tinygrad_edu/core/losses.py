@@ -287,6 +287,8 @@ def without_ignored(name: str, target: ArrayLike, ignored: ArrayLike) -> tuple[A
     """(class numbers with 0 for those that are ignored, 1.0 for each that counts)."""
     labels = plain_numbers(target)
     if labels is None:
+        if hasattr(target, "of_samples"):
+            np.asarray(target)  # a sample has no numbers: vmap takes one sample after the other
         raise TraceError(
             f"{name}(ignore_index=) looks at each class number, which a compiled program cannot do: train with "
             "compiled=False, or use sample_weight"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Node
+from tinygrad_edu.errors import GraphError
 
 # name: what to write here instead of x.name
 OF_TENSOR = {
@@ -88,15 +89,16 @@ LONG = 6  # letters of a name in which one that is missing leaves no other word,
 
 
 def slips_of(name: str) -> set[str]:
-    """The name with two letters that changed places, one that is doubled, one that is missing, or an s at the end.
+    """The name with two letters that changed places, one that is doubled; of a long name also one missing, an s more.
 
     >>> sorted(slips_of("data"))
-    ['adta', 'daat', 'daata', 'dataa', 'datas', 'datta', 'ddata', 'dtaa']
+    ['adta', 'daat', 'daata', 'dataa', 'datta', 'ddata', 'dtaa']
     """
     places = range(len(name))
     found = {name[:i] + name[i + 1 : i + 2] + name[i] + name[i + 2 :] for i in places}
-    found |= {name[: i + 1] + name[i:] for i in places} | {name + "s"}
-    found |= {name[:i] + name[i + 1 :] for i in places} if len(name) >= LONG else set()
+    found |= {name[: i + 1] + name[i:] for i in places}
+    if len(name) >= LONG:  # `labels` and `grads` are words of their own
+        found |= {name[:i] + name[i + 1 :] for i in places} | {name + "s"}
     return found - {name}
 
 
@@ -106,9 +108,19 @@ def names_to_show(x: Node) -> list[str]:
     return [name for name in object.__dir__(x) if name not in hidden]
 
 
+def refuse_subclass(kind: Any, **options: Any) -> None:
+    """Errors: GraphError for a subclass of Tensor outside of this library."""
+    if not kind.__module__.startswith("tinygrad_edu."):
+        raise GraphError(
+            f"class {kind.__name__}: a Tensor cannot be subclassed, because the engine looks for the class Tensor "
+            f"itself and would take a {kind.__name__} for a constant without a gradient. Set attributes on a Tensor "
+            "(w.name = ...), keep it in an object of yours, or make a layer of nn.Module"
+        )
+
+
 def refuse_slips(kind: Any) -> None:
-    """Let a class that takes attributes of a program's own refuse names that are meant to be others."""
-    kind.__dir__ = names_to_show
+    """Let a class that takes attributes of a program's own refuse names that are meant to be others, and subclasses."""
+    kind.__dir__, kind.__init_subclass__ = names_to_show, classmethod(refuse_subclass)
     for name in SET:
         for slip in slips_of(name) | (
             {"require_gradient", "requires_gradient", "require_grads"} if "_" in name else set()

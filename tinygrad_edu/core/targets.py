@@ -141,11 +141,26 @@ def class_numbers_or_probabilities(name: str, logits: ArrayLike, target: ArrayLi
             f"{name}: logits of shape {shape} need integer classes of shape {shape[:-1]} or probabilities "
             f"of shape {shape}; the targets have shape {labels.shape} and dtype {labels.dtype}"
         )
-    if labels.size and not 0 <= np.minimum.reduce(labels, None) <= np.maximum.reduce(labels, None) < shape[-1]:
-        outside = labels[(labels < 0) | (labels >= shape[-1])].flat[0]
-        ends = f"0..{shape[-1] - 1}: the logits have {shape[-1]} columns"
-        raise SettingError(f"{name}: class {outside} is outside {ends}")
+    refuse_classes(name, labels, shape[-1])
     return labels
+
+
+def refuse_classes(name: str, labels: ArrayLike, classes: int) -> None:
+    """Name a class number that has no column."""
+    if labels.size and not 0 <= np.minimum.reduce(labels, None) <= np.maximum.reduce(labels, None) < classes:
+        outside = labels[(labels < 0) | (labels >= classes)].flat[0]
+        ends = f"0..{classes - 1}: the logits have {classes} columns"
+        raise SettingError(f"{name}: class {outside} is outside {ends}")
+
+
+def rows_of_classes(labels: ArrayLike, classes: int) -> Any:
+    """The class numbers of a batch, inside vmap, as boolean rows: True at the class."""
+    numbers = plain_numbers(labels)
+    if numbers is None or numbers.dtype.kind not in "iu":
+        kind = "numbers of a graph" if numbers is None else numbers.dtype
+        raise DtypeError(f"inside vmap the classes of a loss are arrays of integers, not {kind}")
+    refuse_classes("the loss", numbers, classes)
+    return one_hot(numbers, classes, bool)
 
 
 def are_class_numbers(target: ArrayLike) -> bool:

@@ -46,15 +46,18 @@ def cbrt(x: float) -> float:
     return math.cbrt(x)
 
 
-@op(partials=lambda y, a, b: (exp(a - y), exp(b - y)))
+@op(partials=lambda _, a, b: (exp(-logaddexp(0.0, b - a)), exp(-logaddexp(0.0, a - b))))
 def logaddexp(a: float, b: float) -> float:
-    """log(eᵃ + eᵇ), which does not overflow.  ∂/∂a = e^(a-y), ∂/∂b = e^(b-y)."""
+    """log(eᵃ + eᵇ), which does not overflow.  ∂/∂a = e^(a-y), ∂/∂b = e^(b-y).
+
+    The difference is taken before anything is rounded: at a = b = 3e7 in float32 y is a, and e^(a-y) 1, not 1/2.
+    """
     return where(a == b, a + LN2, maximum(a, b) + log1p(exp(-abs(a - b))))  # type: ignore[no-any-return]
 
 
-@op(partials=lambda y, a, b: (exp2(a - y), exp2(b - y)))
+@op(partials=lambda _, a, b: (exp2(-logaddexp2(0.0, b - a)), exp2(-logaddexp2(0.0, a - b))))
 def logaddexp2(a: float, b: float) -> float:
-    """log₂(2ᵃ + 2ᵇ), which does not overflow.  ∂/∂a = 2^(a-y), ∂/∂b = 2^(b-y)."""
+    """log₂(2ᵃ + 2ᵇ), which does not overflow.  ∂/∂a = 2^(a-y), ∂/∂b = 2^(b-y), as in logaddexp."""
     return where(a == b, a + 1.0, maximum(a, b) + log1p(exp2(-abs(a - b))) / LN2)  # type: ignore[no-any-return]
 
 

@@ -30,6 +30,7 @@ from tinygrad_edu.core.pytree import given_leaves, tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.core.variables import variable
 from tinygrad_edu.errors import DetachedError, NonScalarBackwardError, OperandError, ShapeError
 
 Function = Callable[..., Any]
@@ -253,25 +254,6 @@ def dtype_of_arrays(primals: Node) -> Any:
     """The dtype of the first array of floats among the leaves, float64 if all are of others; None for numbers alone."""
     dtypes = [x.dtype for x in tree_leaves(primals) if isinstance(x, (Tensor, np.ndarray)) and x.dtype.kind in "fiub"]
     return next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(float) if dtypes else None)
-
-
-def variable(x: Node, dtype: Option = None) -> Any:
-    """What the function is called with: a new node, so that only this use of x is differentiated by.
-
-    `dtype`: of the arrays beside it, where a number becomes an array without axes.
-    """
-    if x is None:
-        return None
-    if isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
-        return ops.pos(x)
-    batched = hasattr(MODES.tensor_trace, "of_samples")  # in a vmap numbers become Tensors too
-    if MODES.tensor_trace is not None and (batched or dtype is not None or isinstance(x, (Tensor, np.ndarray))):
-        return ops.pos(Tensor(x, dtype=dtype))
-    if MODES.value_trace is not None:
-        return MODES.value_trace(x)
-    if isinstance(x, (Tensor, np.ndarray)):
-        return Tensor(x, requires_grad=True)
-    return Value(x) if dtype is None else Tensor(x, requires_grad=True, dtype=dtype)
 
 
 def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any]:

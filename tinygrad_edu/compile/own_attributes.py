@@ -1,0 +1,41 @@
+"""Attributes that a program has set on the arguments of a compiled function, such as X.scale = 2.0.
+
+A program is made from numbers and shapes alone. So the name of such an attribute is part of what a program is kept by,
+and a function that reads one is refused: otherwise `getattr(X, "scale", 1.0)` would silently be 1.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import TraceError
+
+WITHHELD = "withheld by jit"  # no identifier, and so no name of an attribute that a program could set
+
+
+def own_attributes(arguments: Iterable[Any]) -> tuple[tuple[str, ...], ...]:
+    """For each argument the names that were set on it; () if there are none at all."""
+    found = tuple([tuple(vars(x)) if x.__class__ is Tensor else () for x in arguments])
+    return found if any(found) else ()
+
+
+def withhold(node: Traced, x: Any) -> None:
+    """Let the node of an argument refuse to say what was set on it."""
+    if x.__class__ is Tensor and vars(x):
+        vars(node)[WITHHELD] = tuple(vars(x))
+
+
+def refuse_missing(node: Traced, name: str) -> Any:
+    """An attribute that a node does not have. Errors: TraceError for one of the argument's own."""
+    if name in vars(node).get(WITHHELD, ()):
+        raise TraceError(
+            f"{name!r} was set on an argument of a compiled function, and is not part of its program: give it as an "
+            "argument of its own, or call the function without jit"
+        )
+    raise AttributeError(f"{type(node).__name__!r} object has no attribute {name!r}")
+
+
+Traced.__getattr__ = refuse_missing  # type: ignore[attr-defined]
