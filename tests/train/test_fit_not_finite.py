@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, fit, fit_many, nn, optim
-from tinygrad_edu.errors import CompileError
+from tinygrad_edu.errors import CompileError, SettingError
 from tinygrad_edu.train.stepper import TakenBackError
 
 RNG = np.random.default_rng(0)
@@ -68,3 +68,19 @@ def test_where_compiling_was_asked_for_it_is_an_error():
         train(True)
     with pytest.raises(TakenBackError, match=r"0 times infinity.*`fit` trains such models eagerly"):
         fit_many(Masked, FAR, Y, optimizer=lambda p: optim.SGD(p, lr=1e-3), epochs=2, seeds=[0], **SETTINGS)
+
+
+@pytest.mark.parametrize("compiled", WAYS)
+def test_a_weight_that_was_infinite_before_is_not_called_too_large_a_step(compiled):
+    model = nn.MLP([3, 1], seed=0)
+    model.layers[0].bias.data = np.array([-np.inf])
+    sgd = optim.SGD(model.parameters(), lr=0.1)
+    run = fit(model, X, Y, loss="mse", optimizer=sgd, epochs=2, compiled=compiled)
+    assert run.stop_reason.startswith("stopped in epoch 1: layers.0.bias held NaN or infinity before it")
+
+
+@pytest.mark.parametrize("names", [["a", "b"], np.array(["a", None], dtype=object)], ids=["text", "objects"])
+def test_classes_that_are_no_numbers_are_named(names):
+    model, y = nn.MLP([3, 2], seed=0), np.resize(names, 32)
+    with pytest.raises(SettingError, match=r"y holds classes from \w+ to \w+ .* whole numbers from 0 to 1 are needed"):
+        fit(model, X, y, loss="cross_entropy", optimizer="sgd", epochs=1)

@@ -38,4 +38,5 @@ def refuse_missing(node: Traced, name: str) -> Any:
     raise AttributeError(f"{type(node).__name__!r} object has no attribute {name!r}")
 
 
-Traced.__getattr__ = refuse_missing  # type: ignore[attr-defined]
+of_nodes: Any = Traced
+of_nodes.__getattr__ = refuse_missing

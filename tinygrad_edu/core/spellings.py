@@ -120,7 +120,8 @@ def refuse_subclass(kind: Any, **options: Any) -> None:
 
 def refuse_slips(kind: Any) -> None:
     """Let a class that takes attributes of a program's own refuse names that are meant to be others, and subclasses."""
-    kind.__dir__, kind.__init_subclass__ = names_to_show, classmethod(refuse_subclass)
+    refuse: Any = refuse_subclass
+    kind.__dir__, kind.__init_subclass__ = names_to_show, classmethod(refuse)
     for name in SET:
         for slip in slips_of(name) | (
             {"require_gradient", "requires_gradient", "require_grads"} if "_" in name else set()

@@ -46,7 +46,11 @@ def cbrt(x: float) -> float:
     return math.cbrt(x)
 
 
-@op(partials=lambda _, a, b: (exp(-logaddexp(0.0, b - a)), exp(-logaddexp(0.0, a - b))))
+def weights_of_logaddexp(_: float, a: float, b: float) -> tuple[float, float]:
+    return exp(-logaddexp(0.0, b - a)), exp(-logaddexp(0.0, a - b))
+
+
+@op(partials=weights_of_logaddexp)
 def logaddexp(a: float, b: float) -> float:
     """log(eᵃ + eᵇ), which does not overflow.  ∂/∂a = e^(a-y), ∂/∂b = e^(b-y).
 
@@ -55,7 +59,11 @@ def logaddexp(a: float, b: float) -> float:
     return where(a == b, a + LN2, maximum(a, b) + log1p(exp(-abs(a - b))))  # type: ignore[no-any-return]
 
 
-@op(partials=lambda _, a, b: (exp2(-logaddexp2(0.0, b - a)), exp2(-logaddexp2(0.0, a - b))))
+def weights_of_logaddexp2(_: float, a: float, b: float) -> tuple[float, float]:
+    return exp2(-logaddexp2(0.0, b - a)), exp2(-logaddexp2(0.0, a - b))
+
+
+@op(partials=weights_of_logaddexp2)
 def logaddexp2(a: float, b: float) -> float:
     """log₂(2ᵃ + 2ᵇ), which does not overflow.  ∂/∂a = 2^(a-y), ∂/∂b = 2^(b-y), as in logaddexp."""
     return where(a == b, a + 1.0, maximum(a, b) + log1p(exp2(-abs(a - b))) / LN2)  # type: ignore[no-any-return]

@@ -76,7 +76,7 @@ def entries_of(runs: Any, names: Sequence[str] | None) -> list[Entry]:
         given, runs = [str(name) for name in runs], list(runs.values())
         names = given if names is None else names
     single = isinstance(runs, (Run, ManyRuns)) or hasattr(runs, "loss_curve_")
-    if not single and not isinstance(runs, Iterable):
+    if not single and (not isinstance(runs, Iterable) or getattr(runs, "shape", None) == ()):
         raise SettingError(f"compare takes runs, or a list or dict of them, not {runs!r:.80}")
     found = [runs] if single else list(runs)
     if names is not None and len(names) != len(found):

@@ -40,6 +40,11 @@ def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
 def bad_reason(job: Job, order: ArrayLike) -> str:
     """Why a run ended that met NaN or infinity in the epoch with this order; the model is as before it."""
     done, what = len(job.losses), not_finite_eagerly(job, order) or "loss"
+    if spoilt := next((name for name, p in job.model.named_parameters() if not np.isfinite(p.data).all()), ""):
+        return (
+            f"stopped in epoch {done + 1}: {spoilt} held NaN or infinity before it, and no step can mend that; give it "
+            "finite numbers, or set its requires_grad = False"
+        )
     return (
         f"stopped in epoch {done + 1}: the {what} became NaN or infinite{first_bad(job, order)}; the model is as after "
         f"epoch {done}; try a smaller learning rate than {job.optimizer.lr:g}"
@@ -62,8 +67,8 @@ def refuse_own_nan(job: Job, order: ArrayLike) -> None:
     """Errors: CompileError where only a program comes to NaN in this epoch."""
     if not not_finite_eagerly(job, order):
         raise CompileError(
-            f"epoch {len(job.losses) + 1}: the compiled gradient is 0 times infinity, which is NaN; operation by "
-            "operation, with compiled=False, it counts as 0"
+            f"epoch {len(job.losses) + 1}: the compiled gradient is 0 times infinity, which is NaN (or a weight was "
+            "infinite from the start); operation by operation, with compiled=False, it counts as 0"
         )
 
 

@@ -172,12 +172,16 @@ def same_length(inputs: Array, other: Array, name: str) -> Array:
 WHAT = {"y": "target", "sample_weight": "weight"}
 
 
+def extent(y: Array) -> str:
+    """The smallest and the largest target, or the first and the last of texts and other objects."""
+    ends = [y.min(), y.max()] if y.dtype.kind in "fiub" else sorted({str(each) for each in y.flat})
+    return f"from {ends[0]} to {ends[-1]}"
+
+
 def classes(y: Array, count: int) -> Array:
     """Class numbers, each of which the model has an output for."""
     if y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < count):
-        told = (
-            f"y holds classes from {y.min()} to {y.max()} ({y.dtype}), the model has {count} output{'s' * (count > 1)}"
-        )
+        told = f"y holds classes {extent(y)} ({y.dtype}), the model has {count} output{'s' * (count > 1)}"
         if count == 1:  # "whole numbers from 0 to 0" would be no advice
             raise SettingError(f"{told}: give it an output for each class, or take bce_with_logits for two classes")
         raise SettingError(f"{told}: whole numbers from 0 to {count - 1} are needed")

@@ -77,10 +77,11 @@ class Snapshot:
         )
 
     def distance(self) -> float:
-        """How far the weights have come since then."""
+        """How far the weights have come since then; a weight that stays infinite, such as a mask, has not moved."""
         now = self.model.state_dict()
-        names = [name for name, _ in self.model.named_arrays()]
-        return math.sqrt(sum(float(np.sum((now[name] - self.weights[name]) ** 2)) for name in names))
+        pairs = [(now[name], self.weights[name]) for name, _ in self.model.named_arrays()]
+        with np.errstate(invalid="ignore"):
+            return math.sqrt(sum(float(np.sum(np.where(a == b, 0.0, a - b) ** 2)) for a, b in pairs))
 
 
 class Point:
