@@ -1,6 +1,9 @@
 """Two threads fit one model one after the other; a callback that waits for another fit of it is refused by name."""
 
 import functools
+import itertools
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import tinygrad_edu as tg
 from tests.threads import at_once
 from tinygrad_edu import nn
 from tinygrad_edu.errors import GraphError
+from tinygrad_edu.train import one_thread
 from tinygrad_edu.train.one_thread import TRAINERS
 
 X = np.random.default_rng(0).normal(size=(20, 3))
@@ -79,3 +83,38 @@ def test_a_thread_that_has_died_trains_nothing():
     TRAINERS.update(dict.fromkeys(map(id, model.parameters()), -1))
     fit(model)
     assert not TRAINERS
+
+
+def interrupted_at(moment, work):
+    """Ctrl-C at the n-th line of one_thread.py, or return of a method of threading.py; was there one?"""
+    count, before = itertools.count(1), sys.gettrace()
+
+    def trace(frame, event, _):
+        watched = {one_thread.__file__: "line", threading.__file__: "return"}.get(frame.f_code.co_filename)
+        if event == watched and next(count) == moment:
+            raise KeyboardInterrupt
+        return watched and trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return next(count) > moment
+
+
+def test_ctrl_c_at_any_moment_lets_other_threads_train():
+    """A Condition was left locked where it came between its lock and the `with` that gives it back."""
+    model = nn.MLP([3, 4, 1], seed=0)
+    for moment in itertools.count(1):
+        reached = interrupted_at(moment, lambda: fit(model))
+        other = threading.Thread(target=fit, args=(model,), daemon=True)
+        other.start()
+        other.join(60.0)
+        assert not other.is_alive(), moment
+        assert not TRAINERS
+        if not reached:
+            break
+    assert moment > 20

@@ -3,36 +3,52 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from tinygrad_edu.core.aliases import Node
 from tinygrad_edu.errors import GraphError
 
-RELEASED = threading.Condition()  # signals changes of TRAINERS and CALLING
-TRAINERS: dict[int, int] = {}  # id of a parameter -> the thread that trains it
+# id of a parameter -> the thread that trains it. Changed by setdefault and pop alone, each of which is done at once: a
+# lock is not needed, and could not be left locked by Ctrl-C, as a Condition was that took it in a method in Python.
+TRAINERS: dict[int, int] = {}
 CALLING: set[int] = set()  # threads that run a callback
 LOOK_AGAIN = 0.1  # seconds between checks, so that Ctrl-C ends the wait and a dead thread is noticed
 
 
-def claim(parameters: Iterable[Node]) -> list[int]:
-    """Wait until no other thread trains these parameters, then let none do so; what to `release` in the end.
+def claim(parameters: Iterable[Node], mine: list[int]) -> None:
+    """Wait until no other thread trains these parameters, then let none do so.
 
+    mine: is given what to `release` in the end, before anything is claimed, so that Ctrl-C leaves nothing claimed.
     A fit inside a callback may train them too. Errors: GraphError if the other thread is running a callback: it may
     wait for this one, so that both would wait for ever.
     """
-    here, keys = threading.get_ident(), [id(p) for p in parameters]
-    with RELEASED:
-        while others := ({TRAINERS.get(key, here) for key in keys} - {here}) & living():
-            if others & CALLING:
+    here, keys, pause = threading.get_ident(), [id(p) for p in parameters], 0.001
+    while not claimed_at_once(here, keys, mine):
+        time.sleep(pause)
+        pause = min(2.0 * pause, LOOK_AGAIN)
+
+
+def claimed_at_once(here: int, keys: list[int], mine: list[int]) -> bool:
+    """Claim them, or none if another thread trains one of them. Errors: GraphError."""
+    for key in keys:
+        if TRAINERS.get(key) == here:
+            continue
+        mine.append(key)
+        other = TRAINERS.setdefault(key, here)
+        if other != here and other not in living():
+            TRAINERS[key] = other = here
+        if other != here:
+            release(mine)
+            mine.clear()
+            if other in CALLING:
                 raise GraphError(
                     "a callback of another thread, which trains this model or one that shares parameters with it, "
                     "trains it here: their steps would mix. Train a copy, copy.deepcopy(model)"
                 )
-            RELEASED.wait(LOOK_AGAIN)
-        mine = [key for key in keys if TRAINERS.get(key) != here]
-        TRAINERS.update(dict.fromkeys(mine, here))
-    return mine
+            return False
+    return True
 
 
 def living() -> set[int | None]:
@@ -40,12 +56,12 @@ def living() -> set[int | None]:
     return {thread.ident for thread in threading.enumerate()}
 
 
-def release(keys: Iterable[int]) -> None:
+def release(mine: Iterable[int]) -> None:
     """Let others train them; doing it twice is the same as once."""
-    with RELEASED:
-        for key in keys:
-            TRAINERS.pop(key, None)
-        RELEASED.notify_all()
+    here = threading.get_ident()
+    for key in mine:
+        if TRAINERS.get(key) == here:  # Ctrl-C may have come before it was claimed
+            TRAINERS.pop(key)
 
 
 @contextmanager

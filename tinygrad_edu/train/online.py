@@ -82,11 +82,12 @@ def fit_online(
     """
     checked_optimizer = optimizer_for(optimizer, model.parameters()) if isinstance(model, Recurrent) else optimizer
     job = check_series(model, X, y, loss, checked_optimizer, epochs, steps)
-    claimed = claim(model.parameters())
+    claimed: list[int] = []
     try:
+        claim(model.parameters(), claimed)
         return train_series(job, epochs, steps, compiled)
     finally:
-        release(claimed)
+        for_certain(lambda: release(claimed))
 
 
 def train_series(job: Series, epochs: int, steps: int, compiled: bool | str) -> Run:
