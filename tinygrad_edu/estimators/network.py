@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from tinygrad_edu.compile.backend import cache, compiler
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.formulas import function_text
 from tinygrad_edu.compile.codegen.templates import PLUS
+from tinygrad_edu.compile.codegen.updates import decorator, in_parts
 from tinygrad_edu.compile.program import Body, Trace, indent
 from tinygrad_edu.core import ops
 from tinygrad_edu.estimators import numpy_program, rules
@@ -58,12 +59,16 @@ def rule_bodies(dtype: str) -> list[Body]:
     return [plain, nesterov, body(rules.adam, 2, **ADAM)]
 
 
-def choice(variable: str, bodies: Iterable[tuple[int, Body]], depth: int) -> str:
+def choice(variable: str, pieces: Iterable[tuple[int, Sequence[str]]], depth: int) -> str:
     """Code that selects one of several pieces of code by a number."""
     lines: list[str] = []
-    for code, body in bodies:
-        lines += [f"{'elif' if lines else 'if'} {variable} == {code}:", *indent(body.lines)]
+    for code, piece in pieces:
+        lines += [f"{'elif' if lines else 'if'} {variable} == {code}:", *indent(piece)]
     return "\n".join(indent(lines, depth))
+
+
+def lines_of(bodies: Iterable[tuple[int, Body]]) -> list[tuple[int, Sequence[str]]]:
+    return [(code, body.lines) for code, body in bodies]
 
 
 def program_text(dtype: str, extras: bool = False) -> str:
@@ -72,12 +77,13 @@ def program_text(dtype: str, extras: bool = False) -> str:
     backward = [(CODES[name], derivative_body(name, dtype)) for name in ("logistic", "tanh", "relu")]
     updates = list(enumerate(rule_bodies(dtype)))
     functions = merge(*[body.functions for _, body in [*forward, *backward, *updates]])
+    shared = [(code, *in_parts(body.lines, f"update_{code}")) for code, body in updates]
     end = "end_of_epoch(-total / n, record, failures, lr, samples, tol, patience, schedule, lr_init, power_t)"
     texts = {
         "places": "\n".join(indent(f"{name} = {place}" for name, place in PLACES.items())),
-        "activations": choice("kind", forward, 3),
-        "derivatives": choice("kind", backward, 4),
-        "updates": choice("solver", updates, 2),
+        "activations": choice("kind", lines_of(forward), 3),
+        "derivatives": choice("kind", lines_of(backward), 4),
+        "updates": choice("solver", [(code, lines) for code, lines, _ in shared], 2),
         "end_of_epoch": end,
         "kept": "\n".join(indent(f"{PLACES[name]} = {name}" for name in CHANGED)),
         "dropout": DROPOUT if extras else "",
@@ -89,7 +95,7 @@ def program_text(dtype: str, extras: bool = False) -> str:
         "weightless": WEIGHTLESS,
     }
     functions = merge(functions, PLUS, f"@inlined\n{function_text('end_of_epoch', rules.end_of_epoch)}")
-    functions += f"\n\nreal = np.{dtype}\n"
+    functions += f"\n\nreal = np.{dtype}\n\n" + decorator() + "".join(text for *_, text in shared)
     return module_writer.module(functions, "run", ARGUMENTS, NETWORK.format(**texts), accurate=False)
 
 

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from tinygrad_edu.compile.backend import cache
-from tinygrad_edu.compile.backend.blas_threads import for_product
+from tinygrad_edu.compile.backend.team_threads import for_training
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, Samples
 from tinygrad_edu.estimators import callbacks, general, messages, rules
 from tinygrad_edu.estimators.aliases import Estimator
@@ -124,7 +124,7 @@ class Training:
         shared, best = model.coefs_ is model._best_coefs, model._best_coefs
         model.coefs_, model.intercepts_ = parts(self.memory.weights, self.memory.shapes)
         try:
-            with for_product(self.memory.product):
+            with for_training(self.memory.product):
                 while not ended and model.n_iter_ < self.epochs:
                     ended = self.block()
             self.finish(ended)

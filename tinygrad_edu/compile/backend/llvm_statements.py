@@ -26,9 +26,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tinygrad_edu.compile.backend import lanes
+from tinygrad_edu.compile.backend import lanes, team
 from tinygrad_edu.compile.backend.alias_scopes import Scopes
 from tinygrad_edu.compile.backend.aliases import Builder, Context, IRValue, Signature
+from tinygrad_edu.compile.backend.in_parts import share_loop
 from tinygrad_edu.compile.backend.llvm_expressions import ARITHMETIC, COMPARISONS, MATHS, WHOLE, WORDS, Expressions
 from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, alignment, array_of, cast, kind_of, parts, rebuilt
 from tinygrad_edu.compile.backend.parse import dotted, parse
@@ -51,7 +52,14 @@ class Text:
 
     def is_shared(self, name: str) -> bool:
         """Is it compiled once, and called?"""
-        return any(isinstance(x, ast.Name) and x.id == "shared" for x in self.functions[name].decorator_list)
+        return self.decorated(name, "shared") or self.in_parts(name)
+
+    def in_parts(self, name: str) -> bool:
+        """May threads share its range, which its first two arguments are?"""
+        return self.decorated(name, "parts")
+
+    def decorated(self, name: str, word: str) -> bool:
+        return any(isinstance(x, ast.Name) and x.id == word for x in self.functions[name].decorator_list)
 
     def flags(self, name: str) -> list[str]:
         """The decorator's `fastmath`, given directly or by name."""
@@ -154,7 +162,11 @@ class Statements(Expressions):
             known = rebuilt(kinds, iter(function.args))
             Statements(inside, self.text, name, known, target=self.target).run()
             inside.ret_void()
-        self.builder.call(self.builder.module.globals[key], words)
+        function = self.builder.module.globals[key]
+        if self.text.in_parts(name) and team.POSSIBLE:
+            share_loop(self.builder, function, words[0], words[1], words[2:])
+        else:
+            self.builder.call(function, words)
 
     def mark(self, access: IRValue, node: ast.Subscript) -> Any:
         """A load or a store; an inlined function knows nothing of its caller's arrays."""

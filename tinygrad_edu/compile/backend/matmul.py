@@ -16,10 +16,12 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from tinygrad_edu.compile.backend import team
 from tinygrad_edu.compile.backend.aliases import Builder, IRValue
+from tinygrad_edu.compile.backend.in_parts import share_product
 from tinygrad_edu.compile.backend.llvm_values import alignment as alignment_of
 from tinygrad_edu.compile.backend.llvm_values import cast, everywhere, lanes, register_bytes
-from tinygrad_edu.compile.backend.tiles import SIDE, TILE_ROWS, along, tiles, transposed
+from tinygrad_edu.compile.backend.tiles import SIDE, TILE_ROWS, VECTORS, along, tiles, transposed
 
 CHARACTER, SIZE = ir.IntType(8), ir.IntType(64)
 POINTER = CHARACTER.as_pointer()
@@ -30,6 +32,7 @@ SHORT = 16  # longest inner axis of a product by panels
 TURNED = ((24, TILE_ROWS, 4), (128, 128, 8), (2**62, 32, 32))
 ROWS = 8  # rows of a panel: as many independent sums as the processor has additions in flight
 ALONE = 2**23  # multiplications; above, BLAS on two threads is faster than this code on one
+TOGETHER = 2**20  # multiplications; from here the team shares a product
 DEEP = 1024  # longest inner axis of a product by tiles
 LONG = 128  # shortest inner axis of a product along it
 ROW_BYTES, BYTES = 2**12, 2**19  # size of the longest row, and of the whole left matrix
@@ -69,15 +72,22 @@ def in_turn(builder: Builder, choices: Sequence[tuple[Any, Any]], a: Matrix, b: 
     (write, condition), *others = choices
     with builder.if_else(condition) as (yes, no):
         with yes:
-            call_function(builder, write, [a, b, out], (*a.shape, out.shape[1]))
+            call = call_shared if write in (tiles, transposed) and team.POSSIBLE else call_function
+            call(builder, write, [a, b, out], (*a.shape, out.shape[1]))
         with no:
             in_turn(builder, others, a, b, out)
 
 
 def fits_tiles(builder: Builder, a: Matrix, work: IRValue) -> Any:
-    """Whole tiles but for a quarter, and no more than one thread does best."""
+    """Whole tiles but for a quarter, and no more than these threads do best."""
     whole = whole_tiles(builder, a.shape[0])
-    return all_of(builder, whole, at_most(builder, a.shape[1], DEEP), at_most(builder, work, ALONE))
+    return all_of(builder, whole, at_most(builder, a.shape[1], DEEP), has_threads(builder, work))
+
+
+def has_threads(builder: Builder, work: IRValue) -> Any:
+    """Are there threads for it without BLAS?"""
+    alone = at_most(builder, work, ALONE)
+    return builder.or_(alone, team.are_helpers_there(builder)) if team.POSSIBLE else alone
 
 
 def whole_tiles(builder: Builder, rows: IRValue) -> Any:
@@ -95,7 +105,7 @@ def is_turned(builder: Builder, a: Matrix, b: Matrix, work: IRValue) -> Any:
         for depth, rows, columns in TURNED
     ]
     worth = functools.reduce(builder.or_, shapes)
-    return all_of(builder, whole_tiles(builder, n), worth, at_most(builder, work, ALONE))
+    return all_of(builder, whole_tiles(builder, n), worth, has_threads(builder, work))
 
 
 def is_along(builder: Builder, a: Matrix, b: Matrix, work: IRValue) -> Any:
@@ -134,7 +144,11 @@ class Matrix:
 
 def call_function(builder: Builder, write: Callable[..., None], operands: list[Matrix], sizes: Sequence[Any]) -> None:
     """Call a function of three matrices; `write` makes its body, once for each module and kinds of numbers."""
-    module, numbers = builder.module, [x.number for x in operands]
+    function = function_of(builder.module, write, [x.number for x in operands])
+    builder.call(function, [*(part for x in operands for part in (x.data, *x.steps)), *sizes])
+
+
+def function_of(module: Any, write: Callable[..., None], numbers: Sequence[Any]) -> Any:
     name = f"{write.__name__}_{'_'.join(map(str, numbers))}"
     if name not in module.globals:
         # for each matrix: its address and the strides of its rows and columns
@@ -146,8 +160,35 @@ def call_function(builder: Builder, write: Callable[..., None], operands: list[M
         inside = ir.IRBuilder(function.append_basic_block())
         write(inside, numbers[-1], *function.args)
         inside.ret_void()
-    given = [part for x in operands for part in (x.data, *x.steps)]
-    builder.call(module.globals[name], [*given, *sizes])
+    return module.globals[name]
+
+
+def call_shared(builder: Builder, write: Callable[..., None], operands: list[Matrix], sizes: Sequence[Any]) -> None:
+    """The same by a function that asks the team first, where the product is large enough."""
+    call_function(builder, together_or_alone(write), operands, sizes)
+
+
+@functools.cache
+def together_or_alone(write: Callable[..., None]) -> Callable[..., None]:
+    """What writes a product by the team, or by one thread where it is small or nobody is there."""
+    rows = TILE_ROWS if write is tiles else 0  # each block of rows would turn the same panels around
+
+    def shared(builder: Builder, number: IRValue, *given: IRValue) -> None:
+        kernel, (n, k, m) = function_of(builder.module, write, [number] * 3), given[9:]
+        large = at_least(builder, builder.mul(builder.mul(n, m), k), TOGETHER)
+        with builder.if_else(builder.and_(large, team.are_helpers_there(builder))) as (several, one):
+            with several:
+                share_product(builder, kernel, given[:9], (n, k, m), (rows, VECTORS * lanes(number)))
+            with one:
+                builder.call(kernel, given)
+
+    shared.__name__ = f"shared_{write.__name__}"
+    return shared
+
+
+def in_parts_here() -> bool:
+    """Can this processor's products be shared?"""
+    return team.POSSIBLE and register_bytes() >= 64
 
 
 def loops(

@@ -19,7 +19,8 @@ import numpy as np
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.formulas import function_text
-from tinygrad_edu.compile.codegen.templates import CLIP, CLIP_VALUE, EPOCHS, IN_ORDER, IN_TURN
+from tinygrad_edu.compile.codegen.templates import EPOCHS, IN_ORDER, IN_TURN
+from tinygrad_edu.compile.codegen.updates import in_parts_if, limits
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.passes.fuse import Loop
@@ -113,6 +114,7 @@ class TrainingProgram:
         """
         plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("squares", "moved")}
         stops = recipe.stops
+        update, shared = in_parts_if(packed and not sizes, self.update.lines, self.accurate)
         lines = EPOCHS.format(
             keep=indent_lines(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
             restore=indent_lines(3, (f"copy({name}_kept, {name})" for name in self.followed)),
@@ -122,14 +124,14 @@ class TrainingProgram:
             batch=indent_lines(3, self.batch_lines(ordered if lanes else None, sizes)),
             bad=BAD_ONE.format(BAD) if lanes else BAD,
             step=indent_lines(3, self.step_lines()),
-            clip=indent_lines(3, clip_lines(recipe, plus)),
-            update=indent_lines(3, self.update.lines),
+            clip=indent_lines(3, limits(recipe.clip_norm, recipe.clip_value, plus)),
+            update=indent_lines(3, update),
             stop=indent_lines(2, ["if stops(stopping, losses[epoch]):", "    break"] if stops else []),
             **plus,
             **(sizes or AnySizes).parts(),
         )
         rule = '\n@njit(error_model="numpy")\n' + function_text("stops", stops) + "\n" if stops else ""
-        functions = merge(self.step.functions, self.update.functions) + rule
+        functions = merge(self.step.functions, self.update.functions) + shared + rule
         own = f"lanes={lanes}, each={EACH}, one={('t', 'first', *self.floats)}" if lanes else ""
         options: dict[str, Any] = {"accurate": self.accurate, "lanes": own, "whole": not (sizes or packed)}
         if packed:
@@ -317,12 +319,6 @@ class Nothing(float):
 
     def __mul__(self, other: object) -> float:
         return 0.0
-
-
-def clip_lines(recipe: CompiledTask, plus: Mapping[str, str]) -> list[str]:
-    """The lines that clip the gradients before the update."""
-    text = CLIP_VALUE * recipe.clip_value + CLIP.format(**plus) * recipe.clip_norm
-    return text.splitlines()
 
 
 def merge(*texts: str) -> str:

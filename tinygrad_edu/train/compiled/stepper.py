@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from tinygrad_edu.compile.backend.blas_threads import for_product
+from tinygrad_edu.compile.backend.team_threads import for_training
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import CompileError
 from tinygrad_edu.train.compiled.comparison import Comparison
@@ -33,7 +33,7 @@ class CompiledStepper(Stepper):
 
     def epochs(self) -> Generator[Epochs, None, None]:
         """One where Python looks after each of them, as many as are left where it does not."""
-        with for_product(self.course.product):
+        with for_training(self.course.product):
             while self.job.left:
                 self.comparison.look(self.apart)
                 few, ahead = int(HERE / self.course.pace), self.comparison.ahead()
