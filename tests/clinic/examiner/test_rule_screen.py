@@ -10,7 +10,7 @@ from tinygrad_edu.clinic.examiner.step_walk import Walk
 from tinygrad_edu.clinic.examiner.update_rules import FRESH, RULES
 from tinygrad_edu.clinic.examiner.update_step import choices_of, find_rule
 
-NUMBERS = {"mu": 0.8, "beta2": 0.97, "eps": 1e-7}
+NUMBERS = {"mu": 0.8, "beta2": 0.97, "eps": 1e-7, "dampening": 0.2}
 
 
 def walked(name: str, lr: float | None, seed: int, decay: float = 0.0, single: bool = False) -> Walk:

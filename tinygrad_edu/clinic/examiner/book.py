@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.known_values import SUMMED, addends_of, shares_of_readings, softmax_jacobians
 from tinygrad_edu.clinic.examiner.layers import Use
 from tinygrad_edu.clinic.examiner.network import Network, terms_of
 from tinygrad_edu.clinic.examiner.program import Change, above
@@ -24,7 +25,7 @@ NOTHING = 1e-13
 SAMPLED = 128  # entries on which candidates are compared before whole arrays are
 PERMUTED = 20_000  # entries; up to here an array is entered in all orders of its axes
 ROWS = 300  # rows or columns of one derivative that are entered separately
-SUMMED, PAIRS = 5_000, 900  # size of a derivative, and its number of pairs with values, up to which sums are entered
+PAIRS = 900  # pairs of a derivative with values, up to which their sums are entered
 PATHS = 6  # uses of one value; if there are more, they are time steps or samples
 TERMS = 4  # terms of a loss; if there are more, they are the samples of a loop
 OUTER = 200_000  # total size of the per-sample shares that are entered
@@ -125,6 +126,8 @@ class Book:
         shelf = self.shelves.get(flat.size)
         found = [*shelf.find(flat, self.same)] if shelf is not None and np.isfinite(flat).all() else []
         exact = [entry for entry in found if abs(entry[1] - 1.0) <= self.same]
+        if np.count_nonzero(flat) == 1:  # a single number beside noughts is a multiple of any such
+            return next(iter(exact), None)
         nearest = sorted(found, key=lambda e: abs(np.log(abs(e[1]) or 1e-300)))
         return next(iter(exact or nearest), None)
 
@@ -152,12 +155,18 @@ class Truth:
     parts: Book = field(default_factory=Book)  # sums that occur in backward passes in closed form
     singly: bool = False
     same: float = SAME
+    jacobians: list[Array] = field(default_factory=list)  # of softmaxes
+    unskipped: Book = field(default_factory=Book)  # derivatives less what came past a function, along a skip
 
     @classmethod
     def within(cls, same: float, singly: bool, batch: Batch | None = None) -> Truth:
         """Empty books whose entries are found again to this precision."""
         values = Book(same, replace(batch, scale=1.0) if batch is not None else None)
         return cls(values, Book(same, batch), Book(same, batch), Book(same, batch), singly, same)
+
+    def add_share(self, array: Any, label: str) -> None:
+        """What one reader of a value gives to its derivative."""
+        self.derivatives.add(array, label, parts=True)
 
     def add_whole(self, array: Any, label: str) -> None:
         """A complete derivative, or what a right optimizer makes of one."""
@@ -187,18 +196,11 @@ def truth_of(
         truth.wholes.numbers.append(net.scalars[1][: net.scalars[0].size])
     names = {layer.z: f"∂L/∂z{layer.number}" for layer in net.layers if not layer.title}
     names |= {layer.end: f"∂L/∂a{layer.number}" for layer in net.layers if layer.end != layer.z and not layer.title}
-    for step in net.steps:
-        truth.values.add(step.y, parts=True)
-        for x, parent in zip(step.node.parents, step.parents, strict=True):
-            if parent < 0 and np.size(x) > 1:
-                truth.values.add(x, parts=True)
-        g = net.program.gradients.get(step.index)
-        if g is not None:
-            label = names.get(step.index, f"∂L/∂{step.parameter}" if step.parameter else "")
-            truth.add_whole(g, label)
-            for slot, part in net.program.handed.get(step.index, {}).items():
-                truth.derivatives.add(part, names.get(above(step)[slot], label_of(net, above(step)[slot])), parts=True)
-    add_without_one_path(net, truth.derivatives, names)
+    add_steps(net, truth, names)
+    truth.jacobians = softmax_jacobians(net)
+    for jacobian in truth.jacobians:
+        truth.values.add(jacobian)
+    add_without_one_path(net, truth, names)
     add_terms(net, truth.derivatives)
     add_samples(net, truth.derivatives)
     add_sums(net, truth.parts)
@@ -209,26 +211,50 @@ def truth_of(
     return truth
 
 
-def add_without_one_path(net: Network, book: Book, names: Mapping[int, str]) -> None:
+def add_steps(net: Network, truth: Truth, names: Mapping[int, str]) -> None:
+    """Each step's value and constants, its derivative, and what it hands to each of its operands."""
+    shares = shares_of_readings(net)
+    for step in net.steps:
+        truth.values.add(step.y, parts=True)
+        for x, parent in zip(step.node.parents, step.parents, strict=True):
+            if parent < 0 and np.size(x) > 1:
+                truth.values.add(x, parts=True)
+        g = net.program.gradients.get(step.index)
+        if g is not None:
+            label = names.get(step.index, f"∂L/∂{step.parameter}" if step.parameter else "")
+            (truth.add_share if step.index in shares else truth.add_whole)(g, label)
+            for slot, part in net.program.handed.get(step.index, {}).items():
+                truth.derivatives.add(part, names.get(above(step)[slot], label_of(net, above(step)[slot])), parts=True)
+
+
+def add_without_one_path(net: Network, truth: Truth, names: Mapping[int, str]) -> None:
     """Of a value with three uses or more, its derivative less what one of them gives: a skip that is forgotten.
 
     A norm uses its input three times (itself, its mean, its variance), and a residual block once more.
     """
-    paths: dict[int, list[Array]] = {}
+    paths: dict[int, list[tuple[Array, bool]]] = {}
     for step in net.steps:
         for slot, part in net.program.handed.get(step.index, {}).items():
-            paths.setdefault(above(step)[slot], []).append(part)
+            paths.setdefault(above(step)[slot], []).append((part, step.operation == "add"))
     for index, parts in paths.items():
         whole = net.program.gradients.get(index)
         if whole is not None and 2 < len(parts) <= PATHS:
-            for part in parts:
+            for part, is_skip in parts:
                 if np.shape(part) == whole.shape:
-                    book.add(whole - part, names.get(index) or label_of(net, index))
+                    for book in (truth.derivatives, truth.unskipped) if is_skip else (truth.derivatives,):
+                        book.add(whole - part, names.get(index) or label_of(net, index))
 
 
 def add_terms(net: Network, book: Book) -> None:
     """The derivatives of each term of the loss alone, as a program has them before it adds them up."""
-    terms = [k for k in terms_of(net.program) if k in net.program.gradients]
+    of_loss = terms_of(net.program)
+    rows = addends_of(net, of_loss[0]) if len(of_loss) == 1 else []
+    for terms in (of_loss, rows):
+        add_each_term(net, book, [k for k in terms if k in net.program.gradients])
+
+
+def add_each_term(net: Network, book: Book, terms: Sequence[int]) -> None:
+    """The derivatives of each of these alone."""
     for term in terms if 1 < len(terms) <= TERMS else ():
         done, arrived = net.program.run([Change("into", k, np.zeros_like) for k in terms if k != term])
         for index, g in arrived.items():

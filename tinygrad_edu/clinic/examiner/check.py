@@ -41,7 +41,8 @@ from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.lines import Hints, find_places
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.reachable import preserve
-from tinygrad_edu.clinic.examiner.recording import Recording, record_run
+from tinygrad_edu.clinic.examiner.recorder import record_run
+from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.scale_factors import common_factors
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
@@ -167,7 +168,7 @@ def hints_of(report: BackpropReport, right: Sequence[Any], *, updates: bool = Fa
     """What the numbers of a report say about the line of the mistake; right: values that are correct."""
     codes = {slip.code for slip in report.explanations[0]} if report.certain and report.explanations else set()
     ratios, dropped = ratios_of(report.given, report.right, report.wrong), "upstream_gradient_dropped" in codes
-    return Hints(ratios, right, dropped, updates, at_end)
+    return Hints(ratios, right, dropped, updates, at_end, report.right)
 
 
 def deltas_of(net: Network) -> dict[str, list[Array]]:

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made
+from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made, key_of
 
 Array = np.ndarray[Any, Any]
 SAME = 1e-5  # relative
 TOO_LATE = "is the right gradient, but it comes too late: no line reads it after this one."
 LONELY = "is one single number for all entries of the gradient: an array belongs here."
 FIRST = "is the first value of the backward pass, and it is no derivative of the loss."
+JACOBIAN = "is not ∂s_i/∂z_j of a softmax, which is s_i·(1 - s_i) on the diagonal and -s_i·s_j beside it."
 NO_DELTA = "is made in the forward pass: the gradient that comes from above does not go into it."
 
 
@@ -132,6 +133,9 @@ def lines_of_factors(
         for made, is_exact in candidates(factors, ends[name], ratio, innocent, updates) if name in ends else ():
             names.setdefault(made.key, []).append(name)
             exact[made.key] = is_exact
+    differ = {n: ratio.factor for n, ratio in ratios.items() if n in ends}
+    for key in [k for k in names if not exact[k] and not one_factor([differ[n] for n in names[k]])]:
+        del names[key]  # one factor cannot be what is missing from gradients that miss different ones
     ranked = sorted(names, key=lambda k: (-len(names[k]), not exact[k], trail.made[k].order))
     done: set[str] = set()
     found = []
@@ -140,6 +144,10 @@ def lines_of_factors(
             done.update(names[key])
             found.append((trail.made[key], tuple(names[key])))
     return found
+
+
+def one_factor(factors: Sequence[float]) -> bool:
+    return max(factors) - min(factors) <= SAME * max(map(abs, factors))
 
 
 def candidates(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], updates: bool) -> list[tuple[Made, bool]]:
@@ -216,7 +224,15 @@ def first_of_backward(trail: Any, ends: Iterable[Key]) -> Made | None:
     if any(trail.kinds[key] == "part" for key in set.union(set(), *behind)):
         return None  # it joins several derivatives in one array
     forward = {(m.file, m.line) for m in trail.made.values() if m.line and trail.kinds[m.key] == "forward"}
-    made = [m for m in shared if m.line and m.inputs and (m.file, m.line) not in forward and m.value.size > 1]
+    made = [
+        m
+        for m in shared
+        if m.line
+        and m.inputs
+        and (m.file, m.line) not in forward
+        and m.value.size > 1
+        and trail.kinds[m.key] not in ("right", "scaled")  # of one term of the loss, right as it is
+    ]
     return replace(min(made, key=lambda m: m.order), remark=FIRST) if made else None
 
 
@@ -247,6 +263,19 @@ def lonely_numbers(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tupl
                 found[name] = (made or [m])[-1]
                 break
     return [(replace(m, remark=LONELY), (name,)) for name, m in found.items()]
+
+
+def wrong_jacobians(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str, ...]]]:
+    """The first line that writes a wrong number into the Jacobian of a softmax, of which others are right."""
+    for m in trail.made.values():
+        for right in trail.truth.jacobians if m.line and m.value.ndim == 2 else ():
+            if m.value.shape != right.shape:
+                continue
+            off = ~np.isclose(m.value, right, rtol=1e-9, atol=0.0)
+            if 0 < off.sum() < off.size and np.all(m.value[off]):  # where a 0 stands, nothing is written yet
+                entry = trail.made.get(key_of(np.asarray(m.value[off][0])), m)
+                return [(replace(entry if entry.line else m, remark=JACOBIAN), tuple(ends))]
+    return []
 
 
 def too_late(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str, ...]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from tinygrad_edu.clinic.examiner.inputs import (
     LearnerForward,
     check_shapes,
 )
+from tinygrad_edu.clinic.examiner.layers import Layer
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip, describe_mutant
@@ -30,8 +31,8 @@ DIGITS = 6e-4
 # mistakes that can make all gradients 0
 ZEROING = ("loss_derivative_missing", "wrong_activation_derivative", "relu_mask_wrong")
 EMPTY = (  # mistakes that give a 0 only if the weight, the input or a sample's share happens to be 0
-    *("gradient_times_weight", "only_last_sample", "wrong_layer_input", "weight_instead_of_input"),
-    "gradient_of_another_parameter",
+    *("gradient_times_weight", "wrong_layer_input", "weight_instead_of_input", "gradient_of_another_parameter"),
+    "only_last_sample",
 )
 HINT = 0.05  # relative; a mistake whose numbers are further off explains nothing
 WITHOUT_GRAPH = (
@@ -135,7 +136,7 @@ def explain_zeros(report: BackpropReport, search: Search) -> None:
     only = Search(search.net, search.learner, search.tolerances, codes=ZEROING)
     found = only.exact() if not only.net.titled else []
     for e in sorted(found, key=lambda e: e.rank)[:1]:
-        report.explanations, report.predicted = [tuple(put(only, m, e, True) for m in e.mutants)], e.gradients
+        report.explanations, report.predicted = [tuple(describe_slip(only, m, e, True) for m in e.mutants)], e.gradients
 
 
 def right_to_digits(report: BackpropReport) -> None:
@@ -164,14 +165,32 @@ def explain(report: BackpropReport, search: Search, unsummed: set[str]) -> None:
     found = [e for e in found if search.certain(e) or worth_a_hint(e, report)]
     # a missing gradient counts as 0, which these mistakes give only by chance
     if report.wrong.keys() <= {*report.missing}:
-        found = [e for e in found if not any(m.slip.code in EMPTY for m in e.mutants)]
+        found = [e for e in found if not any(m.slip.code in EMPTY and not is_written(report, m) for m in e.mutants)]
     for e in found:
         certain = search.certain(e)
-        slips = [put(search, m, e, certain) for m in e.mutants] + rows
+        slips = [describe_slip(search, m, e, certain) for m in e.mutants] + rows
         report.explanations.append(tuple(slips))
     report.explanations = without_repeats(report.explanations)
     if found:
         report.predicted = found[0].gradients
+
+
+def is_written(report: BackpropReport, mutant: Mutant) -> bool:
+    """Do other gradients show that the 0 was computed: one of the same layer, or one below that its delta went into?
+
+    That counts for a sample left out, whose 0 comes from the data (a relu that is off in the one sample that is left),
+    not for a 0 that comes from the weights: biases begin at 0 in most programs.
+    """
+    if mutant.slip.code != "only_last_sample" or report.network is None:
+        return False
+    hit = {layer.z for layer in mutant.layers}
+    beside = [layer for layer in report.network.layers if layer.z in hit or is_below(report.network, layer, hit)]
+    return any(np.any(report.given.get(name, 0.0)) for layer in beside for name in layer.names)
+
+
+def is_below(net: Network, layer: Layer, hit: Collection[int]) -> bool:
+    """Does a layer's value come into one of these layers?"""
+    return any(layer.z in upper.after for upper in net.layers if upper.z in hit)
 
 
 def worth_a_hint(e: Explanation, report: BackpropReport) -> bool:
@@ -180,7 +199,7 @@ def worth_a_hint(e: Explanation, report: BackpropReport) -> bool:
     return not e.by_chance and e.residual < HINT and e.residual < 0.1 * error
 
 
-def put(search: Search, mutant: Mutant, e: Explanation, certain: bool) -> FoundSlip:
+def describe_slip(search: Search, mutant: Mutant, e: Explanation, certain: bool) -> FoundSlip:
     alone = {n: search.gradient((mutant,), n) for n in search.names} if mutant.changes else {}
     explains = mutant.scales or {n for n, g in alone.items() if search.apart(g, search.true[n])}
     return describe_mutant(search.net, mutant, e.residual, certain, tuple(n for n in search.names if n in explains))

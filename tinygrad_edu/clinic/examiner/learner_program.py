@@ -36,7 +36,7 @@ class LearnerProgram:
         """The numbers in the object, each once, by their path."""
         found: dict[str, Leaf] = {}
         seen: set[Any] = set()
-        for leaf in Structure.of(self.obj).leaves:
+        for leaf in Structure.of(self.obj, defaults=True).leaves:
             array = isinstance(leaf.given, (np.ndarray, list))
             # by identity, because two units may refer to each other
             place = id(leaf.given) if array else self.place_of(leaf)
@@ -144,7 +144,7 @@ def form_of(leaves: Mapping[str, Leaf]) -> Structure:
     return Structure(given, [Leaf(name, (("item", name),), x) for name, x in given.items()])
 
 
-def same(a: Array, b: Array) -> bool:
+def are_equal(a: Array, b: Array) -> bool:
     return a.shape == b.shape and bool(np.array_equal(a, b))
 
 

@@ -9,11 +9,8 @@ the line that explains most of the wrong gradients, and was run first, comes fir
 
 from __future__ import annotations
 
-import itertools
-import linecache
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,15 +24,25 @@ from tinygrad_edu.clinic.examiner.factor_lines import (
     lonely_numbers,
     made_of_no_delta,
     too_late,
+    wrong_jacobians,
 )
-from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made, Recording, key_of
-from tinygrad_edu.clinic.examiner.trail import FORWARD, MADE, PART, PASSES, RIGHT, SCALED, UNKNOWN, Trail
-from tinygrad_edu.clinic.examiner.untouched import is_gradient, last_of, letters_and_digits
+from tinygrad_edu.clinic.examiner.misplaced import (
+    ONE_SAMPLE,
+    against_sign,
+    another_gradient,
+    find_misnamed,
+    find_renaming,
+    first_share,
+    is_another,
+    last_named,
+    made_wrong,
+    wrong_statistics,
+)
+from tinygrad_edu.clinic.examiner.recording import HANDED, RESULT, Key, Made, Recording, key_of
+from tinygrad_edu.clinic.examiner.trail import FORWARD, MADE, PART, PASSES, RIGHT, Trail
 
 Array = np.ndarray[Any, Any]
-PLAIN = re.compile(r"return [\w.\[\], ]+")
 Ranked = tuple[tuple[int, ...], Made, tuple[str, ...]]  # (rank, value, names of the gradients that it goes into)
-ONE_SAMPLE = "of one sample"
 ONE_ALONE = "is what one sample alone gives to ∂L/∂{}: the other samples are left out."
 ADDED = "what is added to "
 MOST = 5  # lines that are shown
@@ -70,6 +77,7 @@ class Hints:
     delta_left_out: bool = False
     updates: bool = False  # the ends are new parameters instead of gradients
     at_end: bool = False  # the mistake is in the last line itself, which writes the new parameter
+    gradients: Mapping[str, Array] = field(default_factory=dict)  # the right ones of all parameters
 
 
 def find_places(
@@ -88,10 +96,7 @@ def find_places(
     trail = Trail(recording, truth, factors, ends.values())
     in_arrays = not truth.singly and any(np.size(value) > 1 for value in ends.values())
 
-    # where everything else is an array, a single number (a norm, a step count) is suspected last
-    def small(made: Made) -> int:
-        return int(in_arrays and made.value.size == 1)
-
+    hints = hints or Hints({})
     order = places_by_hints(trail, ends, hints)
     for strict in PASSES:
         reached: dict[Key, list[str]] = {}
@@ -99,18 +104,55 @@ def find_places(
             for key in ends_of(trail, value):
                 for suspect in trail.suspects(key, strict):
                     reached.setdefault(suspect, []).append(name)
-        for key, reasons in reached.items():
-            made, unique = trail.made[key], tuple(dict.fromkeys(reasons))
-            group = [(n,) for n in unique] if trail.kinds.get(key) == RIGHT else [unique]
-            for names in group:
-                last = last_named(first_share(trail, made), names[0]) if trail.kinds.get(key) == RIGHT else made
-                order.append(((strict, small(made), -len(unique), made.order, 1), last, names))
-            wanted = [d for name in unique for d in (deltas or {}).get(name, ())]
-            before = made_wrong(trail, made) if key in trail.updates else []
-            order += [((strict, 0, -len(unique), x.order, 1), x, unique) for x in wrong_statistics(trail, made)]
-            for earlier in [*misnamed(trail, made, wanted), *before]:
-                order.append(((strict, small(made), -len(unique), made.order, 0), earlier, unique))
+        order += rank_suspects(Suspects(trail, reached, strict, in_arrays), deltas or {}, hints)
     return by_line(trail, order, deltas or {})[:MOST]
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """The values of one pass at which wrong gradients begin; `reached`: each with the gradients that it goes into."""
+
+    trail: Trail
+    reached: Mapping[Key, Sequence[str]]
+    strict: int
+    in_arrays: bool
+
+    def rank(self, made: Made, names: Sequence[str], last: int = 1) -> tuple[int, ...]:
+        """Where all else is an array, a single number (a norm, a step count) is last; what explains more is first."""
+        lonely = int(self.in_arrays and made.value.size == 1)
+        return (self.strict, lonely, -len(names), made.order, last)
+
+
+def rank_suspects(suspects: Suspects, deltas: Mapping[str, Sequence[Array]], hints: Hints) -> list[Ranked]:
+    """The lines of the suspects, and before each the lines of what is right and stands in the wrong place in it."""
+    trail, order = suspects.trail, list[Ranked]()
+    shares: dict[Key, tuple[Made, list[str]]] = {}  # shares that stand for the whole, and what they go into
+    for key, reasons in suspects.reached.items():
+        made, unique = trail.made[key], tuple(dict.fromkeys(reasons))
+        is_right = trail.kinds.get(key) == RIGHT
+        for names in [(n,) for n in unique] if is_right else [unique]:
+            last = last_named(first_share(trail, made), names[0]) if is_right else made
+            order.append((suspects.rank(made, unique), last, names))
+        order += [(suspects.rank(x, unique), x, unique) for x in wrong_statistics(trail, made)]
+        for earlier in find_misplaced(trail, made, unique, deltas, hints):
+            order.append((suspects.rank(made, unique, 0), earlier, unique))
+            shares.setdefault(earlier.key, (earlier, []))[1].extend(unique)
+    for share, held in shares.values():
+        more = [n for key, reasons in suspects.reached.items() if share.key in trail.made[key].inputs for n in reasons]
+        whole = tuple(dict.fromkeys((*held, *more)))
+        order += [(suspects.rank(share, whole, 0), share, whole)] if more else []
+    return order
+
+
+def find_misplaced(
+    trail: Trail, made: Made, names: Sequence[str], deltas: Mapping[str, Sequence[Array]], hints: Hints
+) -> list[Made]:
+    """What is right by itself and makes a suspect wrong."""
+    found = find_misnamed(trail, made, [d for name in names for d in deltas.get(name, ())])
+    found += made_wrong(trail, made) if made.key in trail.updates else []
+    found += against_sign(trail, made)
+    ratios = [(n, hints.ratios[n].given) for n in names if n in hints.ratios]
+    return found + [x for n, g in ratios for x in another_gradient(trail, made, n, g, hints.gradients)]
 
 
 def by_line(trail: Trail, order: list[Ranked], deltas: Mapping[str, Sequence[Array]]) -> list[FoundPlace]:
@@ -134,7 +176,7 @@ def places_by_hints(trail: Trail, ends: Mapping[str, Any], hints: Hints | None) 
     right = [key for value in hints.right for key in ends_of(trail, value)[:1]]
     if hints.at_end:
         return [((-1, 0, k, 0, 0), trail.made[key], (n,)) for k, (n, key) in enumerate(keys.items())]
-    found = one_sample_alone(trail, keys) + too_late(trail, keys)
+    found = one_sample_alone(trail, keys) + too_late(trail, keys) + wrong_jacobians(trail, keys)
     found += lines_of_factors(trail, keys, hints.ratios, right, updates=hints.updates)
     no_delta = hints.delta_left_out or any(made_of_no_delta(trail, k) for k in keys.values())
     left_out = None
@@ -160,124 +202,9 @@ def one_sample_alone(trail: Trail, ends: Mapping[str, Key]) -> list[tuple[Made, 
             if share is None or (share.file, share.line) == (last.file, last.line):
                 continue
             if label == f"∂L/∂{name} {ONE_SAMPLE}" and trail.is_plain(abs(factor)):
-                place = (renamed(share, last.order) or [share])[-1]
+                place = (find_renaming(share, last.order) or [share])[-1]
                 found.append((replace(place, remark=ONE_ALONE.format(name)), (name,)))
     return found
-
-
-def made_wrong(trail: Trail, update: Made) -> list[Made]:
-    """For a new parameter w - lr·d: where d was computed, if d is the derivative along one path only."""
-    waiting, found = [update], []
-    while waiting:
-        made = waiting.pop()
-        inputs = [trail.made[k] for k in made.inputs if k in trail.made]
-        if made.total:  # w -= ...: look at what is subtracted, on the same line
-            waiting += [x for x in inputs if x.line == made.line and not x.total and x.key not in trail.wrong]
-        found += [first_share(trail, x) for x in inputs if x.line and trail.is_share(x.key)]
-    return found if len(found) == 1 else []
-
-
-def wrong_statistics(trail: Trail, made: Made) -> list[Made]:
-    """The one input of a wrong value that is no derivative itself, though a right value was made of it.
-
-    ∂L/∂σ² goes into ∂L/∂μ times a sum that is 0: a right ∂L/∂μ does not speak for it.
-    """
-    inputs = [trail.made[k] for k in made.inputs if k in trail.made and trail.kinds[k] == UNKNOWN]
-    if len(inputs) != 1 or trail.kinds.get(made.key) != UNKNOWN or made.total:
-        return []
-    (inner,) = inputs
-    made_rightly = all(trail.kinds.get(k) in (RIGHT, FORWARD, PART) for k in inner.inputs)
-    smaller = 1 < inner.value.size < made.value.size
-    return [inner] if inner.key in trail.pardoned and inner.line and smaller and made_rightly else []
-
-
-def first_share(trail: Trail, made: Made) -> Made:
-    """Where one path's share of a derivative was made, which has been handed on since as if it were the whole."""
-    while trail.is_share(made.key):
-        shares = [x for k in made.inputs if (x := trail.whole_of(k)) and x.line and trail.is_share(x.key)]
-        if len(shares) != 1 or shares[0].key in trail.both or shares[0].order >= made.order:
-            break
-        made = shares[0]
-    return handed_on(trail, made) or made
-
-
-def handed_on(trail: Trail, made: Made) -> Made | None:
-    """The last naming of a share, where its line has made others too: a function called once for each path is right."""
-    label = trail.found.get(made.key, ("", 0.0))[0]
-    same = [m for m in trail.made.values() if (m.file, m.line) == (made.file, made.line) and m.key != made.key]
-    named = [n for n in made.named if n[2] != RESULT and (n[0], n[1]) != (made.file, made.line)]
-    if (
-        not label
-        or not named
-        or not any(trail.is_share(m.key) and trail.found.get(m.key, ("", 0.0))[0] == label for m in same)
-    ):
-        return None
-    return replace(made, file=named[-1][0], line=named[-1][1], variable=named[-1][2], named=[])
-
-
-def misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Made]:
-    """Inputs that are right derivatives and the wrong ones here: one path's share for the whole, ∂L/∂a for ∂L/∂z.
-
-    A share is wrong where it was made. A whole derivative under another name is wrong where it was given that name.
-    """
-    found = []
-    # no other share is added to it on this line
-    alone = sum(trail.kinds.get(k) in (RIGHT, SCALED) for k in made.inputs) == 1
-    for key in made.inputs if trail.kinds.get(made.key) in (UNKNOWN, MADE) and not made.total else ():
-        inner = trail.whole_of(key)
-        if inner is None or not inner.line or inner.key in trail.both:
-            continue
-        if trail.kinds.get(inner.key) == RIGHT and trail.is_share(inner.key):
-            of_sample = trail.found.get(inner.key, ("", 1.0))[0].endswith(ONE_SAMPLE)
-            found += ((renamed(inner, made.order) if of_sample else []) or [inner]) if alone else []
-        elif trail.kinds.get(inner.key) in (RIGHT, SCALED) and inner.value.size != made.value.size:
-            found += (
-                (renamed(inner, made.order) or last_return(inner, made.order))
-                if is_another(inner.value, wanted)
-                else []
-            )
-    return found
-
-
-def renamed(made: Made, before: int) -> list[Made]:
-    """The line that last gave a value another name, if one did, before the value with this number was made.
-
-    To receive it from a function under another name is no renaming.
-    """
-    named = [n for last, n in itertools.pairwise(made.named) if last[2] != RESULT]
-    alias = [n for n in named if n[3] <= before and n[2] not in (RESULT, made.variable)]
-    return [replace(made, file=n[0], line=n[1], variable=n[2]) for n in alias[-1:]]
-
-
-def last_return(made: Made, before: int) -> list[Made]:
-    """The last `return` of more than a name that handed a value on unchanged: a layer that left its derivative out."""
-    own = [n for n in made.named if n[2] == RESULT and n[3] <= before and n[1] != made.line]
-    more = [n for n in own if not PLAIN.fullmatch(linecache.getline(n[0], n[1]).strip())]
-    return [replace(made, file=n[0], line=n[1], variable=n[2]) for n in more[-1:]]
-
-
-def is_another(x: Array, wanted: Sequence[Array]) -> bool:
-    """Is a derivative of the size of those that are wanted no multiple of any of them?"""
-    alike = [d.ravel() for d in wanted if d.size == x.size > 1]
-    return bool(alike) and all(abs(cosine(d, x.ravel())) < 1.0 - 1e-9 for d in alike)
-
-
-def cosine(a: Array, b: Array) -> float:
-    length = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(np.vdot(a, b)) / length if length else 0.0
-
-
-def last_named(made: Made, name: str) -> Made:
-    """A right derivative that is handed out as another: the line that gave it the other's name, such as dW1 of W1.
-
-    The first line that did: to hand dW1 on under that name is right. Else the last whose name has the other's in it.
-    """
-    own = letters_and_digits(last_of(name))
-    first = [n for n in made.named if n[2] != RESULT and is_gradient(n[2], own)][:1]
-    for file, line, variable, _ in first or reversed(made.named):
-        if name.rpartition(".")[2] in variable:
-            return replace(made, file=file, line=line, variable=variable)
-    return made
 
 
 def ends_of(trail: Trail, value: Any) -> list[Key]:
@@ -325,6 +252,8 @@ def subject_of(made: Made) -> str:
     added = made.variable.removeprefix(ADDED)
     if added != made.variable:
         return f"What is added to `{added}`"
+    if made.variable.startswith(HANDED):
+        return f"What this line hands to `{made.variable.removeprefix(HANDED)}`"
     return "What this line returns" if made.variable == RESULT else f"`{made.variable}`"
 
 

@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.network import PENALTY
 from tinygrad_edu.core.broadcasting import sum as total_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 
 REDUCTIONS = ("sum", "mean")
+DEEP = 2  # operations from the top by which terms are compared
+LARGE = 500  # nodes of a term above which it is no penalty
 
 
 @dataclass(frozen=True)
@@ -104,14 +107,75 @@ def sums_of_rows(node: Any, c: float, axis: int) -> list[Part]:
     return [Part(inner, c, axis, k) for k in range(inner.array.shape[axis])]
 
 
+def parts_by_sample(loss: Any, axis: int = 0) -> tuple[list[list[Part]], list[Part]]:
+    """(the parts of each sample, the parts that belong to none: penalties).
+
+    A loop may add an error and a penalty for every sample; then the same terms come again and again. Or a penalty
+    stands once beside the sum or mean over the samples.
+    """
+    terms = summands_of(loss, axis)
+    if any(part.axis >= 0 for part in terms):
+        return [[part] for part in terms], []
+    size = period_of([operations_at_top(part.node) for part in terms])
+    if size < len(terms):
+        return [terms[k : k + size] for k in range(0, len(terms), size)], []
+    rest = [part for part in terms if is_penalty(part.node)]
+    data = [part for part in terms if not any(part is x for x in rest)]
+    if not rest or not data:
+        return [[part] for part in terms], []
+    rows = sums_of_rows(data[0].node, data[0].factor, axis) if len(data) == 1 else data
+    size = period_of([operations_at_top(part.node) for part in rows]) if len(data) > 1 else 1
+    size = size if size < len(rows) else 1
+    return [rows[k : k + size] for k in range(0, len(rows), size)], rest
+
+
+def period_of(items: Sequence[Any]) -> int:
+    """After how many the same come again, to the end.
+
+    >>> period_of("abcabc"), period_of("aaa"), period_of("aab")
+    (3, 1, 3)
+    """
+    n = len(items)
+    sizes = (size for size in range(1, n) if n % size == 0)
+    return next((size for size in sizes if all(a == b for a, b in zip(items, items[size:], strict=False))), n)
+
+
+def operations_at_top(node: Any) -> tuple[Any, ...]:
+    """The operations at the top of a term, by which the terms of a loop are seen to be alike."""
+    found: list[Any] = []
+    waiting = [(node, 0)]
+    while waiting:
+        x, depth = waiting.pop()
+        is_node = isinstance(x, (Tensor, Value))
+        found.append((operation_name(x), np.shape(number_of(x))) if is_node else "number")
+        waiting += [(p, depth + 1) for p in x.parents] if is_node and depth < DEEP else []
+    return tuple(found)
+
+
+def is_penalty(node: Any) -> bool:
+    """Does a term depend on parameters alone?"""
+    waiting, seen = [node], set[int]()
+    while waiting:
+        x = waiting.pop()
+        if isinstance(x, (Tensor, Value)) and id(x) not in seen:
+            seen.add(id(x))
+            if (x.parents and operation_name(x) not in PENALTY) or len(seen) > LARGE:
+                return False
+            waiting += x.parents
+        elif not isinstance(x, (Tensor, Value)) and np.size(x) > 1:
+            return False
+    return True
+
+
 def some_parts(chosen: Sequence[int], axis: int = 0) -> Any:
-    """A function of the loss: the sum of these of its parts."""
+    """A function of the loss: what these of its samples give to it, with their share of the penalties."""
 
     def pick(loss: Any) -> Any:
-        parts = summands_of(loss, axis)
-        picked = [parts[k].loss for k in chosen]
-        made = picked[0]
-        for other in picked[1:]:
+        samples, rest = parts_by_sample(loss, axis)
+        share = len(chosen) / len(samples)
+        terms = [part.loss for k in chosen for part in samples[k]] + [part.loss * share for part in rest]
+        made = terms[0]
+        for other in terms[1:]:
             made = made + other
         return made
 

@@ -25,7 +25,7 @@ def gradients_are_made(
 
 
 def is_made(recording: Recording, g: Array, scales: Array, lr: float | None) -> bool:
-    """Is this gradient a value of the run, whole or number by number?"""
+    """Is this gradient a value of the run, whole, row by row or number by number?"""
     flat = g.ravel()
     norm = float(np.linalg.norm(flat))
     for made in recording.made.values():
@@ -35,6 +35,9 @@ def is_made(recording: Recording, g: Array, scales: Array, lr: float | None) -> 
             scale = float(np.linalg.norm(x)) / norm
             if cosine > 1.0 - 1e-12 and np.any(np.abs(scales / scale - 1.0) < 1e-6):
                 return True
+    if g.ndim == 2 and 0 < np.any(g, axis=1).sum() < len(g):  # of an embedding, the rows that a sample reads
+        return all(is_made(recording, row, scales, lr) for row in g if np.any(row))
+    flat = flat[flat != 0.0]
     rates = [s * c for s in (1.0, -1.0) for c in ((1.0, lr) if lr else (1.0,))]
     numbers = [m.value.reshape(()) for m in recording.made.values() if m.value.size == 1 and m.line]
     single = np.sort([float(x) for x in numbers])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,13 +127,17 @@ class Network:
         for number, group in enumerate(groups.values(), 1):
             copies = {layer.z for layer in group}
             unit = "time step" if any(layer.after & copies for layer in group) else "sample"
-            # for example W to encode and Wᵀ to decode
-            unit = "use" if len({self.steps[z].y.shape for z in copies}) > 1 else unit
+            if len({self.steps[z].y.shape for z in copies}) > 1 or len({*self.products(group)}) > 1:
+                unit = "use"  # for example W to encode and Wᵀ to decode, or w in x @ w and in the slope s * w
             unit = "neuron" if neighbours(self.steps, self.layers, group[0]) else unit
             for time, layer in enumerate(
                 sorted(group, key=lambda x: self.steps[x.z].node.made)
             ):  # in the order of computation
                 layer.number, layer.time, layer.unit = number, time if len(group) > 1 else -1, unit
+
+    def products(self, group: Sequence[Layer]) -> Iterator[tuple[str, ...]]:
+        """By which operations each of these copies of a layer multiplies its weights."""
+        return (tuple(sorted({self.steps[u.step].operation for u in layer.weights})) for layer in group)
 
     def lasting(self, layer: Layer) -> tuple[str, ...]:
         """The weights that a layer has each time it is used."""
@@ -208,7 +212,9 @@ class Network:
     def error_of(self, layer: Layer, p: Array) -> tuple[Array, float] | None:
         g = self.gradient(layer.end)
         for t in constants_as_targets(self.program, layer.end, p):
-            for shape in (p - t, (p - t) / (p * (1.0 - p)), -t / p):
+            with np.errstate(all="ignore"):
+                shapes = (p - t, (p - t) / (p * (1.0 - p)), -t / p)
+            for shape in shapes:
                 factor = proportion(shape, g)
                 if factor is not None:
                     return t, factor

@@ -8,6 +8,8 @@ import ast
 class Plain(ast.NodeTransformer):
     """getattr(net, "W") and vars(net)["W"] as net["W"], setattr(net, "W", x) as net["W"] = x, to be looked up alike.
 
+    dict(W=x) is {"W": x}.
+
     >>> ast.unparse(Plain().visit(ast.parse("setattr(net, k, getattr(net, k) - lr * vars(net)[f'd{k}'])")))
     "net[k] = net[k] - lr * net[f'd{k}']"
     """
@@ -16,6 +18,9 @@ class Plain(ast.NodeTransformer):
         self.generic_visit(node)
         if is_call(node, "getattr") and len(node.args) > 1:
             return ast.copy_location(ast.Subscript(node.args[0], node.args[1], ast.Load()), node)
+        if is_call(node, "dict") and not node.args and all(k.arg for k in node.keywords):
+            names: list[ast.expr | None] = [ast.copy_location(ast.Constant(k.arg), k) for k in node.keywords]
+            return ast.copy_location(ast.Dict(names, [k.value for k in node.keywords]), node)
         return node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:

@@ -113,7 +113,10 @@ def names_of_code(code: types.CodeType) -> Iterator[str]:
 
 
 def attributes(x: Any) -> dict[str, Any]:
-    """The attributes that an object of the learner's own class holds, __slots__ too."""
+    """The attributes that an object of the learner's own class holds, __slots__ too; of such a class, its own."""
+    if isinstance(x, type):
+        held = {} if is_packaged(x) else dict(vars(x))
+        return {k: v for k, v in held.items() if not (k.startswith("__") or hasattr(type(v), "__get__"))}
     if is_packaged(type(x)) or isinstance(x, types.ModuleType):
         return {}
     found = dict(getattr(x, "__dict__", {}))
@@ -124,6 +127,14 @@ def attributes(x: Any) -> dict[str, Any]:
             if isinstance(member, types.MemberDescriptorType) and hasattr(x, name):
                 found[name] = member.__get__(x)
     return found
+
+
+def attributes_with_defaults(x: Any) -> dict[str, Any]:
+    """The same, and what an object has of its class until it is given its own: w = 0.5 in the body of the class."""
+    held = attributes(x)
+    for cls in () if is_packaged(type(x)) else type(x).__mro__:
+        held = {**attributes(cls), **held}
+    return held
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +150,7 @@ class Place:
         """Let the spot hold something else."""
         if isinstance(self.owner, types.CellType):
             self.owner.cell_contents = new
-        elif self.attribute and isinstance(self.owner, types.FunctionType):
+        elif self.attribute and isinstance(self.owner, (type, types.FunctionType)):
             setattr(self.owner, self.key, new)
         elif self.attribute:
             object.__setattr__(self.owner, self.key, new)
@@ -213,7 +224,7 @@ class MutableState:
             self.generators.append((x, x.get_state()))
         elif isinstance(x, random.Random):
             self.generators.append((x, x.getstate()))
-        elif not isinstance(x, (type, tuple, frozenset, types.FunctionType, types.MethodType, types.ModuleType)):
+        elif not isinstance(x, (tuple, frozenset, types.FunctionType, types.MethodType, types.ModuleType)):
             self.objects.append((x, attributes(x)))
 
     def restore(self) -> None:
@@ -260,12 +271,12 @@ def identities_inside(container: Any) -> list[int]:
 
 def reset(x: Any, before: dict[str, Any]) -> None:
     """The attributes as they were; those that have come since are taken away."""
-    now = attributes(x)
+    now, kind = attributes(x), type if isinstance(x, type) else object
     for name in now.keys() - before.keys():
-        object.__delattr__(x, name)
+        kind.__delattr__(x, name)
     for name, value in before.items():
         if name not in now or now[name] is not value:
-            object.__setattr__(x, name, value)
+            kind.__setattr__(x, name, value)
 
 
 def rewind(generator: Any, before: Any) -> None:

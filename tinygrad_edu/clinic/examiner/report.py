@@ -120,6 +120,11 @@ class BackpropReport:
         return bool(self.explanations) and all(slip.certain for slip in self.explanations[0])
 
     @property
+    def has_proof(self) -> bool:
+        """A mistake is certain, and no number in it was fitted to the learner's."""
+        return self.certain and not any(slip.mutant and slip.mutant.chance for slip in self.explanations[0])
+
+    @property
     def unexplained(self) -> list[str]:
         return [] if self.certain else list(self.wrong)
 
@@ -157,7 +162,7 @@ class BackpropReport:
             return []
         if self.unwritten:
             found = [f"If they are computed: {slip}. {slip.sentence}" for e in self.explanations[:1] for slip in e]
-            return ["", self.nothing_yet(), *found]
+            return ["", self.nothing_yet(), *found, *self.place_lines()]
         if not self.explanations and self.note.startswith("Right to"):
             return ["", *self.numbers()]
         if not self.explanations:

@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.book import Batch, total, truth_of
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward
-from tinygrad_edu.clinic.examiner.loss_parts import some_parts, summands_of
+from tinygrad_edu.clinic.examiner.loss_parts import parts_by_sample, some_parts
 from tinygrad_edu.clinic.examiner.made_gradients import gradients_are_made
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.recording import Recording
@@ -64,7 +64,7 @@ def count_parts(learner: LearnerForward, params: Mapping[str, Array], axis: int)
     found: list[int] = []
 
     def look(loss: Any) -> Any:
-        found.append(len(summands_of(loss, axis)))
+        found.append(len(parts_by_sample(loss, axis)[0]))
         return loss
 
     network_of(replace(learner, part=look), params, float("nan"))

@@ -1,8 +1,5 @@
 """The statements of a learner's file as the recorder needs them: what each line reads, and what it writes.
 
-Only names, attributes, indices and plain arithmetic in indices are looked up again, never a call: looking at a program
-must not run any of it.
-
 >>> import ast
 >>> statement = Statement.of(ast.parse("dW += x.T @ d[1:]").body[0])
 >>> [ast.unparse(x) for x in statement.assignments[0].reads], statement.assignments[0].adds
@@ -19,12 +16,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
+from tinygrad_edu.clinic.examiner.lookup import MISSING
 from tinygrad_edu.clinic.examiner.plain_source import Plain
-from tinygrad_edu.clinic.examiner.reachable import attributes
 
-MISSING = object()
 LOOPS = (ast.For, ast.While)
 GROWING = ("append", "insert", "extend", "appendleft", "update", "setdefault")
 NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -53,6 +47,9 @@ class Statement:
     calls: bool = False
     again: bool = field(default=False)  # the head of a loop
     in_line: bool = False  # the body of a one-line loop: what it reads is assigned after the line has begun
+    rounds: tuple[tuple[Assignment, ...], ...] = ()  # of a loop over items that are written out: each round's own
+    last: int = 0  # of a loop, the last line of its body
+    arguments: tuple[tuple[str, ast.Call], ...] = ()  # the calls on this line, by the name of the function
 
     @classmethod
     def of(cls, node: ast.stmt) -> Statement:
@@ -68,33 +65,60 @@ class Statement:
         if isinstance(node, ast.Return) and node.value is not None:
             return cls(first, (), tuple(return_assignments(node.value)))
         if isinstance(node, ast.For):
-            return cls(first, tuple(Assignment(t, reads(node.iter)) for t in flat(node.target)), again=True)
+            whole = tuple(Assignment(t, reads(node.iter)) for t in flat(node.target))
+            return cls(first, whole, again=True, rounds=rounds_of(node), last=node.end_lineno or first)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             return cls(first, tuple(of_bare_call(node.value)), calls=True)
         return cls(first, ())
+
+
+def rounds_of(loop: ast.For) -> tuple[tuple[Assignment, ...], ...]:
+    """What each round of a loop over written-out items assigns, zipped or not: for p, g in ((W, x.T @ d), (b, d)).
+
+    >>> loop = ast.parse("for p, g in zip((W, b), (x.T @ d, d)): pass").body[0]
+    >>> [[ast.unparse(r) for r in a.reads] for a in rounds_of(loop)[0]]
+    [['W'], ['x.T', 'd']]
+    """
+    items = items_of_display(loop.iter)
+    if isinstance(loop.iter, ast.Call) and isinstance(loop.iter.func, ast.Name) and loop.iter.func.id == "zip":
+        columns = [items_of_display(x) for x in loop.iter.args]
+        items = [ast.Tuple([*row], ast.Load()) for row in zip(*columns, strict=False)] if all(columns) else []
+    return tuple(tuple(pair_targets(loop.target, item)) for item in items)
+
+
+def items_of_display(value: ast.expr) -> list[ast.expr]:
+    return [item for _, item in items_of(value)] if isinstance(value, (ast.List, ast.Tuple)) else []
+
+
+def calls_in(node: ast.stmt) -> tuple[tuple[str, ast.Call], ...]:
+    """The calls of a statement by the function's name; of a loop or a condition those in its head."""
+    head = getattr(node, "iter", None) or getattr(node, "test", None)
+    whole = head if head is not None else node if not getattr(node, "body", None) else ast.Pass()
+    return tuple((name_of(x), x) for x in ast.walk(whole) if isinstance(x, ast.Call))
+
+
+def name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def of_bare_call(call: ast.Call) -> Iterator[Assignment]:
     """What a bare call may write to: all that it is given; of grads.append(dW) the list, and what it is given more.
 
     >>> [ast.unparse(a.target) for a in of_bare_call(ast.parse("net.grads.append(x * d)").body[0].value)]
-    ['net.grads', 'x', 'd']
+    ['net.grads']
     """
     given = (*call.args, *call.keywords)
     called, read = called_in(*given), reads(call)
     if isinstance(call.func, ast.Attribute) and call.func.attr in GROWING and is_chain(call.func.value):
         read = tuple({ast.unparse(x): x for part in given for x in reads(part)}.values())
         yield Assignment(load(call.func.value), read, called=called, grows=True)
+        return  # what is put into a list is not changed by it
     yield from (Assignment(load(x), read, called=called) for x in read)
 
 
 def called_in(*values: ast.AST) -> frozenset[str]:
     """The names of the functions that are called in expressions: f and g of f(x) + net.g(y)."""
-    calls = (n.func for value in values for n in ast.walk(value) if isinstance(n, ast.Call))
-    names = (
-        f.attr if isinstance(f, ast.Attribute) else f.id for f in calls if isinstance(f, (ast.Attribute, ast.Name))
-    )
-    return frozenset(names)
+    return frozenset(name_of(n) for value in values for n in ast.walk(value) if isinstance(n, ast.Call)) - {""}
 
 
 def load(target: ast.expr) -> ast.expr:
@@ -182,7 +206,8 @@ def reads_of_item(value: ast.ListComp, k: int) -> tuple[ast.expr, ...]:
 
 def return_assignments(value: ast.expr) -> Iterator[Assignment]:
     if isinstance(value, (ast.Tuple, ast.List)):
-        yield from (Assignment(None, reads(v), key=k, called=called_in(v)) for k, v in enumerate(value.elts))
+        for k, v in enumerate(value.elts):
+            yield Assignment(None, reads(v), key=k, called=called_in(v))
     elif isinstance(value, ast.Dict):
         for key, v in zip(value.keys, value.values, strict=True):
             place = key.value if isinstance(key, ast.Constant) else MISSING
@@ -247,77 +272,7 @@ def statements_of(filename: str) -> dict[int, Statement]:
     loops = {node.lineno for node in ast.walk(tree) if isinstance(node, LOOPS) and node.body[0].lineno == node.lineno}
     for node in ast.walk(tree):  # breadth first, so that inner statements come later and overwrite outer ones
         if isinstance(node, ast.stmt) and not isinstance(node, NESTED):
-            made = replace(Statement.of(node), in_line=node.lineno in loops)
+            made = replace(Statement.of(node), in_line=node.lineno in loops, arguments=calls_in(node))
             last = node.body[0].lineno - 1 if getattr(node, "body", None) else node.end_lineno or node.lineno  # type: ignore[attr-defined]
             found.update(dict.fromkeys(range(node.lineno, max(last, node.lineno) + 1), made))
     return found
-
-
-def look_up(node: ast.AST, names: Mapping[str, Any], world: Mapping[str, Any]) -> Any:
-    """The value of a chain, an index or plain arithmetic; MISSING where that would need a call."""
-    if isinstance(node, ast.Name):
-        return names.get(node.id, world.get(node.id, MISSING))
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.Attribute):
-        return attribute_of(look_up(node.value, names, world), node.attr)
-    if isinstance(node, ast.Subscript):
-        return item_of(look_up(node.value, names, world), look_up(node.slice, names, world))
-    return index_of(node, names, world)
-
-
-def attribute_of(x: Any, name: str) -> Any:
-    if isinstance(x, np.ndarray):
-        return x.T if name == "T" else MISSING
-    if x is MISSING:
-        return MISSING
-    held = attributes(x)
-    return next((held[k] for k in (name, *spelled_otherwise(x, name)) if k in held), MISSING)
-
-
-def spelled_otherwise(x: Any, name: str) -> list[str]:
-    """Under which name it is kept: __w of class Layer as _Layer__w, a property that returns self._w as _w."""
-    if name.startswith("__"):
-        return [f"_{cls.__name__.lstrip('_')}{name}" for cls in type(x).__mro__]
-    getter = getattr(getattr(type(x), name, None), "fget", None)
-    read = getattr(getattr(getter, "__code__", None), "co_names", ())
-    return list(read) if len(read) == 1 else []
-
-
-def item_of(x: Any, index: Any) -> Any:
-    if index is MISSING or x is MISSING:
-        return MISSING
-    if not isinstance(x, (dict, list, tuple, np.ndarray)):  # an attribute, by its name: see Plain
-        return attribute_of(x, index) if isinstance(index, str) else MISSING
-    try:
-        return x[index]
-    except (KeyError, IndexError, TypeError, ValueError):
-        return MISSING
-
-
-ARITHMETIC = {ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
-              ast.FloorDiv: lambda a, b: a // b, ast.Mod: lambda a, b: a % b}  # fmt: skip
-
-
-def index_of(node: ast.AST, names: Mapping[str, Any], world: Mapping[str, Any]) -> Any:
-    """Slices, tuples, t - 1, -1, f"W{k}"."""
-    if isinstance(node, ast.Slice):
-        ends = [None if x is None else look_up(x, names, world) for x in (node.lower, node.upper, node.step)]
-        return MISSING if any(x is MISSING for x in ends) else slice(*ends)
-    if isinstance(node, ast.Tuple):
-        parts = [look_up(x, names, world) for x in node.elts]
-        return MISSING if any(x is MISSING for x in parts) else tuple(parts)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        inner = look_up(node.operand, names, world)
-        return -inner if isinstance(inner, int) else MISSING
-    if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
-        a, b = look_up(node.left, names, world), look_up(node.right, names, world)
-        plain = all(isinstance(x, (int, np.integer, str)) for x in (a, b))
-        try:
-            return ARITHMETIC[type(node.op)](a, b) if plain else MISSING  # type: ignore[no-untyped-call]
-        except (TypeError, ZeroDivisionError):
-            return MISSING
-    if isinstance(node, ast.JoinedStr):
-        parts = [x.value if isinstance(x, ast.Constant) else look_up(x.value, names, world) for x in node.values]  # type: ignore[attr-defined]
-        return "".join(map(str, parts)) if all(isinstance(x, (str, int)) for x in parts) else MISSING
-    return MISSING

@@ -19,6 +19,7 @@ from tinygrad_edu.clinic.examiner.check import (
     rounding,
     slack_of,
 )
+from tinygrad_edu.clinic.examiner.forgotten_lines import lines_beside
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.gradients import Given
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward
@@ -110,8 +111,7 @@ class Verdict:
         if (used := gradients_of_step(self.recording, walk)) and not (report := self.by_used(used)).ok:
             return report
         report = self.by_gradient(right)
-        fitted = any(slip.mutant is not None and slip.mutant.chance for slip in (report.explanations or [()])[0])
-        if (not report.certain or fitted) and gradients_are_made(
+        if not report.has_proof and gradients_are_made(
             self.recording, right, factors_of(net, self.lr), self.lr
         ):  # a factor without a reason explains nothing
             return self.other_update(net, right, walk, method, note)
@@ -150,7 +150,7 @@ class Verdict:
             return None  # one gradient at one point, applied row by row
         several = max(ways, key=lambda x: x.clearness())
         k, chosen, report, scale = self.plainest([self.of_update(several, k) for k in several.wrong()[:UPDATES]])
-        if not report.certain and several.are_made(self.recording):
+        if not report.has_proof and several.are_made(self.recording):
             return self.all_right(net, right, method, f"{UNKNOWN} {note}".strip())
         report.followed = True
         report.note = f"{several.which(k, chosen)} {report.note}".strip()
@@ -296,6 +296,7 @@ class Verdict:
             report.note = f"{unchanged(report.missing)} {report.note}".strip()
         if not report.ok and report.network is not None:
             self.add_places(report, report.network, None)
+        report.places = report.places or lines_beside(report.missing, self.new, self.recording)
         return report
 
     def by_used(self, used: Used) -> BackpropReport:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.reachable import attributes
+from tinygrad_edu.clinic.examiner.reachable import attributes, attributes_with_defaults
 
 Array = np.ndarray[Any, Any]
 DEEPEST = 12  # deepest nesting of containers
@@ -49,8 +49,9 @@ class Structure:
     leaves: list[Leaf] = field(default_factory=list)
 
     @classmethod
-    def of(cls, given: Any) -> Structure:
-        return cls(given, [*leaves(given, "", (), set())])
+    def of(cls, given: Any, *, defaults: bool = False) -> Structure:
+        """defaults: what an object has of its class, until it is given its own, is part of it."""
+        return cls(given, [*leaves(given, "", (), set(), attributes_with_defaults if defaults else attributes)])
 
     @property
     def names(self) -> list[str]:
@@ -78,16 +79,18 @@ def without_graph(x: Any) -> Any:
     return x.detach().numpy() if hasattr(type(x), "detach") else x
 
 
-def leaves(x: Any, name: str, path: tuple[tuple[str, Any], ...], above: set[int]) -> Iterator[Leaf]:
+def leaves(
+    x: Any, name: str, path: tuple[tuple[str, Any], ...], above: set[int], held: Callable[[Any], dict[str, Any]]
+) -> Iterator[Leaf]:
     """The leaves below x, in order."""
     if is_leaf(x):
         yield Leaf(name or "params", path, x)
     elif id(x) not in above and len(path) < DEEPEST and not (path and isinstance(x, types.ModuleType)):
-        for kind, key, inner in parts_with_labels(x):
-            yield from leaves(inner, f"{name}{suffix(kind, key, name)}", (*path, (kind, key)), above | {id(x)})
+        for kind, key, inner in parts_with_labels(x, held):
+            yield from leaves(inner, f"{name}{suffix(kind, key, name)}", (*path, (kind, key)), above | {id(x)}, held)
 
 
-def parts_with_labels(x: Any) -> list[tuple[str, Any, Any]]:
+def parts_with_labels(x: Any, held: Callable[[Any], dict[str, Any]]) -> list[tuple[str, Any, Any]]:
     """(kind, key, what is there) of a container."""
     if isinstance(x, Mapping):
         return [("item", key, inner) for key, inner in x.items() if not is_dunder(key)]
@@ -95,7 +98,7 @@ def parts_with_labels(x: Any) -> list[tuple[str, Any, Any]]:
         return [("attribute", key, inner) for key, inner in [*vars(x).items()] if not is_dunder(key)]
     if isinstance(x, (list, tuple)):
         return [("item", k, inner) for k, inner in enumerate(x)]
-    return [("attribute", key, inner) for key, inner in attributes(x).items()]
+    return [("attribute", key, inner) for key, inner in held(x).items()]
 
 
 def is_dunder(key: Any) -> bool:

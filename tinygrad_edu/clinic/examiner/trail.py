@@ -39,7 +39,7 @@ class Trail:
 
     def kind(self, made: Made) -> str:
         x = made.value
-        if float(np.linalg.norm(x)) < NOTHING or not np.isfinite(x).all():
+        if float(np.linalg.norm(x)) < NOTHING or not np.isfinite(x).all() or reads_nothing(made):
             return FORWARD
         found = self.truth.derivatives.find(x)
         if found is None and self.truth.singly and x.size > 1 and self.truth.derivatives.has_each(x):
@@ -69,6 +69,8 @@ class Trail:
             return FORWARD
         kinds = [self.kinds.get(k, UNKNOWN) for k in made.inputs]
         of_values = kinds and all(k in (FORWARD, MADE) for k in kinds) and self.both.isdisjoint(made.inputs)
+        if of_values and made.total and has_only_noughts_and_ones(x):
+            return FORWARD  # a label, written as a one into noughts
         return MADE if of_values else UNKNOWN
 
     def is_plain(self, factor: float) -> bool:
@@ -162,6 +164,11 @@ class Trail:
                     return False
                 waiting.append(key)
         return True
+
+
+def reads_nothing(made: Made) -> bool:
+    """A number that a line writes and reads from nowhere: the 1 of a label, a count that begins at 0.5."""
+    return bool(made.line) and made.value.size == 1 and not made.inputs
 
 
 def has_only_noughts_and_ones(x: Any) -> bool:

@@ -136,6 +136,15 @@ def nesterov(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[A
     yield from (g + n["mu"] * v for g, v in velocities(gradients, n, start))
 
 
+@rule("v = g, then v = μv + (1 - τ)g; w - lr·v", "mu", "dampening")
+def momentum_with_dampening(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    v, _, t = start
+    for g in gradients:
+        v = n["mu"] * v + (1.0 - n["dampening"] * (t > 0)) * g
+        t += 1
+        yield v
+
+
 @rule("s = s + g²; w - lr·g/(√s + ε)", "eps")
 def adagrad(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
     yield from (g / (np.sqrt(s) + n["eps"]) for g, s in sums_of_squares(gradients, start))

@@ -28,6 +28,7 @@ RIGHT_STEP = "w - lr·g, with g right"
 CLIPPED = 1e-4  # relative; PyTorch's clip_grad_norm_ divides by ‖g‖ + 1e-6
 USUAL = {
     "mu": (0.9, 0.8, 0.95, 0.99, 0.5, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1),
+    "dampening": (0.1, 0.2, 0.5, 0.9),
     "beta2": (0.999, 0.99, 0.9, 0.95),
     "eps": (1e-8, 1e-7, 1e-6, 1e-5, 1e-10, 1e-12, 0.0),
 }
@@ -36,6 +37,13 @@ ASSIGNED = UpdateRule(
     "update_assigned", "w = c·g", (), RULES["gradient_descent"].rule,
     "The new weight is the change itself: it is assigned, not added to the old weight.",
     "w -= lr * g (or w += lr * (-g)), not w = lr * g.",
+)  # fmt: skip
+
+
+CLIPPED_THE_WRONG_WAY = UpdateRule(
+    "gradient_clip_inverted", "g = g·‖g‖/limit", (), RULES["gradient_descent"].rule,
+    "Clipping makes the gradients longer: they are multiplied by ‖g‖/limit, where limit/‖g‖ belongs.",
+    "Where ‖g‖ is above the limit: g *= limit / ‖g‖.",
 )  # fmt: skip
 
 
@@ -61,6 +69,7 @@ class FoundRule:
             "mu": "β₁" if "β₁m" in self.rule.formula or "adam" in self.rule.name else "μ",
             "beta2": "β₂",
             "eps": "ε",
+            "dampening": "τ",
         }
         numbers = [f"lr = {self.lr:.6g}"] + [
             f"{shown.get(k, k)} = {x:g}" for k, x in self.numbers.items() if k in shown
@@ -96,7 +105,13 @@ def in_mid_schedule(walk: Walk) -> FoundRule | None:
 
 def simple_rule(walk: Walk) -> FoundRule | None:
     """Gradient descent, clipped or with decay, and the assigned update: what a look at the change tells."""
-    return plain_descent(walk) or assigned(walk) or clipped(walk) or decayed(walk)
+    return (
+        plain_descent(walk)
+        or find_assignment(walk)
+        or find_clipping(walk)
+        or find_inverted_clip(walk)
+        or find_decay(walk)
+    )
 
 
 def first_is_right(walk: Walk) -> bool:
@@ -104,7 +119,7 @@ def first_is_right(walk: Walk) -> bool:
     return walk.lr is not None and walk.same(walk.changes[0], walk.lr * walk.slopes[0])
 
 
-def thinned(walk: Walk) -> Walk:
+def thin_out(walk: Walk) -> Walk:
     """The walk with a few entries of each parameter, which are enough to rule out most rules."""
     rng = np.random.default_rng(0)
     sizes = {n: g.size for n, g in walk.gradients[0].items()}
@@ -138,7 +153,7 @@ def proportion(walk: Walk, d: Array, g: Array) -> float | None:
     return c if c and walk.same(d, c * g) else None
 
 
-def clipped(walk: Walk) -> FoundRule | None:
+def find_clipping(walk: Walk) -> FoundRule | None:
     """The gradient cut to a norm, of all parameters or of each, or entry by entry."""
     lr, steps = walk.lr, [*zip(walk.changes, walk.slopes, strict=True)]
     if lr is None:
@@ -156,6 +171,17 @@ def clipped(walk: Walk) -> FoundRule | None:
     if None not in by_value and len(limits) > 1 and max(limits) - min(limits) <= 1e-6 * max(limits):
         return FoundRule(found.rule, lr, {}, ", with gradients clipped by value")
     return None
+
+
+def find_inverted_clip(walk: Walk) -> FoundRule | None:
+    """Steps longer than lr·g, the longer the longer g is: d = lr·g·‖g‖/limit, with norms that differ."""
+    lr, steps = walk.lr, [*zip(walk.changes, walk.slopes, strict=True)]
+    scales = [proportion(walk, d, lr * g) if lr else None for d, g in steps]
+    norms = [float(np.linalg.norm(g)) for _, g in steps]
+    if len(steps) < 2 or any(c is None or c < 1.0 + FITS for c in scales) or one_norm(norms):
+        return None
+    limits = [norm / (c or 1.0) for norm, c in zip(norms, scales, strict=True)]
+    return FoundRule(CLIPPED_THE_WRONG_WAY, lr or 1.0) if one_norm(limits) else None
 
 
 def numbers_at_limit(d: Array, g: Array) -> list[float] | None:
@@ -182,7 +208,7 @@ def norm_clipped(steps: Sequence[tuple[Array, Array]], lr: float) -> bool:
     return not norms or one_norm(norms)
 
 
-def decayed(walk: Walk) -> FoundRule | None:
+def find_decay(walk: Walk) -> FoundRule | None:
     """w - lr·(g + λw): the same λ for every parameter that has one, none for the others (as for biases)."""
     lr = walk.lr
     if lr is None:
@@ -214,7 +240,7 @@ def decay_of(walk: Walk, rests: Sequence[Array]) -> float | None:
     )
 
 
-def assigned(walk: Walk) -> FoundRule | None:
+def find_assignment(walk: Walk) -> FoundRule | None:
     """Is the new weight a multiple of the gradient? What the step leaves as it is says nothing."""
     moved = np.concatenate([np.full(d.size, np.any(d)) for _, d in walk.parts(walk.changes[0])])
     for c in (walk.lr, None):
@@ -231,7 +257,7 @@ def assigned(walk: Walk) -> FoundRule | None:
 
 def search_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
     """The first of the rules that fits; of many numbers, a few are tried first."""
-    few = walk.slopes[0].size <= MANY or by_table(thinned(walk), rules) is not None
+    few = walk.slopes[0].size <= MANY or by_table(thin_out(walk), rules) is not None
     return by_table(walk, rules) if few else None
 
 

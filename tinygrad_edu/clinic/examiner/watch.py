@@ -1,8 +1,9 @@
 """A step followed update by update: what the parameters are after each of several updates in one call.
 
-Where one update ends and the next begins is not written anywhere. Two readings are offered: a new one begins where an
-entry changes that has changed already; or where the program did something else for long. (In the XOR data the first
-sample is (0, 0): its update leaves the first weights as they are, and the first reading would miss its end.)
+Where one update ends and the next begins is not written anywhere. Three readings are offered: a new one begins where an
+entry changes that has changed already; or where the program did something else for long; or where the line that began
+it writes again. (In the XOR data the first sample is (0, 0): its update leaves the first weights as they are, and the
+first reading would miss its end.)
 
 >>> one = np.ones(1, dtype=bool)
 >>> events = [Changed(k, "w", np.array([1.0 - 0.25 * k]), one) for k in (1, 2, 3)]
@@ -42,6 +43,7 @@ class Changed:
     name: str
     new: Array
     mask: Array
+    line: tuple[Any, int] = (None, 0)  # that wrote it
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,14 @@ class Watched:
         long = max(max(pauses, default=0) / 2.0, SHORT)
         return self.cut([k for k, pause in enumerate(pauses, 1) if pause > long])
 
+    def by_lines(self) -> Updates:
+        """An update ends where the line that began it writes again, after others have: one row, then a row beside it.
+
+        Rows of two tables need not touch for several samples, and what touches first may be in the midst of one.
+        """
+        lines = [event.line for event in self.events]
+        return self.cut([k for k, at in enumerate(lines) if k and at == lines[0] != lines[k - 1]])
+
     def cut(self, first: Sequence[int]) -> Updates:
         """The points between updates that begin with these changes; one that was left half done is not counted."""
         points, now = [self.start], dict(self.start)
@@ -103,6 +113,7 @@ class Watcher:
         self.watched = Watched(dict(self.now))
         self.own: dict[Any, bool] = {}
         self.work, self.lines = 0.0, 0
+        self.last: tuple[Any, int] = (None, 0)  # the line that has just been run
 
     def enter(self, frame: Any, event: str, argument: Any) -> Any:
         code = frame.f_code
@@ -114,6 +125,7 @@ class Watcher:
         if event in ("line", "return"):
             self.lines += 1
             self.look()
+            self.last = (frame.f_code, frame.f_lineno)
         return self.step
 
     def look(self) -> None:
@@ -129,7 +141,7 @@ class Watcher:
             anew = isinstance(x, np.ndarray) and x is not self.held[name]
             mask = np.ones(new.shape, dtype=bool) if anew else new != self.now[name]
             if mask.any():
-                self.watched.events.append(Changed(self.lines, name, new, mask))
+                self.watched.events.append(Changed(self.lines, name, new, mask, self.last))
                 self.now[name] = new
         self.held = held
         kept = sum(event.new.nbytes for event in self.watched.events[-1:]) * len(self.watched.events)
@@ -156,8 +168,11 @@ def readings(watched: Watched) -> Iterable[Updates]:
     touch = watched.by_touch()
     if len(touch) < 2:  # a pause alone may be the backward pass between two parameters of the same update
         return []
-    pause = watched.by_pause()
-    return [touch] if len(pause) < 2 or same_points(touch, pause) else [touch, pause]
+    found = [touch]
+    for other in (watched.by_pause(), watched.by_lines()):
+        if len(other) > 1 and not any(same_points(other, x) for x in found):
+            found.append(other)
+    return found
 
 
 def same_points(a: Updates, b: Updates) -> bool:

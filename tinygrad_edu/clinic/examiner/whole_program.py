@@ -10,9 +10,10 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate
-from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, form_of, same, whole_numbers
+from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, are_equal, floats_in, form_of, whole_numbers
 from tinygrad_edu.clinic.examiner.reachable import preserve
-from tinygrad_edu.clinic.examiner.recording import Recording, record_run
+from tinygrad_edu.clinic.examiner.recorder import record_run
+from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.step_verdict import Verdict
 from tinygrad_edu.clinic.examiner.structure import Leaf
@@ -68,7 +69,7 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     counts = [k for k in whole_numbers(states[1]) if k + 1 in set(whole_numbers(later[1]))]
     program.state.restore()
     program.find_spots()
-    changed = [n for n in numbers if n in after and not same(numbers[n], after[n])]
+    changed = [n for n in numbers if n in after and not are_equal(numbers[n], after[n])]
     chosen = {n: before[n] for n in changed if program.matters(before[n])}
     late = not chosen and {n: before[n] for n in names_of_second_step(program, numbers) if program.matters(before[n])}
     if not chosen and not late:
@@ -111,7 +112,7 @@ def names_of_second_step(program: LearnerProgram, numbers: Mapping[str, Array]) 
     program.step()
     after = program.numbers()
     program.state.restore()
-    return [n for n in numbers if n in after and not same(numbers[n], after[n])]
+    return [n for n in numbers if n in after and not are_equal(numbers[n], after[n])]
 
 
 def words_of_no_change(program: LearnerProgram, changed: Sequence[str]) -> str:

@@ -119,7 +119,8 @@ def edge_to_state(net: Network, layer: Layer, use: Use) -> tuple[int, tuple[int,
     while net.steps[index].operation in THROUGH and not net.steps[index].activation:
         inner = net.steps[index]
         slots = [k for k in inner.live if reaches(net, above(inner)[k], earlier)]
-        if len(slots) != 1:  # all states are rows of one array: cut the edge at the product itself
+        read_again = inner.operation in ("getitem", "reshape") and len(net.program.children.get(index, ())) > 1
+        if len(slots) != 1 or read_again:  # all states are rows of one array: cut the edge at the product itself
             return index, (use.step, use.data)
         edge, index = (index, slots[0]), above(inner)[slots[0]]
     return index, edge

@@ -129,6 +129,7 @@ def time_step_dropped(net: Network, _: Learner) -> Variants:
     fix="Add what every use of {W} gives: of a weight that encodes and, transposed, decodes, both.",
     right="∂L/∂{W} = Σ over all uses of {W}",
     example="dW = x.T @ d_hidden                 # the decoder uses W.T: + d_out.T @ hidden",
+    before="only_last_sample",
 )
 def shared_weight_counted_once(net: Network, _: Learner) -> Variants:
     for group in copies(net, ("use",)):
