@@ -19,6 +19,6 @@ WEIGHT = Probe("weight", "how heavy", lambda: {"big": 3.0, "small": 0.5}, {"big"
 def toy(monkeypatch):
     monkeypatch.setattr("bench.speed.workload.is_installed", lambda package: package != "not_a_package")
     monkeypatch.setattr("bench.speed.machine.version", lambda package: "1.0")
-    # A collection before each run goes through all that thousands of tests have loaded: 4 s.
+    # gc.collect() before each run goes through everything that thousands of tests have loaded: 4 s.
     monkeypatch.setattr("bench.speed.timing.gc", SimpleNamespace(collect=lambda: 0))
     return TOY

@@ -12,7 +12,7 @@ import time
 import pytest
 
 CI = bool(os.environ.get("CI"))
-STARTED = []  # the browser, once it runs
+STARTED = []  # the browser, once it is running
 try:
     webdriver = importlib.import_module("selenium.webdriver")
 except ModuleNotFoundError:

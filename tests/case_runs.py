@@ -30,7 +30,7 @@ def ran(tmp_path_factory):
         if name in NEED_SCIKIT_LEARN:
             pytest.importorskip("sklearn")
         if name not in found:
-            with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():  # two examples set a filter
+            with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():  # two examples set a warning filter
                 patch.chdir(folder)
                 patch.setattr(sys, "argv", [str(example(name)), "--quick"])
                 found[name] = runpy.run_path(str(example(name)))["report"]

@@ -3,7 +3,7 @@
 import os
 import time
 
-QUIET = 0.0066  # seconds of `work` on the machine on which limits were set, with nobody else on it
+QUIET = 0.0066  # seconds of `work` on the idle machine on which the limits were set
 
 
 def work():

@@ -36,8 +36,8 @@ PAIRS = [
 by_name = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda w: w.name)
 
 
-# Rows are compared over a part of their steps, samples and cells: each does the same in every one of them, and
-# `python -m bench`, which does all, refuses to time a wrong answer. The whole rows took three minutes.
+# Rows are compared on a part of their steps, samples and cells, since each does the same in all of them; and `python -m
+# bench`, which does all, refuses to time a wrong answer. Whole rows took three minutes.
 SMALL = {
     "letters.STEPS": 3, "letters.EPOCHS": 2, "seeds.SEED_COUNT": 10, "seeds.EPOCHS": 301,
     "estimators.WIDTHS": (4, 11), "estimators.COMPARED": (4, 11), "estimators.DIGITS": (640, 900),
@@ -98,7 +98,7 @@ def test_the_subset_names_rows_and_has_no_more_rounds_than_they():
     assert all(rounds <= ROWS[name].rounds for name, rounds in command.SUBSET.items())
 
 
-# What is measured of ours alone
+# measurements of our library alone
 
 
 def test_the_first_call_is_timed_in_new_processes_with_one_cache(monkeypatch):
@@ -113,7 +113,7 @@ def test_the_first_call_is_timed_in_new_processes_with_one_cache(monkeypatch):
 
 
 def test_a_first_call_from_the_disk_is_quicker_than_a_compiler(tmp_path):
-    calls = ("first_call", "first_call", "numba_alone")  # the start of Numba alone, which both others contain
+    calls = ("first_call", "first_call", "numba_alone")  # the start of Numba alone is part of both others
     cold, warm, numba = (first_call.in_a_new_process(str(tmp_path), what) for what in calls)
     assert 0.0 < warm < cold
     assert warm - numba < (cold - numba) / 2
@@ -138,11 +138,11 @@ def test_the_parts_of_the_memory_row_run():
     assert memory.growths(steps=1000).keys() == memory.MEMORY.at_most.keys()
 
 
-# The driver, on rows of its own
+# the driver, on a toy row
 
 
 def test_a_run_is_repeated_until_its_turn_is_over(monkeypatch):
-    clock, calls = itertools.count(0.0, 0.008), []  # 8 ms from one look at it to the next
+    clock, calls = itertools.count(0.0, 0.008), []  # 8 ms between two readings
     monkeypatch.setattr("bench.speed.timing.perf_counter", lambda: next(clock))
     monkeypatch.setattr("bench.speed.timing.gc", SimpleNamespace(collect=lambda: 0))
 
@@ -275,7 +275,7 @@ def test_the_variables_hold_one_number_and_the_rest_of_the_environment_stays(tmp
 
 
 def test_a_row_that_fails_says_why_and_the_others_are_reported(toy, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(ROWS, toy.name, toy)  # not in the table that the other process reads
+    monkeypatch.setitem(ROWS, toy.name, toy)  # the other process does not have this row in its table
     monkeypatch.setattr(chart, "available", lambda: False)
     with pytest.raises(command.MeasurementError, match=f"could not be measured: {toy.name}; "):
         command.run(["toy", "chain, soft"], False, 1, tmp_path)

@@ -26,7 +26,7 @@ def run(*arguments):
 
 def test_the_command_writes_table_and_chart(tmp_path):
     done = run("bench", "chain, soft", "--rounds", "2", "--out", str(tmp_path / "made"))
-    assert (done.returncode, done.stderr) == (0, "")  # no bar: that is no terminal
+    assert (done.returncode, done.stderr) == (0, "")  # no progress bar, because it is not a terminal
     text = (tmp_path / "made" / "bench.md").read_text(encoding="utf-8")
     assert f"| eager chain, soft | 1 | {OURS} |" in text
     assert text in done.stdout

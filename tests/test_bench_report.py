@@ -30,7 +30,7 @@ def table(toy, ours, theirs, **more):
 
 
 NONE = "## Losing cells\n\nNone.\n"
-OUTCOMES = [  # our time, theirs, the cells, the list of losing cells
+OUTCOMES = [  # (our time, theirs, the cells, the list of losing cells)
     (1e-3, 4e-3, "| 4.00 ms to 4.00 ms | 4.00x | 3x: met |", NONE),
     (
         2e-3,
@@ -134,7 +134,7 @@ def test_the_chart_is_svg_with_its_text_and_the_same_each_time(tmp_path):
     assert all(chart.write([*charted()[0], WEIGHT], charted()[1], path) for path in paths)
     texts = [node.text for node in ElementTree.parse(paths[0]).iter("{http://www.w3.org/2000/svg}text")]
     assert {"won & met vs. micrograd", "lost < vs. micrograd", "40.0x", "0.500x"} <= set(texts)
-    assert "required" not in texts  # what we ask of ourselves is no news to a reader
+    assert "required" not in texts  # our own requirements do not matter to a reader
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
@@ -153,7 +153,8 @@ def contrast(colour, ground):
 @pytest.mark.parametrize("ground", ["#ffffff", "#0d1117", "#000000"])
 @pytest.mark.parametrize("colour", [chart.INK, chart.FASTER, chart.SLOWER])
 def test_colours_show_on_light_and_dark_grounds(colour, ground):
-    assert contrast(colour, ground) > (4.2 if colour == chart.INK else 3.0) - 0.01  # 3: WCAG's least for graphics
+    # 3: the minimum for graphics in WCAG
+    assert contrast(colour, ground) > (4.2 if colour == chart.INK else 3.0) - 0.01
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ FIGURES = {
 }  # fmt: skip
 
 
-# What holds for all of them
+# true for all cases
 
 
 def test_each_case_has_an_example_and_each_example_is_a_case():
@@ -89,7 +89,7 @@ def test_of_the_run_through_time_the_curve_is_diagnosed(ran):
     assert "still falling" in str(diagnosis)
 
 
-BESIDE = {  # case: what a diagnosis of a run cannot say, in the words of the examiner or of the verdicts
+BESIDE = {  # case: what no diagnosis of a run can say, as the examiner or the verdicts say it
     "one_one_one": ("derivative_at_error", "weight_instead_of_input"),
     "by_hand": ("gradient_times_weight in every weight",),
     "robbins_monro": ("Σα = ∞ holds, Σα² < ∞ holds", "Σα = ∞ holds, Σα² < ∞ fails", "Σα = ∞ fails, Σα² < ∞ holds"),
@@ -176,7 +176,7 @@ def test_sorted_images_are_forgotten_and_shuffled_ones_are_not(ran):
     assert len(found) == 16
     for ordered, shuffled in zip(found[::2], found[1::2], strict=True):
         assert ordered.change.replace("sorted", "shuffled") == shuffled.change
-        if "30 epochs" in ordered.change:  # what is learned slowly and often is not lost
+        if "30 epochs" in ordered.change:  # what is learned slowly and often is not forgotten
             assert ordered.reached == ordered.runs
         else:
             assert ordered.reached == 0

@@ -13,7 +13,7 @@ from tinygrad_edu.train.compiled.moving import Lookout
 X, Y = xor_gate()
 NOT_WHOLE = [True, False, np.True_, 1.5, math.nan, math.inf, "3", None, [3], np.array([1, 2]), -1, -(10**30)]
 NO_NUMBER = [True, np.False_, "1", [0.5], 1j, np.array([1.0, 2.0]), math.nan]
-LEAVE_OUT = {"batch_size", "patience", "tol", "clip_norm", "clip_value", "progress"}  # None stands for "not given"
+LEAVE_OUT = {"batch_size", "patience", "tol", "clip_norm", "clip_value", "progress"}  # None means "not given"
 
 
 def fit_with(**given):
@@ -92,7 +92,7 @@ def test_numpy_numbers_are_numbers():
     assert checks.flag("shuffle", np.True_) is True
 
 
-# An optimizer that belongs to the model
+# an optimizer that belongs to the model
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam", "LBFGS"])
@@ -131,7 +131,7 @@ def test_a_class_that_watches_an_optimizer_is_not_found_by_its_name():
     model = nn.MLP([2, 3, 1], seed=0)
     for name in ("SGD", "Adam", "RMSprop"):
         kind = getattr(optim, name)
-        lookout = Lookout(model, kind(model.parameters()))  # its classes live as long as it does
+        lookout = Lookout(model, kind(model.parameters()))  # its classes exist as long as the lookout does
         assert optim.find(name) is kind
         with lookout.looking():
             assert type(optim.optimizer_for(name, model.parameters())) is kind

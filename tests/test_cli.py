@@ -77,7 +77,7 @@ def test_without_graphviz_the_advice_is_one_line(tmp_path, monkeypatch, capsys):
     assert err.count("\n") == 1
 
 
-WRONG = [  # arguments after `draw`, what the one sentence names
+WRONG = [  # (arguments after `draw`, what the error names)
     (["a +"], "'a +' is not an expression"),
     (["2a", "a=1"], "Did you mean '2*a'?"),
     (["a^2", "a=1"], "Did you mean 'a**2'?"),
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_said_in_one_sentence(arguments, words, tmp_path, monke
     assert files(tmp_path) == {"a_file"}
 
 
-USAGE = [  # arguments that the parser itself refuses, what it says
+USAGE = [  # (arguments that the parser refuses, what it says)
     (["drow", "a"], "there is no command 'drow'. Did you mean draw?"),
     (["course", "--solution=x"], "ignored explicit argument 'x'"),
     (["draw", "a", "a=1", "-x=3"], "'-x=3' is not understood"),

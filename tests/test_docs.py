@@ -25,7 +25,7 @@ ROOMS = [
     "cases", "clinic", "data", "draw", "errors", "estimators", "nn", "nn.init", "nn.losses", "optim", "optim.rules",
     "optim.schedules", "train",
 ]  # fmt: skip
-# What a reader loads with a page, by tag: the attribute that names it.
+# Resources that a page loads: tag -> attribute with the address.
 LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src", "video": "src"}
 
 
@@ -62,7 +62,7 @@ CONSTANTS = (str, tuple, dict)
 @pytest.mark.parametrize("name", public_names())
 def test_a_public_name_says_what_it_is_and_shows_it(name):
     thing = found(name)
-    if isinstance(thing, CONSTANTS):  # a comment at its place says what it is
+    if isinstance(thing, CONSTANTS):  # described by a comment where it is defined
         return
     text = inspect.getdoc(thing) if not isinstance(thing, Composed) else inspect.getdoc(thing.function)
     assert text, f"{name} has no docstring"
@@ -91,7 +91,7 @@ def test_the_tree_of_errors_holds_every_error():
 def loaded(name):
     """A module of docs/, which is no package."""
     spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up there
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look up their module there
     spec.loader.exec_module(module)
     return module
 
@@ -157,7 +157,7 @@ def test_a_mark_that_nothing_generates_ends_the_build():
 # The site
 
 
-ANEW = {"01", "03"}  # the site's own run of a program, in a process with its pictures
+ANEW = {"01", "03"}  # programs that the site runs itself, for their pictures
 
 
 @pytest.fixture(scope="session")
@@ -225,7 +225,8 @@ def test_every_public_name_stands_in_the_reference(site):
         if not {f"tinygrad_edu.{name}", f"tinygrad_edu.{name}.{name.rpartition('.')[2]}", declared(name)} & entries
     ]
     page = (site / "reference" / "nn.html").read_text(encoding="utf-8")
-    assert [name for name in missing if f"<code>{name}</code>" not in page] == []  # layers of rows stand in a table
+    # layers that are table rows are listed in a table
+    assert [name for name in missing if f"<code>{name}</code>" not in page] == []
 
 
 @pytest.mark.slow
@@ -325,7 +326,7 @@ def test_every_page_with_code_runs_in_the_tests():
     silent = {
         str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md") if ">>>" not in path.read_text(encoding="utf-8")
     }
-    silent.discard("explanation/speed.md")  # a table of measurements, which `python -m bench --readme` writes
+    silent.discard("explanation/speed.md")  # a table of measurements, written by `python -m bench --readme`
     assert {name.split("/")[0] for name in silent} <= {"reference", "tutorial"}
     assert silent - {f"reference/{path.name}" for path in DOCS.glob("reference/*")} == {
         "tutorial/index.md", "tutorial/checking.md", "tutorial/speed.md", "tutorial/architectures.md",

@@ -13,7 +13,7 @@ from tinygrad_edu.draw import render
 
 pytestmark = pytest.mark.slow
 
-# number: what it must have shown, and the pictures that it writes
+# number: (what it must print, the pictures that it writes)
 EVIDENCE = {
     "01": (r"a   -0\.91513696 +-0\.9151369\d +\d+e-1\d\n", ()),
     "02": (r"against backward\(\): the same\n.* the gradient is 7 = 3 \+ 3 \+ 1\n", ()),
@@ -38,7 +38,7 @@ EVIDENCE = {
     "14": (r"reads (9[5-9]|100)%\n(.|\n)*one without convolutions reads", ("14_lenet.svg",)),
     "15": (r"loss 2\.\d\d -> 0\.\d\d\npairs of letters, counted: 1\.\d\d\nit writes: ", ()),
     "16": (r"of 500 new questions it answers (9\d|100)%(.|\n)*(9\d|100)% on the digit", ("16_attention.svg",)),
-    # one seed of the forty is on the edge at a rate of 0.3: rounding, so the processor, decides
+    # at rate 0.3 one of the forty seeds is borderline: rounding, and so the processor, decides
     "12": (r"0\.30 +(98|100)% +\d+ +0%\n +1\.00 +0% +never +100%\n", ("12_sweep.svg",)),
 }
 NUMBERED = pytest.mark.parametrize("number", EVIDENCE)

@@ -18,7 +18,7 @@ INF = math.inf
 
 # What has a meaning
 
-EXPRESSIONS = [  # text, variables, value, gradients
+EXPRESSIONS = [  # (text, variables, value, gradients)
     ("tanh(a*b + c)", {"a": 2.0, "b": -3.0, "c": 6.0}, 0.0, {"a": -3.0, "b": 2.0, "c": 1.0}),
     ("a / b - b", {"a": 6.0, "b": 2.0}, 1.0, {"a": 0.5, "b": -2.5}),
     ("a ** 2 ** n", {"a": 3.0, "n": 1.0}, 9.0, {"a": 6.0, "n": 9.0 * math.log(3.0) * 2.0 * math.log(2.0)}),
@@ -36,7 +36,7 @@ EXPRESSIONS = [  # text, variables, value, gradients
     ("1e999", {}, INF, {}),
     ("größe * π", {"größe": 2.0, "π": 3.0}, 6.0, {"größe": 3.0, "π": 2.0}),
     ("µ + ﬁ", {"µ": 1.0, "ﬁ": 2.0}, 3.0, {"μ": 1.0, "fi": 1.0}),  # as Python reads both: NFKC
-    ("tanh * 2", {"tanh": 3.0}, 6.0, {"tanh": 2.0}),  # not called, so a name like any other
+    ("tanh * 2", {"tanh": 3.0}, 6.0, {"tanh": 2.0}),  # not called, so it is an ordinary name
 ]
 
 
@@ -62,7 +62,8 @@ def test_every_operation_with_a_derivative_can_be_called(name):
     row = FUNCTIONS[name]
     names = [f"x{i}" for i in range(len(row.parameters))]
     box = row.domain[0]
-    point = [sum(box[min(i, len(box) - 1)]) / 2.0 for i in range(len(names))]  # the middle: acosh is of 1 and more
+    # in the middle of the domain: acosh needs at least 1
+    point = [sum(box[min(i, len(box) - 1)]) / 2.0 for i in range(len(names))]
     root, leaves = evaluate(f"{name}({', '.join(names)})", dict(zip(names, point, strict=True)))
     assert root.data == row(*point)
     assert list(leaves) == names
@@ -164,10 +165,10 @@ def test_no_text_keeps_the_reader_busy(text):
     start = time.perf_counter()
     with contextlib.suppress(ExpressionError):
         evaluate(text, {})
-    assert time.perf_counter() - start < 5.0  # milliseconds; what it would compute does not end
+    assert time.perf_counter() - start < 5.0  # milliseconds; computing the value would never end
 
 
-WORDS = [  # text, variables, what the message names
+WORDS = [  # (text, variables, what the message names)
     ("a * b", {}, "no value for a, b: add a=1.0 b=1.0"),
     ("a * b", {"b": 1.0}, "no value for a: add a=1.0"),
     ("a", {"a": 1.0, "b": 1.0, "c": 1.0}, "b, c are not in the expression, which has a"),

@@ -197,7 +197,7 @@ def test_pipes_devices_and_folders_are_refused_at_once(command, suffix, tmp_path
 def test_a_file_larger_than_is_read_is_refused(tmp_path):
     path = tmp_path / "run.safetensors"
     with path.open("wb") as file:
-        file.truncate(2**33)  # a hole: it takes no room
+        file.truncate(2**33)  # a sparse file, which takes no space
     assert path.stat().st_mode & stat.S_IFREG
     with pytest.raises(CheckpointError, match="8,589,934,592 bytes"):
         Run.load(path)

@@ -149,7 +149,7 @@ def module_of(torch, kind):
 @pytest.mark.parametrize("kind", ["plain", "no bias", "layer norm", "mixed", "one layer", "own", "nested"])
 def test_outputs_are_the_same(kind, torch):
     net = module_of(torch, kind).double()
-    net.train()(torch.tensor(X))  # moves the statistics of a BatchNorm
+    net.train()(torch.tensor(X))  # changes the statistics of a BatchNorm
     found = from_torch(net)
     assert isinstance(found, nn.Sequential if kind == "mixed" else nn.MLP)
     np.testing.assert_allclose(found.eval()(X).data, outputs(torch, net), rtol=1e-9, atol=1e-12)

@@ -12,7 +12,7 @@ engine = pytest.importorskip("micrograd.engine", reason="micrograd (extra `test`
 nn = pytest.importorskip("micrograd.nn")
 
 RTOL = 1e-12
-STEPS = 4  # of 50 samples; `python -m bench` compares one of 100
+STEPS = 4  # steps on 50 samples; `python -m bench` compares a step on 100
 
 
 def sanity(V):
@@ -56,7 +56,7 @@ def test_sanity_checks(expression):
 
 def train(V, monkeypatch):
     """Loss, accuracy and the final weights of the demo: MLP 2-16-16-1, hinge + L2, a falling rate, the whole batch."""
-    monkeypatch.setattr(nn, "Value", V)  # the class of which micrograd's neurons make their weights
+    monkeypatch.setattr(nn, "Value", V)  # micrograd's neurons make their weights with it
     monkeypatch.setattr(nn.random, "uniform", np.random.default_rng(1337).uniform)
     X, y = moons(50)
     model = nn.MLP(2, [16, 16, 1])

@@ -15,11 +15,11 @@ from tinygrad_edu.draw import render  # noqa: E402  (after what says that the ex
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PICTURES = {"backprop_picture_by_picture": 7, "why_does_my_network_not_converge": 3}  # SVG pictures in each
+PICTURES = {"backprop_picture_by_picture": 7, "why_does_my_network_not_converge": 3}  # number of SVG pictures
 NOTEBOOKS = pytest.mark.parametrize("name", PICTURES)
 
 
-CELL = 900.0  # points that fit into a cell of a notebook beside its prompt, in a window of 1,400 pixels
+CELL = 900.0  # points that fit in a notebook's cell beside the prompt, in a window of 1,400 pixels
 
 
 def width(svg):
@@ -52,12 +52,12 @@ def test_a_notebook_is_stored_without_outputs(name):
 
 @NOTEBOOKS
 @pytest.mark.skipif(not render.available(), reason="needs Graphviz: the extra viz")
-@pytest.mark.filterwarnings("default")  # of the kernel's own libraries; those of the cells are looked at below
+@pytest.mark.filterwarnings("default")  # warnings of the kernel's own libraries; those of the cells are checked below
 def test_a_notebook_runs_and_shows_its_drawings(name, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))
     notebook = read(name)
     client = nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
-    client.execute()  # raises where a cell does: the cells assert what they claim
+    client.execute()  # raises if a cell does: the cells assert what they claim
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
     drawings = [output.data["image/svg+xml"] for output in outputs if "image/svg+xml" in output.get("data", {})]

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow  # each program begins a Python and compiles: 25 s of CPU in all
+pytestmark = pytest.mark.slow  # each program starts Python and compiles: 25 s of CPU time in all
 ROOT = Path(__file__).parents[1]
 
-# kind: (the one file, what is added to it, a program that walks the row through what reads the table)
+# kind: (the one file, what is added to it, a program that passes the row through everything that reads the table)
 PLACES = {
     "elementwise": (
         "core/ops.py",

@@ -12,12 +12,12 @@ import tinygrad_edu as tg
 from tinygrad_edu.nn import init
 
 PACKAGE = Path(tg.__file__).parent
-# What users read and do not call: their fields are attributes, described together.
+# Classes that users read but never call: their fields are attributes, described together.
 RESULTS = {
     "BackpropReport", "Diagnosis", "Figure", "FoundPlace", "FoundSlip", "Grade", "Plateau", "Report", "Run", "Schedule",
     "Verdict",
 }  # fmt: skip
-# Arguments that are scikit-learn's, name by name, or that are told by whatever calls a user's function.
+# Arguments named after scikit-learn's, or passed by whatever calls a user's function.
 OF_OTHERS = {"MLPClassifier", "MLPRegressor", *init.__all__}
 PASSED_ON = {"args", "kwargs", "options", "settings", "named"}
 

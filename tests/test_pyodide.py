@@ -14,8 +14,8 @@ from tinygrad_edu.core.operation import TABLE
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-PYODIDE = ROOT / ".venv" / "node_modules" / "pyodide"  # `npm install --prefix .venv pyodide`, as .ci/run does
-RTOL = 1e-12  # another C library has other last digits: 2e-15 at most in what is measured here
+PYODIDE = ROOT / ".venv" / "node_modules" / "pyodide"  # from `npm install --prefix .venv pyodide`, as in .ci/run
+RTOL = 1e-12  # another C library rounds differently: 2e-15 at most in what is measured here
 PLAIN = [name for name, row in TABLE.items() if row.partials is not None and not row.defaults]
 
 PROGRAM = """
@@ -46,7 +46,7 @@ PROGRAMS = {
     },
     "drawing": "import tinygrad_edu as tg\nprint(tg.draw(tg.Value(2.0) * 3.0))",
 }
-# One start of Pyodide for all of them (it takes most of the time): name -> [what it printed, its error].
+# One start of Pyodide for all programs, because it takes most of the time: name -> [output, error].
 RUN_ALL = """
 import contextlib, io, json, traceback
 said = {}
@@ -72,8 +72,8 @@ def printed(tmp_path_factory):
     points = {name: inside(TABLE[name]) for name in PLAIN}
     program.write_text(f"POINTS = {points!r}\nPROGRAMS = {PROGRAMS!r}\n{RUN_ALL}", encoding="utf-8")
     command = [node, str(ROOT / "tests" / "pyodide.mjs"), str(folder), str(ROOT), str(program)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)  # about 8 s of processor
-    assert done.returncode == 0, done.stdout + done.stderr[-2000:]  # node quotes the whole runtime before it
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)  # about 8 s of CPU time
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]  # node prints its whole runtime before the error
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -92,7 +92,7 @@ def test_every_operation_on_values_is_the_same(printed):
     points, there = {name: inside(TABLE[name]) for name in PLAIN}, json.loads(printed["operations"][0].splitlines()[-1])
     without = {name for name, found in there.items() if isinstance(found, str)}
     assert len(without) < len(points) / 4, without
-    assert all("scipy" in there[name] for name in without)  # named, not a traceback
+    assert all("scipy" in there[name] for name in without)  # an error that names the package, not a traceback
     for name in points.keys() - without:
         leaves = [Value(x) for x in points[name]]
         y = getattr(ops, name)(*leaves)

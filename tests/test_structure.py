@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MEDIAN_BODY, LONGEST_FUNCTION, LONGEST_FILE = 7, 45, 350
-SHAPELESS = {"utils", "helpers", "misc"}  # names that do not say what is inside
+SHAPELESS = {"utils", "helpers", "misc"}  # names that do not say what a module contains
 ROOMS = [
     "spelling",
     "errors",
@@ -156,7 +156,7 @@ def nearest(name: str, known: set[str]) -> str:
 def way(graph: dict[str, set[str]], start: str, goal: str) -> list[str]:
     """A shortest way from start to goal along the imports, or []."""
     ways, seen = [[start]], {start}
-    for path in ways:  # grows while it is read: breadth first
+    for path in ways:  # the list grows during the loop: breadth first
         if path[-1] == goal:
             return path
         ahead = graph.get(path[-1], set()) - seen
@@ -182,7 +182,7 @@ def imports_have_no_cycle(modules: list[Module]) -> list[str]:
     ]
 
 
-# Each check with the smallest trees that break it, so that a check that never finds anything is itself found.
+# Each check with the smallest trees that violate it, so that a check that never finds anything is found out.
 
 CYCLE = {
     "core/a.py": "from . import b",
@@ -271,7 +271,7 @@ def test_contributing_has_a_line_for_each_room_and_folder():
     rows = text.partition("| room | what lives there |")[2].partition("\n\n")[0]
     named = set(re.findall(r"`([\w/]+)`", "".join(line.split("|")[1] for line in rows.splitlines()[2:])))
     folders = {path.relative_to(ROOT / "tinygrad_edu").as_posix() for path in FOLDERS}
-    short = {f"clinic/diagnosis/{name}" for name in named}  # in one row with the first of them
+    short = {f"clinic/diagnosis/{name}" for name in named}  # these share a row with the first of them
     assert folders - named - short == {"clinic", "clinic/diagnosis"} - named
     assert set(ROOMS) - named - {"ops", "clinic"} == set()
 
@@ -296,5 +296,5 @@ def test_a_folder_says_where_to_begin_to_read(folder):
     assert text
     assert missing == []
     modules = [path for path in folder.glob("*.py") if path.stem != "__init__"]
-    if len(modules) > 4 and folder.name != "cases":  # each case stands for itself
+    if len(modules) > 4 and folder.name != "cases":  # the cases are independent of each other
         assert len(here & set(named)) >= 3, text

@@ -8,16 +8,16 @@ import pytest
 
 from tests.test_structure import ROOT, Function, Module, plant, read
 
-PARTICIPLES, ANY = 0.03, 0.10  # at most so large a share of the functions, of the parameters
-# Names of functions and classes that four files or more declare. Some mean the same everywhere (`is_number`, `find`,
-# `run` and `draw` of each case); of others each file means something else. None may be added.
+PARTICIPLES, ANY = 0.03, 0.10  # largest share of the functions (participles), and of the parameters (Any)
+# Names that four files or more use for a function or class. Some mean the same everywhere (`is_number`, `find`, `run`
+# and `draw` of each case), others something different in each file. None may be added.
 FILES, REPEATED = 4, 34
 IRREGULAR = (
     "become begun bent born bound bought broken brought built caught chosen dealt done drawn driven fallen fed felt "
     "forbidden forgotten found frozen given gone grown held hidden kept known laid led left lent lost made meant met "
     "paid said seen sent shaken shot shown slept slid sold spent spoken struck stuck sung swept taken taught thought "
     "told torn understood won worn woven written"
-)  # those that are infinitives too, such as read and split, are no participles here
+)  # words that are infinitives too, such as read and split, do not count as participles here
 NO_PARTICIPLES = "embed exceed feed hundred need proceed red seed shed speed"
 
 
@@ -79,7 +79,7 @@ def few_repeated(modules: list[Module]) -> list[str]:
     """One word has one meaning: a name that many files declare says little of what it gives."""
     files: defaultdict[str, set[str]] = defaultdict(set)
     for module in modules:
-        for each in module.nodes[0].body:  # the module itself
+        for each in module.nodes[0].body:  # the top level of the module
             if isinstance(each, Function | ast.ClassDef):
                 files[each.name].add(module.path.as_posix())
     found = [f"{name}: {', '.join(sorted(where))}" for name, where in sorted(files.items()) if len(where) >= FILES]

@@ -85,7 +85,7 @@ def test_registries_would_take_them(built, wheel):
 def installed(wheel, tmp_path_factory):
     """An environment with nothing but the wheel; the libraries that it needs are those of this one."""
     folder = tmp_path_factory.mktemp("environment")
-    own_pip = importlib.util.find_spec("pip") is None  # as in environments that uv makes
+    own_pip = importlib.util.find_spec("pip") is None  # environments made by uv have no pip
     venv.create(folder, with_pip=own_pip)
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
     python = scripts / "python"
@@ -103,7 +103,8 @@ def test_demo_and_case_run_from_another_folder(installed, tmp_path):
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     options = {"cwd": tmp_path, "env": environment}
     where = run(installed / "python", "-c", "import tinygrad_edu; print(tinygrad_edu.__file__)", **options)
-    assert str(installed.parent.resolve()) in str(Path(where.strip()).resolve())  # not the checkout
+    # imported from the installation, not from the checkout
+    assert str(installed.parent.resolve()) in str(Path(where.strip()).resolve())
     assert "Largest relative difference" in run(installed / "tinygrad-edu", "demo", "--steps", "40", **options)
     assert (tmp_path / "out").is_dir()
     assert "delta_rule" in run(installed / "tinygrad-edu", "case", "delta_rule", "--quick", **options)

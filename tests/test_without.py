@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# packages → the uses that cannot do without them. No use needs two packages of a row, so that a row finds what each of
-# them would find alone: a process with 24 uses for each of 11 took a minute.
+# packages → the uses that need them. No use needs two packages of one row, so a row finds what each package alone would
+# find: a process with 24 uses for each of 11 packages took a minute.
 NEEDED_BY = {
     "numba,llvmlite": {"fit, compiled"},
     "scipy": {"fit, compiled", "fit by L-BFGS", "classifier", "regressor by lbfgs"},

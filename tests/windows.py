@@ -102,7 +102,8 @@ def pooling(axes, reduce):
         shape = x.shape[-axes:]
         firsts = []
         for n, k, s, p, d in zip(shape, size, step, pad, spread, strict=True):
-            last = n - 1 if ceil_mode else n + p - d * (k - 1) - 1  # a window begins in x or in the border before it
+            # a window must begin in x or in the border before it
+            last = n - 1 if ceil_mode else n + p - d * (k - 1) - 1
             starts = [a for a in range(-p, n + p, s) if a <= last]
             over = [a for a in starts if a + d * (k - 1) >= n + p]
             firsts.append(starts if len(over) < 2 else starts[: 1 - len(over)])

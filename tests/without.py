@@ -136,7 +136,8 @@ def uses(folder):
         "weights": lambda: tg.nn.MLP([2, 3, 1]).save(folder / "model.safetensors"),
         "a run with weights": saved,
         "a run's record": record,
-        "a report": lambda: tg.report(fit(), path=folder / "page.html", diagnosis=None),  # that is the use "diagnose"
+        # diagnosing is a use of its own
+        "a report": lambda: tg.report(fit(), path=folder / "page.html", diagnosis=None),
         "a picture": picture,
         "a picture's source": lambda: tg.draw(tg.Value(1.0)).source(),
         "a curve's diagnosis": lambda: command("diagnose", str(folder / "run.json")),
@@ -148,7 +149,7 @@ def uses(folder):
 def outcome(use):
     try:
         use()
-    except BaseException as error:  # whatever it is, it is what a user would see
+    except BaseException as error:  # anything that a user would see
         return f"{type(error).__name__}: {error}"
     return "ok"
 

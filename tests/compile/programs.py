@@ -18,7 +18,7 @@ from tinygrad_edu.compile.backend.parse import ieee
 from tinygrad_edu.compile.program import Program
 from tinygrad_edu.train.compiled.programs import PROGRAMS
 
-INPUTS = {"x": "nm", "y": "m", "z": "n1", "w": "mk", "s": ""}  # letters name the sizes
+INPUTS = {"x": "nm", "y": "m", "z": "n1", "w": "mk", "s": ""}  # letters are names of sizes
 UNARY = ["tanh", "exp", "sigmoid", "sin", "relu", "abs", "square", "softplus", "atan", "erf", "gelu", "neg", "sign"]
 BINARY = ["add", "sub", "mul", "maximum", "minimum"]
 
@@ -33,7 +33,7 @@ def numba_hidden():
     Only these two names are put back after it. mock.patch.dict would put back all of sys.modules, and so forget every
     module that the block imports first: the next import would make its classes anew, beside the old ones.
     """
-    # One thread at a time: two that put back what they found would leave None behind.
+    # One thread at a time: two that restore what they found would leave None behind.
     with ONE_AT_A_TIME, pytest.MonkeyPatch.context() as patch:
         for name in ("numba", "tinygrad_edu.compile.backend.intrinsics"):
             patch.setitem(sys.modules, name, None)
@@ -146,7 +146,7 @@ class Steps:
             return ("expand_dims", [i], {"axis": at}), (shape[:at] + "1" + shape[at:] if len(shape) < 3 else None)
         if how == "stretch" and len(shape) < 3:
             return ("stretch", [i], {}), "n" + shape
-        if how == "turn" and len(shape) == 2:  # reshape to the transpose's shape: the order of the numbers stays
+        if how == "turn" and len(shape) == 2:  # reshape to the shape of the transpose: the order of the numbers stays
             return ("turn", [i], {}), shape[::-1]
         if how == "flat" and len(shape) == 2:
             return ("flat_and_back", [i], {}), shape

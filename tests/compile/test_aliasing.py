@@ -22,7 +22,8 @@ def test_a_view_lies_where_its_memory_lies_and_a_room_in_itself():
 
 def test_what_lies_in_one_of_two_places_may_overlap_with_both():
     assert roots("def f(m, x, k):\n if k > 0:\n  a = view(m, 0, (2,))\n else:\n  a = x\n b = a")["b"] == "mx"
-    assert roots("def f(m, x, k):\n a = x if k > 0 else m")["a"] == "kmx"  # k is a number: one too many does no harm
+    # k is a number; one root too many does no harm
+    assert roots("def f(m, x, k):\n a = x if k > 0 else m")["a"] == "kmx"
 
 
 def test_a_variable_that_gets_its_value_further_down_is_found():

@@ -264,7 +264,7 @@ def test_the_source_is_what_a_student_could_have_written():
     with without_numba():
         f.value_and_grad(normal(3, 2), normal(3, 2), argnum=(0, 1))
     body = f.source.partition("# The operations")[0].splitlines()
-    assert sum(line.strip().startswith("for ") for line in body) == 2  # one loop nest for all
+    assert sum(line.strip().startswith("for ") for line in body) == 2  # one loop nest for everything
     assert max(map(len, body)) <= 120
     assert body[0] == "def program(", "the student's loops come first"
     below = f.source.partition("# The operations")[2]
@@ -296,7 +296,7 @@ def test_two_threads_may_trace_at_once():
         W = Tensor(normal(3, 2) + k, label=f"W{k}")
 
         def f(x):
-            meet.wait()  # both are in the middle of their traces
+            meet.wait()  # both threads are in the middle of their traces
             y = x @ W
             meet.wait()
             return ops.sum(y) / x.shape[0]
@@ -332,7 +332,8 @@ def test_memory_stays_flat_over_many_calls():
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    assert grown < 50_000, f"{grown} bytes more after 3,000 calls"  # the smallest object left by each is 84,000
+    # if each call left its smallest object behind, it would be 84,000
+    assert grown < 50_000, f"{grown} bytes more after 3,000 calls"
 
 
 @pytest.mark.parametrize("f", [

@@ -21,7 +21,7 @@ from tinygrad_edu.core.operation import ARRAY_TABLE
 from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
-# Two index arrays, a size that depends on numbers.
+# several index arrays, or a size that depends on numbers
 REFUSED = {
     "getitem-(4, 4)": "may have one array of integers",
     "getitem-(4, 2)1": r"boolean mask .* tg\.ops\.where",
@@ -32,7 +32,7 @@ REFUSED = {
 
 WRITES = {"index_put"}
 QUANTILES = {"median", "percentile", "quantile", "nanmedian", "nanpercentile", "nanquantile"}
-DECIDES = {"sort", "partition", "interp"} | QUANTILES  # by numbers, which entries to take
+DECIDES = {"sort", "partition", "interp"} | QUANTILES  # operations that choose entries by their numbers
 
 
 REFUSAL = "cannot be compiled: .* call the function without jit"

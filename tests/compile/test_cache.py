@@ -62,7 +62,7 @@ def lines(started):
     return out.splitlines()
 
 
-# Found again
+# programs that are found again
 
 
 def test_a_program_is_made_once(home):
@@ -118,7 +118,7 @@ def test_holds(home):
     assert cache.holds(TEXT, "test")
 
 
-# Damage
+# damaged files
 
 DAMAGES = {
     "emptied": lambda data: b"",

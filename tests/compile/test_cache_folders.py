@@ -20,7 +20,7 @@ from tinygrad_edu.compile.backend import cache, held_modules
 pytestmark = pytest.mark.slow
 
 
-# Whose it is
+# ownership
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no owners and modes of this kind")
 superuser = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
@@ -52,7 +52,7 @@ def test_a_folder_of_somebody_else_is_not_used_and_one_sentence_says_why(home, g
     give(home)
     with pytest.warns(UserWarning, match=re.escape(words)) as caught:
         twice()
-    twice()  # without a second warning
+    twice()  # no second warning
     assert len(caught) == 1
     assert list(home.iterdir()) == []
     assert cache.folder() in cache.TEMPORARY
@@ -193,15 +193,15 @@ def test_programs_that_nothing_uses_are_let_go():
         assert next(iter(again.arrays.programs.values()))[0].code is watched[-1]()
     del f, again
     gc.collect()
-    held_modules.release_modules()  # as the next program that is loaded does
+    held_modules.release_modules()  # done when the next program is loaded
     assert names() <= before
     assert [x() for x in watched] == [None] * 4
 
 
-# Where nothing can be kept, the program runs all the same
+# Programs run even if nothing can be cached
 
 NOT_KEPT = [
-    ("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))", ()),  # no file above 100 bytes
+    ("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))", ()),  # no file larger than 100 bytes
     ("import warnings; warnings.simplefilter('error')", "/proc/1"),
 ]
 

@@ -12,7 +12,7 @@ from tests.core.test_table import ROWS
 from tinygrad_edu import Tensor, Value, jit, ops
 from tinygrad_edu.errors import DtypeError, OperandError, ShapeError, TraceError
 
-# Decisions by numbers
+# decisions that depend on numbers
 
 W, V = Tensor(normal(3), requires_grad=True), Value(1.0)
 
@@ -157,7 +157,7 @@ def test_results_of_two_calls_are_arrays_of_their_own():
 @pytest.mark.slow
 def test_memory_stays_flat_over_many_calls():
     f = jit(lambda x: ops.sum(x * 2.0))
-    batches = [normal(n) for n in range(2, 200)]  # more sizes than are kept
+    batches = [normal(n) for n in range(2, 200)]  # more sizes than are cached
 
     def calls(count):
         for i in range(count):
@@ -171,7 +171,8 @@ def test_memory_stays_flat_over_many_calls():
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    assert grown < 50_000, f"{grown} bytes more after 20,000 calls"  # the smallest object left by each is 560,000
+    # if each call left its smallest object behind, it would be 560,000
+    assert grown < 50_000, f"{grown} bytes more after 20,000 calls"
     assert len(f.arrays.calls) <= 65
 
 

@@ -30,7 +30,7 @@ class Own(nn.Module):
         y = self.act(self.layer(x)) * self.mask.mean() * self.settings.k * self.more["k"][0]
         return y * self.beta
 
-    def note(self, y):  # is not called in a trace
+    def note(self, y):  # not called during a trace
         self.history.append(y)
 
 
@@ -50,7 +50,7 @@ def put(name, value):
     return lambda m: setattr(m, name, value)
 
 
-MODEL_CHANGES = {  # how the model is made, what changes of it between two calls
+MODEL_CHANGES = {  # (how the model is made, what changes between two calls)
     "weights": (mlp, lambda m: m.load_state_dict({k: 2 * x for k, x in m.state_dict().items()})),
     "another parameter": (mlp, lambda m: setattr(m.layers[0], "weight", Tensor(np.ones((6, 4)), requires_grad=True))),
     "another layer": (mlp, lambda m: m.layers.__setitem__(1, nn.Linear(6, 3, rng=9))),
@@ -202,7 +202,7 @@ def test_every_change_in_lists_of_lists_is_seen_and_equal_numbers_are_none():
 
     f = jit(of)
     assert f(2.0) == 20.0
-    rows[1][0] = float("3")  # another object, the same number
+    rows[1][0] = float("3")  # another object with the same number
     assert (f(2.0), f(3.0), len(traces)) == (20.0, 30.0, 1)
     for change in (
         lambda: rows[1].__setitem__(0, 5.0), lambda: rows[0].append(1.0), lambda: rows[1].pop(), rows.pop,

@@ -24,7 +24,7 @@ SUMS = {
 }
 
 
-# Each sum with each setting, but not with each pair: `accurate` chooses functions, which no sum calls.
+# Each setting once, not every pair: `accurate` selects functions, which no sum calls.
 @pytest.mark.parametrize(("accurate", "parallel"), [(False, False), (True, True)])
 @pytest.mark.parametrize("name", SUMS)
 def test_a_million_numbers(name, accurate, parallel):

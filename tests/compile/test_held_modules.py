@@ -18,7 +18,7 @@ def hold():
 def test_a_stand_in_goes_with_its_module():
     module = hold()
     assert in_use(NAME) is module
-    vars(module).clear()  # it held itself, as one that its functions keep
+    vars(module).clear()  # it referred to itself, like a module whose functions keep it alive
     del module
     assert in_use(NAME) is None
     assert NAME not in sys.modules

@@ -10,7 +10,7 @@ from tinygrad_edu.core import value
 from tinygrad_edu.core.backward import tensor_gradients
 from tinygrad_edu.errors import AnomalyError, TraceError
 
-FUNCTIONS = {  # of one array, or one number
+FUNCTIONS = {  # functions of one array or one number
     "cubes": lambda x: np.sum(x**3),
     "tanh": lambda x: np.sum(np.tanh(x) * x),
     "where": lambda x: np.sum(np.where(x > 0.25, x * x, np.exp(x))),
@@ -71,7 +71,7 @@ def test_tensors_that_are_closed_over_are_part_of_the_graph():
             assert isinstance(f(normal(3)), float)
         pair = jit(lambda x: (x * W, np.sum(W)))(normal(3))
     assert all(isinstance(y, Tensor) for y in pair)
-    assert float(f(normal(3))) == pytest.approx(np.asarray(f(normal(3))))  # also plain numbers
+    assert float(f(normal(3))) == pytest.approx(np.asarray(f(normal(3))))  # plain numbers work too
 
 
 def test_values_that_are_closed_over_are_part_of_the_graph():
@@ -122,7 +122,7 @@ def test_anomalies_are_found_inside():
         jit(lambda x: np.log(x))(Tensor(-1.0))
 
 
-# Arguments that are no numbers, or given by name
+# arguments that are not numbers, or are given by name
 
 
 def summed(x, axis=None, *, scale=1.0, mode="sum"):

@@ -20,7 +20,7 @@ from tinygrad_edu.compile.python_state import PythonState
 TEXT = (Path(__file__).parent / "kinds_of_state.txt").read_text()
 KINDS = {name: rest for name, _, rest in (block.partition("\n") for block in TEXT.split("== ")[1:])}
 
-ARRAYS = {"numpy", "tinygrad_edu", "nn", "np"}  # imports of programs that need an array as their argument
+ARRAYS = {"numpy", "tinygrad_edu", "nn", "np"}  # imports of programs whose argument must be an array
 
 CLASSES = """
 import inspect, operator
@@ -67,7 +67,7 @@ class B(A): pass
 i = {kind}()
 def f(x): return x * {read}
 """
-# method: how it is called, and what it gives of S[0]
+# method: (how it is called, its result for S[0])
 METHODS = {
     "__float__": ("float(i)", "S[0]"), "__int__": ("int(i)", "int(S[0])"), "__len__": ("len(i)", "int(S[0])"),
     "__getitem__": ("i[0]", "S[0]"), "__contains__": ("(2.0 if 3 in i else 1.0)", "S[0] > 3"),

@@ -60,7 +60,7 @@ def indexed(x):
 
 def switched_on_again(x):
     with tg.no_grad():
-        inner = tg.grad(lambda z: np.sum(z**3))(x)  # records by itself
+        inner = tg.grad(lambda z: np.sum(z**3))(x)  # grad records, whatever the mode outside
     return np.sum(inner * inner * x)
 
 

@@ -24,7 +24,7 @@ OPERANDS = {
 }  # fmt: skip
 KINDS = ["b", "i", "u", "bb", "ii", "ib", "uf", "bbb", "fbb"]
 NAMES = sorted({f.__name__: f for f in differentiable()}.items())
-# Coordinates that are truth values, -inf beside nan, rounding at a step, int8 of a mask, float16 that overflows.
+# These differ: boolean coordinates, -inf beside nan, rounding at a jump, int8 from a mask, float16 that overflows.
 LEFT = {"gradient", "linspace", "conjugate", "exp", "exp2", "expm1", "cosh", "sinh", "rad2deg", "degrees", "hypot"}
 
 
@@ -45,7 +45,7 @@ def cases(names):
         for operands in (matrices, [x[0] for x in matrices]) if name not in LEFT else ():
             try:
                 expected = afterwards(f(*[x.copy() for x in operands]))
-            except Exception:  # NumPy does not take these
+            except Exception:  # NumPy refuses these operands
                 continue
             yield name, f, operands, expected
             break

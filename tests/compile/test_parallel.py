@@ -8,7 +8,7 @@ from tinygrad_edu import jit, ops
 
 pytestmark = pytest.mark.slow
 
-# Each with what it takes: sums of all and of one axis, a maximum, a running sum, rows looked up, a product, no loop.
+# What each needs: sums of all and along an axis, a maximum, a running sum, a look-up, a product, no loop.
 FUNCTIONS = {
     "fused": (lambda x: ops.sum(ops.tanh(x) * ops.sigmoid(x) + x * x), [(1000,)]),
     "rows": (lambda x, w: ops.sum(ops.logsumexp(x * w, axis=1)), [(40, 7), (7,)]),

@@ -78,5 +78,5 @@ def test_a_large_product_beside_infinity_takes_no_memory_of_its_single_products(
         np.clip(a @ w, -1.0, 1.0).sum().backward()
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert most < 30 * a.data.nbytes  # the 600 x 500 x 600 products are 600 times as much
+    assert most < 30 * a.data.nbytes  # the 600 x 500 x 600 products would take 600 times as much
     assert not np.isnan(a.grad).any()

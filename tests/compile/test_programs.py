@@ -34,7 +34,7 @@ def test_random_programs_at_several_sizes(steps, sizes, accurate):
             checked(f, *drawn(each, i), g=g)
 
 
-FIXED = [  # compiled by Numba: everything that a loop nest can meet, in few programs
+FIXED = [  # compiled by Numba: everything that a loop nest can contain, in few programs
     [("matmul", [0, 3], {}), ("softmax", [5], {}), ("logsumexp", [6], {"axis": (0,), "keepdims": True})],
     [
         ("max", [0], {"axis": (1,), "keepdims": False}),
@@ -139,8 +139,8 @@ def test_sizes_make_no_new_program_but_structure_does():
             assert made(f) == 1
         for number, (a, b) in enumerate(
             [
-                ((1, 4), (1, 4)),  # an axis of 1
-                ((3, 4), (4,)),  # other axes
+                ((1, 4), (1, 4)),  # an axis of length 1
+                ((3, 4), (4,)),  # another number of axes
                 ((3, 4), (1, 4)),  # broadcasting
             ],
             start=2,

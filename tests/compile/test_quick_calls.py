@@ -76,7 +76,7 @@ def test_results_are_new_arrays():
     assert g is not made().value_and_grad(W, 1.0)[1]
 
 
-@pytest.mark.filterwarnings("ignore:divide by zero")  # while it is traced anew
+@pytest.mark.filterwarnings("ignore:divide by zero")  # while it is traced again
 def test_nan_in_a_gradient_is_computed_with_care():
     f = tg.jit(lambda x: np.sum(np.where(x > 0.0, np.log(x), 0.0)))
     good, bad = np.array([1.0, 2.0]), np.array([0.0, 2.0])
@@ -184,7 +184,7 @@ def test_data_of_a_tensor_is_as_quick_as_its_array():
     assert f.again((), (tg.Tensor(W).data, 2.0), leaves) is f.again((), (W, 2.0), [])
 
 
-COUNT = 30  # arrays: so many are handed over by their addresses (packed.py)
+COUNT = 30  # arrays; this many are passed by address (packed.py)
 SAME_PROGRAM = ("as before", "others", "by columns", "every second", "read only", "its data", "longer")
 
 

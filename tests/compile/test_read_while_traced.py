@@ -26,7 +26,7 @@ class Own:
     table = A
 
 
-READ = {  # what Python makes of numbers that the program reads too
+READ = {  # what Python computes from numbers that the program reads too
     "a branch": lambda x: x * A if A[0] > 0 else x * A * 3,
     "a branch after": lambda x: (x * A) * (1.0 if A.sum() > 0 else 3.0),
     "a number": lambda x: x * A * float(A[0]),
@@ -52,7 +52,7 @@ READ = {  # what Python makes of numbers that the program reads too
     "W.grad": lambda x: x * W * W.grad,
     "the shape": lambda x: (x * W).sum() / W.shape[0],
 }
-UNREAD = {  # what the program alone reads
+UNREAD = {  # numbers that only the program reads
     "a product": lambda x: A * x,
     "a ufunc": lambda x: np.multiply(A, x) + np.add(x, A),
     "products": lambda x: np.dot(A, x) + M @ x,
@@ -136,7 +136,7 @@ def test_two_threads_read_one_tensor():
     def work(k):
         f = jit(lambda x: x * W * A * (W.data[0] + k))
         start.wait()
-        with tg.no_grad():  # the modes of this thread
+        with tg.no_grad():  # the modes of this thread only
             if not np.array_equal(f(X), X * W.data * A * (W.data[0] + k)):
                 wrong.append(k)
 

@@ -110,7 +110,7 @@ def other_operations_each_time(U, x):
     return (x * x).sum()
 
 
-LOOPS = {  # function, shapes, is it a loop?
+LOOPS = {  # (function, shapes, whether it is a loop)
     "walk": (walk, [(3, 4), (4, 4), (4,), (2, 30, 3)], True),
     "walk_with_outputs": (walk_with_outputs, [(3, 4), (4, 4), (4,), (2, 30, 3)], True),
     "cell": (cell, [(3, 4), (4, 4), (4,), (20, 2, 3)], True),

@@ -124,7 +124,7 @@ def test_one_program_for_any_number_of_rounds():
     assert np.allclose(found[1][0], expected, rtol=1e-10)
 
 
-# What is no loop
+# what is not a loop
 
 
 def counting(U, x):
@@ -155,7 +155,7 @@ def reading_a_list(U, x):
 
 def changing_type(U, x):
     def step(s, x):
-        return (s[0] + 1, tanh_cell(s[1], x * float(s[0] % 2), U)), None  # a plain number as a part of the state
+        return (s[0] + 1, tanh_cell(s[1], x * float(s[0] % 2), U)), None  # a plain number as part of the state
 
     return tg.scan(step, (0, np.zeros((2, 4))), x)[0][1], None
 

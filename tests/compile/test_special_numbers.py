@@ -16,7 +16,7 @@ from tinygrad_edu.core.backward import flat_inputs
 NUMBERS = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, np.inf, -np.inf, np.nan, 1e9, -1e9, 3.7, -3.7, 1e-300, -1e-300]
 MORE = [*NUMBERS, 0.25, 30.0, -30.0, 89.0, 710.0, -745.0]
 DIFFERENTIABLE = sorted(name for name, row in ROWS.items() if row.partials is not None and len(row.parameters) <= 2)
-SPECIAL_POLES = ("betaln", "polygamma")  # SciPy's values beside the poles are its own
+SPECIAL_POLES = ("betaln", "polygamma")  # near the poles SciPy has values of its own
 EITHER_ZERO = {
     "maximum", "minimum", "fmax", "fmin", "relu", "elu", "selu", "celu", "sign", "floor", "ceil", "trunc", "erfinv",
     "entr", "log_sigmoid", "expm1", "log1p", "log_ndtr", "xlog1py",
@@ -26,7 +26,7 @@ EITHER_ZERO = {
 def points(name):
     count = len(ROWS[name].parameters)
     found = itertools.product(MORE if count == 1 else NUMBERS, repeat=count)
-    if name == "pow":  # of one number NumPy takes x^0.5 for √x, which is another at -∞ and -0: programs as Python do so
+    if name == "pow":  # NumPy computes x^0.5 as √x, which differs at -∞ and -0; programs do as Python does
         found = [x for x in found if x[1] != 0.5 or x[0] not in (-np.inf, 0.0)]
     return [np.array(x) for x in zip(*found, strict=True)]
 

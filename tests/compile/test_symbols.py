@@ -169,7 +169,7 @@ IN_BATCH = "            at, place, stops = 0, 0, 0"
 @pytest.mark.parametrize("sizes", [AnySizes, FixedSizes((), 1, (2, 1), 2, 3, 4)])
 def test_what_the_training_program_calls_its_own_is_reserved(sizes):
     pieces = {"plus_squares": "+=", "plus_moved": "+=", "batch": IN_BATCH, "clip": CLIP_TEXT, **sizes.parts()}
-    pieces["bad"] = BAD_ONE.format(BAD)  # of runs side by side
+    pieces["bad"] = BAD_ONE.format(BAD)  # as for runs side by side
     pieces["sizes"] = "\n".join(f"    {line}" for line in sizes.lines(()))
     lines = EPOCHS.format_map(defaultdict(str, pieces))
     text = module_writer.module("", "epochs", f"X, Y, W, {', '.join(COMMON)}", lines, accurate=False)

@@ -15,10 +15,10 @@ from tinygrad_edu.errors import NonScalarBackwardError, TraceError
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -300.0, 800.0, math.inf, -math.inf, math.nan]
 ULP = np.finfo(float).eps
-LIBM = 4 * ULP  # Numba calls LLVM's pow, tanh, ...: not always the same library as Python's
+LIBM = 4 * ULP  # Numba calls LLVM's pow, tanh, ..., which may come from another library than Python's
 
 
-OWN_LIBRARY = ("gammaln", "betaln")  # Python has a log Γ of its own; near its roots 1 and 2 that shows
+OWN_LIBRARY = ("gammaln", "betaln")  # Python has its own log Γ, which differs visibly near its roots 1 and 2
 
 
 def close(a, b, tolerance=LIBM):
@@ -69,7 +69,7 @@ def test_arithmetic_is_the_same_to_the_last_bit(row):
 @st.composite
 def graphs(draw):
     """A list of (operation, rows of its inputs), as a function of three numbers."""
-    names = st.sampled_from(sorted(set(ROWS) - {"tan", "sinh", "cosh", "exp", "expm1", "pow"}))  # these overflow
+    names = st.sampled_from(sorted(set(ROWS) - {"tan", "sinh", "cosh", "exp", "expm1", "pow"}))  # the others overflow
     steps = []
     for i in range(3, 3 + draw(st.integers(1, 12))):
         row = ROWS[draw(names)]
@@ -112,7 +112,7 @@ def test_random_graphs(steps, inputs):
                 assert np.allclose(gradients, wanted, rtol=1e-7, atol=1e-9 * scale, equal_nan=True)
 
 
-# What is read anew, and what is traced anew
+# what is read again, and what is traced again
 
 
 def test_arguments_and_closed_over_values_are_read_anew_without_a_new_trace():

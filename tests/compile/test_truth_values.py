@@ -25,7 +25,7 @@ OF_TRUTH = {
     "three": lambda x, m: ((x > 0) * m + (x < 0)) * x,
     "counted": lambda x, m: np.sum((x > 0) + m, axis=0) + np.sum(m),
     "with numbers": lambda x, m: (x > 0) + x + (x > 0) * 2.0,
-    # Arithmetic makes numbers of truth values, which + adds up.
+    # Arithmetic turns booleans into numbers, which + adds.
     "times 1": lambda x, m: (x > 0) * 1.0 + (x > 0.7) * 1.0,
     "1 times": lambda x, m: 1 * (x > 0) + 1 * m,
     "by 1": lambda x, m: (x > 0) / 1.0 + m / 1,

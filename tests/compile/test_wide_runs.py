@@ -13,7 +13,7 @@ from tinygrad_edu.compile.scalar.wide_runs import NARROW, SHARED, WIDE, lay_out
 from tinygrad_edu.core.operation import TABLE
 
 ROWS = {row.name: row for row in TABLE.values() if in_vectors(row)}
-SAMPLES = [*np.linspace(-2.0, 2.0, 17), 0.0, -0.0, 1.0, 0.5]  # 21: blocks of vectors, and what is left over
+SAMPLES = [*np.linspace(-2.0, 2.0, 17), 0.0, -0.0, 1.0, 0.5]  # 21 numbers: whole vectors, and a rest
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ def test_each_row_comes_after_its_operands_and_each_is_in_one_run():
         for step, column in zip(operands, tape.inputs[first:stop].T, strict=True):
             if kind == WIDE and step in (0, 1):
                 assert set(np.diff(column)) == {step}
-                assert column.max() < first  # nothing is computed from what is computed beside it
+                assert column.max() < first  # no node of a run depends on another node of the same run
 
 
 def test_a_chain_and_a_small_graph_keep_the_order_of_the_trace():

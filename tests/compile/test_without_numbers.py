@@ -98,13 +98,13 @@ def test_constants_beside_what_is_computed():
     compiled = tg.jit(f)
     for n in (3, 2, 3):
         given = compiled(np.ones(n))
-        given["ones"][:] = 9.0  # a copy
+        given["ones"][:] = 9.0  # changes a copy only
         again = compiled(np.ones(n))
         assert again["ones"].tolist() == [1.0] * n
         assert again["half"] == 0.5
 
     def both(x, y):
-        return np.mean(x) + np.mean(np.swapaxes(y, 0, -1))  # whose gradients are constant
+        return np.mean(x) + np.mean(np.swapaxes(y, 0, -1))  # their gradients are constant
 
     stacks = np.ones((3, 2, 2)), np.ones((3, 2, 4))
     for found in tg.jit(tg.vmap(tg.grad(both, (0, 1))))(*stacks):
@@ -115,7 +115,7 @@ def test_constants_beside_what_is_computed():
 RNG = np.random.default_rng(1)
 Q, K, V = RNG.normal(size=(3, 2, 4, 5)), RNG.normal(size=(3, 2, 4, 5)), RNG.normal(size=(3, 2, 4, 2))
 SEEN = RNG.random((4, 4)) > 0.5
-SEEN[1] = False  # a query that sees nothing
+SEEN[1] = False  # a query that sees no key
 MASKS = {
     "booleans": SEEN,
     "for each sample": RNG.random((3, 1, 4, 4)) > 0.4,
@@ -163,7 +163,7 @@ def test_masks_of_attention(name, causal):
         "jit, given": tg.jit(attend)(Q, K, V, mask),
         "vmap": tg.vmap(attend, in_axes=(0, 0, 0, each))(Q, K, V, mask),
     }
-    if name == "booleans":  # a loop takes seconds to compile
+    if name == "booleans":  # only here: a loop takes seconds to compile
         found["jit of scan"] = tg.jit(lambda q, m: tg.scan(step, 0.0, (q, K, V, m))[1])(Q, stacked)
     for route, y in found.items():
         np.testing.assert_allclose(np.asarray(y), by_hand(mask, causal), atol=1e-12, err_msg=route)

@@ -138,7 +138,7 @@ CALLS |= {
     "hypot": lambda x, a: np.hypot(x, 0.7),
     "mod": lambda x, a: np.mod(x, 0.7),
 }
-# A number has an axis 0 for some of NumPy's reductions, and for all of ours; a median of nothing is refused, not NaN.
+# Some of NumPy's reductions accept axis 0 for a number, and all of ours do; a median of nothing is refused, not NaN.
 NUMBER = ("std", "var", "mean", "median", "quantile", "gradient", "average", "norm", "repeat", "take", "convolve")
 STRICT = ("median", "quantile", "norm 1", "einsum ii->i")
 

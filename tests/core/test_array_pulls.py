@@ -51,7 +51,7 @@ def test_array_operations(name, call, shapes, dtype):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_rows_of_the_table(row):
-    with np.errstate(all="ignore"):  # outside of the domain, too
+    with np.errstate(all="ignore"):  # also outside the domain
         compare_row(row)
 
 
@@ -168,7 +168,7 @@ def test_gelu_takes_one_erf(monkeypatch):
     y = ops.gelu(x)
     assert same(y.array, general.array)
     both_ways(y, [x])
-    monkeypatch.setattr(ops.erf, "array_function", None)  # the derivative has what it needs
+    monkeypatch.setattr(ops.erf, "array_function", None)  # the derivative must not need it any more
     y.sum().backward()
     assert x.grad[0] != 0.0
     with tg.no_grad():

@@ -31,7 +31,7 @@ LOSSES = {
 }
 ALONE = {"getitem", "put", "index_put", "softmax", "log_softmax", "logsumexp", "class_entropy"}
 ALONE |= {*PACKED, *windows.FUNCTIONS} | LOSSES
-OF_LOOPS = [call for calls in NORMS.values() for call, *_ in calls]  # of norms, those that need no LAPACK
+OF_LOOPS = [call for calls in NORMS.values() for call, *_ in calls]  # norms that need no LAPACK
 
 
 def put(x, index, shape):
@@ -132,7 +132,7 @@ def plain(y):
 
 
 def test_no_operation_lacks_an_example():
-    of_scipy = set(SCIPYS.values())  # test_special_arrays.py walks these
+    of_scipy = set(SCIPYS.values())  # tested in test_special_arrays.py
     assert tg.ops.array_operations().keys() - of_scipy == EXAMPLES.keys()
     assert operation.COMPOSED.keys() >= COMPOSED.keys()
 
@@ -180,7 +180,7 @@ def test_arrays_of_values_give_the_same(name, call, shapes):
     """The functions run as ordinary NumPy code over Values: result and gradient of the tensor back end."""
     arrays = drawn(shapes, seed=3)
     tensors = [tg.Tensor(x, requires_grad=True) for x in arrays]
-    values = [np.frompyfunc(tg.Value, 1, 1)(x) for x in arrays]  # of an array without axes: the one Value
+    values = [np.frompyfunc(tg.Value, 1, 1)(x) for x in arrays]  # for a 0-d array, the single Value
     outputs = [v for y in results(call(tg.ops, *values)) for v in (y.flat if isinstance(y, np.ndarray) else [y])]
     total = sum(map(tg.ops.sin, outputs), start=tg.Value(0.0))
     expected = bent(call)(*tensors)
@@ -198,7 +198,7 @@ def test_numpys_own_name_is_differentiable(name, call, shapes):
     numpy = SimpleNamespace(**{n: numpys(n) for n in (name, "where", "matrix_transpose", "tril", "diag")})
     tensors = [tg.Tensor(x, requires_grad=True) for x in drawn(shapes)]
     for y, e in zip(results(call(numpy, *tensors)), results(call(tg.ops, *tensors)), strict=True):
-        assert isinstance(y, tg.Tensor) or name == "slogdet"  # whose sign is a plain number
+        assert isinstance(y, tg.Tensor) or name == "slogdet"  # the sign of slogdet is a plain number
         np.testing.assert_array_equal(plain(y), plain(e))
 
 

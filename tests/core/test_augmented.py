@@ -45,7 +45,7 @@ def test_each_operator_writes_into_the_leaf(symbol, dtype):
     assert same is w and w.requires_grad and not w.parents  # noqa: PT018
     np.testing.assert_array_equal(w.data, PLAIN[symbol](start, other))
     assert w.data.dtype == dtype
-    assert held.tolist() == start.tolist()  # the update is a new array: what was read before stays what it was
+    assert held.tolist() == start.tolist()  # the update makes a new array, so an earlier reading stays as it was
 
 
 def test_elsewhere_it_is_a_node():

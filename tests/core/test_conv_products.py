@@ -5,7 +5,7 @@ import pytest
 
 from tinygrad_edu.core.conv import conv_weight
 
-CASES = {  # samples, channels in, channels out, length, size of the kernel, groups
+CASES = {  # (samples, channels in, channels out, length, kernel size, groups)
     "few windows": (3, 4, 32, 40, 3, 2), "few channels": (3, 4, 8, 40, 3, 2), "many windows": (2, 4, 32, 300, 3, 2),
     "large columns": (2, 128, 16, 200, 3, 1),
 }  # fmt: skip

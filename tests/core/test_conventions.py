@@ -9,9 +9,9 @@ import tinygrad_edu as tg
 from tests.compile.programs import without_numba
 from tests.core.test_table import ROWS, total
 
-# Conventions at a kink, at infinity, far out
+# conventions at a kink, at infinity, and far from 0
 
-KINKS = [  # operation, point, ∂/∂x for each argument
+KINKS = [  # (operation, point, ∂/∂x for each argument)
     ("relu", (0.0,), (0.0,)),
     ("abs", (0.0,), (0.0,)),
     ("sign", (0.0,), (0.0,)),
@@ -59,7 +59,7 @@ def test_conventions_at_a_kink(name, point, slopes):
     assert tuple(t.grad.item() for t in tensors) == slopes
 
 
-FAR = [  # operation, f(-1000), f(1000), f'(-1000), f'(1000)
+FAR = [  # (operation, f(-1000), f(1000), f'(-1000), f'(1000))
     ("sigmoid", 0.0, 1.0, 0.0, 0.0),
     ("log_sigmoid", -1000.0, 0.0, 1.0, 0.0),
     ("softplus", 0.0, 1000.0, 0.0, 1.0),

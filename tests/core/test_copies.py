@@ -94,7 +94,7 @@ def test_a_model_goes_on_in_another_process(change, in_another_process):
     assert np.array_equal(g.data, h.data)
     np.sum(other(X) ** 2).backward()
     assert all(np.any(p.grad) for p in other.parameters())
-    (g * g).sum().backward()  # the graph that came with it
+    (g * g).sum().backward()  # the graph that was copied along
     for p, q in zip(model.parameters(), in_another_process(pickle.dumps(other)).parameters(), strict=True):
         assert np.array_equal(p.data, q.data)
 

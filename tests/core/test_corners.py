@@ -42,7 +42,7 @@ REDUCTIONS = {
 X = np.array([0.5, 1.25, 3.0])
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of which there is one for each of these
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns once for each of these
 @pytest.mark.parametrize("name", [*VALUES, *REDUCTIONS])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_tensors_give_what_numpy_gives(name, dtype):

@@ -13,7 +13,7 @@ from tinygrad_edu import Tensor, Value
 from tinygrad_edu.core.graph import topological
 
 DEEP_VALUES, DEEP_TENSORS = 1_000_000, 100_000
-PATIENCE = 30.0  # seconds; the walks below take about 3 on a quiet machine
+PATIENCE = 30.0  # seconds; the walks below take about 3 on an idle machine
 
 
 def tangle(leaf, depth=12):
@@ -101,7 +101,7 @@ def test_doubling_is_linear_in_nodes_and_exact_in_gradient(leaf):
     assert len(topological(y, parents)) == len(visited) == 65
     start = time.perf_counter()
     y.backward()
-    assert time.perf_counter() - start < 10.0  # 2⁶⁴ paths; a walk along each would not end
+    assert time.perf_counter() - start < 10.0  # 2⁶⁴ paths: a walk along each of them would never end
     assert float(x.grad) == 2.0**64
 
 

@@ -10,10 +10,11 @@ from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.readings import ieee, without_numpy
 
 POINTS = [0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, -2.5, 1e3, -1e3, 1e308, -1e308, 1e-308, math.inf, -math.inf, math.nan]
-# At their poles, and where 0 meets infinity, these have conventions of SciPy's own that no formula gives.
+# At their poles, and where 0 meets infinity, these follow SciPy's own conventions.
 SPECIAL = ("xlogy", "gammaln", "betaln", "digamma", "polygamma")
-CORNERS = {("pow", (-math.inf, 0.5))}  # NumPy gives nan, and C's pow inf
-# 1 // 0 by the formula of the row, of which NumPy has a function of its own
+CORNERS = {("pow", (-math.inf, 0.5))}  # NumPy returns nan, C's pow inf
+# 1
+# 0 by the row's formula; NumPy has a function of its own
 BY_FORMULA = ("floor_divide",)
 
 

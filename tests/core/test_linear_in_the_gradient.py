@@ -14,7 +14,7 @@ X = np.array([0.0, 1.0, 4.0])
 C = np.array([[1.0, np.inf], [2.0, 3.0]])
 ONES = np.ones(3)
 
-# f, and its slope at X
+# (f, its slope at X)
 ROWS = {
     "sqrt": (np.sqrt, [np.inf, 0.5, 0.25]),
     "log": (np.log, [np.inf, 1.0, 0.25]),

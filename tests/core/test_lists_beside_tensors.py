@@ -11,7 +11,7 @@ from tinygrad_edu.errors import TinygradError
 
 DRAW = np.random.default_rng(5)
 ARRAYS = [0.5 + DRAW.random((3, 3)) for _ in range(3)]
-OTHERS = ("linspace", "gradient", "roll")  # steps of 0; a number of places that is no whole number
+OTHERS = ("linspace", "gradient", "roll")  # steps of 0, and a number of places that is no integer
 
 
 def calls():
@@ -43,7 +43,7 @@ def test_lists_beside_tensors():
                 continue
             try:
                 found = leaves(function(*given))
-            except TinygradError:  # by name: an option, a place for the result
+            except TinygradError:  # refused by name: an option, or an output array
                 continue
             tried += 1
             for a, b in zip(leaves(expected), found, strict=True):

@@ -22,7 +22,7 @@ FUNCTIONS = {
     "numbers alone": lambda t: t**3 / (1.0 + t),
     "a mean": lambda t: np.tanh(t * X).mean(),
 }
-# The derivative and the second one at a number.
+# The first and the second derivative with respect to a number.
 TRANSFORMS = {
     "grad": lambda f, t: (tg.grad(f)(t), tg.grad(tg.grad(f))(t)),
     "jacobian, hessian": lambda f, t: (tg.jacobian(f)(t), tg.hessian(f)(t)),
@@ -50,7 +50,7 @@ def test_what_it_becomes_beside_arrays():
     narrow = X.astype(np.float32)
     number, array = tg.grad(lambda a, b: (a * b).sum(), argnum=(0, 1))(2.0, narrow)
     assert (number, type(number), array.dtype) == (15.0, float, np.float32)
-    assert tg.grad(lambda a, b: (a * b).sum())(2.0, ROWS) == 1.0  # whole numbers do not make it whole
+    assert tg.grad(lambda a, b: (a * b).sum())(2.0, ROWS) == 1.0  # integers beside it do not make it an integer
 
 
 def test_errors_of_the_function_itself_stay():

@@ -190,11 +190,11 @@ IDIOMS = {
 }
 del IDIOMS["arccosh"]
 CALLS = {n: unary(n) for n in UNARY} | {n: binary(n) for n in BINARY} | IDIOMS
-REFUSED = {  # NumPy asks nobody before it makes an array of a list; Fourier transforms are complex
+REFUSED = {  # NumPy converts a list to an array without asking its entries; Fourier transforms are complex
     "fft.fft": (UnsupportedNumpyError, "np.fft.fft has no derivative here. Use products with np.cos and np.sin"),
     "array([..])": (DetachedError, "np.stack"),
 }
-RANDOM = np.random.default_rng(0).uniform(-0.02, 0.02, (3, 3))  # away from ties of the symmetric matrix
+RANDOM = np.random.default_rng(0).uniform(-0.02, 0.02, (3, 3))  # moves the symmetric matrix away from ties
 POINT = A + RANDOM
 
 

@@ -112,7 +112,7 @@ def test_a_use_before_the_write_is_found_in_backward(use):
     z = w * 2.0
     early = use(z)
     z[0] = 1.0
-    z.sum().backward()  # which does not need the early use
+    z.sum().backward()  # the early use is not needed for this
     with pytest.raises(SavedArrayChangedError, match=r"Write first, or write to a copy"):
         (early + z.sum()).backward()
 

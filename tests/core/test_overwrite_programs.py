@@ -32,7 +32,7 @@ def lines_of(seed):
     """A program on w, (3, 4), whose last line is the loss; the names it gives."""
     draw = random.Random(seed)
     lines, shapes = ["v0 = w * 1.5", "v1 = zeros((3, 4))"], {"v0": (3, 4), "v1": (3, 4)}
-    graph = {"v0"}  # what depends on w: a view of a constant keeps its numbers here, unlike NumPy's
+    graph = {"v0"}  # depends on w; here a view of a constant keeps its numbers, unlike in NumPy
     for _ in range(draw.randint(2, 9)):
         name = draw.choice(list(shapes))
         shape, new, kind = shapes[name], f"v{len(shapes)}", draw.random()
@@ -94,7 +94,7 @@ def test_a_program_gives_numpys_numbers_and_their_derivatives_or_says_why_not(fi
             continue
         theirs = run(lines, W, np.zeros)
         for name in names:
-            if np.ndim(theirs[name]):  # x[0] of one axis is a copy in NumPy
+            if np.ndim(theirs[name]):  # for a 1-d array, x[0] is a copy in NumPy
                 np.testing.assert_allclose(ours[name].data, theirs[name], rtol=1e-12, atol=1e-12, err_msg=text)
         try:
             if ours["loss"].requires_grad:

@@ -46,7 +46,8 @@ def test_what_pytorch_gives(call, x):
         (values * weight).sum().backward()
         (expected.values * torch.tensor(weight)).sum().backward()
         np.testing.assert_allclose(ours.grad, theirs.grad.numpy(), rtol=1e-12)
-    if x is TIES and not call.startswith(("max", "min")):  # which of several equal numbers is not said
+    # PyTorch does not specify which of several equal numbers is chosen
+    if x is TIES and not call.startswith(("max", "min")):
         if given := re.search(r"dim=(-?\d).*keepdim=True", call):
             np.testing.assert_array_equal(np.take_along_axis(x, indices, int(given[1])), values.data)
         return
@@ -70,7 +71,7 @@ def test_the_first_of_several_gets_the_whole_gradient(name, at):
         each = tg.vmap(tg.grad(lambda row: getattr(row, name)(dim=0).values))(TIED)
     np.testing.assert_array_equal(each, np.eye(3)[at])
     y = tg.Tensor(TIED[:2], requires_grad=True)
-    getattr(y, name)(1).sum().backward()  # NumPy's: shared
+    getattr(y, name)(1).sum().backward()  # NumPy's form: the gradient is shared among ties
     assert y.grad.max() == (0.5 if name == "max" else 1.0)
 
 

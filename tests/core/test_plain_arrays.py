@@ -11,7 +11,7 @@ from tinygrad_edu.errors import ForgottenZeroGradWarning, GraphError, ShapeError
 
 START = np.array([[0.5, -2.0, 3.0], [1.5, 0.25, -1.0]])
 OTHER = np.array([[2.0, 1.0, -0.5], [4.0, 2.0, 1.0]])
-ARGUMENTS = {  # one call of every row; the table of updates is walked below
+ARGUMENTS = {  # one call per row; all rows of the update table are tested below
     "zero_": ((), {}), "fill_": ((2.5,), {}), "copy_": ((OTHER,), {}), "add_": ((OTHER,), {"alpha": 0.5}),
     "sub_": ((OTHER,), {"alpha": 0.5}), "mul_": ((OTHER,), {}), "div_": ((OTHER,), {}), "pow_": ((2,), {}),
     "neg_": ((), {}), "abs_": ((), {}), "exp_": ((), {}), "sqrt_": ((), {}), "clamp_": ((-1.0, 1.0), {}),
@@ -131,7 +131,7 @@ def test_a_gradient_that_a_step_has_used_is_noticed_after_a_look_at_it():
         (w * w).sum().backward()
     optimizer.step()
     w.grad.zero_()
-    (w * w).sum().backward()  # no warning: zeroed
+    (w * w).sum().backward()  # no warning, because the gradient was set to 0
     np.testing.assert_allclose(w.grad, 2 * w.data)
 
 
@@ -171,7 +171,7 @@ def test_a_write_in_place_leaves_the_array_where_it_is():
 
 
 CLASSES = np.array([2, 1])
-COUNTS = {  # as PyTorch's programs count what is right: the call, and the same by NumPy
+COUNTS = {  # how PyTorch programs count right answers: (the call, the same with NumPy)
     "a share": (lambda x: (x > 0.4).float().mean(), np.mean(START > 0.4)),
     "how many": (lambda x: (x > 0.4).sum().item(), np.sum(START > 0.4)),
     "classes": (lambda x: (x.argmax(1) == CLASSES).float().mean().item(), 0.5),

@@ -65,7 +65,7 @@ def test_many_numbers_are_not_one(call):
 
 
 DATA = np.array([[1.5, -2.5, 0.25], [3.0, 0.0, -1.0]])
-UNKNOWN = {  # functions and options without derivative here
+UNKNOWN = {  # functions and options without a derivative here
     "histogram": lambda x: np.histogram(x, 2)[0],
     "unique": np.unique,
     "array2string": np.array2string,
@@ -100,7 +100,7 @@ def test_the_same_are_refused_where_a_gradient_would_be_lost(f):
         f(tg.Tensor(DATA, requires_grad=True))
 
 
-@pytest.mark.filterwarnings("ignore:.*fix.*:DeprecationWarning")  # of NumPy 2.5
+@pytest.mark.filterwarnings("ignore:.*fix.*:DeprecationWarning")  # since NumPy 2.5
 @pytest.mark.parametrize("f", [np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, np.fix])
 def test_steps_of_detached_numbers_are_plain_arrays(f):
     x = tg.Tensor(DATA, requires_grad=True)

@@ -51,7 +51,7 @@ def test_floats_keep_the_digits_of_small_shares(name):
 
 def test_the_slope_of_log_ndtr_far_below_zero():
     x = np.array([-29.99, -30.01, -1e3, -1e6, -1e8, -1e10])
-    expected = -x + 1.0 / -x * (1.0 - 2.0 / x**2)  # of φ(x)/Φ(x)
+    expected = -x + 1.0 / -x * (1.0 - 2.0 / x**2)  # asymptotic series of φ(x)/Φ(x)
     for f in (tg.ops.log_ndtr, tg.jit(tg.ops.log_ndtr)):
         np.testing.assert_allclose(tg.grad(lambda x, f=f: np.sum(f(x)))(x), expected, rtol=1e-7)
     np.testing.assert_allclose([tg.grad(tg.ops.log_ndtr)(float(v)) for v in x], expected, rtol=1e-7)
@@ -143,7 +143,7 @@ def test_erfinv_is_scipys():
     with np.errstate(all="ignore"):
         expected = scipy.special.erfinv(x)
     found = np.array([tg.ops.erfinv(float(v)) for v in x])
-    slope = np.sqrt(np.pi) / 2.0 * np.exp(np.minimum(expected**2, 700.0))  # what a rounding of x is worth
+    slope = np.sqrt(np.pi) / 2.0 * np.exp(np.minimum(expected**2, 700.0))  # effect of a rounding error in x
     with np.errstate(invalid="ignore"):
         near = np.abs(found - expected) <= 1e-15 * np.abs(expected) + 2.3e-16 * slope
     assert (near | (found == expected) | (np.isnan(found) & np.isnan(expected))).all()

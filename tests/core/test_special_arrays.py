@@ -25,7 +25,8 @@ def call_of(name):
 @pytest.mark.parametrize("name", SCIPYS)
 def test_values_and_derivatives(name):
     f, arguments = call_of(name)
-    np.testing.assert_allclose(f(*map(tg.Tensor, arguments)).data, f(*arguments), rtol=1e-14)  # yn is yv here
+    # yn is computed as yv here
+    np.testing.assert_allclose(f(*map(tg.Tensor, arguments)).data, f(*arguments), rtol=1e-14)
     assert tg.gradcheck(lambda *xs: f(*xs).sum(), *arguments)
     first = tg.grad(lambda x: f(x, *arguments[1:]).sum())
     assert tg.gradcheck(lambda x: (first(x) ** 2).sum(), arguments[0])

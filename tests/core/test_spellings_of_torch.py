@@ -8,7 +8,7 @@ from tinygrad_edu.errors import DtypeError, OperandError
 
 MASK = np.array([[True, False, True], [False, True, False]])
 X = np.random.default_rng(0).normal(size=(2, 3))
-SAME = [  # expressions of x that PyTorch reads in the same way
+SAME = [  # expressions of x with the same meaning in PyTorch
     "x.view(3, 2)", "x.view((6,))", "x.view(-1)", "x.permute(1, 0)", "x.permute((1, 0))", "x.t()", "x.mT",
     "x.unsqueeze(0)", "x.unsqueeze(-1)", "x.unsqueeze(1).squeeze(1)", "x[None].transpose(1, 2)", "x.expand(4, 2, 3)",
     "x[:1].expand(5, -1)", "x.contiguous()", "x.masked_fill(mask, 7.0)", "x.masked_select(mask)", "x.clone()",

@@ -35,7 +35,7 @@ def test_masked_entries_are_refused(way):
     """They hold numbers, which mean nothing; plain NumPy functions drop the mask without a word."""
     with pytest.raises(DtypeError, match="1 of 6 entries of this array are masked"):
         WAYS[way](MASKED)
-    WAYS[way](np.ma.array(MASKED.filled(0.0)))  # nothing is masked
+    WAYS[way](np.ma.array(MASKED.filled(0.0)))  # nothing is masked, so it is accepted
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tinygrad_edu.core.operation import TABLE, Operation, op
 from tinygrad_edu.core.ops import tanh
 from tinygrad_edu.errors import GradcheckError, OperandError
 
-ROWS = dict(TABLE)  # as imported: the tests below add rows of their own and take them out again
+ROWS = dict(TABLE)  # as imported: the tests below add rows and remove them again
 SMOOTH = {name: row for name, row in ROWS.items() if row.partials is not None}
 COMPARISONS = {name: row for name, row in ROWS.items() if row.partials is None}
 POINTS = 3  # random points in each box
@@ -95,13 +95,13 @@ def test_the_checkers_catch_a_derivative_wrong_by_a_thousandth(row, size):
     for point in points(row, size, seed=3):
         f, free = in_free_arguments(wrong, point)
         if not any(np.any(g) for g in tg.vjp(f, *free)[1](1.0)):
-            continue  # left of relu's kink every derivative is 0, and 0.1 % of it is nothing
+            continue  # left of relu's kink every derivative is 0, so an error of 0.1% does not show
         assert min(tg.taylor_slope(f, *free, seed=direction) for direction in range(3)) < 1.8, point
         with pytest.raises(GradcheckError, match=r"argument \d, index"):
             tg.gradcheck(f, *free)
 
 
-# One meaning on everything
+# the same result in every form
 
 
 def plain(x):
@@ -185,7 +185,7 @@ def test_rows_with_a_numpy_name_are_counted():
         "betaln",
         "digamma",
         "polygamma",
-    }  # SciPy's
+    }  # computed by SciPy
     assert {name for name, row in ROWS.items() if not hasattr(np, row.numpy_name)} == own
     assert len(ROWS) == 98
 
@@ -203,7 +203,7 @@ def test_a_wrong_number_of_arguments_is_named():
     assert tg.ops.leaky_relu(-2.0, 0.5) == -1.0
 
 
-# One place to touch
+# declared in one place
 
 
 @pytest.fixture

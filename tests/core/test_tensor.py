@@ -105,7 +105,7 @@ def test_nothing_is_written_through_a_view(view):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_write_to_what_a_view_looks_at_is_noticed(view):
-    for write in set(WRITES) - {write_by_replacing}:  # which leaves the view its numbers
+    for write in set(WRITES) - {write_by_replacing}:  # this one leaves the view's numbers as they were
         x = leaf(1.0, 2.0)
         y = square_sum(view(x))
         write(x)
@@ -130,7 +130,7 @@ def test_views_of_constants_are_pickled_and_hold_nothing(view):
     held = weakref.ref(x.array)
     del x
     assert held() is None
-    v[...] = 3.0  # of what it was a view of is gone
+    v[...] = 3.0  # the array that v was a view of no longer exists
     for _ in range(50):
         v = v.T
     assert len(v.guard.viewed) < 3
@@ -211,7 +211,7 @@ def test_a_write_to_a_constant_tensor_is_noticed():
         y.backward()
 
 
-HARMLESS = [  # the derivative does not read what was written to
+HARMLESS = [  # the derivative does not read what was written
     (lambda x: (x + x).sum(), [2.0, 2.0]),
     (lambda x: x.reshape(2, 1).sum(), [1.0, 1.0]),
     (lambda x: x[::-1].sum(), [1.0, 1.0]),

@@ -26,7 +26,7 @@ def test_float32_stays_float32_beside_numbers(other):
     assert (x @ np.array([1, 2])).dtype == np.float32
 
 
-WRONG = [  # what is no array of floats, and the word that names it
+WRONG = [  # (not an array of floats, a word that the error contains)
     ([1, 2], "int64.*write 1.0 for 1, or ask for dtype=float"),
     ([True], "bool"),
     ([1j], r"complex128.*use .real and .imag"),
@@ -65,7 +65,8 @@ def test_lists_that_are_no_array_are_explained():
     for entry in (1.0, [1.0]):
         with pytest.raises((OperandError, DetachedError), match=r"(join|np\.stack)"):
             tg.Tensor([tg.Tensor(entry, requires_grad=True), tg.Tensor(entry)])
-    assert tg.Tensor([tg.Tensor(1.0), tg.Tensor(2.0)]).data.tolist() == [1.0, 2.0]  # no gradient would be lost
+    # accepted, because no gradient would be lost
+    assert tg.Tensor([tg.Tensor(1.0), tg.Tensor(2.0)]).data.tolist() == [1.0, 2.0]
 
 
 X, W, B = (tg.Tensor(np.ones(s), label=n) for n, s in [("x", (32, 4)), ("W", (8, 4)), ("b", (32,))])
@@ -134,7 +135,7 @@ def test_adding_to_a_plain_array_in_place_is_refused():
         a += leaf(1.0, 2.0)
 
 
-SPELLINGS = [  # positional options as NumPy orders them, and its other names
+SPELLINGS = [  # positional options in NumPy's order, and NumPy's other names
     (lambda n, x: n.sum(x, 0, None, None, True)),
     (lambda n, x: n.std(x, 1, None, None, 1)),
     (lambda n, x: n.clip(x, a_min=0.2, a_max=None)),

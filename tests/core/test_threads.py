@@ -16,7 +16,8 @@ def in_threads(work):
             work()
 
     errors = at_once(*[rounds] * THREADS)
-    assert not [x for x in errors if not isinstance(x, ForgottenZeroGradWarning)]  # fit zeroes in every thread
+    # this warning is expected: `fit` zeroes gradients in every thread
+    assert not [x for x in errors if not isinstance(x, ForgottenZeroGradWarning)]
 
 
 def test_tensors():

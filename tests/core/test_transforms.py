@@ -53,7 +53,7 @@ def test_derivatives_of_arrays_up_to_the_third_order(order):
     nested = tg.ops.exp
     for _ in range(order):
         nested = tg.grad(summed(lambda x, f=nested: f(2.0 * x)))
-    # each turn doubles the argument first: e^(2x), then 2·e^(4x), then 2·4·e^(8x), ...
+    # each level doubles the argument first: e^(2x), then 2·e^(4x), then 2·4·e^(8x), ...
     factor = {1: 2.0, 2: 2.0 * 4.0, 3: 2.0 * 4.0 * 8.0}[order]
     np.testing.assert_allclose(nested(X), factor * np.exp(2.0**order * X), rtol=1e-13)
 
@@ -229,7 +229,7 @@ def test_transforms_work_under_no_grad(x):
     assert not y.requires_grad
 
 
-# What is refused
+# refused calls
 
 
 def test_a_gradient_needs_one_number():
@@ -256,7 +256,7 @@ def test_a_seed_of_another_shape_is_refused():
         pull(np.ones(2))
 
 
-CURVES = {  # of a number, into an array
+CURVES = {  # functions from a number to an array
     "stack": lambda t: np.stack([np.cos(t), np.sin(t)]),
     "array": lambda t: np.array([[t, t * t], [1.0, t]]),
     "times array": lambda t: t * t * np.arange(3.0),
@@ -296,7 +296,7 @@ def test_a_seed_of_another_shape_than_the_curve_is_refused():
         tg.vjp(CURVES["stack"], 0.5)[1](np.ones(3))
 
 
-# Which argument
+# the argument to differentiate with respect to
 
 
 def product(a, b, c):

@@ -183,7 +183,7 @@ def test_detach_cuts_the_history():
     assert gradients(cut * x, x, cut) == [9.0, 3.0]
 
 
-# Numbers at the edge: IEEE 754, not exceptions
+# numbers at the limits: IEEE 754, no exceptions
 
 INFINITE = [
     (lambda x: 1.0 / x, 0.0, math.inf),
@@ -231,7 +231,7 @@ def test_the_branch_not_chosen_sends_no_second_gradient():
     assert (second(0.0), second(2.0)) == (2.0, -0.25)
 
 
-# Higher order
+# higher order derivatives
 
 
 def test_grad_of_grad():
@@ -263,7 +263,7 @@ def test_changing_data_after_the_forward_pass_leaves_its_first_derivative():
     assert gradients(y, x) == [6.0]
 
 
-# Refusals
+# refused calls
 
 NOT_REAL = ["1.0", b"1", 1j, None, [1.0], np.array([1.0]), np.array(1j), np.array("1"), {}, object(), Value(1.0)]
 
@@ -321,7 +321,7 @@ def test_detect_anomaly_ends_with_its_block():
     assert math.isnan(Value(-1.0).log().data)
 
 
-# Looks and storage
+# printing and storage
 
 
 def test_repr_shows_number_gradient_label_and_operation():

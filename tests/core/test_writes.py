@@ -33,7 +33,8 @@ WRITES = {
     "one bit": lambda a: np.bitwise_xor.at(
         a.reshape(-1).view(np.uint8), [RNG.integers(a.nbytes)], 1 << RNG.integers(8)
     ),
-    "two signs": lambda a: np.bitwise_xor.at(a.reshape(-1).view(np.uint8), [3, 7], 128),  # of two float32, or one word
+    # the signs of two float32 entries, or two bits of one float64
+    "two signs": lambda a: np.bitwise_xor.at(a.reshape(-1).view(np.uint8), [3, 7], 128),
 }
 SIZES = [
     (5,),
@@ -123,7 +124,7 @@ def test_an_array_that_nobody_holds_is_not_looked_at_again_until_it_is_handed_ou
     w = tg.Tensor(np.ones(3), requires_grad=True)
     w.data -= 0.5
     (w * w).sum().backward()
-    assert w.guard.known is None  # no checksum at the next use
+    assert w.guard.known is None  # so the next use needs no checksum
     held = hold(w.data)
     for _ in range(2):
         loss = (w * w).sum()
@@ -142,4 +143,4 @@ def test_a_stack_by_one_matrix_is_what_numpy_says(shape):
     (product * product).sum().backward()
     np.testing.assert_allclose(x.grad, 2.0 * np.matmul(np.matmul(a, b), b.T))
     np.testing.assert_allclose(y.grad, 2.0 * rows(a).T @ rows(np.matmul(a, b)), atol=1e-14)
-    product.data[...] = 0.0  # an array of its own
+    product.data[...] = 0.0  # its array is its own

@@ -35,7 +35,7 @@ def in_this_process(source, calls, seconds):
     return [sandbox.result_of(json.loads(json.dumps(answer))) for answer in answers]
 
 
-# The exercises themselves
+# the exercises themselves
 
 
 def test_there_are_fourteen_in_order():
@@ -128,7 +128,7 @@ def test_every_mistake_has_a_sentence_and_a_name_of_its_own():
         assert len({(m.old, m.new) for m in exercise.mistakes}) == len(exercise.mistakes)
 
 
-# Submissions of every kind
+# submissions of every kind
 
 
 @by_name

@@ -15,7 +15,7 @@ from tinygrad_edu.cli import main
 from tinygrad_edu.course import check, find, folder, sandbox, submission
 from tinygrad_edu.errors import ExaminerError, InputFileError, NameNotFoundError, SettingError
 
-# grade, for exercises of one's own
+# grade, for a teacher's own exercises
 
 
 def test_grade_of_gradients_of_ones_own():

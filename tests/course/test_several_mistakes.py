@@ -59,7 +59,7 @@ def test_both_of_two_mistakes_are_named_with_their_results(exercise, a, b, tmp_p
     monkeypatch.setattr(sandbox, "run", in_this_process)
     path = written(tmp_path, exercise, exercise.solution.replace(a.old, a.new).replace(b.old, b.new))
     grade, both = tg.clinic.grade(path, hint=2, seed=0), spoiled(exercise, a) | spoiled(exercise, b)
-    if "Your numbers are those of these mistakes:" not in grade.text:  # they meet, or one mistake is both
+    if "Your numbers are those of these mistakes:" not in grade.text:  # the mistakes overlap, or one mistake is both
         named = [m for m in exercise.mistakes if m.code in grade.mistakes]
         assert {a.code, b.code} <= set(grade.mistakes) or any(spoiled(exercise, m) == both for m in named), grade.text
         return

@@ -39,7 +39,8 @@ def test_a_seed_is_a_data_set(name):
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
     assert not np.array_equal(first[0], other[0])
-    assert first[0].sum() == pytest.approx(total, abs=1e-6 if name != "glyphs" else 0.05)  # float32 before the greys
+    # glyphs are computed in float32 before the greys are rounded
+    assert first[0].sum() == pytest.approx(total, abs=1e-6 if name != "glyphs" else 0.05)
 
 
 @generated
@@ -58,7 +59,7 @@ def test_gates(gate, outputs):
     assert X.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert y.tolist() == [[output] for output in outputs]
     X[0, 0] = 5.0
-    assert gate()[0][0, 0] == 0.0  # a copy each time
+    assert gate()[0][0, 0] == 0.0  # each call returns a copy
 
 
 def test_without_noise_the_points_lie_on_their_curves():
@@ -151,7 +152,7 @@ finite_matrices = st.integers(1, 3).flatmap(
 @given(finite_matrices)
 def test_scalings_are_those_of_scikit_learn(rows):
     preprocessing = pytest.importorskip("sklearn.preprocessing")
-    X = np.round(np.array(rows), 3)  # differences of 1e-3 or none: scikit-learn takes smaller ones for none
+    X = np.round(np.array(rows), 3)  # differences of 1e-3 or 0: scikit-learn treats smaller ones as 0
     Z, scaling = data.standardize(X)
     np.testing.assert_allclose(Z, preprocessing.StandardScaler().fit_transform(X), atol=1e-8)
     np.testing.assert_allclose(scaling.inverse(Z), X, atol=1e-9)

@@ -10,7 +10,7 @@ from tests.draw.test_draw import Model, Node, in_new_process, tanh_of_product
 from tinygrad_edu.draw import Drawing, draw
 from tinygrad_edu.errors import DrawError, NameNotFoundError, SettingError, TinygradError
 
-# Targets and settings
+# targets and settings
 
 
 @pytest.mark.parametrize("target", [3.0, "x", None, [], [Node(1.0), 2.0]])

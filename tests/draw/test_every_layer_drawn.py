@@ -19,7 +19,8 @@ from tinygrad_edu.nn.activations import class_name, is_activation
 
 each_layer = pytest.mark.parametrize(("name", "i"), CASES, ids=IDS)
 needs_graphviz = pytest.mark.skipif(not render.available(), reason="needs Graphviz: the extra viz")
-INSIDE = {"MLP": "Linear 4→3, tanh", "TransformerEncoderLayer": "MultiHeadAttention 4, 2 heads"}  # no single layers
+# these consist of several layers
+INSIDE = {"MLP": "Linear 4→3, tanh", "TransformerEncoderLayer": "MultiHeadAttention 4, 2 heads"}
 
 
 def boxes(drawing):
@@ -81,7 +82,7 @@ def test_every_layer_fits_a_page():
         assert float(re.search(r'width="([\d.]+)pt"', svg)[1]) <= 1.05 * PAGE, name
 
 
-# Text out of data
+# text from the data
 
 HOSTILE = [
     "</script><script>alert(1)</script>",

@@ -152,7 +152,7 @@ def test_what_tab_reaches_is_in_sight(opened, nodes, name):
     assert [stop for stop in stops[:-1] if not stop[1]] == []
 
 
-# The place in the program
+# the place in the program
 
 
 class Gate(nn.Module):

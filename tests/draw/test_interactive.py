@@ -44,7 +44,7 @@ def opened(browser, pages):
     def get(name, width=1280):
         resize(browser, width)
         prefer(browser, "light")
-        browser.get_log("browser")  # what another page has left there
+        browser.get_log("browser")  # drop what another page has logged
         browser.get(pages[name])
         return browser
 
@@ -192,7 +192,7 @@ def test_a_collapsed_graph_zooms_and_has_its_steps(browser, tmp_path):
     assert shown(browser, "#steps") == 1
     assert shown(browser, "svg") == 1
     press(browser, "ARROW_RIGHT")
-    assert shown(browser, "g.node.now") == 1  # the box that the first node is in
+    assert shown(browser, "g.node.now") == 1  # the box that contains the first node
 
 
 def test_labels_are_data_in_the_page():
@@ -223,7 +223,7 @@ def test_a_picture_without_a_graph_has_its_view_and_no_empty_controls(browser, t
         drawn, frame = browser.execute_script(
             "const svg = document.querySelector('#sheet svg'); return [svg.getBBox().width, svg.whole.width];"
         )
-        assert drawn <= frame + 0.5 <= 700  # points: the title does not make the picture wide
+        assert drawn <= frame + 0.5 <= 700  # points: the title does not make the picture wider
         before = browser.execute_script("return document.querySelector('#sheet svg').getAttribute('viewBox')")
         browser.find_element("id", "zoom-in").click()
         assert browser.execute_script("return document.querySelector('#sheet svg').getAttribute('viewBox')") != before

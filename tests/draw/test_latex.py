@@ -15,7 +15,7 @@ from tinygrad_edu.errors import DrawError
 
 HOSTILE = ["$x$", "a}b{", r"\input{/etc/passwd}", "<script>", "x_y^z", "%&#~", r"\\", "naïve €", "a\nb"]
 
-# A reader of what the formulas are written in
+# a parser for the LaTeX of the formulas
 
 TOKEN = re.compile(r"\\left.|\\right.|\\mathrm\{[^}]*\}|\\[a-zA-Z]+|\\,|[A-Za-z]'*|\d+\.?\d*|\S")
 FUNCTIONS = {r"\tanh": math.tanh, r"\sin": math.sin, r"\cos": math.cos, r"\ln": math.log, r"\max": max, r"\min": min,
@@ -188,7 +188,7 @@ def test_names_look_as_one_writes_them(label, symbol):
     assert symbol_of(label) == symbol
 
 
-# What it is
+# the meaning of the symbols
 
 
 def test_what_is_used_twice_has_a_line_of_its_own():

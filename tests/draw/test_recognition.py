@@ -16,7 +16,7 @@ X, ROWS = RNG.normal(size=(10, 2)), 10
 SIGNS = np.where(RNG.normal(size=(10, 1)) > 0, 1.0, -1.0)
 CLASSES = RNG.integers(0, 3, 10)
 
-# Functions as people write them out, by the name that the picture should give
+# Functions as people write them out, and the name that the picture should show
 
 
 def by_exponentials(x):
@@ -184,7 +184,7 @@ def test_what_has_no_target_is_no_loss(make):
     assert loss_of(graph_of([make()])) is None
 
 
-# Layers in words
+# layers in words
 
 
 @pytest.mark.parametrize("backend", ["tensor", "scalar"])

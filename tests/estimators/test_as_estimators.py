@@ -22,7 +22,7 @@ from tinygrad_edu.estimators.choices import LOSSES
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-# A validation set of one's own
+# a validation set of the user's
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_wrong_validation_sets_are_refused(given, words):
         small(MLPClassifier).fit(X, CLASSES, **given)
 
 
-# As any estimator of scikit-learn's
+# like any estimator of scikit-learn
 
 BEYOND = {
     "gelu, adamw, layer": {"activation": "gelu", "solver": "adamw", "norm": "layer"},

@@ -35,7 +35,7 @@ def weights(model):
     return np.concatenate([w.ravel() for w in model.coefs_ + model.intercepts_])
 
 
-# How they travel
+# pickling and cloning
 
 
 @quiet
@@ -168,7 +168,7 @@ def test_other_initial_weights():
     assert weights(small(init="he_normal").fit(X, Y)).tolist() != weights(small().fit(X, Y)).tolist()
 
 
-# Messages: scikit-learn's words, and a sentence more
+# Messages: scikit-learn's words, and one more sentence
 
 DIVERGING = MLPRegressor(solver="sgd", learning_rate_init=10.0, activation="identity", random_state=0, max_iter=30)
 PARTIAL = MLPRegressor(early_stopping=True)
@@ -280,7 +280,7 @@ def test_threads_compile_once():
     assert found[0].tolist() == found[1].tolist()
 
 
-# Dropout and clipping, against autograd of this package and the generator written again
+# Dropout and clipping, compared with this package's autograd and with the generator written once more
 
 
 def one_step(**settings):
@@ -310,7 +310,7 @@ def test_dropout(share):
     before, gradient = one_step(dropout=share)
     rng = np.random.RandomState(3)
     for a, b in [(4, 6), (6, 5), (5, 3)]:
-        rng.uniform(size=a * b + b)  # what the weights and biases took
+        rng.uniform(size=a * b + b)  # the draws for weights and biases
     first, seed = mask(int(rng.randint(2**31)), (150, 6), share)
     second, _ = mask(seed, (150, 5), share)
 

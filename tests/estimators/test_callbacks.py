@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from tinygrad_edu.estimators import MLPClassifier, MLPRegressor
 from tinygrad_edu.estimators.stochastic import Training
 
-callback = pytest.importorskip("sklearn.callback")  # scikit-learn 1.9
+callback = pytest.importorskip("sklearn.callback")  # since scikit-learn 1.9
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3))

@@ -8,7 +8,8 @@ from tinygrad_edu.estimators import MLPClassifier, MLPRegressor
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.filterwarnings("ignore")  # as scikit-learn's tests of its own estimators: the checks stop early, say
+# as in scikit-learn's tests of its own estimators: the checks stop early, for example
+@pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks([MLPClassifier(), MLPRegressor()])
 def test_common_check(estimator, check):
     check(estimator)

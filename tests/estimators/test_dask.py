@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 CELLS = {"solver": ["adam", "sgd", "lbfgs"], "activation": ["tanh", "relu"]}
 
 
-@pytest.mark.filterwarnings("ignore")  # of distributed about itself, and that 20 epochs are not enough
+@pytest.mark.filterwarnings("ignore")  # distributed's warnings about itself, and that 20 epochs are not enough
 def test_two_processes_find_what_one_finds():
     X, y = iris()
     search = GridSearchCV(MLPClassifier((5,), max_iter=20, random_state=0), CELLS, cv=2)

@@ -44,7 +44,7 @@ SOLVERS = {"adam": {"solver": "adam"}, "sgd": {"solver": "sgd", "batch_size": 7}
 @pytest.mark.parametrize("form", [*FORMS, *SPARSE])
 @pytest.mark.parametrize(("kind", "y"), [("MLPRegressor", NUMBERS), ("MLPClassifier", CLASSES)])
 def test_samples_and_targets_in_every_form(kind, y, form, solver):
-    # SciPy compares losses: one bit of float32 grows to other weights.
+    # SciPy's line search compares losses: one bit in float32 leads to other weights.
     few = {"max_iter": 2} if (form, solver) == ("float32", "lbfgs") else {}
     change = {**FORMS, **SPARSE}[form]
     settings = {"hidden_layer_sizes": (4,), "max_iter": 15, **SOLVERS[solver], **few}

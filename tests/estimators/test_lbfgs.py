@@ -17,7 +17,7 @@ def small(kind, **settings):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("kind", TARGETS)
-@pytest.mark.parametrize("activation", ["tanh", "gelu"])  # of scikit-learn's, and of ours alone
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])  # one of scikit-learn's activations, and one that only we have
 def test_callbacks_see_each_iteration_and_may_end_the_run(kind, activation):
     seen = []
     record = lambda model: seen.append(model.loss_)  # noqa: E731

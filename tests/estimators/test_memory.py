@@ -10,7 +10,8 @@ from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.estimators import MLPClassifier, MLPRegressor, memory, network
 
 MARGIN, MARK = 5000, 77
-WRITTEN = {"orders": 6, "whole": 8, "numbers": 9, "memory": 10, "curves": 11}  # places among the arguments
+# positions of the arguments that are written to
+WRITTEN = {"orders": 6, "whole": 8, "numbers": 9, "memory": 10, "curves": 11}
 RNG = np.random.RandomState(0)
 X = RNG.normal(size=(37, 6))
 Y = {"classes": RNG.randint(0, 4, 37), "labels": RNG.randint(0, 2, (37, 5)), "numbers": RNG.normal(size=(37, 3))}

@@ -25,7 +25,7 @@ BEYOND = {
     "init", "dropout", "clip_norm", "class_weight", "validation_curve", "callbacks", "out_activation", "l1", "norm",
     "weight_decay", "stop_loss",
 }  # fmt: skip
-VALIDATION = ["X_val", "y_val"]  # of fit and partial_fit
+VALIDATION = ["X_val", "y_val"]  # arguments of fit and partial_fit
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -144,7 +144,7 @@ def test_names_of_features():
 
 
 def test_balanced_classes():
-    people = X[:110], Y[:110]  # 50, 50 and 10
+    people = X[:110], Y[:110]  # 50, 50 and 10 samples per class
     given = 110 / 3 / np.bincount(people[1])[people[1]]
     a = ours.MLPClassifier((4,), class_weight="balanced", max_iter=5, random_state=0).fit(*people)
     b = ours.MLPClassifier((4,), max_iter=5, random_state=0).fit(*people, given)
@@ -184,7 +184,7 @@ def test_blas_keeps_to_one_thread_where_a_second_would_be_waited_for(features, l
     assert count() == before
 
 
-# What is printed and warned of
+# printed messages and warnings
 
 
 def test_lbfgs_says_how_far_it_came(capsys):
@@ -233,7 +233,7 @@ def test_warnings_begin_with_scikit_learn_s_words(kind):
             assert len(here) > len(there)
 
 
-# The one cell of case 2 that differs
+# the one cell of case 2 that differs
 
 
 def test_where_the_last_bit_decides():

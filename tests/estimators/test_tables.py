@@ -31,7 +31,7 @@ def falls(model):
     return model
 
 
-# The general way is the compiled one, where that exists
+# the general training equals the compiled one where both exist
 
 
 @pytest.mark.parametrize("data", DATA)

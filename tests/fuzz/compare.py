@@ -77,7 +77,8 @@ def differences(case, plain=True, accurate=True):
     if any(step.name == "prod" for step in case.steps) and not all(np.isfinite(a).all() for a in case.arrays):
         parts = parts[
             :1
-        ]  # the product of all other numbers, NaN among them, is y/x in one and n² products in the other
+            # with NaN among the numbers, one computes their product as y/x, the other from n² products
+        ]
     for what, a, b in parts:
         a, b = np.asarray(a, float), np.asarray(b, float)
         finite = np.abs(b[np.isfinite(b)])

@@ -21,7 +21,7 @@ POLES = (
     "betaln",
     "digamma",
     "polygamma",
-)  # SciPy's values beside the poles are their own: usual numbers alone
+)  # near the poles SciPy has values of its own: usual numbers only
 ELEMENTWISE = sorted(name for name, row in ROWS.items() if row.partials is not None)
 
 

@@ -10,10 +10,10 @@ from tests.fuzz.compare import differences
 from tests.fuzz.generator import Case, Step, case
 from tinygrad_edu import jit, ops
 
-# Programs as Python, as machine code: 0.1 and 0.7 s each. `python -m tests.fuzz` runs as many as one likes.
+# Number of programs in Python and in machine code: 0.1 and 0.7 s each. `python -m tests.fuzz` runs more.
 COUNT = {True: 60, False: 10}
 DTYPES = (np.float64, np.float32)
-# What the generator has found, by seed: each once differed.
+# Seeds of differences that the generator has found; all are fixed.
 FOUND = [15, 35, 36, 72, 136, 156, 158, 194, 1088, 1344, 1364, 1421, 1436, 2028, 10_089, 10_167, 10_269]
 
 
@@ -48,8 +48,8 @@ def test_the_sign_of_zero(dtype):
 def test_a_wrong_rule_is_noticed():
     """The comparison itself: a derivative that is off by a thousandth differs."""
     x = np.array([[0.5, -1.0, 2.0]])
-    made = Case([x], [], [Step("sin", (0,))])  # a row without a pull-back written out in core/array_pulls.py
+    made = Case([x], [], [Step("sin", (0,))])  # no hand-written pull-back in core/array_pulls.py
     assert not differences(made)
     wrong = {"array_partials": lambda _, x: (1.001 * np.cos(x),)}
-    with mock.patch.dict(vars(ops.sin), wrong):  # of the eager pass alone
+    with mock.patch.dict(vars(ops.sin), wrong):  # only in the eager pass
         assert differences(made)

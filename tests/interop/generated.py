@@ -21,7 +21,7 @@ from tinygrad_edu.interop.javascript import training_program
 from tinygrad_edu.interop.programs import network_program
 from tinygrad_edu.optim import schedules
 
-STEPS = {"float64": 1000, "float32": 100}  # in float32 a sign or a kink soon makes a step of a rounded bit
+STEPS = {"float64": 1000, "float32": 100}  # in float32, a sign or a kink soon turns a rounding error into a whole step
 LIMITS = {"float64": 1e-10, "float32": 1e-4}
 ACTIVATIONS = ("Tanh", "ReLU", "Sigmoid", "GELU", "SiLU", "ELU", "LeakyReLU", "Softplus")
 CLASS_LOSSES = ("cross_entropy", "bce_with_logits", "hinge")
@@ -46,7 +46,7 @@ class Recipe:
         self.bias = bool(rng.integers(4))
         self.batch = int(rng.integers(3, n + 1))
         while n % self.batch == 1:
-            self.batch += 1  # a last batch of one sample has no variance for BatchNorm
+            self.batch += 1  # BatchNorm has no variance for a last batch of one sample
         self.epochs = -(-STEPS[dtype] // -(-n // self.batch))
         self.settings = {"batch_size": self.batch}
         if rng.random() < 0.3:

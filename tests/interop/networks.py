@@ -20,7 +20,7 @@ from tinygrad_edu.nn.activations import is_activation
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.named import optimizer_classes
 
-N = 10  # samples: the last batch of 4 is a short one
+N = 10  # samples; the last batch of 4 is a short one
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def with_optimizer(kind):
     return Network(mlp(), X, Y, optimizer=lambda p: kind(p, lr=0.02), settings=BATCHES)
 
 
-SETTINGS_OF = {  # what changes the structure of an update
+SETTINGS_OF = {  # settings that change the structure of an update
     "SGD with momentum": lambda p: optim.SGD(p, lr=0.02, momentum=0.9, weight_decay=0.01, nesterov=True),
     "Adam with decay": lambda p: optim.Adam(p, lr=0.02, weight_decay=0.1),
     "AMSGrad": lambda p: optim.Adam(p, lr=0.02, amsgrad=True),
@@ -98,7 +98,8 @@ def with_loss(name):
 OF_LOSSES = {name: with_loss(name) for name in LOSSES}
 OF_LOSSES["class numbers"] = Network(mlp(), X, rng().integers(0, 3, N), "cross_entropy", settings=BATCHES)
 
-INSIDE = ("acosh", "atanh", "asin", "acos")  # of the domain only near 0; NaN is the same everywhere, but says little
+# outside their domain except near 0; NaN is the same everywhere, but shows little
+INSIDE = ("acosh", "atanh", "asin", "acos")
 ACTIVATIONS = {
     name: Network(mlp(name), 0.1 * np.abs(X) if name in INSIDE else X, Y, settings=BATCHES)
     for name, operation in TABLE.items()
@@ -165,7 +166,7 @@ ALL = {
     **{f"layer {k}": x for k, x in OF_LAYERS.items()},
     **OTHERS,
 }
-# What is tried with every run of the tests; the others are slow: many processes.
+# Tried in every run of the tests; the others are slow, because they start many processes.
 QUICK = {
     "optimizer Adam", "optimizer SGD with momentum", "optimizer Rprop", "loss class numbers", "activation gelu",
     "layer LSTM", "layer Conv2d", "layer LayerNorm", "layer MultiHeadAttention", "schedule one_cycle", "norms",

@@ -169,7 +169,7 @@ def test_a_name_is_an_identifier(name, tmp_path):
         tg.export(mlp()(), tmp_path / "net.c", name=name)
 
 
-# The file, and the program of its own
+# the file, and a program of its own
 
 
 def csv(*arrays, heading="a,b,c\n"):
@@ -230,7 +230,7 @@ def own_program(tmp_path_factory):
     return program(mlp()(), tmp_path_factory.mktemp("own"), X, Y, loss="mse", optimizer="sgd")
 
 
-# What is given to export
+# arguments of export
 
 
 def test_a_run_brings_everything_with_it(tmp_path):

@@ -8,14 +8,15 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 
-resource = pytest.importorskip("resource")  # POSIX alone has limits for the size of files
+resource = pytest.importorskip("resource")  # only POSIX can limit the size of files
 
 
 @contextlib.contextmanager
 def files_of_at_most(size):
     """What a full disk does: writing more raises OSError."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # a module imported here would be cached cut off
+    # otherwise a module imported here would be cached in a truncated file
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield

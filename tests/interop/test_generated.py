@@ -51,7 +51,7 @@ def test_c_stops_where_fit_stops(name, tmp_path):
     net = Library(program, CTrainingFile(program, "net", None).text(), tmp_path)
     whole, _ = net.train(X, Y, 4, 60)
     net.lib.net_reset()
-    pieces = [net.train(X, Y, 4, 1)[0][0] for _ in range(done.n_epochs)]  # the rule goes on from call to call
+    pieces = [net.train(X, Y, 4, 1)[0][0] for _ in range(done.n_epochs)]  # the rule continues from call to call
     for losses in (whole[np.isfinite(whole)], np.array(pieces)):
         np.testing.assert_allclose(losses, done.loss_curve, rtol=1e-12)
     assert net.lib.net_epochs() == done.n_epochs

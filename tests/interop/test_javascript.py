@@ -56,7 +56,7 @@ def trained_together(names, folder):
 def test_it_trains_as_fit_does(name, trained):
     losses, predictions = trained(name)
     model, done = ALL[name].run(EPOCHS)
-    if done.n_epochs < EPOCHS:  # NaN ends both
+    if done.n_epochs < EPOCHS:  # both end at a NaN
         assert len(losses) == done.n_epochs + 1
         assert not math.isfinite(losses[-1])
         return
@@ -80,7 +80,7 @@ def sources(kind, loss):
     [
         ("mse", lambda p: optim.SGD(p, lr=0.02, momentum=0.9), "float64", 1e-10),
         ("cross_entropy", adam, "float64", 1e-10),
-        ("cross_entropy", adam, "float32", 2e-2),  # float32 sums in another order, and 1,000 steps on from there
+        ("cross_entropy", adam, "float32", 2e-2),  # float32 sums in another order, continued for 1,000 steps
     ],
 )
 def test_1000_steps_in_shuffled_batches(loss, optimizer, dtype, off, tmp_path):
@@ -125,12 +125,12 @@ def test_the_same_bits_as_the_generated_python(loss, dtype, tmp_path):
     done = fit_in_python(trained, points, y, epochs=20, **settings)
     if dtype == "float64":
         assert losses.tolist() == list(done.loss_curve)
-    # Python adds up float32 losses in float32, the compiled program and this one in float64.
+    # Eagerly, float32 losses are summed in float32; the compiled program and this one use float64.
     np.testing.assert_allclose(losses, done.loss_curve, rtol=1e-6)
     assert weights.tolist() == [float(x) for p in trained.parameters() for x in p.data.ravel()]
 
 
-# What a page does with it
+# use by a page
 
 
 @pytest.fixture(scope="module")

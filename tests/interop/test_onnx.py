@@ -18,7 +18,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx: the extra onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: the extra test")
 onnxruntime.set_default_logger_severity(3)
 NETWORKS = {**OF_LAYERS, **ACTIVATIONS, **OTHERS}
-ROWS = (10, 1, 3)  # one file serves any number
+ROWS = (10, 1, 3)  # one file serves any number of rows
 
 
 def session(path):

@@ -14,7 +14,7 @@ from tinygrad_edu.errors import SettingError, ShapeError
 X, Y = tg.data.xor_gate()
 MODEL = nn.MLP([2, 3, 1], seed=0)
 RUN = tg.fit(MODEL, X, Y, loss="mse", optimizer="adam", epochs=2, compiled=False)
-WRITERS = {  # what writes to or reads from a path, and an ending that it knows
+WRITERS = {  # functions that write to or read from a path, and a file ending that they accept
     "Run.save": (RUN.save, ".json"),
     "a run to go on with": (RUN.save, ".safetensors"),
     "Run.load": (train.Run.load, ""),
@@ -69,7 +69,7 @@ def test_threads_that_export_one_model_leave_its_modes_alone(tmp_path):
     def work(k):
         for i in range(3):
             tg.export(model, tmp_path / f"{k}{i}.js", np.zeros((2, 3)))
-            seen.append([each.training for each in model.modules()])  # in the middle of other threads' exports
+            seen.append([each.training for each in model.modules()])  # while other threads are exporting
 
     assert not at_once(*(functools.partial(work, k) for k in range(4)))
     assert seen == [before] * 12

@@ -84,7 +84,7 @@ def test_torch_computes_the_same(name, tmp_path):
         model.train()
         for p in model.parameters():
             p.data = p.data + rng.normal(size=p.shape) * 0.1
-        own_output(model, x)  # running statistics
+        own_output(model, x)  # changes running statistics
     model.eval()
     tg.export(model, tmp_path / "net.safetensors")
     theirs = theirs.double().eval()

@@ -7,7 +7,7 @@ from tinygrad_edu.nn.activations import LAYERS as OF_ROWS
 
 IMAGES, SERIES, ROWS = (2, 2, 4, 4), (2, 3, 4), (3, 4)
 
-# name: (settings of the constructor, shape of an input); what takes `rng` and `backend` is given them by `made`
+# name: (settings, shape of an input); `made` adds `rng` and `backend` where they are accepted
 LAYERS = {
     "Linear": [((4, 3), ROWS), ((4, 3, False), SERIES)],
     "Conv1d": [((3, 2, 2), SERIES), ((3, 6, 2, 2, 1, 1, 3), SERIES)],
@@ -50,7 +50,7 @@ def made(name, i=0, **options):
     """The layer of that row, always the same."""
     settings, _ = LAYERS[name][i]
     own = {"seed": 0} if name in SEEDED else {"rng": 0} if has_parameters(name) and name not in UNSEEDED else {}
-    own |= {"horizon": None} if name == "Elman" else {}  # the whole gradient
+    own |= {"horizon": None} if name == "Elman" else {}  # not truncated
     return getattr(nn, name)(*settings, **own, **(options if has_parameters(name) else {}))
 
 

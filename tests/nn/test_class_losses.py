@@ -33,5 +33,5 @@ def test_a_class_that_is_ruled_out_costs_nothing(loss, weight):
 
 def test_many_classes_need_no_matrix_of_them():
     z = Tensor(np.zeros((2, 100_000)), requires_grad=True)
-    nn.losses.cross_entropy(z, [3, 99_999]).backward()  # a unit matrix of as many rows would need 80 GB
+    nn.losses.cross_entropy(z, [3, 99_999]).backward()  # a one-hot matrix of all classes would need 80 GB
     assert z.grad[0, 3] == pytest.approx(-0.5, rel=1e-4)

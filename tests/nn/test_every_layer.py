@@ -14,7 +14,7 @@ from tinygrad_edu.nn.activations import class_name, find_activation, is_activati
 from tinygrad_edu.nn.lazy import LAYERS as LAZY
 
 each_layer = pytest.mark.parametrize(("name", "i"), CASES, ids=IDS)
-HOLDERS = {"Module", "ModuleDict", "ModuleList", "Sequential"}  # of other layers
+HOLDERS = {"Module", "ModuleDict", "ModuleList", "Sequential"}  # containers of other layers
 
 
 def weigh(y):
@@ -118,7 +118,7 @@ def test_float32_is_asked_for_by_dtype(name, i):
 @each_layer
 def test_a_checkpoint_brings_it_back(name, i, tmp_path):
     layer, x = made(name, i), given(name, i)
-    layer(x)  # running statistics move
+    layer(x)  # changes running statistics
     layer.save(tmp_path / "layer.safetensors")
     other = made(name, i)
     for p in other.parameters():

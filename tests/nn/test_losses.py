@@ -53,7 +53,7 @@ def close(a, b, rtol=1e-12):
     np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-14)
 
 
-# Against others
+# compared with other implementations
 
 WEIGHTS = [None, np.array([1.0, 0.0, 2.0, 0.5, 3.0, 1.0])]
 
@@ -280,7 +280,7 @@ def test_compiled_classes_that_are_no_integers_are_refused():
 
 P = np.full((3, 2), 0.5)
 T = np.ones((3, 2))
-BAD_TARGETS = [  # losses, prediction, target, error, what its text says
+BAD_TARGETS = [  # (losses, prediction, target, error, a part of its text)
     (ENTRIES, P, T[:2], ShapeError, r"prediction \(3, 2\) and target \(2, 2\) differ"),
     (ENTRIES, P, T.ravel(), ShapeError, r"Did you mean target\.reshape\(3, 2\)"),
     (ENTRIES, P, np.array([[1.0, np.nan], [1, 1], [1, 1]]), SettingError, r"target nan at index \(0, 1\)"),

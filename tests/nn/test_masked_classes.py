@@ -44,7 +44,7 @@ def test_a_class_that_is_masked_out(loss, weight, reduction):
 def test_rows_that_are_ignored(loss):
     labels = np.array([0, -1, 3, -1, -1])
     z = Z.copy()
-    z[[1, 3, 4]] = -math.inf, 0.0, 0.0, 0.0  # of no matter
+    z[[1, 3, 4]] = -math.inf, 0.0, 0.0, 0.0  # ignored rows may hold anything
 
     def total(z, labels):
         return loss(scores(loss, z), labels, ignore_index=-1)
@@ -55,8 +55,8 @@ def test_rows_that_are_ignored(loss):
     np.testing.assert_allclose(g[[0, 2]], kept)
     assert not g[[1, 3, 4]].any()
     y, g = tg.value_and_grad(total)(Z, np.full(5, -1))
-    assert math.isnan(y)  # a mean of nothing
-    assert not g.any()  # which leaves the weights as they are, as in PyTorch
+    assert math.isnan(y)  # the mean of nothing
+    assert not g.any()  # as in PyTorch, so the weights stay unchanged
 
 
 def test_a_model_trains_on_classes_that_are_masked_out():

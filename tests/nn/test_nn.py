@@ -30,7 +30,7 @@ def target(loss, rng, samples, width):
         return rng.integers(width, size=samples)
     if loss == "hinge":
         return rng.choice([-1.0, 1.0], (samples, width))
-    return rng.uniform(size=(samples, width))  # between 0 and 1, as some losses need it
+    return rng.uniform(size=(samples, width))  # between 0 and 1, as some losses require
 
 
 def ran(model, X, y, loss):
@@ -58,10 +58,10 @@ def assert_back_ends_agree(X, y, loss, *arguments, **settings):
 @pytest.mark.parametrize("sizes", [[2, 1], [2, 3, 2], [1, 8, 1], [4, 5, 6, 3]], ids=str)
 def test_loss_and_gradients_are_the_same(sizes, activation, loss):
     if LOSSES[loss].takes_class_numbers and sizes[-1] == 1:
-        sizes = [*sizes[:-1], 2]  # of one class there is nothing to learn
+        sizes = [*sizes[:-1], 2]  # with a single class there is nothing to learn
     rng = np.random.default_rng(1)
     X = rng.standard_normal((5, sizes[0]))
-    out = "sigmoid" if loss == "bce" else "identity"  # of probabilities
+    out = "sigmoid" if loss == "bce" else "identity"  # bce takes probabilities
     assert_back_ends_agree(X, target(loss, rng, 5, sizes[-1]), loss, sizes, activation, out, seed=3)
 
 
@@ -175,11 +175,11 @@ def test_a_state_moves_from_one_back_end_to_the_other():
     scalar.load_state_dict(tensor.state_dict())
     for name, w in tensor.state_dict().items():
         np.testing.assert_array_equal(scalar.state_dict()[name], w)
-    tensor.state_dict()["layers.0.weight"][:] = 99.0  # a copy
+    tensor.state_dict()["layers.0.weight"][:] = 99.0  # changes a copy only
     assert 99.0 not in tensor.state_dict()["layers.0.weight"]
 
 
-UNFIT = [  # one entry of the state, the error, what its text names
+UNFIT = [  # (one entry of the state, the error, what its text names)
     ({"layers.0.weigth": np.ones((3, 2))}, SettingError, r"layers\.0\.weigth"),
     ({"layers.1.weight": None}, DtypeError, r"layers\.1\.weight: .*float"),
     ({"layers.1.weight": np.ones((3, 1))}, ShapeError, r"layers\.1\.weight has shape \(1, 3\), not \(3, 1\)"),
@@ -219,8 +219,8 @@ SETTINGS = [
     ({"sizes": [2, True]}, SettingError, "out_features=True"),
     ({"activation": "tanhh"}, NameNotFoundError, "unknown activation 'tanhh'. Did you mean 'tanh'"),
     ({"activation": ["tanh"]}, NameNotFoundError, "unknown activation"),
-    ({"activation": "add"}, NameNotFoundError, "unknown activation 'add'"),  # of two arguments
-    ({"activation": "greater"}, NameNotFoundError, "unknown activation 'greater'"),  # without a derivative
+    ({"activation": "add"}, NameNotFoundError, "unknown activation 'add'"),  # takes two arguments
+    ({"activation": "greater"}, NameNotFoundError, "unknown activation 'greater'"),  # has no derivative
     ({"out_activation": "sofmax"}, NameNotFoundError, "Did you mean 'softmax'"),
     ({"init": "he"}, NameNotFoundError, "unknown init 'he'.*Known: glorot_normal, glorot_uniform, he_normal"),
     ({"init": 3}, NameNotFoundError, "unknown init 3"),

@@ -29,7 +29,7 @@ def assert_same(state, other):
 @both
 def test_what_is_saved_comes_back(backend, tmp_path):
     saved, loaded = model(backend), model("tensor" if backend == "scalar" else "scalar", seed=1)
-    saved(np.random.default_rng(0).normal(size=(5, 2)))  # moves the running statistics
+    saved(np.random.default_rng(0).normal(size=(5, 2)))  # changes running statistics
     path = tmp_path / "model.safetensors"
     saved.save(path)
     loaded.load(path)
@@ -65,7 +65,7 @@ def test_transposed_and_empty_arrays_and_numbers_are_kept(tmp_path):
     assert found["n"].shape == ()
 
 
-# What is damaged or does not fit
+# damaged files, and files that do not fit
 
 
 def cut(length):

@@ -61,7 +61,7 @@ def assert_gradients_close(a, b, rtol=1e-12):
         close(a[name], b[name], rtol)
 
 
-# The equations, written once more with NumPy
+# the equations, written once more in NumPy
 
 
 def sigma(x):
@@ -188,7 +188,7 @@ def test_input_and_recurrent_weights_have_initializers_of_their_own():
     assert not nn.LSTM(2, 4, forget_bias=0.0).state_dict()["forget_gate.bias"].any()
 
 
-# The gradient, and how far back it flows
+# the gradient, and how far back it flows
 
 
 @pytest.mark.parametrize("shape", [(4, 2), (2, 3, 2)], ids=str)

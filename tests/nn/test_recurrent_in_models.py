@@ -87,7 +87,7 @@ def test_a_model_learns_what_needs_a_memory():
 # Compiled
 
 
-UNROLLED = [  # a program of every time one after the other: few times, for Numba took 5 s a time of an LSTM
+UNROLLED = [  # unrolled programs: few time steps, because Numba takes 5 s per step of an LSTM
     ("RNN", (3, 2, 2), None),
     ("RNN", (3, 2), 2),
     ("Elman", (2, 2), 1),

@@ -75,7 +75,7 @@ def test_time_does_not_come_first_in_attention():
             layer(4, 2, batch_first=False)
 
 
-SAME = [  # in PyTorch's words, and in ours
+SAME = [  # (in PyTorch's words, in ours)
     ("LSTM(input_size=3, hidden_size=4, batch_first=True, rng=0)", "LSTM(3, 4, rng=0)"),
     ("GRU(3, hidden_size=4, rng=0)", "GRU(3, 4, rng=0)"),
     ("RNN(3, 4, nonlinearity='relu', rng=0)", "RNN(3, 4, 'relu', rng=0)"),

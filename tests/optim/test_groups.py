@@ -31,7 +31,7 @@ def test_the_steps_are_pytorchs(name):
     made = []
     for kind, parameters in ((optim, ours), (torch.optim, theirs)):
         groups = [{"params": parameters[:1]}, {"params": parameters[1], **own[0]}, {"params": parameters[2:], **own[1]}]
-        if name == "Adagrad" and kind is torch.optim:  # its groups cannot have this one
+        if name == "Adagrad" and kind is torch.optim:  # torch does not accept this setting for a group
             groups[1].pop("initial_accumulator_value")
         made.append(getattr(kind, name)(groups, **common))
     if name == "Adagrad":

@@ -74,7 +74,7 @@ def test_joined_schedulers_are_pytorchs(name):
         rates = [group["lr"] for group in theirs.param_groups]
         assert [group["lr"] for group in found.optimizer.param_groups] == pytest.approx(rates, rel=1e-12, abs=1e-17)
         assert found.get_last_lr() == pytest.approx(expected.get_last_lr(), rel=1e-12, abs=1e-17)
-        if epoch == 6:  # another one goes on from here
+        if epoch == 6:  # another scheduler continues from here
             other.load_state_dict(found.state_dict())
             found = other
         theirs.step(), expected.step(), found.step()
@@ -177,9 +177,9 @@ def test_a_kept_state_goes_on(name, options):
     for step in advance[:6]:
         step(first)
     if hasattr(first, "max_momenta"):
-        first.optimizer.param_groups[0]["momentum"] = 0.375  # set by hand, as a rate may be: it is kept all the same
+        first.optimizer.param_groups[0]["momentum"] = 0.375  # set by hand, like a rate; it must be kept
     second.load_state_dict(first.state_dict())
-    if name == "ReduceLROnPlateau":  # as in PyTorch, its rate is the optimizer's, which keeps it
+    if name == "ReduceLROnPlateau":  # as in PyTorch, its rate is kept by the optimizer
         second.optimizer.lr = first.optimizer.lr
     assert dict(second.optimizer.param_groups[0], params=0) == dict(first.optimizer.param_groups[0], params=0)
     for step in advance[6:]:
@@ -226,7 +226,7 @@ def test_what_only_changes_how_pytorch_computes_is_taken():
     with pytest.raises(SettingError, match=r"differentiable.*tg\.grad"):
         tg.optim.SGD([tg.Value(1.0)], differentiable=True)
     with pytest.raises(SettingError, match=r"SGD: 0, 0\.0001 without a name.*dampening, weight_decay"):
-        tg.optim.SGD([tg.Value(1.0)], 0.1, 0.9, 0, 1e-4)  # the fourth place is PyTorch's dampening
+        tg.optim.SGD([tg.Value(1.0)], 0.1, 0.9, 0, 1e-4)  # PyTorch's fourth argument is dampening
     with pytest.raises(SettingError, match="history_size is history"):
         tg.optim.LBFGS([tg.Value(1.0)], lr=0.8)
 

@@ -102,7 +102,7 @@ def close(a, b):
     np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
-# The same steps everywhere
+# the same steps on both back ends
 
 
 @every_recipe
@@ -249,7 +249,7 @@ def test_dtype_and_shape_stay(optimizer, settings, shape, dtype):
 @every_optimizer
 def test_each_optimizer_finds_the_bottom_of_a_bowl(optimizer, settings):
     w = Tensor([0.5, -0.3], requires_grad=True)
-    updates = optimizer([w], lr=20.0 if optimizer is Adadelta else 0.1)  # whose first steps are 1e-3 long
+    updates = optimizer([w], lr=20.0 if optimizer is Adadelta else 0.1)  # Adadelta's first steps are only 1e-3 long
     for _ in range(400):
         updates.zero_grad()
         (w * w).sum().backward()

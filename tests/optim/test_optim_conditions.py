@@ -8,7 +8,7 @@ import pytest
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim import robbins_monro, schedules
 
-KNOWN = [  # schedule, Σα = ∞, Σα² < ∞
+KNOWN = [  # (schedule, Σα = ∞, Σα² < ∞)
     (schedules.constant(0.1), True, False),
     (schedules.constant(0.0), False, True),
     (schedules.inverse_time(0.1), True, True),
@@ -36,7 +36,7 @@ KNOWN = [  # schedule, Σα = ∞, Σα² < ∞
     (schedules.adaptive(0.1), True, False),
     (schedules.warmup(schedules.reduce_on_plateau(0.1), steps=5), None, None),
 ]
-BARE = [  # functions of t, as far as a million values can tell
+BARE = [  # functions of t, judged by a million values
     (lambda t: 0.1, True, False),
     (lambda t: 1.0 / (t + 1.0), True, True),
     (lambda t: 50.0 / (t + 100.0), True, True),
@@ -48,12 +48,12 @@ BARE = [  # functions of t, as far as a million values can tell
     (lambda t: 0.1 if t < 500 else 0.0, False, True),
     (lambda t: 0.1 + 0.05 * math.sin(t), True, False),
     (lambda t: 0.1 / math.log(t + 3.0), True, False),
-    # near the border it has to say that it does not know: 1/(t log t) diverges, 1/(t log² t) converges
+    # near the border it must say that it does not know: 1/(t log t) diverges, 1/(t log² t) converges
     (lambda t: 1.0 / ((t + 2.0) * math.log(t + 2.0)), None, True),
     (lambda t: 1.0 / ((t + 2.0) * math.log(t + 2.0) ** 2), None, True),
     (lambda t: (t + 2.0) ** -0.5 / math.log(t + 2.0), True, None),
     (lambda t: (t + 1.0) ** -1.01, None, True),
-    # what the end will be like has not begun yet
+    # the asymptotic behaviour has not begun yet
     (lambda t: 1.0 / (t + 1e5), None, None),
     (lambda t: 0.1 if t < 10_000 else 1e-4, None, None),
     (lambda t: 0.0 if t < 100_000 else 0.1, None, None),
@@ -130,7 +130,7 @@ def test_the_conditions_tell_a_noisy_quadratic_right():
         "1/t": schedules.inverse_time(0.5, decay=0.25),
         "frozen": schedules.exponential(0.05, factor=0.95),
     }.items():
-        rng, w = np.random.default_rng(0), np.full(400, 5.0)  # 400 runs of E[w²/2] side by side
+        rng, w = np.random.default_rng(0), np.full(400, 5.0)  # E[w²/2] over 400 runs
         for rate in schedule.rates(0, 5000):
             w = w - rate * (w + rng.normal(size=400))
         error[name] = float(np.sqrt(np.mean(w * w)))

@@ -86,7 +86,7 @@ def test_gradients_are_cleared_at_the_end(backend):
     params = weights(backend)
     LBFGS(params, max_iter=2).minimize(lambda: rosenbrock(entries(params)))
     assert all(not p.grad for p in params)
-    rosenbrock(entries(params)).backward()  # no warning of gradients used already
+    rosenbrock(entries(params)).backward()  # no warning about gradients that were already used
     SGD(params, lr=1e-6).step()
 
 

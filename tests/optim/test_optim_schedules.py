@@ -36,7 +36,7 @@ EVERY = [
 every = pytest.mark.parametrize("schedule", EVERY, ids=repr)
 
 
-# One at a time and many at once
+# one step at a time, and many at once
 
 
 @every

@@ -44,7 +44,7 @@ def test_one_step_is_warned_of_once(make):
     weights, _ = step_of(make)
     with pytest.warns(ForgottenZeroGradWarning):
         loss(weights).backward()
-    loss(weights).backward()  # warnings are errors here
+    loss(weights).backward()  # warnings are errors in these tests
 
 
 @makers
@@ -72,7 +72,7 @@ def test_cleared_gradients_are_not_warned_of(make, cure):
     for w in weights:
         cure(w, optimizer)
     loss(weights).backward()
-    loss(weights).backward()  # gathers a second gradient on purpose
+    loss(weights).backward()  # adds a second gradient on purpose
     assert float(weights[0].grad) == 2.0 * weights[1].item()
 
 

@@ -14,18 +14,19 @@ from tinygrad_edu.errors import TinygradError
 pytestmark = [
     pytest.mark.torch,
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore"),  # of NumPy's at log(0), and of PyTorch's about its own list
+    pytest.mark.filterwarnings("ignore"),  # NumPy's warnings at log(0), and PyTorch's about its own list
 ]
-SAMPLES = 40  # of each operation at most
-# Whose results are chance, plain numbers in Python, or of a dtype that has no gradient.
+SAMPLES = 40  # at most this many per operation
+# Their results are random, plain Python numbers, or of a dtype without gradients.
 NO_OPERATIONS = {"empty_like", "bool", "byte", "char", "double", "float", "half", "int", "long", "short"}
-# Without a derivative here, each with an error that says so.
+# No derivative here; each raises an error that says so.
 REFUSED = {
     "cov", "frexp", "i0", "igamma", "igammac", "imag", "linalg.eig", "linalg.eigvals", "linalg.pinv", "linalg.qr",
     "linalg.svd", "log_softmax", "logsumexp", "nanquantile", "nextafter", "quantile", "softmax", "special.erfcx",
     "special.i0e", "special.i1", "special.i1e", "special.zeta", "unique",
 }  # fmt: skip
-SYMMETRIC = {"linalg.cholesky", "linalg.eigvalsh"}  # PyTorch shares a gradient between the halves; one half is read
+# PyTorch splits the gradient between both halves; here only one half is read
+SYMMETRIC = {"linalg.cholesky", "linalg.eigvalsh"}
 
 
 def is_refused(name):

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tests.examples import CALLS, IDS, drawn
-from tests.parity.torch_spelling import Torch, elementwise, torch  # skips this module where torch is missing
+from tests.parity.torch_spelling import Torch, elementwise, torch  # skips this module if torch is missing
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.ops import TABLE
 
 pytestmark = pytest.mark.torch
 RTOL = 1e-12
-TRIGAMMA = 1e-9  # PyTorch's own is off by up to 5e-10; ours agrees with SciPy's to 1e-14 (tests/core/test_special.py)
+# PyTorch's own values are off by up to 5e-10; ours agree with SciPy's to 1e-14 (tests/core/test_special.py)
+TRIGAMMA = 1e-9
 ROUGH = dict.fromkeys(("gammaln", "betaln", "digamma", "polygamma"), TRIGAMMA)
 SMOOTH = {name: row for name, row in TABLE.items() if row.partials is not None}
 
@@ -108,8 +109,8 @@ def test_second_derivatives(row):
         assert_close(gradient(t.grad, t.shape), gradient(e.grad, t.shape), rtol=ROUGH.get(row.name, RTOL))
 
 
-# Random expressions: each step adds a node made of earlier ones by a function whose slopes add up to 1 at most, so
-# that rounding errors are not amplified and 1e-12 holds at any depth.
+# Random expressions: each step adds a node made from earlier ones by a function whose slopes sum to at most 1, so that
+# rounding errors are not amplified and 1e-12 holds at any depth.
 
 STEPS = [
     lambda n, a, b: n.sin(a),

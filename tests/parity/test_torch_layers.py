@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from tests.parity.test_torch_nn import close, normal
-from tests.parity.torch_spelling import torch  # skips this module where torch is missing
+from tests.parity.torch_spelling import torch  # skips this module if torch is missing
 from tinygrad_edu import Tensor, nn, ops
 
 pytestmark = pytest.mark.torch
 
 IMAGES, SERIES = (3, 4, 7, 6), (3, 4, 9)
-# name: arguments, named arguments, shape of an input; the same for both libraries
+# (name, arguments, named arguments, shape of an input), the same for both libraries
 CALLS = [
     ("Conv1d", (4, 6, 3), {"stride": 2, "padding": 1, "dilation": 2, "groups": 2}, SERIES),
     ("Conv1d", (4, 2, 3), {"padding": "same", "bias": False}, SERIES),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.parity.torch_spelling import F, torch  # skips this module where torch is missing
+from tests.parity.torch_spelling import F, torch  # skips this module if torch is missing
 from tinygrad_edu import Tensor, Value, jit, ops
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 from tinygrad_edu.nn import losses
@@ -67,7 +67,7 @@ def test_nll(settings, reduction):
     )
 
 
-@pytest.mark.filterwarnings("ignore:reduction")  # of PyTorch's mean, which is over all entries
+@pytest.mark.filterwarnings("ignore:reduction")  # about PyTorch's "mean", which is over all entries
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none", "batchmean"])
 @pytest.mark.parametrize("log_target", [False, True])
 def test_kl_div(log_target, reduction):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.parity.torch_spelling import F, torch  # skips this module where torch is missing
+from tests.parity.torch_spelling import F, torch  # skips this module if torch is missing
 from tinygrad_edu import nn, ops
 from tinygrad_edu.nn.losses import LOSSES
 
@@ -161,7 +161,7 @@ def same_loss(ours, theirs, p, t, rtol=1e-12):
     close(x.grad, e.grad.numpy(), rtol)
 
 
-ELSEWHERE = {"nll", "kl_div", "multi_margin"}  # of log-probabilities and class numbers: test_torch_losses.py
+ELSEWHERE = {"nll", "kl_div", "multi_margin"}  # these take log-probabilities or class numbers: test_torch_losses.py
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES.keys() - ELSEWHERE))
@@ -205,4 +205,4 @@ def test_huber_with_its_setting(delta):
 
 def test_saturated_probabilities():
     p, t = np.array([0.0, 1.0, 0.0, 1.0, 1e-14]), np.array([0.0, 1.0, 1.0, 0.0, 1.0])
-    same_loss(nn.losses.bce, F.binary_cross_entropy, p, t, rtol=1e-8)  # its 1e-12 in the derivative is a float32
+    same_loss(nn.losses.bce, F.binary_cross_entropy, p, t, rtol=1e-8)  # the 1e-12 in PyTorch's derivative is a float32

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.parity.torch_spelling import torch  # skips this module where torch is missing
+from tests.parity.torch_spelling import torch  # skips this module if torch is missing
 from tinygrad_edu import nn
 
 pytestmark = pytest.mark.torch
@@ -71,7 +71,7 @@ def compare(kind, shape, given, bias=True, **settings):
     mine = [tg.Tensor(s, requires_grad=True) for s in start]
     other = [torch.tensor(s, requires_grad=True) for s in start]
     outputs, last = ours(a, (tuple(mine) if kind == "LSTM" else mine[0]) if given else None)
-    layered = [s[None] for s in other]  # torch has an axis of layers in front
+    layered = [s[None] for s in other]  # torch's states have a leading axis for layers
     expected, after = theirs(b, (tuple(layered) if kind == "LSTM" else layered[0]) if given else None)
     assert_close(outputs.data, expected.detach().numpy())
     loss, reference = tg.ops.sin(outputs).sum(), torch.sin(expected).sum()

@@ -15,6 +15,6 @@ def address(tmp_path_factory):
 def opened(browser, address):
     resize(browser, 1280)
     prefer(browser, "light")
-    browser.get_log("browser")  # what another module's pages have left
+    browser.get_log("browser")  # drop what another module's pages have logged
     browser.get(address)
     return browser

@@ -45,7 +45,7 @@ def inside(text):
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
 
 
-# What is in the page
+# content of the page
 
 
 @pytest.mark.parametrize("kind", RUNS)
@@ -178,7 +178,7 @@ def test_twelve_classes_are_told_apart():
     assert (codes // data["ground"]["levels"]).tolist() == expected_classes(run, data["ground"])
 
 
-# In a browser
+# in a browser
 
 
 @pytest.mark.slow
@@ -206,7 +206,7 @@ def test_a_deep_network_can_be_read(browser, tmp_path, depth):
         count = "return document.querySelectorAll('#network line.edge').length"
         assert browser.execute_script(count) == 2 * 4 + 16 * (depth - 1) + 4
 
-    resize(browser, 400)  # where the captions of 30 layers were 4 px high
+    resize(browser, 400)  # here the captions of 30 layers were only 4 px high
     browser.get(address)
     heights = "return [...document.querySelectorAll('#network text')].map(x => 12 * x.getScreenCTM().d)"
     found = browser.execute_script(heights)

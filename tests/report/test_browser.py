@@ -32,7 +32,7 @@ def page(browser, address):
     return browser
 
 
-# What a reader sees
+# what a reader sees
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -55,7 +55,7 @@ def test_pictures_are_visible_and_nothing_is_cut_off(page, width, kind):
     assert all(wide > 150 and high > 80 and parts >= 5 for wide, high, parts in sizes)
 
 
-# What scrolls by itself may be wider; text of a picture may stand out of its frame, but not out of its figure.
+# Elements with a scroll bar of their own may be wider; a picture's text may leave its frame, but not its figure.
 TOO_WIDE = """
 const wide = [...document.querySelectorAll("body *")].filter((e) => {
   const box = e.getBoundingClientRect();
@@ -130,7 +130,8 @@ def test_arrow_keys_move_through_the_epochs(page):
     press(page, "HOME")
     assert slider.get_attribute("aria-valuetext") == "epoch 1"
     first = page.execute_script(frame)
-    assert len(first) == 1 + 3 * 3 * 3  # the number, and of 3 kinds and 3 layers a line, a histogram and a sentence
+    # the number; and for 3 kinds and 3 layers a line, a histogram and a sentence each
+    assert len(first) == 1 + 3 * 3 * 3
     assert all(a != b for a, b in zip(before, first, strict=True))
     press(page, "END")
     assert page.execute_script(frame) == before

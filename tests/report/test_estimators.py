@@ -20,7 +20,7 @@ sklearn = pytest.importorskip("sklearn")
 
 from sklearn import datasets, ensemble, linear_model, model_selection, neural_network, pipeline, preprocessing  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of what did not converge
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings about convergence
 IRIS, KIND = datasets.load_iris(return_X_y=True)
 NAMED = np.array(["setosa", "<b>versicolor</b>", "$virginica^"])[KIND]
 DIABETES, SUGAR = (array[:120] for array in datasets.load_diabetes(return_X_y=True))
@@ -104,7 +104,7 @@ def test_what_is_no_estimator_or_other_data_is_refused(given, error, words, tmp_
         written(tmp_path, fitted, *data)
 
 
-# Without being asked
+# without being asked
 
 
 @pytest.mark.slow

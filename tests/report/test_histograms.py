@@ -11,7 +11,7 @@ from tinygrad_edu.nn import losses
 from tinygrad_edu.train import Histograms, fit
 from tinygrad_edu.train.histograms import BINS, LEVELS, measure_layers, spread_of
 
-SHAPES = [  # settings of the network, compiled
+SHAPES = [  # (settings of the network, compiled)
     ({}, False),
     ({"dropout": 0.3}, False),
     ({"norm": "batch"}, False),
@@ -68,7 +68,7 @@ def test_both_back_ends_give_the_same_snapshots():
         assert (a.stuck, a.saturated) == pytest.approx((b.stuck, b.saturated), nan_ok=True)
 
 
-# The numbers, by hand in NumPy
+# the numbers, computed once more in NumPy
 
 
 def by_hand(model, X, y):
@@ -93,7 +93,8 @@ def test_the_numbers_are_those_of_numpy():
         )
         assert state.gradients.size == pytest.approx(np.sqrt(np.mean(gradients**2)))
         counts, _ = np.histogram(activations, BINS, (activations.min(), activations.max()))
-        assert abs(np.array(state.activations.counts) - counts).sum() <= 2  # an entry on an edge may go either way
+        # an entry on an edge may be counted on either side
+        assert abs(np.array(state.activations.counts) - counts).sum() <= 2
         assert sum(state.activations.counts) == activations.size
 
 
@@ -111,7 +112,7 @@ def test_gradients_are_those_of_torch():
         assert states[name].gradients.size == pytest.approx(np.sqrt(np.mean(entries**2)), rel=1e-10)
 
 
-STUCK = [  # activation, bias of all hidden units, share that is stuck
+STUCK = [  # (activation, bias of all hidden units, share that is stuck)
     ("relu", -100.0, 1.0),
     ("relu", 100.0, 0.0),
     ("tanh", 50.0, 1.0),
@@ -132,7 +133,7 @@ def test_stuck_units_are_those_with_no_slope_for_any_sample(activation, bias, sh
     assert found == pytest.approx(share, nan_ok=True)
 
 
-SATURATED = [  # activation, derivative by hand, largest one; None: not flat on both sides
+SATURATED = [  # (activation, its derivative, the derivative's maximum; None if not flat on both sides)
     ("tanh", lambda z: 1.0 - np.tanh(z) ** 2, 1.0),
     ("sigmoid", lambda z: np.exp(-z) / (1.0 + np.exp(-z)) ** 2, 0.25),
     ("relu", None, 1.0),

@@ -25,7 +25,7 @@ PLAN = {
 
 
 WIDTHS = ([1], [1, 1, 1], [5, 4, 3, 2])
-NAMES = [  # of the plans, which are made when the first of them is wanted: the kernels take a second
+NAMES = [  # names of plans that are made only when one is wanted: the kernels take a second
     *(f"{place} {name}" for name in activations() for place in ("activation", "output")),
     *(f"loss {name}" for name in LOSSES),
     *(f"optimizer {name}" for name in optimizers() if name not in NOT_HERE),

@@ -23,7 +23,7 @@ run = train(0.01)
 def backward(x, W, b):
     return (x @ W + b).sum()
 """
-SHOWN = {  # a cell, and must there be a picture for notebooks that are not trusted?
+SHOWN = {  # name: (a cell, whether it must show a picture in untrusted notebooks)
     "graph": ("tg.draw(tg.nn.losses.mse(run.model(X), y), title='A long title of many words ' * 4)", True),
     "graph of Values": ("tg.draw(tg.nn.MLP([2, 6, 6, 1], seed=0, backend='scalar'), collapse='none')", True),
     "chain": ("x = tg.Value(0.5, label='x')\\nfor _ in range(25): x = x.tanh()\\ntg.draw(x, direction='LR')", True),

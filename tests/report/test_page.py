@@ -69,7 +69,7 @@ def test_ids_are_unique_and_references_lead_somewhere(page, text):
 
 def test_every_picture_has_a_name(page):
     pictures = page.all("svg")
-    assert len(pictures) >= 2 * 2 + 1 + 1 + 3 * 3 * 2  # two charts on two scales, the plane, the graph, three layers
+    assert len(pictures) >= 2 * 2 + 1 + 1 + 3 * 3 * 2  # two charts in two scales, the plane, the graph, three layers
     assert all(a["role"] == "img" and len(a["aria-label"]) > 20 for a in pictures)
     assert not page.all("img")
     names = [a["aria-label"] for a in pictures]
@@ -125,7 +125,7 @@ def test_what_scrolls_can_be_reached_by_keyboard(page):
 
 
 def test_nothing_is_loaded_from_anywhere(page, text):
-    assert "//" not in re.sub(r"^ *//.*$", "", text, flags=re.MULTILINE)  # the script's comments
+    assert "//" not in re.sub(r"^ *//.*$", "", text, flags=re.MULTILINE)  # apart from the script's comments
     assert "@import" not in text
     assert not page.all("link")
     assert not [a for _, a, _ in page.elements if "src" in a]
@@ -149,7 +149,7 @@ def test_user_text_is_never_markup(page, text, tmp_path):
     hostile = written(run, tmp_path)
     assert len(Page(hostile).all("script")) == 1
     assert "<img" not in hostile
-    assert "onerror" in hostile  # as text
+    assert "onerror" in hostile  # only as text
     assert not [a for _, a, _ in Page(hostile).elements if "onerror" in a]
 
 
@@ -169,7 +169,7 @@ MARKS = [*palette.SERIES, "control", "good", "watch", "bad", "box-edge"]
 
 @pytest.mark.parametrize("colours", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
 def test_contrast_is_that_of_wcag_aa(colours):
-    assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)  # the well-known near miss
+    assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)  # a well-known near miss
     poor = {pair: theme.contrast(*map(colours.get, pair)) for pair in TEXT}
     poor |= {(mark, "card"): theme.contrast(colours[mark], colours["card"]) + 1.5 for mark in MARKS}
     assert {pair: round(ratio, 2) for pair, ratio in poor.items() if ratio < 4.5} == {}
@@ -183,11 +183,11 @@ def test_both_themes_have_the_same_names_and_every_name_used_is_one(text):
     assert not re.search(r"(?:fill|stroke)[:=]\s*\"?#", body), "a colour that the dark theme does not change"
 
 
-# What is not known
+# facts that are not known
 
 
 def test_without_histograms_it_says_how_to_get_them(bare, tmp_path):
-    text = written(bare.save(tmp_path / "run.json"), tmp_path)  # the weights are not in that file
+    text = written(bare.save(tmp_path / "run.json"), tmp_path)  # that file does not contain the weights
     assert "tg.fit(..., callbacks=[tg.train.Histograms()])" in text
 
 

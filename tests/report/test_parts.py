@@ -31,7 +31,7 @@ def state(gradient=1.0, stuck=0.0, saturated=0.0, weights=(1.0, 2.0)):
     return LayerState(*spreads, stuck, saturated)
 
 
-SIGNS = [  # state, size of the largest gradient, level, words
+SIGNS = [  # (state, size of the largest gradient, level, words)
     (state(), 1.0, "good", ""),
     (state(stuck=float("nan")), 1.0, "good", ""),
     (state(stuck=0.2), 1.0, "good", ""),
@@ -73,7 +73,7 @@ def record(X, y, outputs=1, loss="mse", width=2):
 
 RNG = np.random.default_rng(0)
 PLANE = RNG.normal(size=(30, 2))
-PICTURES = [  # X, y, settings, words
+PICTURES = [  # (X, y, settings, words)
     (PLANE, (PLANE[:, :1] > 0).astype(float), {}, "of 30 samples are on the right side"),
     (PLANE, (PLANE[:, :1] > 0).astype(float), {"loss": "bce_with_logits"}, "taken for 0"),
     (PLANE, np.arange(30) % 3, {"outputs": 3, "loss": "cross_entropy"}, "taken for 2"),
@@ -128,7 +128,7 @@ def test_the_model_is_left_as_it_was():
         assert p.grad is grad
 
 
-# The program that does a run again
+# the program that repeats a run
 
 
 def rate(how):
@@ -251,7 +251,7 @@ def test_classes_in_a_file_are_whole_numbers(tmp_path, capsys):
     assert "of 20 samples are on the right side" in page.read_text(encoding="utf-8")
 
 
-WRONG = [  # arguments, exit code, words
+WRONG = [  # (arguments, exit code, words)
     (["missing.json"], 2, "missing.json"),
     (["histograms.json"], 1, "is not a run"),
     (["run.safetensors", "--data", "missing.csv"], 2, "missing.csv"),

@@ -79,7 +79,7 @@ def in_python(program, **names):
     return found["run"], float(quoted[1])
 
 
-# The same numbers over 1,000 steps: structures, losses, optimizers, schedules
+# the same numbers over 1,000 steps: structures, losses, optimizers, schedules
 
 CASES = {
     "two classes, Adam": ("Circles", [(8, "tanh"), (8, "tanh")], {}),
@@ -91,7 +91,7 @@ CASES = {
     "hinge": ("Moons", [(8, "elu")], {"loss": "hinge", "optimizer": "Adagrad"}),
     "probabilities": ("Circles", [(8, "softplus")], {"loss": "bce", "optimizer": "Adadelta"}),
     "one feature": ("Sine (one feature, numbers)", [(8, "tanh")], {"optimizer": "Rprop", "scaled": True}),
-    # at 0.01 Adam oscillates here, and fit's own two ways end 1e-9 apart; at 0.003 it is 3e-15
+    # at 0.01 Adam oscillates, so that fit's own two ways differ by 1e-9 at the end; at 0.003 by 3e-15
     "numbers": (
         "Hills and hollows (numbers)", [(8, "tanh"), (4, "softsign")],
         {"loss": "huber", "schedule": "step", "lr": "0.003"},
@@ -168,7 +168,7 @@ def test_500_points_in_a_network_of_8_and_8_are_30_pictures_a_second(browser, tm
     browser.execute_script("document.getElementById('play').click()")
     rate = browser.execute_async_script(RATE)
     print(f"{rate:.0f} pictures a second, an epoch each")
-    assert rate > 10.0  # 30 on a machine of its own: see the note of the issue
+    assert rate > 10.0  # 30 on an idle machine: see the note of the issue
 
 
 # What a reader sees and does
@@ -242,7 +242,7 @@ def test_the_space_bar_plays_and_pauses(opened):
     assert text(opened, "#epoch") == "0"
 
 
-LAST = "#certain li"  # what the page writes last of all
+LAST = "#certain li"  # what the page writes last
 CERTAIN = {
     "no_activation": ([(4, "identity"), (3, "identity")], {}),
     "symmetric_init": ([(4, "tanh")], {"init": "zeros"}),

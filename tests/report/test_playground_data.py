@@ -15,7 +15,7 @@ from tinygrad_edu.cli import main
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, TinygradError
 from tinygrad_edu.reporting.playground import datasets, page
 
-# Data of the user's
+# the user's own data
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_every_loss_that_is_offered_is_taken_by_fit(opened):
         losses = opened.execute_script(offered)
         assert len(losses) >= 2
         if found.classes:
-            continue  # rows of classes: every one is trained in test_playground.py
+            continue  # classes: each is trained in test_playground.py
         for loss in losses:
             run = tg.fit(
                 tg.nn.MLP([found.X.shape[1], 1]), found.X, found.y[:, None], loss=loss, optimizer="sgd", epochs=1
@@ -229,5 +229,5 @@ def test_what_is_held_out_is_what_fit_holds_out(opened, share, settings):
     assert loss == pytest.approx(run.loss_curve[-1], rel=1e-10)
     told = float(text(opened, "#held-now").replace("−", "-"))
     assert told == pytest.approx(run.validation_curve[-1], rel=1e-3)
-    number_at_the_end = r" \([-−.e\d]+\)$"  # of as many digits as either likes
+    number_at_the_end = r" \([-−.e\d]+\)$"  # both may print as many digits as they like
     assert re.sub(number_at_the_end, "", why) == re.sub(number_at_the_end, "", run.stop_reason)

@@ -46,12 +46,12 @@ def test_values_are_scipys(name, method):
             if scipys_own(name, method, given):
                 continue
             expected = getattr(getattr(scipy.stats, name), method)(x, *given, *place)
-            # log Γ of 1e10 is 2e11, so that 1e-5 of a difference of two of them is rounding, in SciPy too.
+            # log Γ of 1e10 is 2e11, so 1e-5 in the difference of two such numbers is rounding, in SciPy too.
             rtol = 1e-4 if name in ("chi2", "nbinom") and max(given) >= 1e10 else 2e-9
             found = np.asarray(getattr(row, method)(x, *given, *place))
-            if method.startswith("log"):  # SciPy's -inf may be the logarithm of a share too small for a float
+            if method.startswith("log"):  # SciPy returns -inf where a probability is too small for a float
                 found = np.where((found < LEAST) & np.isneginf(expected), -np.inf, found)
-            if name == "weibull_min":  # where x^c overflows, its density is ∞·0
+            if name == "weibull_min":  # where x^c overflows, SciPy's density is ∞·0
                 expected = np.where(np.isnan(expected) & (x == 1e300) & (found == 0.0), 0.0, expected)
             np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * floor, err_msg=str((given, place)))
 
@@ -73,7 +73,7 @@ def test_eager_is_compiled_in_both_dtypes(name, method, dtype):
             arrays = [np.full(x.shape, value, dtype) for value in given]
             eager = getattr(row, method)(x, *arrays)
             assert eager.dtype == dtype
-            assert getattr(row, method)(x, *given).dtype == dtype  # plain numbers decide nothing
+            assert getattr(row, method)(x, *given).dtype == dtype  # plain numbers do not change the dtype
             np.testing.assert_allclose(compiled(x, *arrays), eager, rtol=rtol, atol=1e-6, err_msg=str(given))
 
 

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.optimized,
     pytest.mark.filterwarnings("ignore"),
-]  # of distributed about itself
+]  # distributed's warnings about itself
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_another_kind_of_machine_compiles_its_own(home):
 
     outcomes = [run(change) for change in (*MACHINES.values(), "")]
     assert [stats for stats, _ in outcomes] == [(0, 1)] * len(MACHINES) + [(1, 0)]
-    totals = [float(total) for _, total in outcomes]  # another instruction set may round the last digit otherwise
+    totals = [float(total) for _, total in outcomes]  # another instruction set may round the last digit differently
     assert totals == pytest.approx([totals[0]] * len(totals), rel=1e-14)
     assert len(list(home.glob("tinygrad_edu_training_*"))) == len(MACHINES)
 
@@ -194,7 +194,7 @@ def test_a_killed_worker_loses_no_cell_of_a_grid(shared_client, tmp_path):
         return search.fit(X, y).cv_results_["mean_test_score"].tolist()
 
     alone = scores(MLPClassifier)
-    with joblib.parallel_config("dask", scatter=[X, y]):  # on both workers: what one alone has is lost with it
+    with joblib.parallel_config("dask", scatter=[X, y]):  # data on both workers: what only one holds is lost with it
         beside = scores(Fatal)
     assert note.exists()
     assert beside == alone
@@ -205,7 +205,7 @@ def test_a_killed_worker_loses_no_cell_of_a_grid(shared_client, tmp_path):
 
 def test_the_example_finds_the_same_on_the_cluster():
     command = [sys.executable, "-W", "ignore", ROOT / "examples" / "sweep_on_a_cluster.py"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)  # 8 s, where nobody else is at work
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)  # 8 s on an idle machine
     assert done.returncode == 0, done.stderr
     assert "2 workers: the same 48 runs to the last bit" in done.stdout
     assert "the same scores" in done.stdout

@@ -19,7 +19,7 @@ from tinygrad_edu.train.compiled.programs import program_for
 from tinygrad_edu.train.job import job_of
 from tinygrad_edu.train.recipe import Settings
 
-pytestmark = pytest.mark.optimized  # the numbers of machine code as users have it
+pytestmark = pytest.mark.optimized  # with machine code optimized as for users
 
 OPTIMIZERS = {
     "sgd": lambda p: optim.SGD(p, lr=0.1),
@@ -132,7 +132,7 @@ def test_tol_stops_at_the_epoch_that_converged_at_names(compiled):
 
 
 def test_ctrl_c_ends_a_compiled_run_within_half_a_second():
-    trained(True)  # compiled before the clock starts
+    trained(True)  # compile before the clock starts
     with interrupted_after(0.5) as sent:
         run = trained(True, epochs=5_000_000)
         ended = time.process_time()
@@ -151,12 +151,12 @@ def lstm(times):
     return nn.Sequential(nn.LSTM(2, 3, rng=0), last_output, nn.Linear(3, 1, rng=1)), np.ones((6, times, 2))
 
 
-WORTH = [  # (model and inputs, seconds of all steps eagerly, is a new program worth it?)
+WORTH = [  # (model and inputs, seconds of all eager steps, whether a new program is worth it)
     (lambda: (nn.MLP([2, 3, 1]), np.ones((6, 2))), 3.0, True),
     (lambda: (nn.MLP([2, 3, 1]), np.ones((6, 2))), 0.5, False),
     (lambda: lstm(2), 0.5, False),
     (lambda: lstm(2), 30.0, True),
-    (lambda: lstm(500), 0.5, False),  # a loop: as long a program as for two times
+    (lambda: lstm(500), 0.5, False),  # a loop: the program is as long as for two time steps
     (lambda: lstm(500), 2.0, True),
 ]
 
@@ -218,7 +218,7 @@ def test_auto_takes_a_program_that_is_in_the_cache():
 @pytest.mark.usefixtures("slow")
 def test_what_cannot_be_compiled_is_trained_eagerly_unless_asked_for():
     def loss(p, t):
-        return (p - t).sum() if p.sum() > 0.0 else (t - p).sum()  # decides by a value
+        return (p - t).sum() if p.sum() > 0.0 else (t - p).sum()  # branches on a value
 
     how = trained("auto", loss=loss, epochs=200, data=or_gate).how
     assert how.startswith("eager: a compiled function cannot branch on")
@@ -277,7 +277,7 @@ def test_many_runs_equal_single_runs():
             model, *xor_gate(), loss="mse", optimizer=optimizer(model.parameters()), epochs=200, batch_size=2,
             seed=seed, compiled=True,
         )  # fmt: skip
-        # sums over a batch are added in another order side by side, and whether that shows depends on the processor
+        # side by side, sums over a batch are added in another order; whether that shows depends on the processor
         np.testing.assert_allclose(runs.loss_curves[0, seed], one.loss_curve, rtol=1e-9)
 
 

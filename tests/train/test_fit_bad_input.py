@@ -21,7 +21,7 @@ def last(array, value):
     return array
 
 
-EVERY_WAY = [  # (changes, error, text), for one output and mse unless they say otherwise
+EVERY_WAY = [  # (changes, error, text), for one output and mse unless stated otherwise
     ({"X": last(X, np.nan)}, SettingError, r"X holds 2 entries that are NaN or infinite, the first at index \(11, 0\)"),
     ({"X": last(X, np.inf)}, SettingError, "X holds 2 entries"),
     ({"y": last(Y, np.nan)}, SettingError, r"y holds 1 entries that are NaN or infinite, the first at index \(11, 0\)"),
@@ -83,7 +83,7 @@ def refused(way, model, optimizer, error, text, **given):
 
 @pytest.mark.parametrize("way", ["compiled", "many"])
 def test_a_wrong_width_where_there_is_a_program_from_before(way):
-    for _ in range(2):  # the model of the second one has been trained, and has its flag set
+    for _ in range(2):  # the second model has been trained before
         model = nn.MLP([2, 3, 1], seed=0)
         train(way, model, X, Y, optim.Adam(model.parameters()), loss="mse", epochs=1, batch_size=5)
     refused(way, model.train(), optim.Adam(model.parameters()), ShapeError, "2 wide|2 features", X=np.hstack([X, X]))

@@ -133,7 +133,8 @@ def test_asked_to_compile_it_compiles_anew_or_says_why_not(callback):
     eager = run_of(makes(Net.forward), False, epochs=5, callbacks=[callback])
     Y[...] = start
     try:
-        with training_without_numba(unless=callback in (beta, momentum)):  # the others are compiled anew in Python
+        # for the other callbacks the program is run as Python
+        with training_without_numba(unless=callback in (beta, momentum)):
             run = run_of(model, True, epochs=5, callbacks=[callback])
     except TraceError as error:
         said = str(error)

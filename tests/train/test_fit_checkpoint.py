@@ -36,7 +36,7 @@ NATIVE = {
     "both",
     "drawn",
     "early stopping",
-}  # as machine code; what is kept in a file is the same for the others
+}  # in machine code; what a file holds is the same for the others
 OPTIONS = {
     "schedule": {"make": lambda p: optim.SGD(p, lr=schedules.cosine(0.2, steps=40))},
     "plateau": {
@@ -150,7 +150,7 @@ def test_in_another_process(way, tmp_path):
 def test_after_ctrl_c(way, tmp_path):
     """Somewhere in an epoch, with a rule that has to be where it was, and units dropped out."""
     settings = OPTIONS["dropout"] | {"tol": 1e-12, "patience": 10**6}
-    trained(way, **settings, epochs=2)  # compiled before it is interrupted
+    trained(way, **settings, epochs=2)  # compile before it is interrupted
     with interrupted_after(0.4):
         run = trained(way, **settings, epochs=10**7)
     assert "interrupted" in run.stop_reason

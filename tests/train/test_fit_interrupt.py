@@ -133,7 +133,7 @@ def test_at_any_line(case, compiled):
     """
     if case == "own" and compiled:
         pytest.skip("its state is not compiled")
-    run(case, compiled)  # compiled before
+    run(case, compiled)  # compile first
     *_, lines = interrupted_at(0, case, compiled)
     which = list(CASES).index(case)
     rng, wholes = np.random.default_rng(which), {}
@@ -143,7 +143,7 @@ def test_at_any_line(case, compiled):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what comes in a __del__ is ignored
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python ignores exceptions in a __del__
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("case", ["plain", "a callback that writes", "validation"])
@@ -162,7 +162,7 @@ def test_at_random_times(case, compiled):
             kept, found = [], None
             delay = float(10.0 ** rng.uniform(-4.0, -1.7))
             try:
-                signal.setitimer(signal.ITIMER_REAL, delay, 3.0)  # C may swallow one
+                signal.setitimer(signal.ITIMER_REAL, delay, 3.0)  # C code may swallow one signal
                 found = run(case, compiled, 10**6, kept)
             except KeyboardInterrupt:
                 pass

@@ -162,7 +162,8 @@ def test_other_things_that_it_cannot_do(tmp_path):
     with pytest.raises(SettingError, match="Dropout drops other units in each evaluation"):
         fit(model, X, Y, loss="mse", optimizer=LBFGS(model.parameters()), epochs=1)
     with pytest.raises(SettingError, match="LBFGS takes"):
-        LBFGS(model.parameters(), lr=optim.schedules.cosine(0.1, steps=3))  # it has none: a line search finds the step
+        # it has no rate: a line search finds the step
+        LBFGS(model.parameters(), lr=optim.schedules.cosine(0.1, steps=3))
     run = trained("eager")
     for call in (lambda: run.resume(20), lambda: run.save(tmp_path / "run")):
         with pytest.raises(SettingError, match=r"SciPy keeps its memory"):

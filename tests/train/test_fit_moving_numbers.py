@@ -18,7 +18,7 @@ from tinygrad_edu.train import choose
 
 X = np.random.default_rng(0).normal(size=(24, 4))
 Y = np.sin(X[:, :1])
-HELD = types.SimpleNamespace()  # what the user's code keeps: the run's optimizer, job, curves
+HELD = types.SimpleNamespace()  # what the user's code keeps: the run's optimizer, job and curves
 HIDDEN = types.ModuleType("counts_of_a_test")
 sys.modules["counts_of_a_test"] = HIDDEN
 COUNT = 0
@@ -159,8 +159,9 @@ def test_nothing_that_a_step_changes_is_frozen(name, place):
     assert auto[1].how.startswith("eager"), auto[1].how
     assert_same(auto, eager)
     asked = run(READERS[name], True, place)
-    assert_same(asked, eager)  # or refused
-    assert isinstance(asked[1], TraceError) or name == "a curve"  # which callbacks have moved: another program for each
+    assert_same(asked, eager)  # or both are refused
+    # callbacks have changed it, so each needs another program
+    assert isinstance(asked[1], TraceError) or name == "a curve"
 
 
 def test_the_error_says_what_was_read():
@@ -186,7 +187,7 @@ def test_what_does_not_move_is_compiled(name):
     assert_same(found, run(HARMLESS[name], False))
 
 
-# What no trace can see
+# what no trace can see
 
 
 def out_of_sight(net):
@@ -208,7 +209,7 @@ def test_a_run_that_went_wrong_is_taken_back_to_its_start(epoch):
         HIDDEN.scale = 1.0
         seen.clear()
         runs.append(run(out_of_sight, compiled, callbacks=[write]))
-        assert compiled is True or seen == [1, 2, 3, 4, 5, 6]  # a list of the callback's own is taken back too
+        assert compiled is True or seen == [1, 2, 3, 4, 5, 6]  # a list of the callback's own is restored too
     assert_same(runs[1], runs[0])
     assert "something else when it is traced: after" in runs[1][1].how
     assert isinstance(runs[2][1], TraceError)
@@ -251,7 +252,7 @@ def test_other_ways_of_compiling_compare_too():
         fit_many(lambda seed: Kind(seed=seed), X, Y, loss="mse", optimizer="sgd", epochs=3, seeds=range(2), threads=1)
 
 
-# A comparison moves nothing
+# a comparison changes nothing
 
 
 class Noisy(Net):

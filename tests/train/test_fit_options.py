@@ -262,7 +262,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_trained(settings, error, me
 
 def test_entries_of_the_gradient_are_cut_and_then_its_length():
     first = trained("eager", epochs=1, batch_size=None)
-    gradient = np.concatenate([g.ravel() for g in first.model.gradients().values()])  # of the only step
+    gradient = np.concatenate([g.ravel() for g in first.model.gradients().values()])  # the gradient of the only step
     cut = np.clip(gradient, -0.02, 0.02)
     for way in ("compiled", "eager", "scalar"):
         run = trained(way, epochs=1, batch_size=None, clip_value=0.02)

@@ -88,7 +88,7 @@ def put(facts, place, x):
     return changed
 
 
-HARMLESS = {"stop_reason", "seen"}  # a text, and a number within bounds
+HARMLESS = {"stop_reason", "seen"}  # text, and a number within bounds
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def trained(compiled, lr=0.1, epochs=5, optimizer=optim.SGD, model=None, **setti
     model = nn.MLP([3, 4, 1], seed=0) if model is None else model
     rule = optimizer(model.parameters(), lr=lr) if optimizer is not optim.LBFGS else optimizer(model.parameters())
     batch = {} if optimizer is optim.LBFGS else {"batch_size": 7}
-    with mock.patch.object(choose, "LOAD_SECONDS", 0.0):  # so that "auto" compiles where it can
+    with mock.patch.object(choose, "LOAD_SECONDS", 0.0):  # so that "auto" compiles whenever possible
         return fit(model, X, Y, loss="mse", optimizer=rule, epochs=epochs, compiled=compiled, **batch, **settings)
 
 

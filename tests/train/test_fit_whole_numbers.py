@@ -65,7 +65,8 @@ CASES = {
     "whole targets, own loss": (lambda: nn.MLP([4, 1], seed=0), TOKENS, LABELS, lambda z, t: np.mean((z - t) ** 2)),
 }  # fmt: skip
 
-COMPILED = ("W[list]", "classes (n, T)", "bigram (n, T)", "whole features, own loss")  # the others run as Python
+# these are compiled, the others run as Python
+COMPILED = ("W[list]", "classes (n, T)", "bigram (n, T)", "whole features, own loss")
 
 
 def run_of(case, compiled, dtype=np.float64, batch_size=7, epochs=3):
@@ -82,7 +83,8 @@ def run_of(case, compiled, dtype=np.float64, batch_size=7, epochs=3):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("batch_size", [7, None])
 def test_compiled_equals_eager(case, batch_size):
-    with training_without_numba(unless=batch_size is None and case in COMPILED):  # a program takes batches of any size
+    # one program takes batches of any size
+    with training_without_numba(unless=batch_size is None and case in COMPILED):
         compiled, single = (run_of(case, True, dtype, batch_size) for dtype in (np.float64, np.float32))
     eager = run_of(case, False, batch_size=batch_size)
     np.testing.assert_allclose(compiled.loss_curve, eager.loss_curve, rtol=1e-11)

@@ -14,7 +14,7 @@ from tinygrad_edu.compile.backend.own_memory import read_flag
 from tinygrad_edu.train.choose import OF_SIZES
 from tinygrad_edu.train.compiled import programs, sizes_of_job
 
-pytestmark = pytest.mark.optimized  # the numbers of machine code as users have it
+pytestmark = pytest.mark.optimized  # with machine code optimized as for users
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(12, 3)), RNG.normal(size=(12, 2))
@@ -87,7 +87,7 @@ def test_sizes_are_in_the_text_and_so_in_the_name():
     with training_without_numba():
         for change in ({}, {"sizes": (3, 5, 2)}, {"batch_size": 4}, {"batch_size": 6}, {"data": (X[:, :2], Y)}):
             settings = {"batch_size": 3, "sizes": (change.get("data", (X, Y))[0].shape[1], 4, 2), **change}
-            programs.PROGRAMS.clear()  # a process makes one for each kind of model
+            programs.PROGRAMS.clear()  # a process keeps one program per kind of model
             assert OF_SIZES in trained(**settings).how
             (program,) = programs.PROGRAMS.values()
             (form,) = program.of_sizes.values()

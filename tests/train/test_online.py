@@ -74,7 +74,7 @@ def relative(found, expected):
     return np.abs(np.asarray(found) / np.asarray(expected) - 1.0).max()
 
 
-# RSNNS: float32 inside, so that 1.1e-6 is what float64 can agree to
+# RSNNS computes in float32, so float64 can agree to 1.1e-6 at best
 
 
 def test_the_defaults_of_elman_are_rsnns():
@@ -117,15 +117,15 @@ def test_the_published_test_of_convergence_never_fires():
 def test_a_pattern_takes_no_longer_than_in_c():
     """RSNNS's C++ takes 0.7 to 1.0 µs. Processor time, the best of some runs: other programs may be running."""
     patterns, seconds = len(lynx()[0]), []
-    ran(1, compiled=True)  # compiled before the clock starts
-    for _ in range(15):  # 0.65 to 0.95 µs from process to process, by where its arrays lie
+    ran(1, compiled=True)  # compile before the clock starts
+    for _ in range(15):  # 0.65 to 0.95 µs, depending on where a process puts its arrays
         start = time.process_time()
         ran(2000, compiled=True)
         seconds.append(time.process_time() - start)
     assert min(seconds) / (2000 * patterns) < 1.0e-6 * slowness(time.process_time) * crowding()
 
 
-# Eager and compiled are one
+# eager and compiled runs are equal
 
 
 OPTIMIZERS = [

@@ -16,7 +16,7 @@ from tinygrad_edu.data import moons
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.train import Run
 
-MPIEXEC = Path(sys.executable).with_name("mpiexec")  # of the wheel mpich
+MPIEXEC = Path(sys.executable).with_name("mpiexec")  # from the wheel mpich
 missing = importlib.util.find_spec("mpi4py") is None or not MPIEXEC.exists()
 pytestmark = [
     pytest.mark.slow,
@@ -60,7 +60,7 @@ def on_ranks(programs, folder, ranks=2):
     given = {**os.environ, "PYTHONPATH": root, "FOLDER": str(folder), "PROGRAMS": texts}
     command = [MPIEXEC, "-n", str(ranks), sys.executable, str(file)]
     done = subprocess.run(command, cwd=root, env=given, capture_output=True, text=True, timeout=SECONDS)
-    for file in folder.glob("shared_*"):  # memory of the ranks, which those that are killed leave behind
+    for file in folder.glob("shared_*"):  # shared memory, which killed ranks leave behind
         for path in file.read_text(encoding="utf-8").splitlines():
             Path(path).unlink(missing_ok=True)
     out = {name: [each.read_text(encoding="utf-8") for each in sorted(folder.glob(f"{name}_*"))] for name in programs}
@@ -83,7 +83,7 @@ MAKERS = {
 }
 WEIGHTS = np.where(np.arange(33) % 3 == 0, 0.0, np.arange(33.0))
 OPTIONS = {
-    "uneven": {"batch_size": 8},  # the last batch of 33 samples has one row, and rank 1 none of it
+    "uneven": {"batch_size": 8},  # the last batch of 33 samples has one row, and rank 1 gets none of it
     "full": {"batch_size": 11},
     "all at once": {"batch_size": None},
     "weights": {"batch_size": 7, "sample_weight": WEIGHTS.tolist()},
@@ -108,7 +108,7 @@ DISAGREE = {
 }
 CASES = {
     "eager": [(m, o) for m in MAKERS for o in OPTIONS],
-    "compiled": [*((m, "uneven") for m in MAKERS), ("momentum", "weights")],  # each to be compiled, on both ranks
+    "compiled": [*((m, "uneven") for m in MAKERS), ("momentum", "weights")],  # each is compiled on both ranks
 }
 NUMBERS = f"""
     makers, options = {{{", ".join(f'"{name}": {text}' for name, text in MAKERS.items())}}}, {OPTIONS!r}

@@ -12,7 +12,7 @@ from tinygrad_edu.errors import SettingError
 from tinygrad_edu.train.sweep.redrawn import Redrawn, as_function
 
 X, Y = xor_gate()
-SEEDS = range(5, 14)  # one group of lanes, and one run of the next
+SEEDS = range(5, 14)  # one group of lanes, and one run of the next group
 KINDS = {
     "plain": {},
     "another beginning, no bias": {"bias": False, "init": "orthogonal", "activation": "relu"},
@@ -51,7 +51,7 @@ def check(kind, **settings):
     found, expected = run(given, **settings), run(lambda seed: model(kind, seed), **settings)
     for name in ("seeds", "losses", "loss_curves", "n_epochs", "predictions", "learning_rates"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), strict=True)
-    for name, array in given.state_dict().items():  # itself it is left as it was
+    for name, array in given.state_dict().items():  # the model itself is unchanged
         np.testing.assert_array_equal(array, before[name])
     return found
 
@@ -109,4 +109,4 @@ def test_settings_that_were_changed_in_the_model_count():
     given = changed(lambda m: setattr(m, "activation", ops.relu))
     np.testing.assert_array_equal(run(given).losses, run(lambda seed: nn.MLP([2, 4, 1], "relu", seed=seed)).losses)
     assert as_function(len) is len
-    assert repr(pickle.loads(pickle.dumps(as_function(given)))(1)) == repr(given)  # as workers elsewhere are sent it
+    assert repr(pickle.loads(pickle.dumps(as_function(given)))(1)) == repr(given)  # as it is sent to workers elsewhere

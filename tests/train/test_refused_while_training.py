@@ -12,7 +12,7 @@ from tinygrad_edu.errors import SettingError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 2))
-BAD = 7  # the row whose target no loss of these takes: of the second batch
+BAD = 7  # the row, in the second batch, whose target none of these losses accepts
 
 
 def network(outputs=1):
@@ -32,7 +32,7 @@ def train(model, y, loss, compiled, epochs=3, lr=0.05):
     )  # fmt: skip
 
 
-OWN = {  # name of a loss: targets of which one is wrong, outputs
+OWN = {  # name of a loss: (targets, one of them wrong; outputs)
     "hinge": (targets(1.0, 0.0), 1),
     "bce_with_logits": (targets(1.0, 2.0), 1),
     "delta_rule": (targets(0.5, -1.0), 1),

@@ -14,7 +14,7 @@ from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.compiled import side_by_side
 from tinygrad_edu.train.sweep.many import ManyJobs
 
-pytestmark = pytest.mark.optimized  # vectors are its subject
+pytestmark = pytest.mark.optimized  # vector code is what is tested
 X, Y = xor_gate()
 RNG = np.random.default_rng(0)
 ROWS, ANSWERS = RNG.normal(size=(13, 3)), RNG.normal(size=(13, 2))
@@ -144,7 +144,7 @@ def test_predictions_are_those_of_the_end_whatever_becomes_of_the_model():
     runs = fit_many(make, rows, ANSWERS, loss="mse", optimizer=OPTIMIZERS["sgd"], epochs=5, seeds=range(1))
     model = kept[-1]
     trained = model(ROWS).array
-    assert not model.training  # as a run by itself leaves it
+    assert not model.training  # as after a run by itself
     for each in kept:
         each.train().layers[0].weight.array[...] = 7.0
         del each.layers[1]

@@ -16,13 +16,13 @@ from tinygrad_edu.optim import schedules
 from tinygrad_edu.train.sweep import workers
 from tinygrad_edu.train.sweep.many import ManyJobs
 
-X, Y = moons(90)  # more than the 1 kB from which joblib leaves an argument with one worker
+X, Y = moons(90)  # more than 1 kB: joblib leaves a smaller argument with one worker
 RESULTS = ("seeds", "learning_rates", "losses", "loss_curves", "n_epochs", "predictions")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.optimized,
     pytest.mark.filterwarnings("ignore"),
-]  # of distributed about itself
+]  # distributed's warnings about itself
 
 
 def sgd(p):
@@ -67,7 +67,7 @@ def test_every_run_has_the_whole_schedule_to_itself(schedule):
         lr = plateau() if getattr(schedule, "follows_loss", False) else schedule
         settings = {"loss": "mse", "epochs": 20, "batch_size": 32, "seed": seed, "compiled": True}
         run = fit(model, X, Y, optimizer=optim.SGD(model.parameters(), lr=lr), **settings)
-        # Equal bit for bit until runs went side by side, where the losses of a batch are added in another order.
+        # They were equal bit for bit until runs went side by side, where a batch's losses are summed in another order.
         np.testing.assert_allclose(runs.loss_curves[0, seed], run.loss_curve, rtol=1e-14)
 
 
@@ -90,7 +90,7 @@ CASES = {
     "adam, tol": {"optimizer": lambda p: optim.Adam(p, lr=0.05), "tol": 1e-3, "seeds": [7, 3, 11]},
     "one run": {"seeds": [4]},
     "dropout": {"make": lambda seed: nn.MLP([2, 5, 1], seed=seed, dropout=0.2, norm="batch"), "batch_size": 30},
-    # two threads of BLAS would give other last bits than one
+    # two BLAS threads would round the last bits differently from one
     "wide": {
         "make": lambda seed: nn.MLP([2, 300, 300, 1], seed=seed), "epochs": 3, "seeds": range(3), "batch_size": None,
         "learning_rates": [1e-3], "threads": 2,
@@ -115,14 +115,14 @@ def test_large_data_that_processes_share_read_only():
     assert_identical(alone, beside)
 
 
-# Where it goes
+# where the work goes
 
 
 CONTEXTS = [
     ({}, 0),
     ({"backend": "loky", "n_jobs": 2}, 2),
     ({"backend": "loky", "n_jobs": 1}, 0),
-    ({"backend": "loky"}, 0),  # one process is joblib's own default
+    ({"backend": "loky"}, 0),  # joblib's own default is one process
     ({"n_jobs": 2}, 2),
     ({"backend": "threading", "n_jobs": 2}, 0),
     ({"backend": "sequential"}, 0),

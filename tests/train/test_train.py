@@ -96,7 +96,7 @@ def test_moons_depend_on_the_seed_alone():
     for a, b in zip(moons(50, noise=0.2, seed=4), (X, y), strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.array_equal(moons(50, noise=0.2, seed=5)[0], X)
-    assert X[0] == pytest.approx([-0.0887182438122941, 0.8387364158818685])  # on every machine
+    assert X[0] == pytest.approx([-0.0887182438122941, 0.8387364158818685])  # the same on every machine
 
 
 @pytest.mark.parametrize("samples", [1, 2, 7, 100])
@@ -147,7 +147,8 @@ def test_both_back_ends_train_as_numpy_by_hand_does(gate):
             assert one_minus_mae(model, X, y) == pytest.approx(expected[seed], rel=1e-9)
 
 
-MEDIANS = [  # gate, steps, accuracy; of 40 seeds XOR gives 0.952 after 1,000 steps: a fifth of the runs is still slow
+# (gate, steps, accuracy); XOR gives 0.952 for 40 seeds after 1,000 steps: a fifth of the runs is still slow
+MEDIANS = [
     ("OR", 1000, 0.9844),
     ("OR", 2000, 0.9893),
     ("XOR", 1000, 0.9605),

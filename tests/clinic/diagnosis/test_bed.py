@@ -17,7 +17,7 @@ def singles():
 
 def test_one_slip_is_named(singles):
     assert singles.right >= 0.98 * singles.cases, singles.missed
-    assert singles.named >= 0.9 * singles.cases  # the code itself, among those that give the same numbers
+    assert singles.named >= 0.9 * singles.cases  # the mistake itself, and not another one that gives the same numbers
 
 
 def test_two_slips_are_named():

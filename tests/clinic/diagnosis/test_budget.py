@@ -67,7 +67,7 @@ def test_a_run_is_not_called_bad_where_no_time_is_left_to_know_what_is_possible(
 
     monkeypatch.setattr(baseline, "measure_baseline", late)
     X = RNG.normal(size=(60, 3))
-    y = X[:, :1] + 2.0 * RNG.normal(size=(60, 1))  # of which a right model explains a fifth
+    y = X[:, :1] + 2.0 * RNG.normal(size=(60, 1))  # a right model explains a fifth of this
     model = nn.MLP([3, 4, 1], seed=0)
     run = fit(model, X, y, loss="mse", optimizer=optim.Adam(model.parameters(), lr=0.01), epochs=30)
     found = diagnose(run, budget_s=60.0)
@@ -128,7 +128,7 @@ def test_where_steps_without_a_compiler_are_cheap_it_may_take_half_of_the_time(q
     budget, eager = Budget(0.6), 0.05 if quick else 1000.0
     if quick:
         assert retrain.program_for(None, eager, 1, budget) is None
-        assert budget.clock_left == pytest.approx(now[0])  # half of the time is left
+        assert budget.clock_left == pytest.approx(now[0])  # half of the time is still left
         assert not budget.cut
     else:
         with pytest.raises(NoTimeError, match="compiler"):
@@ -140,7 +140,7 @@ ENDLESS = {"epochs": 50_000_000, "tol": None, "patience": None}
 
 
 def by_lbfgs():
-    rng = np.random.default_rng(0)  # labels by chance: hundreds of iterations, of 30 ms each, are far from the last one
+    rng = np.random.default_rng(0)  # random labels: hundreds of iterations of 30 ms each do not come near the end
     X, y = rng.normal(size=(6000, 20)), rng.integers(0, 2, size=6000)
     model = MLPClassifier((40, 40), solver="lbfgs", max_iter=2, alpha=0.0, random_state=0).fit(X, y)
     return model.set_params(tol=0.0), X, y
@@ -158,14 +158,14 @@ KINDS = {
 def test_every_kind_of_training_ends_at_the_clock_and_leaves_no_thread(kind):
     make, change = KINDS[kind]
     subject = subject_of(*make())
-    retrain.train_setup(subject.setup, subject.task, [1, 2], 1, Budget())  # compiled before the clock runs
+    retrain.train_setup(subject.setup, subject.task, [1, 2], 1, Budget())  # compile before the clock starts
     before, start = threading.active_count(), time.perf_counter()
     with pytest.raises(NoTimeError):
         retrain.train_setup(subject.setup.but(change), subject.task, [1, 2], 1, Budget(0.5))
-    assert time.perf_counter() - start < 60.0  # to the end of any of them are hours
+    assert time.perf_counter() - start < 60.0  # any of them would take hours to finish
     while threading.active_count() > before and time.perf_counter() - start < 90.0:
         time.sleep(0.05)
-    assert threading.active_count() <= before  # threads of earlier tests may have ended meanwhile
+    assert threading.active_count() <= before  # threads of earlier tests may have ended in the meantime
 
 
 @pytest.mark.parametrize("sizes", [(3, 12, 1), (3, 32, 32, 1)])
@@ -182,7 +182,7 @@ def test_a_price_grows_with_the_work(sizes):
 def test_a_new_program_is_compiled_within_the_budget(monkeypatch, tmp_path):
     monkeypatch.setenv("TINYGRAD_EDU_CACHE", str(tmp_path))
     subject = subject_of(regression(epochs=3), None, None)
-    setup = subject.setup.but({"sizes": (3, 11, 1), "init": "glorot_uniform"})  # a size of its own
+    setup = subject.setup.but({"sizes": (3, 11, 1), "init": "glorot_uniform"})  # a size that no other test uses
     job = retrain.Jobs(setup, subject.task).job((float("nan"), 1))
     program = retrain.training_program(job)
     if not program.ready():

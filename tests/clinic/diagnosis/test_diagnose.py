@@ -26,7 +26,7 @@ def codes(diagnosis):
 MOONS = moons(120, seed=3)
 
 
-# Healthy
+# healthy runs
 
 
 @pytest.mark.slow
@@ -50,7 +50,7 @@ def test_a_healthy_run_is_left_alone(run):
     assert isinstance(model, nn.Module)
 
 
-# Faults: each is the healthy training of moons with one thing changed
+# Faults: each is the healthy training on moons with one thing changed
 
 FAULTS = {
     "lr_too_high": {"optimizer": lambda p: optim.SGD(p, lr=20.0)},
@@ -101,7 +101,7 @@ def test_a_bad_draw_of_the_weights_is_bad_luck():
     assert set(found.causes[0].change) == {"seed"}
 
 
-# The cases of the questions
+# cases from the questions
 
 
 def test_case_1_people_measured_in_cm_and_kg():
@@ -207,7 +207,7 @@ def test_a_model_of_other_layers_is_trained_again_as_it_is():
     assert any("not an nn.MLP" in row for row in found.not_checked)
 
 
-# Data that cannot be learned from, and questions that cannot be answered
+# data that cannot be learned from, and questions that cannot be answered
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -253,7 +253,7 @@ def test_an_estimator_needs_its_data():
         diagnose(model)
 
 
-# The card
+# the card
 
 
 def test_the_card_as_text_and_html():
@@ -263,7 +263,7 @@ def test_the_card_as_text_and_html():
     assert "<pre>" in found._repr_html_()
 
 
-# Curves alone
+# curves without a run
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def refused(capsys, *arguments):
 # Loss curves
 
 LINES = "\n".join(f"{i},{x},{x / 2}" for i, x in enumerate(FALLING))
-CURVES = [  # name of the file, what is in it
+CURVES = [  # (name of the file, its content)
     ("list.json", json.dumps(FALLING)),
     ("fit.json", json.dumps({"loss_curve": FALLING, "grad_norms": [1.0], "config": {}})),
     ("history.json", json.dumps({"accuracy": [0.5], "loss": FALLING})),
@@ -81,7 +81,7 @@ def test_losses_that_are_not_finite_are_losses(text, tmp_path, capsys):
     assert told(capsys, path)
 
 
-BAD = [  # name, what is in it, what the sentence names
+BAD = [  # (name, content, what the sentence names)
     ("empty.json", "", "is empty"),
     ("blank.csv", " \n\n", "is empty"),
     ("cut.json", "[1.0, 0.5", "line 1: not valid JSON"),

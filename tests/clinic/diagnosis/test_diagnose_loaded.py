@@ -48,7 +48,7 @@ SAME = {
 @pytest.mark.parametrize("name", SAME)
 def test_a_file_with_its_samples_is_diagnosed_as_the_run_in_memory(name, tmp_path):
     run = SAME[name]()
-    y = CLASSES.astype(float) if name == "classes" else Y  # as a CSV has them
+    y = CLASSES.astype(float) if name == "classes" else Y  # as read from a CSV file
     read = diagnose(Run.load(run.save(tmp_path / "run.safetensors")), X, y, seeds=3)
     known = diagnose(run, seeds=3)
     assert read.summary == known.summary
@@ -63,7 +63,7 @@ def online():
     )
 
 
-CURVE_ONLY = {  # what is lacking: (the run, its file, X and y, a part of the sentence)
+CURVE_ONLY = {  # what is missing: (the run, its file, X and y, a part of the sentence)
     "samples": (trained, "run.safetensors", (None, None), "give X and y"),
     "targets": (trained, "run.safetensors", (X, None), "give X and y"),
     "weights": (trained, "run.json", (X, Y), "curves alone"),

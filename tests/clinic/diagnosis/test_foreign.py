@@ -10,7 +10,7 @@ import pytest
 from tinygrad_edu import clinic
 from tinygrad_edu.errors import SettingError, TinygradError
 
-diagnose = partial(clinic.diagnose, budget_s=300.0)  # which is ample on a machine that tests in parallel keep busy
+diagnose = partial(clinic.diagnose, budget_s=300.0)  # ample even on a machine kept busy by parallel tests
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(160, 3))
 CLASSES = (X[:, 0] + X[:, 1] > 0).astype(int)
@@ -55,7 +55,7 @@ def test_a_healthy_network_of_torch(torch):
     assert found.causes == []
 
 
-FAULTS = {  # the code, and what its remedy says
+FAULTS = {  # (the cause's code, what its remedy says)
     "low rate": ("lr_too_low", r"torch\.optim\.SGD\(model\.parameters\(\), lr="),
     "unscaled": ("inputs_not_scaled", r"X\.mean\(0\)"),
     "broadcast": ("broadcast_in_loss", r"reshape\(-1, 1\)"),
@@ -66,7 +66,7 @@ FAULTS = {  # the code, and what its remedy says
 
 @pytest.mark.slow
 @pytest.mark.torch
-@pytest.mark.filterwarnings("ignore:Using a target size")  # what torch says of shapes that broadcast
+@pytest.mark.filterwarnings("ignore:Using a target size")  # torch's warning about shapes that broadcast
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_in_torch_is_named_in_its_words(name, torch):
     T, given, y, lr, loss = torch.nn, X, SUM[:, None], 0.05, torch.nn.MSELoss()
@@ -101,7 +101,7 @@ def test_a_module_that_cannot_be_taken_over_is_looked_through(torch):
 
         def forward(self, x):
             outputs = self.body(x)[0]
-            return self.head(outputs[:, -1] + outputs[:, 0])  # two ways through: no row of layers
+            return self.head(outputs[:, -1] + outputs[:, 0])  # two paths: not a plain chain of layers
 
     model, series, y = Recurrent(), RNG.normal(size=(30, 5, 3)), RNG.normal(size=(30, 1))
     found = diagnose(model, series, y, loss=T.MSELoss(), optimizer=torch.optim.Adam(model.parameters()), epochs=1)
@@ -236,7 +236,7 @@ def test_outputs_that_are_squeezed_do_not_broadcast(torch):
 @pytest.mark.torch
 def test_a_summed_loss_has_the_rate_of_its_sum(torch):
     how = {"epochs": 30, "batch_size": 20}
-    means = [("mean", 0.04), ("sum", 0.002)]  # 20 samples: the same steps
+    means = [("mean", 0.04), ("sum", 0.002)]  # 20 samples: both take the same steps
     found = []
     for reduction, lr in means:
         model = net(torch, 3, 12, 1)

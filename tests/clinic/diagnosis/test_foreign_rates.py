@@ -35,7 +35,7 @@ def test_every_schedule_can_be_scaled():
     function = SCHEDULES["by_function"]
     assert repr(scale_rate(function, 2.0)) != repr(
         scale_rate(function, 3.0)
-    )  # trials are looked up by the words of a change
+    )  # trials are looked up by the words that describe a change
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -58,5 +58,6 @@ def test_one_pos_weight_is_of_one_output():
     weight, counted = weights_of_torch_loss(BCEWithLogitsLoss(), np.array([[0.0], [1.0]]))
     assert weight.tolist() == [1.0, 5.0]
     assert counted
-    with pytest.raises(SettingError, match="a pos_weight of one output"):  # of several, a sample has several weights
+    # with several outputs a sample would have several weights
+    with pytest.raises(SettingError, match="a pos_weight of one output"):
         weights_of_torch_loss(BCEWithLogitsLoss(), np.array([[0.0, 1.0], [1.0, 0.0]]))

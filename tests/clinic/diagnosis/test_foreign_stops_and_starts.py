@@ -48,7 +48,7 @@ def test_min_delta_ends_a_training_and_restores_the_best():
     how = {**HOW, "callbacks": [stop], "validation": 0.5}
     subject = foreign.of_keras(NET, X, CLASSES, how)
     runs = train_setup(subject.setup, subject.task, [1, 2])
-    assert [len(run.losses) for run in runs] == [3, 3]  # the first epoch is the best, by half, for good
+    assert [len(run.losses) for run in runs] == [3, 3]  # the first epoch stays the best by far
     assert not any(run.diverged for run in runs)
 
 
@@ -64,7 +64,7 @@ def test_units_that_float32_has_rounded_apart_are_alike():
 def test_a_start_is_read_off_layers_that_are_dead(begin, torch):
     T = torch.nn
     model = T.Sequential(T.Linear(3, 8), T.ReLU(), T.Linear(8, 1))
-    if begin == "negative":  # for inputs from 0 to 1 every unit is dead
+    if begin == "negative":  # every unit is dead for inputs between 0 and 1
         T.init.uniform_(model[0].weight, -1.0, 0.0)
         T.init.constant_(model[0].bias, -0.3)
     inputs = np.abs(X) / np.abs(X).max()
@@ -75,7 +75,7 @@ def test_a_start_is_read_off_layers_that_are_dead(begin, torch):
         assert found is None
         return
     again = train_setup(found.setup, found.task, [1, 2, 3])
-    assert all(np.ptp(run.estimate) == 0.0 for run in again)  # dead from the start, as that network was
+    assert all(np.ptp(run.estimate) == 0.0 for run in again)  # dead from the start, like that network
 
 
 @pytest.mark.torch

@@ -25,7 +25,7 @@ def torch():
     return module
 
 
-# Schedulers
+# schedulers
 
 SCHEDULERS = {
     "StepLR": lambda S, o: S.StepLR(o, 3, 0.5),
@@ -48,7 +48,7 @@ SCHEDULERS = {
 
 
 @pytest.mark.torch
-@pytest.mark.filterwarnings("ignore")  # what torch says of epochs
+@pytest.mark.filterwarnings("ignore")  # torch's warnings about epochs
 @pytest.mark.parametrize("done", [0, 12])
 @pytest.mark.parametrize("kind", SCHEDULERS)
 def test_the_rates_of_a_scheduler(kind, done, torch):
@@ -132,11 +132,11 @@ def test_groups_of_parameters_take_the_steps_of_torch(name, torch):
     theirs = step_of_torch(torch, model, T.MSELoss(), optimizer, SUM[:, None])
     for ours, wanted in zip(step_of_ours(subject, start), theirs, strict=True):
         np.testing.assert_allclose(ours, wanted, rtol=1e-6, atol=1e-9)
-    slower = subject.setup.but({"lr": 0.1 * subject.setup.rate})  # a change of the rate is one of all groups
+    slower = subject.setup.but({"lr": 0.1 * subject.setup.rate})  # a change of the rate scales the rates of all groups
     assert [g["lr"] for g in slower.groups] == pytest.approx([0.1 * g["lr"] for g in subject.setup.groups])
 
 
-LOSSES = {  # loss of torch, outputs, targets
+LOSSES = {  # (loss of torch, number of outputs, targets)
     "weight": (lambda T, t: T.CrossEntropyLoss(weight=t.tensor([1.0, 7.0]).double()), 2, CLASSES),
     "pos_weight": (lambda T, t: T.BCEWithLogitsLoss(pos_weight=t.tensor([6.0])), 1, CLASSES[:, None].astype(float)),
     "sum": (lambda T, t: T.CrossEntropyLoss(weight=t.tensor([1.0, 7.0]).double(), reduction="sum"), 2, CLASSES),
@@ -196,7 +196,7 @@ def test_early_stopping_ends_and_restores_as_it_says(restores):
     how = {**HOW, "callbacks": [stop], "validation": 0.5}
     subject = foreign.of_keras(NET, X, RNG.permutation(CLASSES), how)
     assert subject.task.samples == 30
-    np.testing.assert_array_equal(subject.task.held_out[0], X[30:])  # Keras takes the last ones
+    np.testing.assert_array_equal(subject.task.held_out[0], X[30:])  # Keras holds out the last samples
     assert (subject.setup.patience, subject.setup.validated, subject.setup.restores) == (2, True, restores)
     last = {}
     for chosen in (True, False):

@@ -49,7 +49,7 @@ NONE = [None] * N
 EPOCHS = list(range(N))
 BOTH = {"acc": ACC, "loss": LOSS}
 TRAINER, EVALUATION = [{"loss": x} for x in LOSS], [{"eval_loss": x, "eval_accuracy": 0.1} for x in VALID]
-FORMS = {  # name of the file: (text, has it a validation loss?)
+FORMS = {  # name of the file: (its text, whether it has a validation loss)
     "keras.json": (json.dumps({"accuracy": ACC, "loss": LOSS, "val_accuracy": ACC, "val_loss": VALID}), True),
     "wrapped.json": (json.dumps({"params": {"epochs": N}, "history": {"loss": LOSS, "val_loss": VALID}}), True),
     "pandas.json": (json.dumps({c: {str(k): x for k, x in enumerate(v)} for c, v in BOTH.items()}), False),
@@ -160,8 +160,8 @@ def test_losses_of_batches_are_averaged():
     found = diagnose_curve(noisy)
     assert "single batches" in " ".join(found.summary.split())
     assert "lr_too_high" not in found.summary
-    assert smooth(np.exp(-np.arange(600) / 150))[1] == 1  # a smooth curve stays as it is
-    assert smooth(1.0 + 0.4 * (-1.0) ** np.arange(600))[1] == 1  # and one that goes nowhere
+    assert smooth(np.exp(-np.arange(600) / 150))[1] == 1  # a smooth curve is not averaged
+    assert smooth(1.0 + 0.4 * (-1.0) ** np.arange(600))[1] == 1  # nor is one without a trend
 
 
 def test_a_validation_loss_that_only_trembles_is_no_overfitting():
@@ -169,7 +169,7 @@ def test_a_validation_loss_that_only_trembles_is_no_overfitting():
     falling = np.exp(-np.arange(40) / 8)
     trembling = 0.5 + falling + rng.normal(0.0, 0.02, 40)
     assert "overfitting" not in diagnose_curve(falling, trembling).summary
-    rising = 1.0 + 0.05 * np.arange(40)  # where both rise it is something else
+    rising = 1.0 + 0.05 * np.arange(40)  # if both rise, it is not overfitting
     assert "overfitting" not in diagnose_curve(rising, rising).summary
 
 

@@ -85,7 +85,7 @@ def test_what_cannot_be_repeated_is_said_and_nothing_is_proved():
     assert found.summary.startswith("My repetition does not repeat your run")
 
 
-# The data
+# data
 
 
 def test_outliers_are_targets_that_neither_others_nor_neighbours_share():
@@ -140,7 +140,7 @@ def test_a_search_is_opened():
     assert diagnose(search, X, y).healthy
 
 
-# Certain by one pass
+# certain after one pass
 
 
 def run_of(model, X, y, loss, lr=0.02, epochs=150):
@@ -189,7 +189,7 @@ def test_parameters_that_nobody_trains():
     assert "unregistered_parameters" in [cause.code for cause in found.causes]
 
 
-# Verdicts
+# verdicts
 
 
 def test_chances_are_fishers():
@@ -251,6 +251,6 @@ def test_a_loss_that_does_not_fit_is_named_in_a_good_run_where_the_fitting_one_o
     model = nn.MLP([4, 24, 8], activation="relu", out_activation=last, seed=1)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     run = tg.fit(model, X, labels, loss="cross_entropy", optimizer=optimizer, epochs=40, batch_size=32, seed=1)
-    found = diagnose(run, budget_s=300.0)  # a busy machine needs more than 30 s by the clock
+    found = diagnose(run, budget_s=300.0)  # a busy machine needs more than 30 s of wall time
     assert found.healthy == (last == "identity")
     assert [cause.code for cause in found.causes] == ["wrong_loss"] * (last == "softmax")

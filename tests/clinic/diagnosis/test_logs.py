@@ -12,9 +12,9 @@ from tinygrad_edu.clinic.diagnosis.histories import comparable
 from tinygrad_edu.clinic.diagnosis.logs import columns_of_log
 from tinygrad_edu.errors import InputFileError
 
-# training: the losses of six epochs; null where it has to be asked; "some" for those of a few batches
+# training: the losses of six epochs; null if the user must be asked; "some" for those of a few batches
 FILES = json.loads(Path(__file__).with_name("histories.json").read_text(encoding="utf-8"))
-CLOSE = {"rtol": 0.0, "atol": 6e-3}  # as they are printed
+CLOSE = {"rtol": 0.0, "atol": 6e-3}  # the precision of the printed numbers
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -33,7 +33,7 @@ def test_a_file_as_its_tool_writes_it(name, tmp_path):
     np.testing.assert_allclose(found.validation, wanted["validation"], **CLOSE)
 
 
-SAID = {  # a line: the columns that it names
+SAID = {  # line: the columns that it names
     "Epoch 3: train loss 0.5000, val loss 0.6000": {"train_loss": 0.5, "val_loss": 0.6},
     "Test set: Average loss: 0.25, Accuracy: 94/100 (94%)": {"test_average_loss": 0.25},
     "/data/test/run.py:12 - INFO - loss: 0.25": {"loss": 0.25},
@@ -56,6 +56,7 @@ def test_names_are_compared_in_one_spelling():
 
 
 def test_a_long_path_in_a_log_is_passed_over_at_once():
-    words = "/".join(["some-longer-name-of-a-folder"] * 8)  # with two ways to read each word it never ends
+    # a pattern with two ways to match each word would take exponential time
+    words = "/".join(["some-longer-name-of-a-folder"] * 8)
     log = f"saved as {words} !\nEpoch 1 loss: 0.5\nsaved as {words} !\nEpoch 2 loss: 0.25\n"
     assert columns_of_log(log) == {"loss": [0.5, 0.25]}

@@ -63,7 +63,7 @@ def crossed(p, t):
     return float(-np.mean(np.log(p[np.arange(len(t)), t] + 1e-9)))
 
 
-FAULTS = {  # name: (forward, loss, targets, kind of the loss, does it take logits, last activation), the cause
+FAULTS = {  # name: (forward, loss, targets, kind of loss, takes logits, last activation), cause
     "sigmoid for numbers": (lambda X: sigmoid(two_ways(X) @ head(1)), squared, SUM, "mse", False, "sigmoid"),
     "tanh, a loss of one's own": (lambda X: np.tanh(two_ways(X) @ head(1)), squared, SUM, "", False, "tanh"),
     "softmax of one": (lambda X: softmax(two_ways(X) @ head(1)), squared, LABELS[:, None], "bce", False, "softmax"),
@@ -108,7 +108,7 @@ def test_nothing_is_named_where_nothing_is_certain(name):
 def test_a_network_that_does_well_has_no_fault_that_matters():
     row = (lambda X: 4.0 * sigmoid(9.0 * X[:, :1]), squared, LABELS[:, None], "bce", True, "sigmoid")
     found = look_through(lambda: OfFunction(*row), "")
-    assert found.healthy is False  # everything is said to be of class 1
+    assert found.healthy is False  # every sample is predicted to be of class 1
     right = (lambda X: softmax(np.c_[-9.0 * X[:, 0], 9.0 * X[:, 0]]), crossed, LABELS, "cross_entropy", True, "softmax")
     found = look_through(lambda: OfFunction(*right), "")
     assert (found.healthy, found.causes) == (None, [])
@@ -129,7 +129,7 @@ def test_batch_statistics_are_the_cause_where_those_of_the_data_do_well(mean, sc
     assert [cause.code for cause in found.causes] == ["batch_norm_statistics"] * named
 
 
-# Keras, by a stand-in: it is not installed here
+# Keras is not installed here: a stand-in replaces it
 
 
 class Layer:

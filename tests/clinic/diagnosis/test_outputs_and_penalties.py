@@ -27,7 +27,7 @@ from tinygrad_edu.nn.losses import bce
 RNG = np.random.default_rng(0)
 FLAT, SEQUENCES = RNG.normal(size=(40, 3)), RNG.normal(size=(40, 4, 3))
 LABELS = (FLAT[:, :1] > 0.0).astype(float)
-BEFORE = {  # layers in front of the last one, and X
+BEFORE = {  # (layers before the last one, X)
     "dense": ([("Dense", {"units": 4, "activation": "relu"})], FLAT),
     "unlike": ([("Dense", {"units": 4, "activation": "relu"}), ("Dense", {"units": 4, "activation": "tanh"})], FLAT),
     "norm": ([("Dense", {"units": 4}), ("BatchNormalization", {}), ("Activation", {"activation": "relu"})], FLAT),
@@ -169,7 +169,7 @@ def test_scaled_inputs_are_tried_with_the_rate_that_they_allow(centre):
     record = Record(subject_of(run, None, None))
     rates = [change["lr"] for change in changes.scale_inputs(record) if "lr" in change]
     assert len(rates) == 1 if centre else rates == [] or record.reach < 0.05
-    for rate in rates:  # the largest stable one of the mean squared error of standardized inputs is 1
+    for rate in rates:  # the largest stable rate for the mean squared error with standardized inputs is 1
         assert 0.1 <= rate <= 1.0
 
 

@@ -120,7 +120,7 @@ def test_a_change_that_helps_most_seeds_gets_the_calm_or_the_time_that_makes_it_
     whole = with_usual_companion(tried, first)
     assert asked == [{"shuffle": True, "lr": 0.1}, {"shuffle": True, "epochs": 18}]
     assert whole.change == asked[1]
-    first.change = {"lr": 0.03}  # a rate that is the mend itself stays
+    first.change = {"lr": 0.03}  # a rate that is the fix itself stays
     assert with_usual_companion(tried, first).change == {"lr": 0.03, "epochs": 18}
 
 

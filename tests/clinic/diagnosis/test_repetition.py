@@ -40,7 +40,7 @@ def test_sample_weight_is_repeated_as_it_was(kind, solver):
     np.testing.assert_allclose(losses[-1], made.loss_, rtol=1e-9)
     np.testing.assert_allclose(network.layers[0].weight.data, made.coefs_[0].T, rtol=1e-6)
     if solver == "sgd":
-        assert "sample_weight" in diagnose(made, X, y, seeds=3).summary  # which it was not told
+        assert "sample_weight" in diagnose(made, X, y, seeds=3).summary  # the diagnosis was not given it
         assert "repeat" not in diagnose(made, X, y, sample_weight=weight, seeds=3, budget_s=1.0).summary
 
 
@@ -72,7 +72,7 @@ def test_the_budget_holds_whatever_a_compiler_takes(compiling, monkeypatch, tmp_
     run = recurrent_run()
     start = time.process_time()
     found = diagnose(run, budget_s=2.0)
-    # Two threads, and a compile of about a second; of seconds on the wall.
+    # Two threads for 2 s, and about a second of compilation, in CPU time.
     assert time.process_time() - start < 6.0 * slowness(time.process_time)
     assert found.summary
 
@@ -82,7 +82,7 @@ def test_no_time_for_anything_is_said(monkeypatch):
     from tinygrad_edu.train.compiled.programs import CompiledJob
 
     monkeypatch.setattr(module, "FLOOR", 0.0)
-    monkeypatch.setattr(CompiledJob, "at_hand", lambda self: False)  # no program is there from another test
+    monkeypatch.setattr(CompiledJob, "at_hand", lambda self: False)  # so that no program of another test is used
     monkeypatch.setattr(CompiledJob, "compile_seconds", lambda self: 1e3)
     found = diagnose(recurrent_run(10, 3), budget_s=0.002)
     assert found.healthy is None
@@ -97,7 +97,7 @@ def test_a_run_that_is_out_of_time_is_no_trial():
     start = time.perf_counter()
     with pytest.raises(NoTimeError):
         retrain.eagerly(retrain.Jobs(setup, subject.task), [(float("nan"), 1)], Budget(0.2))
-    assert time.perf_counter() - start < 60.0  # its 100,000 epochs take an hour
+    assert time.perf_counter() - start < 60.0  # all its 100,000 epochs would take an hour
 
 
 def test_a_line_of_progress_after_a_second_of_one_step(monkeypatch):

@@ -119,7 +119,7 @@ def test_scores_are_those_of_scikit_learn(seed):
 
 
 COLUMN = np.array([[0.2], [0.7], [-0.3]])
-SCORES = [  # outputs, targets, loss, score
+SCORES = [  # (outputs, targets, loss, score)
     (np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([0, 1]), "cross_entropy", 1.0),
     (np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([[0.0, 1.0], [0.0, 1.0]]), "mse", 0.5),
     (COLUMN, np.array([[1.0], [1.0], [-1.0]]), "hinge", 1.0),
@@ -214,7 +214,7 @@ def test_no_diagnosis_is_no_right_one(monkeypatch):
     assert result.summary == "OperandError: no"
 
 
-# A small part of it, of as many kinds as a minute allows
+# a small part of the scorecard, with as many kinds as fit into a minute
 
 QUICK = (
     "too_few_epochs/checkers-sgd", "symmetric_init/moons-zeros",
@@ -223,7 +223,7 @@ QUICK = (
     "healthy/moons-hinge-sgd", "healthy/iris-linear", "healthy/line-sgd", "healthy/line-inverse-time",
     "healthy/letters", "healthy/circles-rmsprop", "healthy/circles-ours", "healthy/blobs-sgd",
 )  # fmt: skip
-BUDGET = 90.0  # seconds: enough where the tests have to share the machine
+BUDGET = 90.0  # seconds: enough if other tests share the machine
 
 
 @pytest.fixture(scope="module")

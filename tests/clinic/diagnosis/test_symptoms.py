@@ -24,7 +24,7 @@ from tinygrad_edu.data import moons
 MOONS = moons(80, seed=2)
 T = np.arange(1.0, 101.0)
 
-CURVES = {  # symptom: (a curve that shows it, one that does not)
+CURVES = {  # symptom: (a curve that shows it, a curve that does not)
     curve.divergence: ([1.0, 1.5, 4.0, 9.0], [9.0, 4.0, 1.5, 1.0]),
     curve.oscillation: (1.0 + 0.4 * (-1.0) ** T, 1.0 / T),
     curve.flat: (np.full(20, 0.7), 1.0 / T),
@@ -71,7 +71,7 @@ def record(
 
 
 SORTED = np.argsort(MOONS[1].ravel(), kind="stable")
-ILL = {  # symptom: what makes it
+ILL = {  # symptom: a setting that causes it
     symptoms.saturated_start: {"net": {"init": nn.init.normal(20.0)}},
     symptoms.saturated_end: {"net": {"init": nn.init.normal(20.0)}},
     symptoms.saturated_output: {"net": {"init": nn.init.normal(20.0), "out_activation": "sigmoid"}},
@@ -173,7 +173,7 @@ def test_gradient_noise_is_that_of_a_mean_of_so_many(batch):
     single = np.array([np.concatenate([np.ravel(g) for g in state.gradient_of([i]).values()]) for i in range(80)])
     mean = single.mean(axis=0)
     expected = math.sqrt(np.sum((single - mean) ** 2) / 80 / batch) / np.linalg.norm(mean)
-    assert state.noise(batch) == pytest.approx(expected, rel=0.6)  # it draws four batches
+    assert state.noise(batch) == pytest.approx(expected, rel=0.6)  # the noise is estimated from four batches
 
 
 def test_the_sentence_of_noise_names_both_batches():
@@ -184,7 +184,7 @@ def test_the_sentence_of_noise_names_both_batches():
 
 # Seeds
 
-SPREAD = {  # what seeds do: (the first and the last loss of each, the symptom's value, a part of its sentence)
+SPREAD = {  # case: ((first loss, last loss) per seed, the symptom's value, a part of its sentence)
     "one stays": ([(1.0, 0.0), (1.0, 0.0), (1.0, 1.0)], 1.0, "Of 3 seeds, with nothing else changed"),
     "some stay half way": ([(2.0, 1.0), (2.0, 0.2), (2.0, 1.4)], 1.2 / 1.8, "67%"),
     "one is lost": ([(1.0, 0.1), (1.0, math.nan), (1.0, 0.1)], math.inf, "the last loss of 1 is not finite"),

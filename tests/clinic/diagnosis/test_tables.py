@@ -25,7 +25,7 @@ MOONS = moons(40, seed=1)
 
 
 def run_of(net, X, y, loss="mse", lr=1e-5, epochs=10):
-    with np.errstate(all="ignore"):  # reciprocal, log, ... leave the numbers on purpose
+    with np.errstate(all="ignore"):  # reciprocal, log and others leave their domain on purpose
         return tg.fit(net, X, y, loss=loss, optimizer=optim.SGD(net.parameters(), lr=lr), epochs=epochs, compiled=False)
 
 
@@ -44,7 +44,7 @@ def written_out(i, run):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of numbers that overflow, in networks of log and tan
+@pytest.mark.filterwarnings("ignore")  # overflow in networks of log and tan
 @each_activation
 def test_every_activation_can_be_diagnosed_and_reported(name, tmp_path):
     X = np.linspace(-1.0, 1.0, 24)[:, None]

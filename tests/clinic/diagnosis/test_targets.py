@@ -33,7 +33,7 @@ def quietly(model, X, y):
 def test_an_answer_between_two_classes_is_not_the_one_whose_number_lies_between():
     task = task_of(np.zeros((30, 1)), np.repeat(np.arange(3.0), 10), Setup(sizes=(1, 1)))
     assert task.counted
-    undecided = np.tile([0.5, 0.0, 0.49], (30, 1))  # 0 or 2, and certainly not 1
+    undecided = np.tile([0.5, 0.0, 0.49], (30, 1))  # 0 or 2, but certainly not 1
     assert task.decide(undecided).tolist() == [[0.0]] * 30
     assert task.poll(np.tile([0, 1, 2, 25, 26], (30, 1))).tolist() == [[0.0]] * 30
 

@@ -54,7 +54,7 @@ def test_every_text_can_be_filled_in(net):
 
 def test_a_new_slip_is_one_declaration(monkeypatch):
     """Nothing else is touched: it is searched for, alone, in every layer, in each scope and in pairs, and explained."""
-    monkeypatch.setitem(CATALOGUE, "absolute_delta", None)  # taken out again afterwards
+    monkeypatch.setitem(CATALOGUE, "absolute_delta", None)  # monkeypatch removes it afterwards
 
     @slip(
         "absolute_delta",

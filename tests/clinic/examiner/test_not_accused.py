@@ -18,7 +18,7 @@ SETTINGS = {
     **{"smallest": 1e-6, "largest": 50.0, "nesterov": False, "centered": False, "decoupled": False},
     **{"dampening": 0.5, "lambd": 1e-4, "t0": 1e6},
 }
-OUTSIDE = ("asgd", "sgd_damped")  # of the table of rules: their gradients are right, and of the update nothing is said
+OUTSIDE = ("asgd", "sgd_damped")  # rules that are not in the table: gradients right, and no verdict on the update
 
 
 class Net:
@@ -128,7 +128,7 @@ def test_names_that_are_of_one_layer(weight, bias, pair):
 
 
 def test_a_bias_has_a_number_for_each_unit():
-    arrays = {"W": np.ones((3, 4)), "b": np.ones(()), "bias": np.ones(4)}  # b: a threshold
+    arrays = {"W": np.ones((3, 4)), "b": np.ones(()), "bias": np.ones(4)}  # b is a threshold, a single number
     assert forgotten(["b", "bias"], arrays, ["W"], Recording()) == ["bias"]
 
 

@@ -28,7 +28,7 @@ def softmax_grads(bias):
 
 BIASES = {
     "missing_bias_gradient": lambda d: np.zeros(2),
-    "bias_wrong_axis": lambda d: np.full(2, d.sum()),  # of softmax and cross-entropy that is 0, up to rounding
+    "bias_wrong_axis": lambda d: np.full(2, d.sum()),  # for softmax with cross-entropy this is 0, apart from rounding
 }
 
 

@@ -5,7 +5,7 @@ import pytest
 from bench.clinic.people import judged, wilson
 from bench.clinic.people_parts import COURSE, PROGRAMS
 
-# The line that is pointed at first is a consequence here, and no name is certain: honest, and not yet good enough.
+# The line shown first is only a consequence here, and no mistake is named with certainty: honest, but not good enough.
 OPEN = {"svm_in_loops"}
 
 

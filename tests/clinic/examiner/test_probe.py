@@ -9,7 +9,7 @@ from tinygrad_edu.clinic import check_backprop, check_lists
 
 RNG = np.random.default_rng(0)
 X, T, W = RNG.normal(size=(6, 3)), RNG.normal(size=(6, 3)), RNG.normal(size=(3, 3))
-SAME = {"W1": W, "W2": W}  # so that W2 for W2ᵀ and W1 for W2ᵀ are one
+SAME = {"W1": W, "W2": W}  # equal weights, so that W2 for W2ᵀ and W1 for W2ᵀ cannot be told apart
 
 
 def forward(p):
@@ -57,7 +57,7 @@ def test_weights_updated_too_early_are_predicted_from_the_gradients_there():
     lr = 0.1
     first = {"W1": W, "W2": RNG.normal(size=(3, 3))}
     params = {**first, "W2": first["W2"]}
-    for _ in range(60):  # W1 = W2 - lr·dW2(W1, W2), by iteration
+    for _ in range(60):  # solve W1 = W2 - lr·dW2(W1, W2) by fixed-point iteration
         params = {**params, "W1": params["W2"] - lr * grads(params)["W2"]}
 
     def theirs(p):

@@ -19,7 +19,7 @@ def walked(name: str, lr: float | None, seed: int, decay: float = 0.0, single: b
     shapes = {"W1": (7, 5), "b1": (5,), "W2": (5, 1), "b2": (1,)}
     gradients = [{n: 10.0 ** rng.uniform(-4, 1) * rng.normal(size=s) for n, s in shapes.items()} for _ in range(3)]
     for g in gradients:
-        g["W1"][0] = 0.0  # as of an input that is always 0
+        g["W1"][0] = 0.0  # as for an input that is always 0
     weights = [{n: rng.normal(size=s) for n, s in shapes.items()}]
     sizes = [int(np.prod(s)) for s in shapes.values()]
     numbers = {**NUMBERS, "place": np.repeat(np.arange(1, 5), sizes), "count": 4}

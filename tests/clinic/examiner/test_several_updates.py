@@ -23,7 +23,7 @@ class Online:
     def __init__(self, batch=1, shuffled=False, rule="plain", mean=False, slip="", seed=0):
         r = np.random.default_rng(seed)
         self.X, self.t = r.normal(size=(6, 3)), r.normal(size=(6, 2))
-        self.X[0] = 0.0  # whose update leaves W1 as it is
+        self.X[0] = 0.0  # the update for this sample leaves W1 unchanged
         self.W1, self.b1 = r.normal(size=(3, 4)), r.normal(size=4)
         self.W2, self.b2 = r.normal(size=(4, 2)), r.normal(size=2)
         self.batch, self.shuffled, self.rule, self.mean, self.slip = batch, shuffled, rule, mean, slip
