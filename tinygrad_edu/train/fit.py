@@ -106,18 +106,16 @@ class Training:
     def __init__(self, job: Job, compiled: bool | str) -> None:
         self.job, self.compiled, self.modes = job, compiled, Modes(job.model)
         self.whole, self.stepper = LastWhole(job), Stepper(job, progress_bar.NoBar())
+        self.claimed: list[int] = []  # parameters that no other thread may train during this run
         self.beginning: Beginning | None = None  # for a run whose compiled epochs may have to be undone
 
     def run(self) -> Run:
         """Run it; returns the record, also after Ctrl-C. Errors: GraphError if another thread trains this model."""
-        claimed: list[int] = []  # parameters that no other thread may train during this run
         try:
-            claim(self.job.model.parameters(), claimed)
-            return self.run_alone()
-        finally:
-            for_certain(lambda: release(claimed))
-
-    def run_alone(self) -> Run:
+            claim(self.job.model.parameters(), self.claimed)
+        except BaseException:
+            for_certain(lambda: release(self.claimed))
+            raise
         try:
             self.job.model.train()
             with bar(self.job) as shown, np.errstate(all="ignore"):  # overflow ends the run with a message of its own
@@ -129,6 +127,7 @@ class Training:
         except BaseException:
             for_certain(self.back_to_whole)
             for_certain(self.modes.restore)
+            for_certain(lambda: release(self.claimed))
             raise
 
     def all_epochs(self, shown: Bar) -> str:
@@ -223,6 +222,7 @@ class Training:
         self.whole.restore()
         run = record(self.job, ending + self.job.restore_best(), self.compiled)
         self.modes.restore()
+        release(self.claimed)
         return run
 
 
