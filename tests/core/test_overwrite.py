@@ -132,12 +132,47 @@ def test_views_and_who_holds_the_array_see_a_write_as_in_numpy():
             stale.sum().backward()
 
 
-@pytest.mark.parametrize(
-    "view", [lambda x: x[0], lambda x: x.T, lambda x: x.reshape(12), lambda x: x.reshape(12)[2:5], lambda x: x[:, None]]
-)
-def test_a_write_into_a_view_is_refused(view):
+VIEWS = [lambda x: x[0], lambda x: x.T, lambda x: x.reshape(12), lambda x: x[:, None], lambda x: x.transpose(1, 0)]
+OF_VIEWS = [lambda x: x.reshape(12)[2:5], lambda x: x.T[1], lambda x: x[0][1:]]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("index", [0, slice(1, 3), ...])
+def test_a_write_into_a_view_reaches_what_it_is_a_view_of(view, index):
+    w, value, weight = tg.Tensor(W, requires_grad=True), tg.Tensor(2.0, requires_grad=True), np.arange(12.0)
+    x = w * 3.0
+    y = view(x)
+    y[index] = y[index] * value
+    expected, scale = W * 3.0, np.ones_like(W)
+    view(expected)[index] *= 2.0
+    view(scale)[index] = 2.0
+    np.testing.assert_array_equal(x.data, expected)
+    np.testing.assert_array_equal(y.data, view(expected))
+    weight = weight.reshape(W.shape)
+    ((x * weight).sum() + (y * view(weight)).sum()).backward()
+    twice = np.zeros_like(W)
+    view(twice)[...] = 1.0
+    np.testing.assert_allclose(w.grad, 3.0 * scale * weight * (1.0 + twice))
+    np.testing.assert_allclose(value.grad, (W * 3.0 * weight * (1.0 + twice))[scale == 2.0].sum())
+
+
+def test_a_masked_softmax_writes_into_a_view_of_its_scores():
+    w, mask = tg.Tensor(W, requires_grad=True), W > 0.3
+    scores = w.reshape(1, *W.shape) * 2.0
+    flat = scores.reshape(-1, W.shape[1])
+    flat[mask] = -1e6
+    shares = tg.ops.softmax(flat.reshape(scores.shape))
+    (shares * shares).sum().backward()
+    v = tg.Tensor(W, requires_grad=True)
+    (tg.ops.softmax(np.where(mask, -1e6, v * 2.0)) ** 2).sum().backward()
+    np.testing.assert_allclose(w.grad, v.grad, atol=1e-15)
+    np.testing.assert_array_equal(scores.data[0], np.where(mask, -1e6, W * 2.0))
+
+
+@pytest.mark.parametrize("view", VIEWS + OF_VIEWS)
+def test_a_write_into_a_view_of_a_constant_or_of_a_view_is_refused(view):
     w, value = tg.Tensor(W, requires_grad=True), tg.Tensor(2.0, requires_grad=True)
-    for x in (w * 1.0, tg.Tensor(W)):
+    for x in (w * 1.0, tg.Tensor(W))[view in VIEWS :]:
         for written in (5.0, value):
             with pytest.raises(GraphError, match=r"would not get what is written to the view"):
                 view(x)[...] = written

@@ -110,6 +110,10 @@ def test_names_of_a_gradient():
     assert g[:1, :1].item() == 1.0
     assert g.type("float32").dtype == g.to("float32").dtype == np.float32
     assert g.to("cpu") is g
+    assert int(g.argmax(dim=0)[:1]) == int(g[:1, :1]) == float(g[:1, :1]) == 1
+    for number in (int, float):
+        with pytest.raises(TypeError):
+            number(g)
     assert (g > 0).type("int64").tolist() == (g > 0).to("int64").tolist() == (g > 0).astype(int).tolist()
     assert tg.Tensor([1.0]).type("float32").dtype == np.float32
     assert type(pickle.loads(pickle.dumps(g))) is np.ndarray

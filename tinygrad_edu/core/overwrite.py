@@ -6,19 +6,21 @@ index_put(before, value). What leads to `value` read x before the write, and is 
 is found in backward, by the ticks.
 
 The numbers are written into the array that x has: views of x and whoever holds x.data see them, as in NumPy. A write
-into a view would have to be recorded for its base as well, and is refused.
+into a view y of x is recorded for both: y becomes index_put(y before, value), and x becomes what gives y back to it,
+y.reshape(shape of x), y transposed, or index_put(x before, y). A view of a view, and one of a leaf, refuse it.
 """
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node
 from tinygrad_edu.core.operation import ARRAY_TABLE, array_op
-from tinygrad_edu.core.shapes import as_tuple, getitem, is_basic
+from tinygrad_edu.core.shapes import as_tuple, getitem, inverse, is_basic
 from tinygrad_edu.core.write_guard import WriteGuard, guard_of
 from tinygrad_edu.errors import GraphError
 
@@ -61,16 +63,71 @@ def last_writers(index: Axis, shape: tuple[int, ...]) -> Any:
 
 def overwrite(x: Node, index: Axis, value: ArrayLike) -> None:
     """x[index] = value, recorded. `x` is a Tensor in a graph, or a constant that is given a value of a graph."""
-    refuse_view(x)
+    base = base_of(x)
+    if base is None:
+        refuse_view(x)
+        write_into(x, index, value)
+    else:
+        write_through(x, base, index, value)
+
+
+def base_of(view: Node) -> Node:
+    """The node that a view of it can be given back to; None if there is none, or it is a view or a leaf itself."""
+    if getattr(view.op, "name", "") not in GIVE_BACK or not is_basic(view.options.get("index", ())):
+        return None
+    base = view.parents[0]
+    shares = base.__class__ is view.__class__ and np.may_share_memory(view.array, base.array)
+    return base if shares and base.parents and not looks_at_another(base) else None
+
+
+def write_through(view: Node, base: Node, index: Axis, value: ArrayLike) -> None:
+    """view[index] = value, recorded for the view and for what it is a view of."""
+    give_back, look = GIVE_BACK[view.op.name]
+    options, before = dict(view.options), put_aside(base)
+    value, _ = of_old_numbers(value, base, before)
+    view.parents = (before,)
+    write_into(view, index, value)
+    y = give_back(before, view, options)
+    if not base.array.flags.writeable:
+        base.array = before.array.copy()
+    base.array[...] = y.array
+    view.array = look(base.array, options)  # in one memory once more, so that each sees what is written to the other
+    become(base, y)
+
+
+def become(x: Node, y: Node) -> None:
+    """x is the result of the operation that made y; its numbers have just been written into its array."""
+    x.gradient, x.requires_grad, x.spent = None, y.requires_grad, False
+    x.op, x.parents, x.options, x.made = y.op, y.parents, y.options, y.made
+    guard_of(x).note_own_write(x.array, y.made)
+
+
+# name of a view: (what gives the view's numbers back to the node that it looks at, how it looks at an array)
+GIVE_BACK: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "reshape": (
+        lambda before, view, options: ARRAY_TABLE["reshape"](view, before.array.shape),
+        lambda array, options: array.reshape(options["shape"]),
+    ),
+    "transpose": (
+        lambda before, view, options: ARRAY_TABLE["transpose"](view, inverse(options["axes"])),
+        lambda array, options: array.transpose(options["axes"]),
+    ),
+    "getitem": (
+        lambda before, view, options: index_put(before, view, options["index"]),
+        lambda array, options: array[options["index"]],
+    ),
+}
+
+
+def write_into(x: Node, index: Axis, value: ArrayLike) -> None:
+    """x[index] = value for a Tensor that is a view of none."""
     before = put_aside(x)
     value, used = of_old_numbers(value, x, before)
     y = index_put(before, value, index)
     if not x.array.flags.writeable:  # a read-only view of an array that only its operation has seen
         x.array = before.array.copy()
     x.array[...] = y.array
-    x.gradient, x.requires_grad, x.spent = None, y.requires_grad, False
-    x.op, x.parents, x.options, x.made = y.op, y.parents, y.options, y.made
-    x.guard.note_own_write(x.array, y.made)
+    become(x, y)
     # its numbers are not needed, so filling an array in a loop keeps one copy, not one per step
     if not used and before.op in (None, index_put):
         before.array = np.broadcast_to(np.zeros((), before.array.dtype), before.array.shape)
@@ -88,11 +145,16 @@ def put_aside(x: Node) -> Any:
     return before
 
 
-def refuse_view(x: Node) -> None:
-    """Errors: GraphError where x looks at the memory of another Tensor, which a write to x alone would not reach."""
+def looks_at_another(x: Node) -> bool:
+    """Is it a view of another Tensor, or of an array that somebody else has?"""
     of_parent = any(np.may_share_memory(x.array, p.array) for p in x.parents if isinstance(p, x.__class__))
     fixed = not x.parents and not x.array.flags.writeable  # a detached view, for example
-    if of_parent or fixed or (x.guard is not None and x.guard.views_another()):
+    return of_parent or fixed or (x.guard is not None and x.guard.views_another())
+
+
+def refuse_view(x: Node) -> None:
+    """Errors: GraphError where x looks at the memory of another Tensor, which a write to x alone would not reach."""
+    if looks_at_another(x):
         raise GraphError(
             f"{x!r} is a view of another Tensor, which would not get what is written to the view: write to that "
             "Tensor, y[i, j] = value in place of y[i][j] = value, or to a copy, z = +x"

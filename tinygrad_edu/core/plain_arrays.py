@@ -137,6 +137,13 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
 
     cpu = contiguous = detach
 
+    def __int__(self) -> int:
+        """The one number of an array of any shape, as in PyTorch; NumPy takes an array of no axes only."""
+        return int(self.item()) if math.prod(self.shape) == 1 else super().__int__()
+
+    def __float__(self) -> float:
+        return float(self.item()) if math.prod(self.shape) == 1 else super().__float__()
+
     def to(self, target: ArrayLike = None, *_: ArrayLike, device: Option = None, dtype: Option = None) -> Any:
         """The numbers in the dtype of `target`, of whole numbers too: y.to("int64"). Errors: DtypeError for a GPU."""
         asked = dtype_asked("x", target, device, dtype)
