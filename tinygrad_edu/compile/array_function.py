@@ -130,7 +130,7 @@ class ArrayFunction:
         """All results by name. NaN among the gradients may come from 0·∞, which is 0 here: compute again, with care."""
         call, inputs = self.prepare(arguments, by)
         found = call.by_name(inputs)
-        transformed = call.program.trace.differentiated  # the result is made of gradients too
+        transformed = call.program.trace.differentiated  # the result contains gradients too
         if any(has_nan(g) for name, g in found.items() if name != "result" or transformed):
             call, inputs = self.prepare(arguments, f"{by}{CAREFUL}")
             found = call.by_name(inputs)

@@ -13,7 +13,7 @@ from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
-WITHHELD = "withheld by jit"  # no identifier, and so no name of an attribute that a program could set
+WITHHELD = "withheld by jit"  # not an identifier, so it cannot be the name of an attribute
 
 
 def own_attributes(arguments: Iterable[Any]) -> tuple[tuple[str, ...], ...]:

@@ -130,7 +130,7 @@ class PythonState:
         else:
             if hasattr(type(x), "__next__"):
                 self.opaque = f"{name} is an iterator ({type(x).__name__}), which moves on with each step"
-            owner = getattr(x, "__self__", None) if isinstance(x, BuiltinMethodType) else None  # as rng.normal
+            owner = getattr(x, "__self__", None) if isinstance(x, BuiltinMethodType) else None  # rng.normal
             yield from [(name, owner)] if owner is not None else []
         if holds_attributes(x):
             yield from self.of_instance(name, x)
@@ -146,7 +146,7 @@ class PythonState:
         if isinstance(x, Traced):  # left behind by a trace
             return iter(())
 
-        own = attribute_space(x)  # such as w.velocity
+        own = attribute_space(x)  # attributes of the user's, such as w.velocity
 
         def write(was: Any) -> None:
             x.assign(was["numbers"])

@@ -125,7 +125,7 @@ def change_back(x: Any) -> None:
         known[0] -= 1
         if not known[0]:
             del CHANGED[id(x)]
-            if type(x) is noting(known[1]):  # a lazy parameter may have become a Tensor meanwhile
+            if type(x) is noting(known[1]):  # in the meantime a lazy parameter may have become a Tensor
                 x.__class__ = known[1]
 
 

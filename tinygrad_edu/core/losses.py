@@ -288,7 +288,7 @@ def without_ignored(name: str, target: ArrayLike, ignored: ArrayLike) -> tuple[A
     labels = plain_numbers(target)
     if labels is None:
         if hasattr(target, "of_samples"):
-            np.asarray(target)  # a sample has no numbers: vmap takes one sample after the other
+            np.asarray(target)  # raises: a sample has no numbers, so vmap runs one sample after the other
         raise TraceError(
             f"{name}(ignore_index=) looks at each class number, which a compiled program cannot do: train with "
             "compiled=False, or use sample_weight"

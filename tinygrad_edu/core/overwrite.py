@@ -137,7 +137,7 @@ def put_aside(x: Node) -> Any:
     """Another node with the history of x and a copy of its numbers."""
     guard_of(x).look(x.array)  # notes writes that were made past the Tensor, directly to the array
     before: Any = object.__new__(x.__class__)
-    for slot in x.__slots__:  # a program's own attributes stay with x
+    for slot in x.__slots__:  # the user's own attributes stay with x
         if slot != "__dict__" and hasattr(x, slot):
             setattr(before, slot, getattr(x, slot))
     before.array, before.guard = x.array.copy(), WriteGuard()

@@ -29,7 +29,7 @@ from tinygrad_edu.core.operation import ARRAY_TABLE, ArrayOperation
 from tinygrad_edu.errors import UnsupportedNumpyError
 
 WITHOUT_JIT = "SciPy computes it: call the function without jit, which computes it eagerly"
-LARGE = 10.0  # from which on an asymptotic series is exact to 1e-15 of itself
+LARGE = 10.0  # from here on an asymptotic series is exact to a relative error of 1e-15
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 SCIPYS: dict[str, str] = {}  # SciPy's name -> the row's name
 Partial = Callable[..., Any]  # dy/dx as a function of y and the arguments

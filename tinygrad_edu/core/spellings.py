@@ -85,7 +85,7 @@ class Slip(Missing):
 
 
 SET = ("requires_grad", "label", "grad", "data")  # names of a Tensor that programs set
-LONG = 6  # letters of a name in which one that is missing leaves no other word, as "rad" of "grad"
+LONG = 6  # letters of a name from which a missing letter leaves no other word ("rad" for "grad" is one)
 
 
 def slips_of(name: str) -> set[str]:
@@ -97,7 +97,7 @@ def slips_of(name: str) -> set[str]:
     places = range(len(name))
     found = {name[:i] + name[i + 1 : i + 2] + name[i] + name[i + 2 :] for i in places}
     found |= {name[: i + 1] + name[i:] for i in places}
-    if len(name) >= LONG:  # `labels` and `grads` are words of their own
+    if len(name) >= LONG:  # `labels` and `grads` are ordinary words
         found |= {name[:i] + name[i + 1 :] for i in places} | {name + "s"}
     return found - {name}
 

@@ -67,7 +67,7 @@ class Tensor(TensorMethods, Operators):
     """
 
     __slots__ = (
-        "__dict__",  # attributes of a program's own, as in w.velocity = 0.0: 9 ns and 32 bytes a Tensor
+        "__dict__",  # for the user's own attributes, as in w.velocity = 0.0: 9 ns and 32 bytes per Tensor
         "array",
         "gradient",
         "guard",

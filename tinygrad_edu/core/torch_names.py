@@ -52,7 +52,7 @@ def array_of(x: ArrayLike) -> Any:
 
 
 # PyTorch's method -> the function that does it, called with x and the arguments
-OLD_TYPES = {"torch.FloatTensor": "float32", "torch.DoubleTensor": "float64"}  # as programs of 2017 name them
+OLD_TYPES = {"torch.FloatTensor": "float32", "torch.DoubleTensor": "float64"}  # names in programs from 2017
 METHODS: dict[str, Callable[..., Any]] = {
     "flatten": flatten,
     "narrow": narrow,

@@ -121,7 +121,7 @@ def all_at_once(
     with batch(size):
         leaves = [x if axis is None else Batched(x, False) for x, axis in zip(wholes, tree_leaves(axes), strict=True)]
         for x, made in zip(tree_leaves(list(arguments)), leaves, strict=True):
-            if isinstance(x, Tensor) and made is not x:  # what a program has set on the whole batch
+            if isinstance(x, Tensor) and made is not x:  # attributes that the user has set on the whole batch
                 vars(made).update(vars(x))
         y = f(*with_leaves(list(arguments), leaves), **options)
         with outside():

@@ -33,7 +33,7 @@ class Lazy(Module):
     layer: type[Module]
     axis: int  # input axis whose length is the layer's first argument
     least = 1  # least number of axes of an input
-    always: tuple[str, ...] = ("weight",)  # parameters that no argument leaves out
+    always: tuple[str, ...] = ("weight",)  # parameters that exist whatever the arguments
     waits = True
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

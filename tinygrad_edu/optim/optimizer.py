@@ -53,7 +53,7 @@ class Optimizer:
     memories: int  # numbers that the rule stores per weight
     maximize: bool = False  # gradient ascent
     initial_lr: float | None = None  # the learning rate before the first optim.lr_scheduler was attached
-    waiting: Sequence[int] = ()  # places of parameters of lazy layers that have no numbers yet
+    waiting: Sequence[int] = ()  # indices of parameters of lazy layers, which have no numbers yet
     groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is in the whole optimizer
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -31,7 +31,7 @@ class EagerStepper(Stepper):
         job, before, total = self.job, Snapshot(self.job.model, self.job.optimizer), 0.0
         for rows in batches(job, order):
             total += step(job, rows) * len(rows)
-        moved = before.distance()  # NaN or infinite where a weight has become so
+        moved = before.distance()  # NaN or infinite if a weight is
         if not math.isfinite(total + moved):
             return Epochs([], [], [], bad=order)
         norm = gradient_norm(job.model)

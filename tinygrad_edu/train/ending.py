@@ -58,7 +58,7 @@ def not_finite_eagerly(job: Job, order: ArrayLike) -> str:
         with np.errstate(all="ignore"):
             if not all(math.isfinite(step(job, rows)) for rows in batches(job, order)):
                 return "loss"
-            return "" if math.isfinite(before.distance()) else "weights"  # infinite too where its square overflows
+            return "" if math.isfinite(before.distance()) else "weights"  # infinite too if its square overflows
     finally:
         before.restore()
 

@@ -226,7 +226,7 @@ def with_backward(loss: ArrayLike) -> Any:
 
 def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:
     """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError."""
-    with_weights(model)  # a lazy layer has had its first input
+    with_weights(model)  # raises if a lazy layer has had no input
     loss = losses.find(settings.loss)
     if not (given := samples.as_sample_array(X, "X")).size:
         empty = f"X is of shape {given.shape}" if len(given) else "samples=0"

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from tinygrad_edu.core.aliases import Node
 from tinygrad_edu.errors import GraphError
 
-# id of a parameter -> the thread that trains it. Changed by setdefault and pop alone, each of which is done at once: a
-# lock is not needed, and could not be left locked by Ctrl-C, as a Condition was that took it in a method in Python.
+# id of a parameter -> the thread that trains it. Changed only by setdefault and pop, which are atomic: no lock is
+# needed, and none can be left locked by Ctrl-C, as a Condition was, which takes its lock in Python code.
 TRAINERS: dict[int, int] = {}
 CALLING: set[int] = set()  # threads that run a callback
 LOOK_AGAIN = 0.1  # seconds between checks, so that Ctrl-C ends the wait and a dead thread is noticed

@@ -220,7 +220,8 @@ def record_run(job: Series, blocks: Iterator[list[tuple[float, float]]]) -> tupl
     point = Snapshot(job.model, job.optimizer), 0
     try:
         for block in blocks:
-            good = [pair for pair in block if math.isfinite(sum(pair))]  # an infinite gradient spoils the weights
+            # an infinite gradient makes the weights useless
+            good = [pair for pair in block if math.isfinite(sum(pair))]
             if good:
                 done += good
                 point = Snapshot(job.model, job.optimizer), len(done)

@@ -25,7 +25,7 @@ NOTHING = 1e-13
 SAMPLED = 128  # entries on which candidates are compared before whole arrays are
 PERMUTED = 20_000  # entries; up to here an array is entered in all orders of its axes
 ROWS = 300  # rows or columns of one derivative that are entered separately
-PAIRS = 900  # pairs of a derivative with values, up to which their sums are entered
+PAIRS = 900  # pairs of a derivative and a value; up to this many, their sums are entered
 PATHS = 6  # uses of one value; if there are more, they are time steps or samples
 TERMS = 4  # terms of a loss; if there are more, they are the samples of a loop
 OUTER = 200_000  # total size of the per-sample shares that are entered
@@ -126,7 +126,8 @@ class Book:
         shelf = self.shelves.get(flat.size)
         found = [*shelf.find(flat, self.same)] if shelf is not None and np.isfinite(flat).all() else []
         exact = [entry for entry in found if abs(entry[1] - 1.0) <= self.same]
-        if np.count_nonzero(flat) == 1:  # a single number beside noughts is a multiple of any such
+        # an array with a single nonzero entry is a multiple of any other with that entry
+        if np.count_nonzero(flat) == 1:
             return next(iter(exact), None)
         nearest = sorted(found, key=lambda e: abs(np.log(abs(e[1]) or 1e-300)))
         return next(iter(exact or nearest), None)
@@ -155,8 +156,9 @@ class Truth:
     parts: Book = field(default_factory=Book)  # sums that occur in backward passes in closed form
     singly: bool = False
     same: float = SAME
-    jacobians: list[Array] = field(default_factory=list)  # of softmaxes
-    unskipped: Book = field(default_factory=Book)  # derivatives less what came past a function, along a skip
+    jacobians: list[Array] = field(default_factory=list)  # Jacobians of softmaxes
+    # derivatives without the part that bypassed a function through a skip connection
+    unskipped: Book = field(default_factory=Book)
 
     @classmethod
     def within(cls, same: float, singly: bool, batch: Batch | None = None) -> Truth:

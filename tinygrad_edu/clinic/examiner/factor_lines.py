@@ -135,7 +135,7 @@ def lines_of_factors(
             exact[made.key] = is_exact
     differ = {n: ratio.factor for n, ratio in ratios.items() if n in ends}
     for key in [k for k in names if not exact[k] and not one_factor([differ[n] for n in names[k]])]:
-        del names[key]  # one factor cannot be what is missing from gradients that miss different ones
+        del names[key]  # gradients that lack different factors cannot have lost the same one
     ranked = sorted(names, key=lambda k: (-len(names[k]), not exact[k], trail.made[k].order))
     done: set[str] = set()
     found = []
@@ -231,7 +231,7 @@ def first_of_backward(trail: Any, ends: Iterable[Key]) -> Made | None:
         and m.inputs
         and (m.file, m.line) not in forward
         and m.value.size > 1
-        and trail.kinds[m.key] not in ("right", "scaled")  # of one term of the loss, right as it is
+        and trail.kinds[m.key] not in ("right", "scaled")  # the right derivative of one term of the loss
     ]
     return replace(min(made, key=lambda m: m.order), remark=FIRST) if made else None
 
@@ -272,7 +272,7 @@ def wrong_jacobians(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tup
             if m.value.shape != right.shape:
                 continue
             off = ~np.isclose(m.value, right, rtol=1e-9, atol=0.0)
-            if 0 < off.sum() < off.size and np.all(m.value[off]):  # where a 0 stands, nothing is written yet
+            if 0 < off.sum() < off.size and np.all(m.value[off]):  # entries that are still 0 are not computed yet
                 entry = trail.made.get(key_of(np.asarray(m.value[off][0])), m)
                 return [(replace(entry if entry.line else m, remark=JACOBIAN), tuple(ends))]
     return []

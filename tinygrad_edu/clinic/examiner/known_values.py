@@ -10,8 +10,8 @@ from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.program import above
 
 Array = np.ndarray[Any, Any]
-SUMMED = 5_000  # numbers in an array up to which such are entered
-READINGS = ("getitem", "reshape", "transpose", "pos")  # what hands on the numbers of another value
+SUMMED = 5_000  # entries; larger arrays are not entered
+READINGS = ("getitem", "reshape", "transpose", "pos")  # operations that return the numbers of another value
 
 
 def softmax_jacobians(net: Network) -> list[Array]:
@@ -28,7 +28,7 @@ def shares_of_readings(net: Network) -> set[int]:
     first: dict[bytes, int] = {}
     found: set[int] = set()
     for step in net.steps:
-        made = first.setdefault(step.y.tobytes(), step.index)  # who made the number that is read
+        made = first.setdefault(step.y.tobytes(), step.index)  # the step that computed the number that is read
         if step.operation in READINGS and made != step.index:
             whole, g = net.program.gradients.get(made), net.program.gradients.get(step.index)
             if whole is not None and g is not None and whole.size == g.size:

@@ -77,7 +77,7 @@ class Hints:
     delta_left_out: bool = False
     updates: bool = False  # the ends are new parameters instead of gradients
     at_end: bool = False  # the mistake is in the last line itself, which writes the new parameter
-    gradients: Mapping[str, Array] = field(default_factory=dict)  # the right ones of all parameters
+    gradients: Mapping[str, Array] = field(default_factory=dict)  # the right gradients of all parameters
 
 
 def find_places(
@@ -126,7 +126,8 @@ class Suspects:
 def rank_suspects(suspects: Suspects, deltas: Mapping[str, Sequence[Array]], hints: Hints) -> list[Ranked]:
     """The lines of the suspects, and before each the lines of what is right and stands in the wrong place in it."""
     trail, order = suspects.trail, list[Ranked]()
-    shares: dict[Key, tuple[Made, list[str]]] = {}  # shares that stand for the whole, and what they go into
+    # contributions that replace the whole gradient, and the gradients they go into
+    shares: dict[Key, tuple[Made, list[str]]] = {}
     for key, reasons in suspects.reached.items():
         made, unique = trail.made[key], tuple(dict.fromkeys(reasons))
         is_right = trail.kinds.get(key) == RIGHT

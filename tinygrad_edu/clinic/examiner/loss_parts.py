@@ -18,8 +18,8 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 
 REDUCTIONS = ("sum", "mean")
-DEEP = 2  # operations from the top by which terms are compared
-LARGE = 500  # nodes of a term above which it is no penalty
+DEEP = 2  # levels of operations, counted from the top, by which terms are compared
+LARGE = 500  # nodes; a larger term is no penalty
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ def is_made(recording: Recording, g: Array, scales: Array, lr: float | None) -> 
             scale = float(np.linalg.norm(x)) / norm
             if cosine > 1.0 - 1e-12 and np.any(np.abs(scales / scale - 1.0) < 1e-6):
                 return True
-    if g.ndim == 2 and 0 < np.any(g, axis=1).sum() < len(g):  # of an embedding, the rows that a sample reads
+    # an embedding: only the rows that a sample reads are nonzero
+    if g.ndim == 2 and 0 < np.any(g, axis=1).sum() < len(g):
         return all(is_made(recording, row, scales, lr) for row in g if np.any(row))
     flat = flat[flat != 0.0]
     rates = [s * c for s in (1.0, -1.0) for c in ((1.0, lr) if lr else (1.0,))]

@@ -17,7 +17,7 @@ from tinygrad_edu.clinic.examiner.untouched import is_gradient, last_of, letters
 
 Array = np.ndarray[Any, Any]
 PLAIN = re.compile(r"return [\w.\[\], ]+")
-FEW = 400  # numbers of a gradient among which another's is looked for
+FEW = 400  # entries of a gradient among which another gradient is searched for
 ONE_SAMPLE = "of one sample"
 OTHER_SIGN = "is the derivative with its sign turned, and is added to others that have theirs."
 ANOTHER = "is right as the gradient of another parameter: it is not that of this one."

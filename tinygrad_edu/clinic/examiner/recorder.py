@@ -50,8 +50,8 @@ class Recorder:
         self.open: dict[int, tuple[Any, Statement, list[Before]]] = {}
         self.results: dict[int, dict[str, list[Key]]] = {}  # frame → results of the functions that it called
         self.own: dict[Any, bool] = {}
-        self.loops: dict[tuple[int, int], list[list[Before]]] = {}  # (frame, line) → the rounds that are to come
-        self.lines: dict[int, int] = {}  # frame → its line
+        self.loops: dict[tuple[int, int], list[list[Before]]] = {}  # (frame, line) → the rounds still to come
+        self.lines: dict[int, int] = {}  # frame → its current line
         self.count = 0
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Recording:
@@ -71,7 +71,7 @@ class Recorder:
             return None
         try:
             self.receive(frame)
-        except Exception:  # as in `step`
+        except Exception:  # as in `step`: the learner's program must go on
             self.recording.complete = False
         return self.step
 
@@ -142,7 +142,7 @@ class Recorder:
     def round_of(self, frame: Any, statement: Statement) -> list[Before]:
         """The next round of a loop over items that are written out: all of them are made when it begins."""
         place, names, world = (id(frame), statement.first), frame.f_locals, frame.f_globals
-        inside = statement.first <= self.lines.get(id(frame), 0) <= statement.last  # and not come to for the first time
+        inside = statement.first <= self.lines.get(id(frame), 0) <= statement.last  # not entered for the first time
         if place not in self.loops or not inside:
             self.loops[place] = [[self.before(a, names, world) for a in turn] for turn in statement.rounds]
         return self.loops[place].pop(0) if self.loops[place] else []

@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 Key = tuple[Any, ...]
 NOTE, NUMBER = 4e-6, 8e-9  # work per recorded value, and per number in it
 RESULT = "the result"  # stands for the name of a returned value
-HANDED = "what is handed to "  # stands before the name of a function, for an argument that has no name of its own
+HANDED = "what is handed to "  # comes before a function's name, for an argument that has no name of its own
 NAMES = 40  # names kept per value
 INSIDE = 400  # values examined per container
 

@@ -47,9 +47,9 @@ class Statement:
     calls: bool = False
     again: bool = field(default=False)  # the head of a loop
     in_line: bool = False  # the body of a one-line loop: what it reads is assigned after the line has begun
-    rounds: tuple[tuple[Assignment, ...], ...] = ()  # of a loop over items that are written out: each round's own
-    last: int = 0  # of a loop, the last line of its body
-    arguments: tuple[tuple[str, ast.Call], ...] = ()  # the calls on this line, by the name of the function
+    rounds: tuple[tuple[Assignment, ...], ...] = ()  # for a loop over a literal list: the assignments of each round
+    last: int = 0  # the last line of a loop's body
+    arguments: tuple[tuple[str, ast.Call], ...] = ()  # the calls on this line, as (name of the function, call)
 
     @classmethod
     def of(cls, node: ast.stmt) -> Statement:
@@ -112,7 +112,7 @@ def of_bare_call(call: ast.Call) -> Iterator[Assignment]:
     if isinstance(call.func, ast.Attribute) and call.func.attr in GROWING and is_chain(call.func.value):
         read = tuple({ast.unparse(x): x for part in given for x in reads(part)}.values())
         yield Assignment(load(call.func.value), read, called=called, grows=True)
-        return  # what is put into a list is not changed by it
+        return  # a value that is put into a list is not changed
     yield from (Assignment(load(x), read, called=called) for x in read)
 
 

@@ -70,7 +70,7 @@ class Trail:
         kinds = [self.kinds.get(k, UNKNOWN) for k in made.inputs]
         of_values = kinds and all(k in (FORWARD, MADE) for k in kinds) and self.both.isdisjoint(made.inputs)
         if of_values and made.total and has_only_noughts_and_ones(x):
-            return FORWARD  # a label, written as a one into noughts
+            return FORWARD  # a one-hot label
         return MADE if of_values else UNKNOWN
 
     def is_plain(self, factor: float) -> bool:

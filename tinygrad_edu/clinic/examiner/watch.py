@@ -43,7 +43,7 @@ class Changed:
     name: str
     new: Array
     mask: Array
-    line: tuple[Any, int] = (None, 0)  # that wrote it
+    line: tuple[Any, int] = (None, 0)  # the line that wrote it
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Watcher:
         self.watched = Watched(dict(self.now))
         self.own: dict[Any, bool] = {}
         self.work, self.lines = 0.0, 0
-        self.last: tuple[Any, int] = (None, 0)  # the line that has just been run
+        self.last: tuple[Any, int] = (None, 0)  # the line that has just run
 
     def enter(self, frame: Any, event: str, argument: Any) -> Any:
         code = frame.f_code

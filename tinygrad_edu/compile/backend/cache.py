@@ -43,7 +43,7 @@ VARIABLE = "TINYGRAD_EDU_CACHE"
 MACHINE_CODE = "__pycache__/*.nb[ic]"
 PROGRAM = re.compile(r"tinygrad_edu_\w+_[0-9a-f]{20}")  # a folder's name, as `name_of` makes it
 WRITTEN = ("program.py", "*.tmp", "__pycache__/program.*")  # all files that are ever written into such a folder
-KEEP = " cache=True,"  # by which a text asks Numba to keep its machine code
+KEEP = " cache=True,"  # the option by which a text makes Numba keep its machine code
 LOCK = threading.Lock()  # one compilation at a time in a process
 
 
@@ -106,7 +106,7 @@ def load(text: str, name: str) -> Any:
         try:
             home = empty_folder(home)
             return execute(module_name, text, write_program(home, text))
-        except OSError:  # no room for it, or a limit on the size of files
+        except OSError:  # the disk is full, or the size of files is limited
             return execute(module_name, text.replace(KEEP, ""))
 
 

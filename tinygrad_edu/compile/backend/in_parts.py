@@ -12,9 +12,9 @@ from tinygrad_edu.compile.backend import team
 from tinygrad_edu.compile.backend.aliases import Builder, IRValue
 
 SIZE = ir.IntType(64)
-PARTS = 8  # of a task: more than threads, so that none waits long for the last
-ROW_PARTS = 4  # of a product that is cut by rows: longer ones read each panel less often
-LINE = 64  # numbers: parts of a loop begin with a line of the cache, and are whole vectors
+PARTS = 8  # parts of a task: more than threads, so that no thread waits long for the last one
+ROW_PARTS = 4  # parts of a product that is cut by rows: longer parts read each panel less often
+LINE = 64  # numbers; parts of a loop begin at a cache line, and consist of whole vectors
 LOOP = 2**15  # rounds of the shortest loop that is shared: 10 µs of Adam
 
 

@@ -338,7 +338,7 @@ def library(owner: str) -> Container[str]:
 
 def knows(node: ast.AST, names: Container[str]) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return node.func.id in names or node.func.id in ("range", "IndexError")  # the error is that of a raise
+        return node.func.id in names or node.func.id in ("range", "IndexError")  # IndexError is called in a `raise`
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Attribute) and node.func.attr in library(dotted(node.func.value))
     if isinstance(node, (ast.BinOp, ast.AugAssign)):

@@ -32,7 +32,7 @@ SHORT = 16  # longest inner axis of a product by panels
 TURNED = ((24, TILE_ROWS, 4), (128, 128, 8), (2**62, 32, 32))
 ROWS = 8  # rows of a panel: as many independent sums as the processor has additions in flight
 ALONE = 2**23  # multiplications; above, BLAS on two threads is faster than this code on one
-TOGETHER = 2**20  # multiplications; from here the team shares a product
+TOGETHER = 2**20  # multiplications; from here on a team of threads shares a product
 DEEP = 1024  # longest inner axis of a product by tiles
 LONG = 128  # shortest inner axis of a product along it
 ROW_BYTES, BYTES = 2**12, 2**19  # size of the longest row, and of the whole left matrix
@@ -171,7 +171,7 @@ def call_shared(builder: Builder, write: Callable[..., None], operands: list[Mat
 @functools.cache
 def together_or_alone(write: Callable[..., None]) -> Callable[..., None]:
     """What writes a product by the team, or by one thread where it is small or nobody is there."""
-    rows = TILE_ROWS if write is tiles else 0  # each block of rows would turn the same panels around
+    rows = TILE_ROWS if write is tiles else 0  # each block of rows would transpose the same panels again
 
     def shared(builder: Builder, number: IRValue, *given: IRValue) -> None:
         kernel, (n, k, m) = function_of(builder.module, write, [number] * 3), given[9:]

@@ -30,7 +30,7 @@ def unusable(path: Path) -> str:
             return reason
         with tempfile.TemporaryFile(dir=path):
             return ""
-    except (OSError, RuntimeError):  # RuntimeError: a circle of symbolic links
+    except (OSError, RuntimeError):  # RuntimeError: a loop of symbolic links
         return "it cannot be written"
 
 

@@ -26,16 +26,16 @@ from tinygrad_edu.compile.backend.aliases import Builder, IRValue
 
 SIZE = ir.IntType(64)
 POINTER = ir.IntType(8).as_pointer()
-PART = ir.FunctionType(ir.VoidType(), [POINTER, SIZE])  # computes one part; the first argument leads to its operands
+PART = ir.FunctionType(ir.VoidType(), [POINTER, SIZE])  # computes one part; the first argument points to its operands
 NAME = "tinygrad_edu_team"
-# Places in the team's memory; those that several threads write have lines of the cache for themselves.
+# Offsets in the team's memory; numbers that several threads write have cache lines of their own.
 IN_USE, HELPERS, STOP, FUNCTION, OPERANDS, TAKEN, DONE, LENGTH = 0, 16, 17, 32, 33, 48, 64, 80
-MOST = 2**15  # parts of a task
-SPINS = 5_000  # looks, 0.1 ms, after which a thread lets others run before each look
-NAPS = 7_000  # looks after which a helper sleeps before each of them
+MOST = 2**15  # largest number of parts of a task
+SPINS = 5_000  # polls (0.1 ms) after which a thread yields before each poll
+NAPS = 7_000  # polls after which a helper sleeps before each poll
 NAP = 50  # microseconds
 PAUSE = "llvm.x86.sse2.pause" if platform.machine() in ("x86_64", "AMD64") else ""
-POSSIBLE = os.name == "posix"  # the functions by which a thread lets others run
+POSSIBLE = os.name == "posix"  # the system has functions by which a thread yields
 
 
 def aligned(numbers: int) -> np.ndarray[Any, Any]:
@@ -44,7 +44,7 @@ def aligned(numbers: int) -> np.ndarray[Any, Any]:
     return room[-(room.ctypes.data // 8) % 16 :][:numbers]
 
 
-# At import: programs from the disk cannot be loaded before the name is known.
+# At import, because programs from the disk cannot be loaded before the name is known.
 MEMORY = aligned(LENGTH)
 binding.add_symbol(NAME, MEMORY.ctypes.data)
 

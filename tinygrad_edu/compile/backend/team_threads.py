@@ -13,8 +13,8 @@ from typing import Any
 from tinygrad_edu.compile.backend.blas_threads import ONE_THREAD, controller, for_product
 from tinygrad_edu.compile.backend.compiler import missing
 
-SHARED = 2**22  # multiplications of the largest product, from which helpers are worth it on every machine
-MOST_THREADS = 4  # with more, BLAS is left to share large products: nothing was measured there
+SHARED = 2**22  # multiplications in the largest product; from here on helpers pay off on every machine
+MOST_THREADS = 4  # with more threads, large products are left to BLAS: nothing was measured there
 
 
 class Helpers:
@@ -118,7 +118,7 @@ def machine_code() -> Callable[[], None]:
     target = binding.Target.from_default_triple().create_target_machine(opt=2)
     engine = binding.create_mcjit_compiler(binding.parse_assembly(str(module)), target)
     engine.finalize_object()
-    ENGINES.append(engine)  # its machine code goes with it
+    ENGINES.append(engine)  # kept, because its machine code is freed with it
     return ctypes.CFUNCTYPE(None)(engine.get_function_address(function.name))
 
 

@@ -131,7 +131,7 @@ class Comparison:
             python.restore()
         if changed:
             raise TakenBackError(f"each step changes {changed}, which a compiled program would do only once")
-        # In the program the loss of an epoch is NaN where the square of its last step is not finite.
+        # As in the program: the loss of an epoch is NaN if the square of its last step is not finite.
         moved = np.sum(np.square(after - start, dtype=self.course.program.dtype))
         return value if np.isfinite(moved) else np.full(1, np.nan), own, after
 

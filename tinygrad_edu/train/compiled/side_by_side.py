@@ -39,9 +39,9 @@ class Start(NamedTuple):
 
     model: Module
     optimizer: Optimizer
-    seed: int  # of its orders
-    parameters: Sequence[Any]  # of the model
-    weights: Sequence[Array] | None = None  # what it begins with, where the model serves many runs
+    seed: int  # seed of the sample order
+    parameters: Sequence[Any]  # the model's parameters
+    weights: Sequence[Array] | None = None  # its initial weights, if the model object serves many runs
 
     def beginning(self) -> Sequence[Array]:
         """The first numbers of its parameters."""
@@ -218,7 +218,7 @@ def put_weights(model: Module, params: Sequence[Any], weights: Array) -> None:
 
 def put_state(start: Start, state: Array, steps: int) -> None:
     """Put a run's weights and its optimizer's memories (1 + memories, weights) where a run by itself leaves them."""
-    if start.weights is not None:  # which is nowhere: nobody has the model of this run
+    if start.weights is not None:  # the model object serves many runs, and nobody holds this run's model
         return
     optimizer = start.optimizer
     put_weights(start.model, optimizer.params, state[0])
