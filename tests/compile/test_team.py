@@ -94,7 +94,7 @@ def test_the_child_of_a_fork_has_no_helpers_and_needs_none(helping):
 
 
 def trained(optimizer, count, monkeypatch):
-    monkeypatch.setattr(team_threads, "helpers_for", lambda work: count)
+    monkeypatch.setattr(team_threads, "helpers_for", lambda work, steps: count)
     X = np.random.default_rng(0).normal(size=(128, 300)).astype("float32")
     model = nn.MLP([300, 130, 3], seed=0)
     for p in model.parameters():
@@ -115,13 +115,30 @@ def test_a_fit_with_helpers_gives_the_weights_of_one_without_and_sends_them_away
 
 def test_helpers_are_there_for_large_products_and_several_threads_alone(monkeypatch):
     asked = {}
-    for threads, cores, work in itertools.product((1, 2, 4, 16), (1, 2, 16), (1000, 10**7)):
+    for threads, cores, work, steps in itertools.product((1, 2, 4, 16), (1, 2, 16), (1000, 10**7), (1, 10**6)):
         monkeypatch.setattr(team_threads, "threads_of_blas", lambda threads=threads: threads)
         monkeypatch.setattr(team_threads, "processors", lambda cores=cores: cores)
-        asked[threads, cores, work] = team_threads.helpers_for(work)
+        asked[threads, cores, work, steps] = team_threads.helpers_for(work, steps)
     found = {key: n for key, n in asked.items() if n}
-    big = 10**7
-    assert found == {(2, 2, big): 1, (2, 16, big): 1, (4, 2, big): 1, (4, 16, big): 3, (16, 2, big): 1}
+    rest = 10**7, 10**6
+    assert found == {(2, 2, *rest): 1, (2, 16, *rest): 1, (4, 2, *rest): 1, (4, 16, *rest): 3, (16, 2, *rest): 1}
+
+
+@pytest.mark.parametrize(("seconds", "stays"), [(1e-7, True), (1e-6, False)])
+def test_a_helper_that_answers_slowly_is_sent_away_where_products_are_small(seconds, stays, helping, monkeypatch):
+    monkeypatch.setattr(team_threads, "reply_seconds", lambda: seconds)
+    for near in (True, False):
+        helping.near = near
+        with helping:
+            assert (team.MEMORY[team.HELPERS] > 0) == (stays or not near)
+        assert team.MEMORY[team.HELPERS] == 0
+
+
+def test_how_quickly_a_helper_answers_is_measured_in_an_instant(helping):
+    with helping:
+        start = time.perf_counter()
+        assert 0.0 < team_threads.reply_seconds() < 1.0
+        assert time.perf_counter() - start < 2.0
 
 
 def test_idle_helpers_sleep(helping):

@@ -124,7 +124,7 @@ class Training:
         shared, best = model.coefs_ is model._best_coefs, model._best_coefs
         model.coefs_, model.intercepts_ = parts(self.memory.weights, self.memory.shapes)
         try:
-            with for_training(self.memory.product):
+            with for_training(self.memory.product, self.epochs * self.samples // int(self.memory["batch"])):
                 while not ended and model.n_iter_ < self.epochs:
                     ended = self.block()
             self.finish(ended)

@@ -34,6 +34,7 @@ MOST = 2**15  # largest number of parts of a task
 SPINS = 5_000  # polls (0.1 ms) after which a thread yields before each poll
 NAPS = 7_000  # polls after which a helper sleeps before each poll
 NAP = 50  # microseconds
+LATE = 300  # looks, 5 µs, after which nobody is waited for in a meeting
 PAUSE = "llvm.x86.sse2.pause" if platform.machine() in ("x86_64", "AMD64") else ""
 POSSIBLE = os.name == "posix"  # the system has functions by which a thread yields
 
@@ -78,9 +79,7 @@ class Team:
 
     def let_others_run(self, looks: IRValue) -> None:
         """A look in vain: another thread of the same core runs meanwhile, and after many others on this one."""
-        if PAUSE:
-            kind = ir.FunctionType(ir.VoidType(), [])
-            self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, PAUSE), [])
+        pause(self.builder)
         function = system_function(self.builder, "sched_yield", [])
         with self.builder.if_then(self.builder.icmp_unsigned(">", looks, SIZE(SPINS))):
             self.builder.call(function, [])
@@ -90,6 +89,13 @@ class Team:
         function = system_function(self.builder, "usleep", [number])
         with self.builder.if_then(self.builder.icmp_unsigned(">", looks, SIZE(NAPS))):
             self.builder.call(function, [number(NAP)])
+
+
+def pause(builder: Builder) -> None:
+    """Some cycles without work."""
+    if PAUSE:
+        kind = ir.FunctionType(ir.VoidType(), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, PAUSE), [])
 
 
 def system_function(builder: Builder, name: str, kinds: list[Any]) -> Any:
@@ -212,3 +218,31 @@ def help_once(builder: Builder, team: Team, word: IRValue, stop: IRValue) -> Non
     with builder.if_then(team.exchange(TAKEN, word, builder.sub(word, SIZE(2**16)))):
         builder.call(function, [operands, builder.sub(stop, SIZE(1))])
         team.add(DONE, 1)
+
+
+def write_meetings(builder: Builder, team: Team, rounds: IRValue) -> None:
+    """So many tasks of two parts, each of which waits for the other to begin: how long does a helper take to answer?"""
+    met = cgutils.alloca_once(builder, SIZE)
+    with cgutils.for_range(builder, rounds):
+        builder.store(SIZE(0), met)
+        share(builder, meeting(builder.module), builder.bitcast(met, POINTER), SIZE(2))
+
+
+def meeting(module: Any) -> Any:
+    """A part that ends when both have begun, or when one of them has looked in vain for long."""
+    function = ir.Function(module, PART, "meeting")
+    function.linkage = "internal"
+    builder = ir.IRBuilder(function.append_basic_block())
+    met = builder.bitcast(function.args[0], SIZE.as_pointer())
+    builder.atomic_rmw("add", met, SIZE(1), "acq_rel")
+    looks = cgutils.alloca_once_value(builder, SIZE(0))
+    wait, end = builder.append_basic_block("wait"), builder.append_basic_block("end")
+    builder.branch(wait)
+    builder.position_at_end(wait)
+    pause(builder)
+    late = builder.icmp_signed(">", count(builder, looks), SIZE(LATE))
+    both = builder.icmp_signed(">", builder.load_atomic(met, "acquire", 8), SIZE(1))
+    builder.cbranch(builder.or_(late, both), end, wait)
+    builder.position_at_end(end)
+    builder.ret_void()
+    return function

@@ -6,22 +6,33 @@ import ctypes
 import functools
 import os
 import threading
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_edu.compile.backend.blas_threads import ONE_THREAD, controller, for_product
 from tinygrad_edu.compile.backend.compiler import missing
 
-SHARED = 2**22  # multiplications in the largest product; from here on helpers pay off on every machine
+# Multiplications of the largest product: from SHARED on, helpers are worth it where they answer quickly, from LARGE on
+# everywhere; of all such products of a training, from TOTAL on: the threads take 0.2 ms to begin and to end.
+SHARED, LARGE, TOTAL = 2**20, 2**22, 2**28
+# Seconds that a helper may take to answer: 0.16 µs where both cores have a cache in common, 0.6 µs and more where a
+# hypervisor has put them far apart, or where other work keeps the helper waiting. An epoch of 900-64-10, batch 32,
+# float64 took 43 ms without helpers, 33 with one that was near, 57 with one that was not.
+NEAR = 4e-7
+TRIES, ROUNDS = 4, 10  # of measuring that
 MOST_THREADS = 4  # with more threads, large products are left to BLAS: nothing was measured there
 
 
 class Helpers:
-    """Helpers, and BLAS in one thread, while anyone is inside; the last to leave sends them away."""
+    """Helpers while anyone is inside; the last to leave sends them away.
+
+    count: how many; near: only such as answer quickly?
+    """
 
     def __init__(self) -> None:
-        self.count, self.lock, self.inside = 0, threading.Lock(), 0
+        self.count, self.near, self.lock, self.inside = 0, False, threading.Lock(), 0
         self.threads: list[threading.Thread] = []
 
     def __enter__(self) -> None:
@@ -39,11 +50,13 @@ class Helpers:
     def start(self) -> None:
         from tinygrad_edu.compile.backend import team
 
-        run = machine_code()
+        run = machine_code().help
         team.MEMORY[team.STOP], team.MEMORY[team.HELPERS] = 0, self.count
         self.threads = [threading.Thread(target=run, daemon=True, name=f"helper {i}") for i in range(self.count)]
         for thread in self.threads:
             thread.start()
+        if self.near and reply_seconds() > NEAR:
+            self.stop()
 
     def stop(self) -> None:
         from tinygrad_edu.compile.backend import team
@@ -59,21 +72,24 @@ HELPERS = Helpers()
 
 
 @contextmanager
-def for_training(work: int) -> Generator[None, None, None]:
-    """Threads for a training whose largest product has so many multiplications: helpers, or BLAS's own."""
-    count = helpers_for(work)
+def for_training(work: int, steps: int) -> Generator[None, None, None]:
+    """Threads for a training: helpers, or BLAS's own.
+
+    work: multiplications of the largest product; steps: how often it is computed.
+    """
+    count = helpers_for(work, steps)
     if not count:
         with for_product(work):
             yield
         return
-    HELPERS.count = count
+    HELPERS.count, HELPERS.near = count, work < LARGE
     with HELPERS, ONE_THREAD:
         yield
 
 
-def helpers_for(work: int) -> int:
+def helpers_for(work: int, steps: int) -> int:
     """How many: none where products are BLAS's (matmul.py), or where it has one thread, or more than were measured."""
-    if work < SHARED or not can_share():
+    if work < SHARED or work * steps < TOTAL or not can_share():
         return 0
     threads = min(threads_of_blas(), processors())
     return threads - 1 if 1 < threads <= MOST_THREADS else 0
@@ -101,25 +117,41 @@ def can_share() -> bool:
     return in_parts_here()
 
 
+class MachineCode:
+    """The work of a helper, and meetings with one (team.py), which do not hold Python's lock."""
+
+    def __init__(self) -> None:
+        from llvmlite import binding, ir
+
+        from tinygrad_edu.compile.backend import team
+
+        module, number = ir.Module("helper"), ir.IntType(64)
+        for name, kinds in (("help", []), ("meet", [number])):
+            function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), f"tinygrad_edu_{name}")
+            builder = ir.IRBuilder(function.append_basic_block())
+            write = team.write_meetings if kinds else team.write_helper
+            write(builder, team.team_of(builder), *function.args)
+            builder.ret_void()
+        binding.initialize_native_target()
+        binding.initialize_native_asmprinter()
+        target = binding.Target.from_default_triple().create_target_machine(opt=2)
+        # kept, because its machine code is freed with it
+        self.engine = binding.create_mcjit_compiler(binding.parse_assembly(str(module)), target)
+        self.engine.finalize_object()
+        self.help = ctypes.CFUNCTYPE(None)(self.engine.get_function_address("tinygrad_edu_help"))
+        self.meet = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self.engine.get_function_address("tinygrad_edu_meet"))
+
+
 @functools.cache
-def machine_code() -> Callable[[], None]:
-    """The work of a helper, which does not hold Python's lock."""
-    from llvmlite import binding, ir
-
-    from tinygrad_edu.compile.backend import team
-
-    module = ir.Module("helper")
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), []), "tinygrad_edu_helper")
-    builder = ir.IRBuilder(function.append_basic_block())
-    team.write_helper(builder, team.team_of(builder))
-    builder.ret_void()
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    target = binding.Target.from_default_triple().create_target_machine(opt=2)
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(str(module)), target)
-    engine.finalize_object()
-    ENGINES.append(engine)  # kept, because its machine code is freed with it
-    return ctypes.CFUNCTYPE(None)(engine.get_function_address(function.name))
+def machine_code() -> MachineCode:
+    return MachineCode()
 
 
-ENGINES: list[Any] = []
+def reply_seconds() -> float:
+    """How long a meeting with a helper takes, the best of a few tries."""
+    meet, found = machine_code().meet, []
+    for _ in range(TRIES):
+        start = time.perf_counter()
+        meet(ROUNDS)
+        found.append((time.perf_counter() - start) / ROUNDS)
+    return min(found)

@@ -33,7 +33,7 @@ class CompiledStepper(Stepper):
 
     def epochs(self) -> Generator[Epochs, None, None]:
         """One where Python looks after each of them, as many as are left where it does not."""
-        with for_training(self.course.product):
+        with for_training(self.course.product, self.job.left * self.job.batches):
             while self.job.left:
                 self.comparison.look(self.apart)
                 few, ahead = int(HERE / self.course.pace), self.comparison.ahead()
