@@ -347,4 +347,4 @@ def all_kernels() -> tuple[str, dict[str, Any]]:
 EXAMPLES: Mapping[str, Any] = {"lr": 0.1, "schedule": 0.1, "factor": 0.999, "every": 100, "steps": 500}
 COLUMNS: Mapping[str, Sequence[float]] = {"numbers": (-1.5, 0.25, 7.0), "counts": (0.0, 1.0, 7.0)}
 OF_NUMBERS = ("poisson", "kl_div")  # losses with which no class can be learned
-FIXED = ("mult",)  # a setting that the page does not offer, because a formula then has two forms
+FIXED = ("mult",)  # settings built into the kernel, because the formula has two forms depending on them

@@ -38,7 +38,7 @@ from tinygrad_edu.train.snapshot import Snapshot, generators
 from tinygrad_edu.train.stepper import Epochs, Stepper
 
 Array = np.ndarray[Any, Any]
-LOSS, RAISED, INTERRUPTED = -3, -2, -1  # status codes in the last three entries of the buffer, after the gradient
+LOSS, RAISED, INTERRUPTED = -3, -2, -1  # indices of the last three entries of the buffer, after the gradient
 
 
 def prepare(ranks: Ranks, make: Callable[[], Job]) -> Job:
