@@ -84,9 +84,14 @@ def pytest_collection_modifyitems(items, config):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
+def pytest_runtest_protocol(item, nextitem):
     compiler_of_tests.choose(item)
-    return (yield)
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or nextitem.path != item.path:  # what a file of tests leaves stays, as in pytest_collection
+            gc.collect(0)
+            gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -76,6 +76,7 @@ def failures(use, watched, moments):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no fork")
 @pytest.mark.parametrize(("use", "watched", "moments"), [
     ("use_engine", "lambda file: file.startswith(HERE)", [*range(1, 400, 7), *range(400, 20_000, 400)]),

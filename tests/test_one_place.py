@@ -218,6 +218,10 @@ HEAD = """
 import math, sys
 import numpy as np
 import tinygrad_edu as tg
+from numba.core import config
+from numba.core.registry import cpu_target
+cpu_target.target_context.codegen()
+config.OPT = type(config.OPT)(0)  # as in tests/compiler_of_tests.py: what is asked here is no matter of LLVM's passes
 assert tg.__file__.startswith(sys.argv[1])
 """
 
@@ -232,7 +236,8 @@ def results(tmp_path_factory):
 
 def walk(kind, folder):
     file, row, program = PLACES[kind]
-    shutil.copytree(ROOT / "tinygrad_edu", folder / "tinygrad_edu", ignore=shutil.ignore_patterns("__pycache__"))
+    # with its bytecode, which takes a second to make, but for what other workers are just writing
+    shutil.copytree(ROOT / "tinygrad_edu", folder / "tinygrad_edu", ignore=shutil.ignore_patterns("*.pyc.*"))
     with (folder / "tinygrad_edu" / file).open("a", encoding="utf-8") as target:
         target.write("\n\n" + textwrap.dedent(row))
     script = folder / "walk.py"

@@ -73,7 +73,7 @@ def uses(folder):
 
     def diagnose():
         model = tg.nn.MLP([2, 8, 1], init="zeros")
-        found = tg.clinic.diagnose(fit(model=model, epochs=100), budget_s=20.0, seeds=3)
+        found = tg.clinic.diagnose(fit(model=model, epochs=100), budget_s=60.0, seeds=3)
         assert [cause.code for cause in found.causes] == ["symmetric_init"], found
 
     def classifier():

@@ -116,6 +116,7 @@ def test_one_program_serves_all_sizes(f):
     assert made(g) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reversed", "joined", "products", "running sums", "stacks"])
 def test_one_program_serves_all_sizes_compiled(name):
     g = jit(AT_ALL_SIZES[name])

@@ -25,6 +25,7 @@ SUMS = {
 
 
 # Each setting once, not every pair: `accurate` selects functions, which no sum calls.
+@pytest.mark.slow
 @pytest.mark.parametrize(("accurate", "parallel"), [(False, False), (True, True)])
 @pytest.mark.parametrize("name", SUMS)
 def test_a_million_numbers(name, accurate, parallel):

@@ -38,6 +38,7 @@ def sum_to(x, shape):
     return x.sum(axis=tuple(range(extra))) if extra else x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_zero_beside_infinity(name):
     rest = FUNCTIONS[name]

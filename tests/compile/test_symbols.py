@@ -180,6 +180,7 @@ def test_what_the_training_program_calls_its_own_is_reserved(sizes):
     assert assigned.isdisjoint([*TABLE, *vars(math_approximations)])  # a variable would hide the function
 
 
+@pytest.mark.slow
 @given(st.text(max_size=8), st.integers(1, 5))
 def test_every_name_becomes_an_identifier_of_its_own(name, count):
     taken = []

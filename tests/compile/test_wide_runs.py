@@ -48,6 +48,7 @@ def runs_of_jit(f):
     return program.tape.runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_every_operation_in_a_run_gives_the_same(row):
     f = of_samples(row, SAMPLES)

@@ -143,6 +143,7 @@ def by_hand(mask, causal):
     return y
 
 
+@pytest.mark.slow
 @pytest.mark.as_python(but=("booleans-True", "numbers-False", "for each sample-True"))
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name", MASKS)

@@ -321,6 +321,7 @@ def test_what_nothing_explains_is_not_named(tmp_path):
     assert "No known mistake gives these numbers" in grade.text
 
 
+@pytest.mark.slow
 def test_the_lab(tmp_path):
     exercise = find("convergence_lab")
     half = exercise.solution.replace('"cause": "lr_too_high"', '"cause": "unlucky"').replace(
@@ -343,6 +344,7 @@ def test_the_lab(tmp_path):
         lab.train("net_7")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", lab.SICK)
 def test_the_six_networks_are_sick_from_every_seed(name):
     assert max(lab.accuracy(lab.train(name, seed)) for seed in (0, 1, *lab.SEEDS)) < lab.GOAL

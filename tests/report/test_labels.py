@@ -91,6 +91,7 @@ def test_runs_are_named_by_what_differs_and_not_cut():
     assert "sizes=2-8-8-1" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [400, 560, 700, 820, 1000])
 def test_no_link_of_a_report_is_cut(browser, tmp_path, width):
     model = tg.nn.MLP([2, 3, 1], seed=0)

@@ -78,6 +78,7 @@ def test_optimizers(name, monkeypatch):
         both_ways(monkeypatch, optimizer=OPTIMIZERS[name], batch_size=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_machine_code(dtype, monkeypatch):
     both_ways(monkeypatch, 1e-12 if dtype == "float64" else 1e-4, batch_size=4, clip_norm=0.5, dtype=dtype, epochs=200)

@@ -243,6 +243,7 @@ def test_every_field_that_a_cause_changes_has_words(dialect):
     assert all(text.endswith(".") for text in told if text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", ["softmax", "identity"])
 def test_a_loss_that_does_not_fit_is_named_in_a_good_run_where_the_fitting_one_outdoes_it(last):
     rng = np.random.default_rng(22)

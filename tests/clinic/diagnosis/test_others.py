@@ -23,6 +23,7 @@ def fitted(X, y, alpha, **options):
     return make_pipeline(StandardScaler(), model).fit(X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [3.0, 6.0])
 def test_a_penalty_that_keeps_noise_from_being_learned_by_heart_is_no_fault(alpha):
     """Without the penalty all labels of this run's own samples are found, and fewer of others."""

@@ -230,6 +230,7 @@ def test_numbers_behind_a_softmax_are_certain_where_their_sums_are_not_1(scale):
     assert "wrong_output_activation" not in certainties(Record(subject_of(run, None, None)))
 
 
+@pytest.mark.slow
 def test_a_penalty_that_need_not_change_is_no_cause():
     """scikit-learn's own alpha of 1e-4: a repaired rate keeps it, and it was called a weight decay that is too high."""
     pytest.importorskip("sklearn", reason="needs scikit-learn")

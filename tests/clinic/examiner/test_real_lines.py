@@ -90,6 +90,7 @@ def norm_backward(d, z, xhat, p, power):
 LINES = {None: "dgamma = d.sum(axis=0) if", -0.5: "dvar = np.sum(", -2.5: "dvar = np.sum("}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", LINES)
 def test_statistics_for_which_a_right_value_speaks_though_it_does_not_depend_on_them(power):
     p = {"W": r.normal(size=(3, 4)), "gamma": 1 + 0.3 * r.normal(size=4), "beta": r.normal(size=4) * 0.1}
