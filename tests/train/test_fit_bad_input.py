@@ -8,6 +8,7 @@ import pytest
 from tinygrad_edu import fit, fit_many, nn, optim
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError
 from tinygrad_edu.train import fit_online
+from tinygrad_edu.train.samples import check_samples
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(12, 2)), RNG.uniform(0.1, 0.9, size=(12, 1))
@@ -175,3 +176,18 @@ def test_samples_without_numbers_are_told_from_none():
     ):
         with pytest.raises(SettingError, match=words):
             fit(nn.MLP([2, 1]), np.zeros(shape), np.zeros((shape[0], 1)), loss="mse", optimizer="sgd", epochs=1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_what_is_not_finite_is_found_anywhere_and_large_numbers_are_none_of_it(dtype, bad):
+    """In memory in any order; the squares of the largest numbers overflow, and those numbers are fine."""
+    for array in (np.ones((7, 9), dtype), np.ones((9, 7), dtype).T, np.ones((14, 9), dtype)[::2]):
+        array[3, 4] = np.finfo(dtype).max
+        array[2, 2] = -np.finfo(dtype).max
+        assert check_samples(array, "X") is not None
+        array[6, 8] = bad
+        with pytest.raises(
+            SettingError, match=r"X holds 1 entries that are NaN or infinite, the first at index \(6, 8\)"
+        ):
+            check_samples(array, "X")

