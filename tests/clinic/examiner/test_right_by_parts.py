@@ -208,3 +208,63 @@ def test_states_in_one_array_of_which_none_hands_its_gradient_back():
 
     report = check_backprop(loss, params, backward)
     assert report.slips[0].code == "hidden_gradient_not_handed_back"
+
+
+# programs in which two things happen in one step
+
+
+def test_a_decay_that_is_written_before_adam_is_no_update_of_its_own():
+    net = {"w": r.normal(size=3), "m": np.zeros(3), "v": np.zeros(3), "t": 0}
+
+    def step():
+        g = 2 * X.T @ (X @ net["w"] - y) / 8
+        net["t"] += 1
+        lr = 0.01 * min(1.0, net["t"] / 5)
+        net["w"] -= lr * 0.1 * net["w"]
+        net["m"] = 0.9 * net["m"] + 0.1 * g
+        net["v"] = 0.99 * net["v"] + 0.01 * g * g
+        net["w"] -= lr * (net["m"] / (1 - 0.9 ** net["t"])) / (np.sqrt(net["v"] / (1 - 0.99 ** net["t"])) + 1e-8)
+
+    assert check_program(net, step=step, loss=lambda: np.mean((X @ net["w"] - y) ** 2), lr=0.01).ok
+
+
+def test_two_numbers_of_one_size_are_not_clipped():
+    classes = np.array([0, 1, 1, 0, 1, 0, 0, 1])
+    net = {"w": r.normal(size=(3, 2)), "b": np.zeros(2)}
+
+    def softmax(x):
+        e = np.exp(x @ net["w"] + net["b"])
+        return e / e.sum(axis=1, keepdims=True)
+
+    def step():
+        dw, db = np.zeros((3, 2)), np.zeros(2)
+        for k in range(0, 8, 2):
+            d = softmax(X[k : k + 2])
+            d[[0, 1], classes[k : k + 2]] -= 1
+            dw += X[k : k + 2].T @ d / 2
+            db += d.sum(axis=0) / 2
+        net["w"], net["b"] = net["w"] - 0.1 * dw, net["b"] - 0.1 * db  # mistake: 4 batches
+
+    report = check_program(net, step=step, loss=lambda: -np.mean(np.log(softmax(X)[range(8), classes])), lr=0.1)
+    assert [s.code for s in report.explanations[0]] == ["constant_factor"]
+
+
+def test_statistics_of_images_over_all_axes_but_one():
+    images, goal = r.normal(size=(2, 2, 3, 3)), r.normal(size=(2, 2, 3, 3))
+    params = {"k": r.normal(size=(2, 2))}
+
+    def norm(p):
+        a = np.einsum("nihw,ci->nchw", images, p["k"])
+        spread = np.sqrt(a.var(axis=(0, 2, 3), keepdims=True) + 1e-5)
+        return (a - a.mean(axis=(0, 2, 3), keepdims=True)) / spread, spread
+
+    def backward(p):
+        b, spread = norm(p)
+        d = b - goal
+        s1 = d.sum(axis=(0, 2, 3), keepdims=True)
+        s2 = (d * b).sum(axis=(0, 2, 3), keepdims=True)
+        da = (d - s1 / 2 - b * s2 / 2) / spread  # mistake: 18
+        return {"k": np.einsum("nchw,nihw->ci", da, images)}
+
+    report = check_backprop(lambda p: 0.5 * np.sum((norm(p)[0] - goal) ** 2), params, backward)
+    assert "# mistake" in report.places[0].source

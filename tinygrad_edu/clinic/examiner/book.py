@@ -292,10 +292,10 @@ def add_samples(net: Network, book: Book) -> None:
 
 
 def add_sums(net: Network, book: Book) -> None:
-    """Σ g and Σ g·y along an axis, as the closed forms of a norm's or a softmax's backward pass have them."""
+    """Σ g and Σ g·y along an axis, or all but one, as the closed forms of norms and softmaxes have them."""
     gradients = {tuple(g.shape): [] for g in net.program.gradients.values()}  # type: ignore[var-annotated]
     for index, g in net.program.gradients.items():
-        if 1 < g.ndim < 4 and g.size <= SUMMED:
+        if 1 < g.ndim < 5 and g.size <= SUMMED:
             gradients[g.shape].append((index, g))
     values: dict[tuple[int, ...], list[Array]] = {}
     for step in net.steps:
@@ -303,11 +303,22 @@ def add_sums(net: Network, book: Book) -> None:
             values.setdefault(step.y.shape, []).append(step.y)
     for shape, found in gradients.items():
         for _, g in found:
-            for axis in (k for k, n in enumerate(shape) if n > 1):
+            for axis in axes_of_sums(shape):
                 beside = values.get(shape, ()) if len(found) * len(values.get(shape, ())) <= PAIRS else ()
                 for x in (g.sum(axis=axis), *((g * y).sum(axis=axis) for y in beside)):
                     book.add(x)
-                    book.add(x / shape[axis])
+                    book.add(x / (g.size / x.size))
+
+
+def axes_of_sums(shape: Sequence[int]) -> list[tuple[int, ...]]:
+    """Each axis alone; of images, all but one too.
+
+    >>> axes_of_sums((2, 3)), axes_of_sums((1, 3, 4, 4))
+    ([(0,), (1,)], [(1,), (2,), (3,), (2, 3), (1, 3), (1, 2)])
+    """
+    axes = [k for k, n in enumerate(shape) if n > 1]
+    others = [tuple(j for j in axes if j != k) for k in axes] if len(shape) == 4 else []
+    return [*((k,) for k in axes), *others]
 
 
 def total(net: Network, name: str, uses: Sequence[Use] | None = None) -> Any:

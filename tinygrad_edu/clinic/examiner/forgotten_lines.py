@@ -24,8 +24,8 @@ def lines_beside(still: Sequence[str], new: Mapping[str, Array], recording: Reco
         for other in (n for n in new if n not in still and holder_of(n) == holder_of(name) != ""):
             array = np.asarray(new[other], dtype=float)
             keys = (key_of(array), *(key_of(np.asarray(x)) for x in array.ravel()[:1]))  # a list, made item by item
-            made = next((recording.made[k] for k in keys if k in recording.made), None)
-            if made is not None and made.line:
+            made = next((m for k in keys if (m := recording.made.get(k)) is not None and m.line), None)
+            if made is not None:
                 _, others, names = lines.setdefault((made.file, made.line), (made, [], []))
                 others.append(other)
                 names += [name] if name not in names else []

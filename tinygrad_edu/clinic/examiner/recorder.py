@@ -86,7 +86,8 @@ class Recorder:
             given = frame.f_locals.get(name)
             is_mask = isinstance(given, np.ndarray) and given.dtype.kind == "b"
             array = None if is_mask else as_numbers(given)
-            if array is not None and array.size > 1 and key_of(array) not in self.recording.made:
+            made = self.recording.made.get(key_of(array)) if array is not None else None
+            if array is not None and array.size > 1 and (made is None or (made.view and not made.line)):
                 inputs = self.read_for(caller, statement, code.co_name)
                 where = {"file": caller.f_code.co_filename, "line": statement.first, "inputs": inputs}
                 self.recording.note(array, variable=f"{HANDED}{code.co_name}", **where)

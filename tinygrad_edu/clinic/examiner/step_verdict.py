@@ -146,7 +146,8 @@ class Verdict:
             if rule is not None:
                 return self.by_rule(net, right, rule, walk, method, note)
         steps = {n: (difference(x, self.new[n]), right[n]) for n, x in self.weights.items() if x.size > 1}
-        if not ways or any(ratio(d, g) is not None for d, g in steps.values() if d.shape == g.shape):
+        of_all = bool(ways) and gradients_are_made(self.recording, right, [1.0], None)  # a decay, then the rest
+        if not ways or of_all or any(ratio(d, g) is not None for d, g in steps.values() if d.shape == g.shape):
             return None  # one gradient at one point, applied row by row
         several = max(ways, key=lambda x: x.clearness())
         k, chosen, report, scale = self.plainest([self.of_update(several, k) for k in several.wrong()[:UPDATES]])

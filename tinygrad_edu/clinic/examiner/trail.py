@@ -94,7 +94,7 @@ class Trail:
             return False
         x = self.made[key].value
         if self.truth.singly:
-            return x.size == 1 and not self.truth.wholes.has_number(float(x))
+            return not self.truth.wholes.has_each(x)
         whole = self.truth.wholes.find(x) if x.size > 1 else ("", 1.0)
         return whole is None or not self.is_one(whole[1])
 

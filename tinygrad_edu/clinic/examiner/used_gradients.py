@@ -131,7 +131,8 @@ def of_clipping(walk: Walk, behind: Mapping[str, list[Made]]) -> Used | None:
             found[name] = uncut
             limits.append(limit)
     at_limit = sum(int(np.sum(np.abs(v) > limits[0])) for v in found.values() if v.size > 1)
-    if at_limit < 2 or max(limits) - min(limits) > CUT * max(limits):
+    within = sum(int(np.sum((np.abs(v) < limits[0] * (1.0 - CUT)) & (v != 0.0))) for v in found.values())
+    if at_limit < 2 or not within or max(limits) - min(limits) > CUT * max(limits):
         return None
     words = f"The step clips gradients to ±{max(limits):.6g}; those before the clipping are not all right."
     return Used({**steps, **found}, words, [*found], max(limits))
