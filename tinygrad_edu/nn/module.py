@@ -19,6 +19,7 @@ from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.hooks import Handle, Hooks, register_hook
 from tinygrad_edu.nn.parameters import (
     LazyParameter,
+    Parameters,
     clear,
     convert,
     copy_numbers_of,
@@ -147,7 +148,7 @@ class Module(TorchNames):
 
     def parameters(self) -> list[Parameter]:
         """Every Tensor or Value that training changes; one that two layers share is listed once."""
-        return list(dict.fromkeys(parameter for _, parameter in self.named_parameters()))
+        return Parameters(dict.fromkeys(parameter for _, parameter in self.named_parameters()))
 
     def register_buffer(self, name: str, array: ArrayLike) -> None:
         """Make an array the attribute `name`: it is saved in checkpoints, but not trained."""

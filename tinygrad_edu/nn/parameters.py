@@ -74,7 +74,10 @@ for name in ("__neg__", "__getitem__", "__iter__", "sum", "mean", "norm", "squar
 
 
 def is_parameter(attribute: Any) -> bool:
-    """Is it an array that training changes? Errors: OperandError for one that holds Values beside other things."""
+    """Is it an array that training changes, and not one that was computed, as in self.shares = softmax(scores)?
+
+    Errors: OperandError for one that holds Values beside other things.
+    """
     if isinstance(attribute, np.ndarray) and attribute.dtype.kind == "O":
         of_values = [isinstance(x, Value) for x in attribute.flat]
         if any(of_values) and not all(of_values):
@@ -82,8 +85,20 @@ def is_parameter(attribute: Any) -> bool:
             raise OperandError(
                 f"an array of a module mixes Values with {preview(other)}: an array of parameters may hold Values only"
             )
-        return all(of_values)
-    return isinstance(attribute, Tensor) and attribute.requires_grad
+        return all(of_values) and not (of_values and attribute.flat[0].parents)
+    return isinstance(attribute, Tensor) and attribute.requires_grad and not attribute.parents
+
+
+class Parameters(list[Any]):
+    """The parameters of a module in a list, of which next() gives one after the other, as of PyTorch's generator."""
+
+    given = 0
+
+    def __next__(self) -> Any:
+        if self.given == len(self):
+            raise StopIteration
+        self.given += 1
+        return self[self.given - 1]
 
 
 def parameters_in(leaves: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Value | Tensor]]:
