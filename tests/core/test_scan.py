@@ -86,3 +86,38 @@ def test_without_xs_and_without_ys():
 def test_what_does_not_fit_is_named(arguments, error, text):
     with pytest.raises(error, match=text):
         tg.scan(*arguments)
+
+
+def test_rounds_that_add_in_float32_are_compiled():
+    """The sums of a round were added up once more in the next loop of the program, which could not be compiled."""
+
+    def f(w, xs):
+        _, ys = tg.scan(lambda s, x: (np.tanh(s * w + np.sum(x * s)), s * 2.0), np.ones(3, w.dtype), xs)
+        return np.sum(np.sin(ys) * w)
+
+    w, xs = np.linspace(0.5, 1.0, 3), np.cos(np.arange(18.0)).reshape(6, 3)
+    expected = tg.value_and_grad(f)(w, xs)
+    found = tg.jit(f).value_and_grad(w.astype(np.float32), xs.astype(np.float32))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4)
+    assert found[1].dtype == np.float32
+
+
+def test_rounds_take_entries_by_position():
+    """A Series of pandas finds [t] by its labels, and a DataFrame a column."""
+    pandas = pytest.importorskip("pandas")
+    numbers = np.array([[1.0, 2.0], [3.0, 4.0]])
+    series, frame = pandas.Series(numbers[0], index=[1, 0]), pandas.DataFrame(numbers, columns=[1, 0])
+
+    def step(total, x):
+        return total + np.sum(x), total * x + x
+
+    def compiled(step, state, xs):
+        return tg.jit(lambda xs: tg.scan(step, state, xs))(xs)
+
+    for xs, plain in ((series, numbers[0]), (frame, numbers)):
+        expected = tg.scan(step, np.float64(0.0), plain)
+        for way in (tg.scan, compiled):
+            found = way(step, np.float64(0.0), xs)
+            assert np.asarray(found[0]) == expected[0]
+            np.testing.assert_array_equal(found[1], expected[1])

@@ -1,6 +1,8 @@
 """PyTorch's schedulers: the same rates, epoch by epoch, in every group."""
 
+import itertools
 import math
+import pickle
 
 import pytest
 
@@ -241,3 +243,37 @@ def test_one_cycle_with_a_phase_of_no_steps_begins_or_ends_at_the_top(steps, ris
         rates += scheduler.get_last_lr()
     assert all(0.0 < rate <= 0.5 for rate in rates)
     assert steps == 1 or max(rates) == 0.5
+
+
+def test_every_scheduler_can_be_pickled():
+    def adam():
+        return tg.optim.Adam([tg.Value(1.0)], lr=0.1)
+
+    made = [
+        lr_scheduler.OneCycleLR(adam(), 0.1, total_steps=9),
+        lr_scheduler.OneCycleLR(adam(), 0.1, total_steps=9, anneal_strategy="linear"),
+        *(lr_scheduler.CyclicLR(adam(), 0.01, 0.1, mode=x) for x in ("triangular", "triangular2", "exp_range")),
+        lr_scheduler.StepLR(adam(), 2),
+        lr_scheduler.CosineAnnealingLR(adam(), 5),
+        lr_scheduler.ReduceLROnPlateau(adam()),
+        lr_scheduler.SequentialLR(o := adam(), [lr_scheduler.StepLR(o, 2), lr_scheduler.ExponentialLR(o, 0.5)], [3]),
+    ]
+    for scheduler in made:
+        copied = pickle.loads(pickle.dumps(scheduler))
+        for each in (scheduler, copied):
+            each.step(*([1.0] if isinstance(each, lr_scheduler.ReduceLROnPlateau) else []))
+        assert copied.get_last_lr() == scheduler.get_last_lr()
+
+
+def test_the_first_step_of_a_parameter_decides_its_own_rate():
+    """Rprop's Δ and ASGD's rate start at the rate of the parameter's first step, as in PyTorch, groups included."""
+    for kind, grouped in itertools.product((tg.optim.Rprop, tg.optim.ASGD), (False, True)):
+        a, b = (tg.Tensor([1.0], requires_grad=True) for _ in range(2))
+        optimizer = kind([{"params": [a]}, {"params": [b], "lr": 0.1}] if grouped else [a, b], lr=0.1)
+        scheduler = lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+        for x in (a, b):  # b has its first gradient in the second step
+            optimizer.zero_grad()
+            x.sum().backward()
+            optimizer.step()
+            scheduler.step()
+        assert [round(1.0 - x.item(), 3) for x in (a, b)] == [0.1, 0.05], kind

@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pytest
 
+import tinygrad_edu as tg
 from tests.optim.test_optim import makers, parameter
 from tinygrad_edu import Value
-from tinygrad_edu.errors import ForgottenZeroGradWarning
+from tinygrad_edu.errors import DtypeError, ForgottenZeroGradWarning, OperandError, ShapeError
 from tinygrad_edu.optim import (
     SGD,
 )
@@ -93,3 +94,20 @@ def test_backward_from_a_leaf_is_not_a_step(make):
     w.backward()
     (w * w).backward()
     assert float(w.grad) == 7.0
+
+
+def test_gradients_given_by_hand_have_the_shape_of_their_tensor():
+    """An optimizer would take others as they are: the weights would get their shape, or a mask."""
+    x = tg.Tensor([1.0, 2.0, 3.0], dtype="float32", requires_grad=True)
+    masked = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
+    for given in (np.zeros(2), np.zeros((3, 1)), masked, np.array(["a"] * 3), 1j * np.ones(3)):
+        with pytest.raises((ShapeError, DtypeError, OperandError)):
+            x.grad = given
+    for given in ([0.5] * 3, 0.5, np.full(3, 0.5), tg.Tensor([0.5] * 3)):
+        x.grad = given
+        assert x.grad.tolist() == [0.5] * 3
+        assert x.grad.dtype == np.float32
+    x.grad *= 2.0
+    assert x.grad.tolist() == [1.0] * 3
+    x.grad = None
+    assert x.grad is None

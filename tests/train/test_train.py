@@ -165,3 +165,15 @@ def accuracies():
 def test_the_median_of_two_hundred_seeds_is_the_figure_of_case_3(gate, steps, median, accuracies):
     """Steps are samples, not epochs: 2,000 of them are 500 rounds, and 99% is out of reach for most seeds."""
     assert np.median(accuracies[gate][steps]) == pytest.approx(median, abs=0.001)
+
+
+def test_rows_of_a_data_frame_are_taken_by_position():
+    pandas = pytest.importorskip("pandas")
+    X, y = moons(8, seed=0)
+    rows = [np.array([0, 7]), np.array([3, 1]), slice(0, 2)]
+    frames = pandas.DataFrame(X, index=range(8, 0, -1)), pandas.DataFrame(y, index=range(8, 0, -1))
+    found = []
+    for data in ((X, y), frames):
+        model = nn.MLP([2, 3, 1], seed=0)
+        found.append(train(model, *data, losses.mse, optim.SGD(model.parameters(), lr=0.1), rows))
+    assert found[0] == found[1]

@@ -189,6 +189,7 @@ class ArrayFunction:
         fixed: bool = False,
     ) -> Program:
         trace = Trace(reserved=(), careful=by.endswith(CAREFUL), fixed=fixed, written_out=written_out)
+        trace.floats = np.dtype(common_dtype(given))
         numbers = iter(given)
         names = parameter_names(self.f, len(arguments))
         nodes = [

@@ -18,6 +18,7 @@ from tinygrad_edu.compile.codegen.names import TRAINING, free_name
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions, evaluate
 from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
+from tinygrad_edu.compile.ir.truth import FLOAT
 from tinygrad_edu.compile.passes.fuse import SizeNames, own_nodes, schedule, without_reshape
 from tinygrad_edu.compile.passes.lower import lower
 from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
@@ -58,6 +59,7 @@ class Trace:
     fixed: bool = False  # sizes are plain numbers: the program serves these alone
     careful: bool = False  # a gradient of 0 stays 0 whatever the derivative: see differentiate
     differentiated: bool = False  # a transform inside the function has asked for derivatives
+    floats: Any = FLOAT  # the dtype of its floats, as far as it is known yet
     draws: bool = False  # belongs to a training step, which may draw random numbers and change buffers of the model
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters

@@ -97,6 +97,11 @@ def normalize_batch(
     return operation(xs[0].inner, axis=axes)
 
 
+@rule("astype")
+def convert_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
+    return operation(xs[0].inner, **options)
+
+
 @rule("cumsum", "cumprod")
 def running(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     # NumPy treats a single number as a row of one

@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_edu.core import batch_rules, ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import has_nan
-from tinygrad_edu.core.broadcasting import unbroadcast
+from tinygrad_edu.core.broadcasting import broadcast_to, unbroadcast
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.numpy_protocol import call_function
@@ -149,6 +149,13 @@ class Batched(Tensor):
         return Batched(trace.positions(n), True) if trace is not None else np.arange(n)
 
     @staticmethod
+    def exact(array: Node) -> Batched:
+        """0s and 1s that a transform needs, the same for all samples."""
+        with outside():
+            inner = array if MODES.tensor_trace is None else MODES.tensor_trace.exact(array)
+        return Batched(inner, True)
+
+    @staticmethod
     def derivatives(root: Node, inputs: Sequence[Any], seed: Node) -> list[Any]:
         """seed·∂root/∂input for each sample, as further nodes."""
         # a root from outside: vmap(pull), where pull = vjp(f, x) was made before
@@ -162,10 +169,9 @@ class Batched(Tensor):
         def pull(x: Tensor, g: Node) -> list[tuple[Any, Any]]:
             found = zip(x.parents, contributions(x, g), strict=True)
             wanted = [(p, c) for p, c in found if isinstance(p, Tensor) and p in needed and c is not None]
-            return [(p, unbroadcast(as_sample(c), p.shape)) for p, c in wanted]
+            return [(p, in_dtype_of(p, unbroadcast(as_sample(c), p.shape))) for p, c in wanted]
 
-        start = seed if isinstance(seed, Batched) else np.broadcast_to(np.asarray(seed, root.dtype), root.shape)
-        found = cotangents(order, as_sample(start), pull)
+        found = cotangents(order, seed if isinstance(seed, Batched) else seed_like(root, seed), pull)
         return [found.get(x) for x in inputs]
 
     def rows_of(self, labels: ArrayLike) -> Batched:
@@ -264,6 +270,21 @@ def own_parents(x: Node) -> list[Any]:
 def wanting(x: Node) -> list[Any]:
     """The parents that require a gradient, in the graph around the innermost vmap."""
     return [p for p in x.parents if isinstance(p, Tensor) and p.requires_grad]
+
+
+def seed_like(root: Node, seed: ArrayLike) -> Any:
+    """The seed as the gradient of a root; of a compiled function a node, because an array would decide its dtype."""
+    trace = LEVELS.open[0][0]
+    if trace is None or np.ndim(seed):
+        return as_sample(np.broadcast_to(np.asarray(seed, root.dtype), root.shape))
+    with switch_mode("tensor_trace", trace):
+        number = trace.__apply__(ops.pos, (float(seed),))
+    return broadcast_to(as_sample(number), root.shape)
+
+
+def in_dtype_of(like: Tensor, x: Tensor) -> Any:
+    """x as float32 where that is the dtype of what it is the gradient of: a choice of two numbers is in float64."""
+    return x if x.dtype == like.dtype or like.dtype.kind != "f" else x.astype(like.dtype)
 
 
 def contributions(x: Tensor, g: Node) -> Sequence[Any]:

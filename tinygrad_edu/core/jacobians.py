@@ -12,6 +12,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.argnums import is_several, places_of, refuse_options
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.pytree import tree_leaves, tree_map, with_leaves
+from tinygrad_edu.core.seeds import exact
 from tinygrad_edu.core.transforms import Argnum, Function, as_variable, grad, ops_sum, replace_arguments, vjp
 
 
@@ -67,7 +68,7 @@ def pull_leaf(pull: Function, y: ArrayLike, i: int, seed: ArrayLike) -> Any:
 def one_hot(i: int, y: Node) -> Any:
     seed = np.zeros(np.size(y))
     seed[i] = 1.0
-    return seed.reshape(np.shape(y))
+    return exact(seed.reshape(np.shape(y)))
 
 
 @functools.partial(one_name_each, "hessian")

@@ -23,7 +23,7 @@ from tinygrad_edu.core.array_readings import Body, bind_for_arrays, for_arrays
 from tinygrad_edu.core.ieee_floats import elementwise
 from tinygrad_edu.core.limits import Curve
 from tinygrad_edu.core.modes import UNUSUAL
-from tinygrad_edu.core.readings import NUMBERS, bind, ieee, of_shape, plain_array, values_to_save
+from tinygrad_edu.core.readings import NUMBERS, bind, ieee, in_precision, of_shape, plain_array, values_to_save
 from tinygrad_edu.errors import OperandError, ShapeError, TinygradError
 
 Box = Sequence[tuple[float, float]]
@@ -144,11 +144,11 @@ class Operation(Curve):
         """NumPy's function of this name if there is one, else SciPy's, else our own run on arrays."""
         if self.scipy_name:
             try:
-                return getattr(importlib.import_module("scipy.special"), self.scipy_name)  # type: ignore[no-any-return]
+                return in_precision(getattr(importlib.import_module("scipy.special"), self.scipy_name), self.parameters)
             except ImportError:
                 return elementwise(self.ieee_function, len(self.parameters))
         own = getattr(importlib.import_module("numpy"), self.numpy_name, None)
-        return own or bind_for_arrays(self.function)  # type: ignore[no-any-return]
+        return own or in_precision(bind_for_arrays(self.function), self.parameters)
 
     @functools.cached_property
     def array_partials(self) -> Callable[..., tuple[Any, ...]]:

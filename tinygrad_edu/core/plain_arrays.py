@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
-from tinygrad_edu.core.conversion import dtype_asked
+from tinygrad_edu.core.conversion import array_operand, dtype_asked, preview
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.errors import GraphError, ShapeError
 
@@ -256,7 +256,22 @@ def read_gradient(x: Node) -> Any:
 
 
 def set_gradient(x: Node, gradient: ArrayLike) -> None:
-    x.gradient = getattr(gradient, "array", gradient)
+    """None, or numbers of the shape of x, which get its dtype; one number counts for all entries.
+
+    An optimizer would take any others as they are, and the weights would get their shape. Errors: ShapeError.
+    """
+    like, given = x.array, getattr(gradient, "array", gradient)
+    if not (given is None or (is_plain(given) and given.shape == like.shape and given.dtype == like.dtype)):
+        array = array_operand(given)
+        if array.ndim and array.shape != like.shape:
+            raise ShapeError(f"a gradient of shape {array.shape} for {preview(x)} of shape {like.shape}")
+        given = np.array(np.broadcast_to(array, like.shape), dtype=like.dtype)
+    x.gradient = given
+
+
+def is_plain(x: ArrayLike) -> bool:
+    """An array, but none with a mask or with other rules of its own."""
+    return x.__class__ in (np.ndarray, PlainArray)
 
 
 def refuse_shape(x: Node, shape: Any) -> None:

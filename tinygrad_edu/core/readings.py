@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import functools
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -73,6 +74,23 @@ def plain_array(name: str, argument: ArrayLike) -> Any:
     if array.dtype.kind in "cUSVMm" or strange:
         raise DtypeError(f"{name} works on real numbers, not on {argument!r:.60} of dtype {array.dtype}")
     return array
+
+
+def in_precision(function: Callable[..., Any], parameters: Sequence[str]) -> Callable[..., Any]:
+    """A function of several arrays that gives float32 where all of them are: plain numbers beside them do not count.
+
+    NumPy's own functions do so; SciPy's do not, nor does a choice of two plain numbers.
+    """
+    if len(parameters) < 2:
+        return function
+
+    @functools.wraps(function)
+    def apply(*arguments: ArrayLike) -> Any:
+        y = function(*arguments)
+        small = {x.dtype.char for x in arguments if x.__class__ not in NUMBERS} == {"f"}
+        return y.astype("f") if small and y.dtype.char == "d" else y
+
+    return apply
 
 
 def refuse_masked(data: ArrayLike) -> None:

@@ -36,6 +36,7 @@ def scan(
     >>> scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
     (np.float64(6.0), array([0., 2., 9.]))
     """
+    xs = tree_map(by_position, xs)
     loop: tuple[Any, Any] | None = rolled(step, state, xs, length)
     if loop is not None:
         return loop
@@ -47,6 +48,12 @@ def scan(
         state, y = result
         found.append(y)
     return state, tree_map(lambda *each: stack_rounds(each), *found)
+
+
+def by_position(x: ArrayLike) -> Any:
+    """What [t] takes entry t of: a Series of pandas takes the entry that is labelled t, a DataFrame a column."""
+    own = isinstance(x, (Tensor, np.ndarray)) or not hasattr(x, "__array__")
+    return x if own and not isinstance(x, np.matrix) else np.asarray(x)
 
 
 def rolled(step: Callable[[Any, Any], tuple[Any, Any]], state: ArrayLike, xs: ArrayLike, length: int | None) -> Any:

@@ -27,6 +27,7 @@ from tinygrad_edu.core.modes import MODES, recording, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import given_leaves, tree_leaves, tree_map
+from tinygrad_edu.core.seeds import exact, zero_like
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
 from tinygrad_edu.core.value import Value
@@ -235,7 +236,7 @@ def seed_variable(y: Node) -> Any:
     """Ones like y, as nodes: what a pull-back is linear in."""
     if is_object(y):
         return np.reshape(np.array([Value(1.0) for _ in y.flat], dtype=object), y.shape)
-    return variable(np.ones(np.shape(y)) if isinstance(y, Tensor) else 1.0)
+    return variable(exact(np.ones(np.shape(y), y.dtype)) if isinstance(y, Tensor) else 1.0)
 
 
 def ops_sum(x: Node) -> Any:
@@ -311,10 +312,6 @@ def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Node, again: bool) ->
             pairs = cotangents(topological(y, wanting), start, pull_with_care)
         found = [pairs.get(x) for x in inputs]
     return [zero_like(x) if g is None else g for x, g in zip(inputs, found, strict=True)]
-
-
-def zero_like(x: Node) -> Any:
-    return Tensor(np.zeros(x.shape, x.dtype)) if isinstance(x, Tensor) else Value(0.0)
 
 
 def unwrap(x: Node) -> Any:

@@ -52,6 +52,7 @@ class Optimizer:
     rule: Callable[..., tuple[Any, ...]]
     memories: int  # numbers that the rule stores per weight
     maximize: bool = False  # gradient ascent
+    starts_at_rate = False  # does a memory start at the rate of the parameter's first step, as in PyTorch?
     initial_lr: float | None = None  # the learning rate before the first optim.lr_scheduler was attached
     waiting: Sequence[int] = ()  # indices of parameters of lazy layers, which have no numbers yet
     groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is in the whole optimizer
@@ -103,7 +104,11 @@ class Optimizer:
         self.waiting = [i for i, p in enumerate(self.params) if isinstance(p, LazyParameter)]
 
     def fresh_memory(self) -> list[tuple[Any, ...]]:
-        return [tuple([fill(p, x) for x in own.start()]) for own in self.groups or [self] for p in own.params]
+        return [own.first_memory(p) for own in self.groups or [self] for p in own.params]
+
+    def first_memory(self, p: Value | Tensor) -> tuple[Any, ...]:
+        """The memories of one parameter before its first step."""
+        return tuple([fill(p, x) for x in self.start()])
 
     @property
     def memory(self) -> list[tuple[Any, ...]]:
@@ -164,6 +169,8 @@ class Optimizer:
             for p, i in zip(own.params, places, strict=False):
                 w, g = (p.array, p.gradient) if isinstance(p, Tensor) else (p.data, p.grad)
                 if g is not None:
+                    if own.starts_at_rate and not self.t[i]:
+                        self.memory[i] = own.first_memory(p)
                     self.t[i] += 1
                     w, *memory = own.rule(w, g, *remembered[i], self.t[i], lr, **own.settings)
                     remembered[i] = tuple(memory)

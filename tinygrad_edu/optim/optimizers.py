@@ -243,6 +243,7 @@ class Rprop(Optimizer):
 
     rule = staticmethod(rules.rprop)
     memories = 2
+    starts_at_rate = True
 
     def __init__(
         self,

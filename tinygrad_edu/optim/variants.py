@@ -153,6 +153,7 @@ class ASGD(Optimizer):
 
     rule = staticmethod(rules.asgd)
     memories = 2
+    starts_at_rate = True
 
     def __init__(
         self,

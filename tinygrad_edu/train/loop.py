@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.scan import by_position
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
@@ -39,6 +40,7 @@ def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, b
     >>> losses[-1] < losses[0]
     True
     """
+    X, y = by_position(X), by_position(y)
     return [step(model, X[rows], y[rows], loss, optimizer) for rows in batches]
 
 

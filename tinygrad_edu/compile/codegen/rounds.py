@@ -88,6 +88,7 @@ class RoundWriter:
             checks={},
             partial=[],
             writes=[],
+            blocks=[],
             shared_steps="",
             parallel=False,
         )

@@ -38,14 +38,6 @@ from tinygrad_edu.errors import TraceError
 DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # operations recorded in terms of others; filled by rules.py
 COUNTER = count()
 PULL_BACKS: dict[str, Callable[..., list[tuple[Traced, Any]]]] = {}  # for nodes with several results
-WITHOUT_JIT = "call the function without jit, which computes it eagerly"
-
-
-def refuse_own(operation: Operation) -> None:
-    """A user's own operation that cannot be written into a program."""
-    reason = getattr(operation, "refusal", "")
-    if reason:
-        raise TraceError(f"{operation.name} cannot be compiled: {reason}; or {WITHOUT_JIT}")
 
 
 class Traced(Tensor):
@@ -99,7 +91,7 @@ class Traced(Tensor):
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Traced:
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside a vmap
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
-        refuse_own(operation)
+        truths.refuse_own(operation)
         return unless_recording(truths.apply_as_numpy(operation, tuple([as_node(x) for x in arguments]), record))
 
     @staticmethod
@@ -112,6 +104,11 @@ class Traced(Tensor):
     def positions(n: Any) -> Traced:
         """0, 1, 2, ... up to n: the index of a loop."""
         return Traced((n,), name=f"range({text_of(n)})")
+
+    @staticmethod
+    def exact(array: Any) -> Traced:
+        """0s and 1s that a transform needs, as an input that does not decide the program's dtype."""
+        return as_node(np.asarray(array, np.float32))
 
     @staticmethod
     def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Traced]:
@@ -175,7 +172,8 @@ class Traced(Tensor):
         return ops.equal(self, 0.0)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        done = () if function in WITHOUT_NUMBERS else (self.dtype, np.float64)  # zeros_like(mask, dtype=float)
+        floats = [each.floats for each in ACTIVE.traces[-1:]]
+        done = () if function in WITHOUT_NUMBERS else (self.dtype, np.float64, *floats)  # zeros_like(mask, dtype=float)
         asked = {name: x for name, x in options.items() if name != "dtype" or x not in done}
         return call_function(function, arguments, asked)
 
@@ -253,7 +251,7 @@ def apply_array(operation: ArrayOperation, arrays: Sequence[Any], options: Mappi
     """An operation of arrays as a node, or as the nodes that it is made of."""
     primitive, rewrite = SHAPES.get(operation.name), DECOMPOSITIONS.get(operation.name)
     if not (primitive or rewrite or operation.made_of):
-        raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or WITHOUT_JIT}")
+        raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or truths.WITHOUT_JIT}")
     parents: tuple[Traced, ...] = tuple([as_node(x) for x in arrays])
     if operation.name == "matmul" and truths.counts(parents):  # True·True + True·True is True
         counts = Traced.__apply_array__(operation, [truths.as_float(x) for x in parents], options)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.ir.dims import Size
+from tinygrad_edu.compile.ir.dims import ACTIVE, Size
 from tinygrad_edu.core.operation import TABLE, Operation, is_flat
 from tinygrad_edu.core.whole_numbers import is_narrow, narrow_error
 from tinygrad_edu.errors import TraceError
@@ -29,6 +29,14 @@ MOVES = {
 ADDS = {"sum", "prod", "cumsum", "cumprod"}
 REMAINDERS = {"floor_divide", "mod", "fmod"}  # as in NumPy, integer remainders by 0 are 0
 ARITHMETIC = {"add", "sub", "mul", "div"}
+WITHOUT_JIT = "call the function without jit, which computes it eagerly"
+
+
+def refuse_own(operation: Operation) -> None:
+    """A user's own operation that cannot be written into a program."""
+    reason = getattr(operation, "refusal", "")
+    if reason:
+        raise TraceError(f"{operation.name} cannot be compiled: {reason}; or {WITHOUT_JIT}")
 
 
 def is_comparison(x: Any) -> bool:
@@ -198,7 +206,9 @@ def replaces(x: Any, node: Any) -> bool:
 
 
 def dtype_of(x: Any) -> np.dtype[Any]:
-    """NumPy's dtype: attention recognizes a boolean mask by it, and a loss class numbers."""
+    """NumPy's dtype: attention recognizes a boolean mask by it, a loss class numbers, and np.ones(3, x.dtype) asks."""
+    if x.kind is FLOAT and ACTIVE.traces:
+        return ACTIVE.traces[-1].floats  # type: ignore[no-any-return]
     return WHOLE if x.kind is int else x.kind
 
 

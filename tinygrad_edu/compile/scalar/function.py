@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.in_graph import number_node
-from tinygrad_edu.compile.ir.node import refuse_own
+from tinygrad_edu.compile.ir.truth import refuse_own
 from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.scalar.tape_loops import LEAF
 from tinygrad_edu.compile.untraceable import explain_failure

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.array_function import common_dtype
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import hold
@@ -56,6 +57,7 @@ def trace_once(
     """The trace; `written_out`: steps of loops over time that are to be traced round by round (None: all); `fixed`:
     are all sizes but the batch's plain numbers, and the program for these alone?"""
     trace = Trace(draws=True, written_out=written_out, fixed=fixed)
+    trace.floats = np.dtype(common_dtype(data))
     inputs = []
     for name, array in zip(BATCH_NAMES, data, strict=False):
         x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])), named=1)
