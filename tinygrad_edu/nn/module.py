@@ -32,6 +32,7 @@ from tinygrad_edu.nn.parameters import (
     parameters_in,
     refuse_dtypes,
     refuse_names,
+    without_results,
 )
 from tinygrad_edu.nn.torch_names import TorchNames
 
@@ -314,7 +315,7 @@ def modules_inside(module: Module) -> tuple[Named[Module], Named[Any]]:
     modules: Named[Module] = []
     leaves: Named[Any] = []
     collect(module, "", (), modules, leaves)
-    return modules, leaves
+    return modules, without_results(leaves)
 
 
 def collect(module: Module, name: str, path: tuple[int, ...], modules: Named[Module], leaves: Named[Any]) -> None:

@@ -114,6 +114,43 @@ def parameters_in(leaves: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Valu
             yield name, array
 
 
+def without_results(leaves: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Without the results that a forward pass has kept on its module, as in `self.out = self.linear(x)`.
+
+    They depend on parameters of the module. A weight that was computed where it was made, Parameter(x) * 0.1, does not:
+    it stays, and an optimizer refuses it by name.
+    """
+    if not any(map(is_computed, (leaf for _, leaf in leaves))):
+        return leaves
+    own = {id(x) for _, leaf in leaves if is_parameter(leaf) for x in nodes_in(leaf) if not x.parents}
+    return [(name, leaf) for name, leaf in leaves if not (is_computed(leaf) and depends_on(nodes_in(leaf), own))]
+
+
+def nodes_in(leaf: Any) -> list[Any]:
+    return [leaf] if isinstance(leaf, Tensor) else leaf.ravel().tolist()  # type: ignore[no-any-return]
+
+
+def is_computed(leaf: Any) -> bool:
+    """Is it a Tensor, or an array of Values, that is the result of an operation?"""
+    if isinstance(leaf, Tensor):
+        return bool(leaf.requires_grad and leaf.parents)
+    nodes = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "O"
+    return bool(nodes and any(getattr(x, "parents", ()) for x in leaf.flat))
+
+
+def depends_on(nodes: list[Any], own: set[int]) -> bool:
+    """Is one of these leaves among what the nodes were computed from?"""
+    waiting, seen = list(nodes), set(map(id, nodes))
+    while waiting:
+        x = waiting.pop()
+        if id(x) in own:
+            return True
+        new = [p for p in x.parents if isinstance(p, (Value, Tensor)) and id(p) not in seen]
+        seen.update(map(id, new))
+        waiting += new
+    return False
+
+
 def is_kept(attribute: Any) -> bool:
     """A Tensor that needs no gradient: a constant, or a parameter that is frozen."""
     return isinstance(attribute, Tensor) and not attribute.requires_grad and not attribute.parents

@@ -241,6 +241,8 @@ def check_parameters(params: Iterable[Any]) -> list[Any]:
     strange = [p for p in leaves if not isinstance(p, (Value, Tensor)) or p.parents]
     if strange or not leaves:
         what = preview(strange[0]) if strange else "an empty list"
+        if getattr(strange and strange[0], "parents", ()):
+            what += ", which was computed from others: make its numbers first, as in Parameter(0.1 * x.data)"
         raise OperandError(f"an optimizer changes leaves, Values or Tensors such as model.parameters(), not {what}")
     if len({id(p) for p in leaves}) < len(leaves):
         twice = next(p for i, p in enumerate(leaves) if any(p is q for q in leaves[:i]))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.module import Module, arrays_to_keep
 from tinygrad_edu.nn.parameters import copy_numbers_of, fill
 from tinygrad_edu.optim import Optimizer
 
@@ -50,7 +50,10 @@ class Snapshot:
 
     def restore(self) -> None:
         """Put everything back; to do it twice is the same as once."""
-        self.model.load_state_dict(self.weights)
+        for name, array in arrays_to_keep(self.model).items():
+            before = self.weights.get(name)
+            if before is not None and before.shape == array.shape:  # else a result that a forward pass has kept
+                fill(array, before)
         for own, schedule, settings, values in self.parts:
             own.schedule, own.settings = schedule, settings
             settings.update(values)

@@ -1,0 +1,65 @@
+"""Models that keep results of their forward pass on themselves, as in `self.out = h`: those are no parameters."""
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, fit, nn, no_grad, optim
+from tinygrad_edu.errors import OperandError, TraceError
+
+X = np.random.default_rng(0).normal(size=(12, 3))
+Y = X[:, :1] * 2.0
+
+
+class Keeping(nn.Module):
+    """It keeps a Tensor, or Tensors in a list and a dict."""
+
+    def __init__(self, how="", backend="tensor"):
+        self.inner = nn.Linear(3, 1, rng=np.random.default_rng(0), backend=backend)
+        self.how, self.cache = how, []
+
+    def forward(self, x):
+        h = self.inner(x)
+        if self.how == "attribute":
+            self.out = h
+        elif self.how == "containers":
+            self.cache, self.named = [x, [h * 2.0]], {"h": h}
+        return h
+
+
+def train(model, **settings):
+    sgd = optim.SGD(model.parameters(), lr=0.1)
+    return fit(model, X, Y, **{"loss": "mse", "optimizer": sgd, "epochs": 4, "batch_size": 5, "seed": 0} | settings)
+
+
+@pytest.mark.parametrize("how", ["attribute", "containers"])
+@pytest.mark.parametrize("settings", [{}, {"validation": 0.25}, {"compiled": False, "patience": 2}], ids=str)
+def test_training_is_that_of_a_model_that_keeps_nothing(how, settings):
+    model, plain = Keeping(how), Keeping()
+    for _ in range(2):  # the second time the results of the first are there already
+        np.testing.assert_array_equal(train(model, **settings).loss_curve, train(plain, **settings).loss_curve)
+        with no_grad():
+            model(X)
+    assert len(model.parameters()) == 2
+    np.testing.assert_array_equal(model.inner.weight.data, plain.inner.weight.data)
+
+
+@pytest.mark.parametrize("backend", ["tensor", "scalar"])
+def test_results_are_neither_parameters_nor_saved(backend):
+    model = Keeping("attribute", backend)
+    names = list(model.state_dict())
+    model(X)
+    assert list(model.state_dict()) == names == ["inner.weight", "inner.bias"]
+    assert sum(1 for _ in model.named_arrays()) == 2
+    optim.SGD(model.parameters(), lr=0.1)
+
+
+def test_a_compiled_program_would_keep_nothing_and_says_so():
+    with pytest.raises(TraceError, match=r"each step changes model\.out"):
+        train(Keeping("attribute"), compiled=True)
+
+
+def test_a_weight_that_was_computed_is_refused_and_not_left_untrained():
+    model = Keeping()
+    model.scale = Tensor([1.0], requires_grad=True) * 0.1
+    with pytest.raises(OperandError, match=r"computed from others: make its numbers first, as in Parameter"):
+        train(model)
