@@ -127,7 +127,7 @@ def without_results(leaves: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def nodes_in(leaf: Any) -> list[Any]:
-    return [leaf] if isinstance(leaf, Tensor) else leaf.ravel().tolist()  # type: ignore[no-any-return]
+    return [leaf] if isinstance(leaf, Tensor) else list(leaf.flat)
 
 
 def is_computed(leaf: Any) -> bool:
