@@ -74,10 +74,7 @@ for name in ("__neg__", "__getitem__", "__iter__", "sum", "mean", "norm", "squar
 
 
 def is_parameter(attribute: Any) -> bool:
-    """Is it an array that training changes, and not one that was computed, as in self.shares = softmax(scores)?
-
-    Errors: OperandError for one that holds Values beside other things.
-    """
+    """Is it an array that training changes? Errors: OperandError for one that holds Values beside other things."""
     if isinstance(attribute, np.ndarray) and attribute.dtype.kind == "O":
         of_values = [isinstance(x, Value) for x in attribute.flat]
         if any(of_values) and not all(of_values):
@@ -85,8 +82,8 @@ def is_parameter(attribute: Any) -> bool:
             raise OperandError(
                 f"an array of a module mixes Values with {preview(other)}: an array of parameters may hold Values only"
             )
-        return all(of_values) and not (of_values and attribute.flat[0].parents)
-    return isinstance(attribute, Tensor) and attribute.requires_grad and not attribute.parents
+        return all(of_values)
+    return isinstance(attribute, Tensor) and attribute.requires_grad
 
 
 class Parameters(list[Any]):
