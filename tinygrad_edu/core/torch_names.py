@@ -99,6 +99,10 @@ INSTEAD = {
     "multinomial": "rng.choice(len(p), p=p), with a rng of np.random.default_rng(seed) and p = x.data",
     "bernoulli": "rng.uniform(size=x.shape) < x.data, with a rng of np.random.default_rng(seed)",
     "detach_": "x = x.detach()",
+    "stride": "x.data.strides, which counts bytes",
+    **dict.fromkeys(["storage", "untyped_storage"], "x.data.ravel(order='K'), the numbers as they lie in memory"),
+    "element_size": "x.data.itemsize",
+    "data_ptr": "x.data.ctypes.data",
     "pin_memory": "x itself: this library computes on the CPU",
     "share_memory_": "x itself: this library computes on the CPU",
 }
