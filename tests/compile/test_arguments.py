@@ -241,6 +241,7 @@ def test_a_compiled_function_inside_another_is_part_of_its_program():
 # Source
 
 
+@pytest.mark.slow
 def test_the_source_runs_without_numba_and_gives_the_same_numbers():
     W, b = Tensor(normal(4, 3), requires_grad=True, label="W"), Tensor(normal(4), requires_grad=True, label="b")
     f = jit(lambda x, t: nn.losses.cross_entropy(ops.tanh(x @ W.T + b), t))

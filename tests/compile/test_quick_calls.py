@@ -160,6 +160,7 @@ NESTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NESTED)
 def test_nested_arguments_are_quick_too(name):
     def layer(p, x):

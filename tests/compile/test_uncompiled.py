@@ -37,6 +37,7 @@ def close(a, b):
     return np.testing.assert_allclose(a, b, rtol=1e-5 if getattr(a, "dtype", None) == np.float32 else 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_values_and_gradients(name, no_compiler):
     f, arguments = PROGRAMS[name]

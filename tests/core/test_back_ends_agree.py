@@ -108,6 +108,7 @@ def a_step(draw):
 numbers = st.floats(-2.0, 2.0, allow_subnormal=False)
 
 
+@pytest.mark.slow
 @given(
     steps=st.lists(a_step(), min_size=1, max_size=30),
     own=st.lists(numbers, min_size=WIDTH, max_size=WIDTH),

@@ -50,6 +50,7 @@ def test_older_objects_are_spared_once_a_large_graph_has_been_built():
     assert middle_collections(lambda: chain(2 * LARGE)) == 0
 
 
+@pytest.mark.slow
 def test_garbage_waits_no_longer_than_it_takes_to_build_the_next_graph():
     for nodes, objects in (2 * LARGE, 8 * LARGE), (12 * LARGE, WAIT), (2 * LARGE, WAIT):
         chain(nodes).backward()
@@ -148,6 +149,7 @@ print(heard)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no setitimer")
 def test_every_interrupt_is_heard():
     """Python forgets what a function in gc.callbacks raises: with one, 15 of these 20 were lost."""

@@ -19,6 +19,7 @@ def total(x):
     return x if isinstance(x, tg.Value) else x.sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
 def test_a_long_graph(make):
     x = make()

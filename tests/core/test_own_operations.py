@@ -118,6 +118,7 @@ def test_plain_maths_compiles(f):
     np.testing.assert_allclose(gradient, expected[1], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_it_compiles_on_the_scalar_tape_too():
     f = lambda a, b: own_bell(a) * own_branch(b, a) + own_mixed(a)  # noqa: E731
     found = tg.jit(f).value_and_grad(0.5, -0.3, argnum=(0, 1))

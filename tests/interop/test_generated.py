@@ -41,6 +41,7 @@ def stopped_by_fit(rule, epochs=60):
     return tg.fit(mlp()(), X, Y, loss="mse", optimizer=adam, epochs=epochs, shuffle=False, batch_size=4, **rule)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_c_stops_where_fit_stops(name, tmp_path):
     rule = RULES[name]

@@ -26,6 +26,7 @@ def test_ticks_have_texts_that_differ_and_say_their_numbers(low, step):
     assert told == pytest.approx(ticks, abs=0.02 * step + 1e-12 * low)
 
 
+@pytest.mark.slow
 def test_drawn_ticks_of_random_axes_differ(tmp_path):
     pytest.importorskip("matplotlib")
     for _ in range(12):

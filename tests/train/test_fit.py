@@ -176,6 +176,7 @@ def test_a_walk_over_time_is_compiled_only_where_its_program_pays(made, seconds,
         assert 0.3 + 0.001 * lines <= program_for(job).compile_seconds()
 
 
+@pytest.mark.slow
 def test_recurrent_models_and_embeddings_are_trained():
     """Eagerly, unless there is very much to do: series of whole numbers, looked up, walked over, the last output."""
     tokens, y = np.arange(60).reshape(10, 6) % 5, np.arange(10.0) % 2

@@ -137,6 +137,7 @@ def test_a_feature_that_is_seldom_there_is_not_one_of_another_unit():
     assert most / least < 10.0
 
 
+@pytest.mark.slow
 def test_layers_frozen_by_their_own_eval_are_as_before_the_diagnosis():
     X, y = tg.data.moons(40, seed=0)
     model = tg.nn.Sequential(tg.nn.Linear(2, 4), np.tanh, tg.nn.Dropout(0.1), tg.nn.Linear(4, 1))

@@ -50,6 +50,7 @@ class Net:
             self.W2, self.b2 = self.W2 - 0.1 * dW2, self.b2 - 0.1 * db2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [3, 6])
 @pytest.mark.parametrize("mistake", ["", "mask alone", "number", "one sample"])
 def test_the_line_of_what_is_left_out_comes_first(mistake, batch):
