@@ -1,4 +1,5 @@
-"""vmap over class numbers: the losses of classes against a loop over samples, with their gradients, and under jit."""
+"""vmap over class numbers: the losses of classes against a loop over samples, with their gradients, and under jit; and
+0 times infinity there."""
 
 import numpy as np
 import pytest
@@ -52,3 +53,23 @@ def test_what_is_no_class_is_refused():
         cost(Z, CLASSES + 1)
     with pytest.raises(DtypeError, match="inside vmap the classes of a loss are arrays of integers, not float64"):
         cost(Z, CLASSES * 1.0)
+
+
+ZERO_TIMES_INFINITY = {
+    "x log x": (lambda x: np.where(x > 0.0, x * np.log(x), 0.0), 0.0),
+    "exp": (lambda x: np.where(x > 50.0, 0.0, np.exp(x)), 800.0),
+    "1/x": (lambda x: np.where(x > 0.0, 1.0 / x, 0.0), 0.0),
+    "root": (lambda x: np.where(x > 0.0, np.sqrt(x), 0.0), 0.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+@pytest.mark.parametrize("name", ZERO_TIMES_INFINITY)
+def test_zero_times_infinity_counts_as_zero_in_a_compiled_vmap(name):
+    f, special = ZERO_TIMES_INFINITY[name]
+    X = np.array([[special, 1.0, 2.0], [1.0, 1.0, 1.0]])
+    gradient = tg.grad(lambda x: np.sum(f(x)))
+    wanted = [gradient(x) for x in X]
+    for way in (tg.vmap(gradient), tg.jit(tg.vmap(gradient)), tg.vmap(tg.jit(gradient))):
+        for _ in range(2):  # the second call is the short one
+            np.testing.assert_allclose(way(X), wanted, rtol=1e-12)

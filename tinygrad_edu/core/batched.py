@@ -313,7 +313,9 @@ def times(g: Node, d: ArrayLike, singular: bool) -> Any:
 
 
 def holds_nan(x: Node) -> bool:
-    """Is one of its numbers NaN, as far as they are known?"""
+    """Is one of its numbers NaN? In a trace they are unknown: a program that gives NaN is traced again, with care."""
     while isinstance(x, Batched):
         x = x.inner
+    if hasattr(x, "careful"):
+        return bool(x.careful)
     return bool(has_nan(x.array if isinstance(x, Tensor) else x)) if x.__class__ in (Tensor, np.ndarray) else False

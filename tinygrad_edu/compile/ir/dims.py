@@ -49,6 +49,12 @@ class Active(threading.local):
 ACTIVE = Active()
 
 
+def note_derivative() -> bool:
+    """Note that the program differentiates; is it traced with care, so that a gradient of 0 stays 0?"""
+    ACTIVE.traces[-1].differentiated = True
+    return bool(ACTIVE.traces[-1].careful)
+
+
 class Size:
     """The length of an axis and its name in the program; products of sizes are sizes too, and sums in brackets.
 

@@ -19,7 +19,7 @@ from tinygrad_edu.compile.ir.constants import is_constant as is_constant
 from tinygrad_edu.compile.ir.constants import op_name as op_name
 from tinygrad_edu.compile.ir.constants import same, spread_value
 from tinygrad_edu.compile.ir.constants import value_of as value_of
-from tinygrad_edu.compile.ir.dims import ACTIVE, lengths, text_of
+from tinygrad_edu.compile.ir.dims import ACTIVE, lengths, note_derivative, text_of
 from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
@@ -110,10 +110,12 @@ class Traced(Tensor):
         """0s and 1s that a transform needs, as an input that does not decide the program's dtype."""
         return as_node(np.asarray(array, np.float32))
 
+    careful = property(lambda _: note_derivative())  # asked by a vmap, which differentiates itself
+
     @staticmethod
     def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Traced]:
         """seed·∂root/∂input as further nodes: a transform inside a compiled function."""
-        ACTIVE.traces[-1].differentiated = True
+        note_derivative()
         return differentiate(as_node(root), [as_node(x) for x in inputs], seed, again=True)
 
     @staticmethod
