@@ -103,7 +103,7 @@ HERE = {
     "diagnose.optimizer": "the optimizer, in that library's words",
     "diagnose.scheduler": "the scheduler of torch.optim.lr_scheduler",
     "diagnose.y": "the targets it was trained on",
-    "draw.inputs": "samples to run a model on; without them, random numbers of its width",
+    "draw.inputs": "samples to run a model on; without them, zeros, as many as it has inputs",
     "export.path": "the file; its ending says which language: .c, .js, .mjs, .onnx or .safetensors",
     "export.train": "whether the file can train; by default it can if a loss and an optimizer are given",
     "fit_online.epochs": "how often training goes through the series",

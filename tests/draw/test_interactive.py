@@ -92,13 +92,21 @@ def press_on(page, selector):
     page.find_element("css selector", selector).send_keys(webdriver.Keys.ENTER)
 
 
+KNOWN_GRADIENTS = """
+  return [...document.querySelectorAll("svg:not([hidden]) g.node:not(.dim) text:not(.dim)")]
+    .filter(e => e.textContent.trim() === "grad").length;
+"""
+
+
 def test_the_steps_tell_the_forward_and_the_backward_pass_in_numbers(opened):
     page = opened("neuron")
-    told = [text(page, "#said")]
+    told, known = [text(page, "#said")], []
     for _ in range(7):
         press(page, "ARROW_RIGHT")
         told.append(text(page, "#said"))
-    assert told[0].startswith("Step 0 of 7. Nothing is computed yet")
+        known.append(page.execute_script(KNOWN_GRADIENTS))
+    assert known == [0, 0, 0, 1, 2, 4, 6], "none before it is whole: y; tanh's input; the sum's two; the product's two"
+    assert told[0].startswith("Step 0 of 7. The whole graph")
     assert "Forward: v2 = a × b = 0.5 × (-1) = -0.5" in told[1]
     assert "Forward: y = tanh(v4) = tanh(0.3) = 0.2913" in told[3]
     assert "∂L/∂y = 1 starts the pass" in told[4]

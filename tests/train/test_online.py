@@ -260,7 +260,7 @@ def test_auto_says_which_way_it_went():
     model = nn.Elman(1, 3, 1)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     run = fit_online(model, X, y, loss="mse", optimizer=optimizer, epochs=1)
-    assert run.how == "eager: 30 updates are not worth compiling"
+    assert run.how == "eager: 30 updates: too little to be worth compiling"
     run = fit_online(model, X, y, loss="mse", optimizer=optimizer, epochs=400)
     assert run.how == "compiled: 12,000 updates"
     assert run.stop_reason == "all 400 epochs done"

@@ -55,8 +55,10 @@ def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
     ...     model = nn.MLP([2, 3, 1], seed=0)
     ...     return fit(model, *xor_gate(), loss="mse", optimizer=optim.SGD(model.parameters(), lr=lr), epochs=20)
     >>> compare([run(0.01), run(0.1)])
-    <Loss of 2 runs: lr=0.01 1.03 → 0.4196; lr=0.1 1.03 → 0.2269>
+    <Loss of 2 runs: lr=0.01: 1.03 → 0.4196; lr=0.1: 1.03 → 0.2269>
     """
+    if isinstance(names, (Run, ManyRuns)):
+        raise SettingError("compare takes the runs in a list or a dict: compare([a, b])")
     entries = entries_of(runs, names)
     losses = {entry.loss for entry in entries}
     title = f"Loss ({losses.pop()})" if len(losses) == 1 and "" not in losses else "Loss"
@@ -64,7 +66,7 @@ def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
     panel = Panel(
         title, [line for place, entry in enumerate(drawn) for line in compare_lines(entry, place, drawn)], bands(drawn)
     )
-    told = "; ".join(f"{entry.name} {figure(entry.curve[0])} → {figure(last(entry.curve))}" for entry in entries[:8])
+    told = "; ".join(f"{entry.name}: {figure(entry.curve[0])} → {figure(last(entry.curve))}" for entry in entries[:8])
     more = (f"; and {len(entries) - 8} more" if len(entries) > 8 else "") + note
     numbers = table("What the curves show", HEAD, [numbers_row(entry) for entry in entries])
     return Chart([panel], f"Loss of {count(len(entries), 'run')}: {told}{more}", below=scrolling("Numbers", numbers))

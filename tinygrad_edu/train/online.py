@@ -145,7 +145,7 @@ def choose_way(job: Series, compiled: bool | str) -> tuple[Any, str]:
     if compiled is True:
         return program_or_error(job), "compiled: asked for"
     if job.updates < COMPILE_FROM:
-        return None, f"eager: {job.updates:,} updates are not worth compiling"
+        return None, f"eager: {job.updates:,} updates: too little to be worth compiling"
     try:
         return program_for(job), f"compiled: {job.updates:,} updates"
     except Exception as error:  # anything that cannot be traced

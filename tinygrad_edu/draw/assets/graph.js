@@ -9,11 +9,13 @@
   const nodes = new Map(story.nodes.map(node => [node.id, node]));
   const computed = story.nodes.filter(node => node.operation);
   const steps = [
-    { text: "Nothing is computed yet: only the inputs are there." },
+    { text: "The whole graph, with all that both passes compute. The next step begins with the inputs alone." },
     ...computed.map(node => ({ node, text: "Forward: " + node.forward })),
     ...(computed.length ? [{ node: computed.at(-1), seed: true, text: "Backward: ∂L/∂" + computed.at(-1).name + " = 1 starts the pass." }] : []),
     ...[...computed].reverse().map(node => ({ node, back: true, text: "Backward: " + backward(node) })),
   ];
+  const users = new Map(story.nodes.map(node => [node.id, []])); // of each node: what was computed from it
+  for (const node of computed) for (const parent of node.parents || []) if (users.has(parent)) users.get(parent).push(node.id);
   let current = 0, chosen = null, timer = 0;
 
   function backward(node) {
@@ -239,13 +241,25 @@
     range.setAttribute("aria-valuetext", said.textContent);
     const last = computed.length, forward = current <= last;
     const done = new Set(computed.slice(0, forward ? current : last).map(node => node.id));
-    const met = new Set(steps.slice(last + 1, current + 1).map(step => step.node.id));
+    const met = new Set(steps.slice(last + 1, current + 1).filter(step => step.back).map(step => step.node.id));
     for (const group of sheet.querySelectorAll("g.node[data-id]")) {
-      const id = group.dataset.id.replace(/^op/, "n"), node = nodes.get(id);
-      const waits = current > 0 && node && node.operation && (forward ? !done.has(id) : !met.has(id));
+      const id = group.dataset.id.replace(/^op/, "n"), node = nodes.get(id), sign = id !== group.dataset.id;
+      const waits = current > 0 && node && node.operation && (forward ? !done.has(id) : sign && !met.has(id));
       group.classList.toggle("dim", Boolean(waits));
+      if (node && !sign) paleGradient(group, current > 0 && (forward || !handedOn(node, met)));
     }
     if (step.node) choose(step.node.id); else { chosen = null; mark(); }
+  }
+  /* A gradient is whole once everything that was computed from the node has handed its share back. */
+  function handedOn(node, met) {
+    return users.get(node.id).every(id => met.has(id)); // of the last node it is 1 from the start
+  }
+  function paleGradient(group, pale) {
+    let below = false;
+    for (const text of group.querySelectorAll("text")) {
+      below ||= /^\|?grad\|?$/.test(text.textContent.trim());
+      if (below) text.classList.toggle("dim", pale);
+    }
   }
   function play() {
     if (timer) { clearInterval(timer); timer = 0; }
