@@ -85,7 +85,8 @@ def change(k):
     A[:] = M[0] = [[1.0, 2.0, 3.0], [-5.0, 2.0, 1.0], [3.0, 4.0, 9.0], [2.0, 2.0, 2.0]][k]
     AT[:], B[:] = np.roll(AT, 1), A > 1.5
     K.data[:] = A + 1.0
-    W.data, W.grad = A[: 2 if k == 3 else 3].copy(), A * 2.0
+    W.data = A[: 2 if k == 3 else 3].copy()
+    W.grad = W.data * 2.0
 
 
 @pytest.mark.parametrize("name", [*READ, *UNREAD])

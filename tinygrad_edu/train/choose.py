@@ -93,7 +93,7 @@ def session_or_eager(job: Job) -> Way:
         seconds = eager_seconds(job)
         if seconds < LOAD_SECONDS:
             return Way(
-                f"eager: {job.steps:,} steps, {seconds:.2g} s in all by an estimate: too little to be worth compiling"
+                f"eager: {job.steps:,} steps, an estimated {seconds:.2g} s in all: too little to be worth compiling"
             )
         program, how = program_if_worth(job, seconds)
         return Way(how, program and program.course(job))

@@ -35,7 +35,7 @@ class Run:
 
     >>> run = Run(np.array([1.0, 0.5, 0.49]), np.ones(3), "all 3 epochs done", "eager: asked for", model=None)
     >>> run, run.converged_at(tol=0.05)
-    (<Run of 3 epochs, loss 0.49, eager: asked for: all 3 epochs done>, 3)
+    (<Run of 3 epochs, loss 0.49: all 3 epochs done; eager: asked for>, 3)
     """
 
     loss_curve: Array
