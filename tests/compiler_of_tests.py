@@ -3,12 +3,13 @@
 Half of the time of compiling a program is that of LLVM's passes. `make test` and `make test-fast` set
 TINYGRAD_EDU_TEST_PLAIN=1: where a test asks what the library does with a program, and not how quick the machine code is
 or in which order it adds, they are left out; the library's own text and its translation are the same. Whether optimized
-programs give the same numbers is asked by the folders that are not in PLAIN, and by tests marked `optimized`, unless
-the process has made their program before. Without the variable everything is compiled as for users.
+programs give the same numbers is asked by the folders that are not in PLAIN, and by tests marked `optimized`. Without
+the variable everything is compiled as for users.
 """
 
 import importlib.util
 import os
+import sys
 
 ROOMS = ("clinic", "course", "draw", "interop", "nn", "optim", "report", "train")
 PLAIN = (*(f"tests/{name}/" for name in ROOMS), "tests/test_bench.py")
@@ -35,6 +36,7 @@ def choose(item):
         set_passes(optimized)
         STATE["optimized"] = optimized
         set_folder()
+        forget_programs()
 
 
 def set_folder():
@@ -42,6 +44,22 @@ def set_folder():
         own = STATE["folder"] / ("optimized" if STATE["optimized"] else "plain")
         own.mkdir(mode=0o700, parents=True, exist_ok=True)
         STATE["patch"].setenv(VARIABLE, str(own))
+
+
+# What keeps loaded programs for the whole process: (module, its dict or its function with a cache)
+KEPT = (
+    ("tinygrad_edu.train.compiled.programs", "PROGRAMS"),
+    ("tinygrad_edu.estimators.network", "program"),
+    ("tinygrad_edu.compile.scalar.tape_loops", "loops"),
+)
+
+
+def forget_programs():
+    """A program that was compiled in the other way rounds in another way: the next test that needs it makes it anew."""
+    for module, name in KEPT:
+        kept = getattr(sys.modules.get(module), name, None)
+        if kept is not None:
+            getattr(kept, "cache_clear", getattr(kept, "clear", None))()
 
 
 def set_passes(optimized):

@@ -1,5 +1,6 @@
 """Compiled programs on disk: made once, shared by processes, and never trusted when they are damaged."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.compile.conftest import forget
+from tests.compiler_of_tests import KEPT
 from tinygrad_edu.compile.backend import cache
 
 pytestmark = pytest.mark.slow
@@ -97,9 +99,17 @@ def test_the_name_covers_text_versions_and_processor(home, monkeypatch):
     names.add(cache.name_of(TEXT, "test"))
     monkeypatch.setattr(cache, "GENERATOR", "2")
     names.add(cache.name_of(TEXT, "test"))
+    monkeypatch.setattr(numba.config, "OPT", 1)  # as by NUMBA_OPT=1
+    names.add(cache.name_of(TEXT, "test"))
     monkeypatch.setattr(cache, "environment", lambda: "another processor")
     names.add(cache.name_of(TEXT, "test"))
-    assert len(names) == 5
+    assert len(names) == 6
+
+
+def test_what_keeps_programs_is_where_the_compiler_of_tests_looks():
+    for module, name in KEPT:
+        kept = getattr(importlib.import_module(module), name)
+        assert hasattr(kept, "cache_clear") or hasattr(kept, "clear"), name
 
 
 def test_numbas_own_folder_is_not_used(home, tmp_path):

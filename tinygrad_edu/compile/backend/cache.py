@@ -177,7 +177,9 @@ def environment() -> str:
     import llvmlite.binding
     import numba
 
-    return " ".join([numba.__version__, sys.version.split()[0], llvmlite.binding.get_host_cpu_name()])
+    chosen = numba.config.OPT, numba.config.CPU_NAME, numba.config.CPU_FEATURES  # by NUMBA_OPT and its like
+    known = numba.__version__, sys.version.split()[0], llvmlite.binding.get_host_cpu_name(), *chosen
+    return " ".join(map(str, known))
 
 
 def write_program(home: Path, text: str) -> Path:
