@@ -177,7 +177,8 @@ def environment() -> str:
     import llvmlite.binding
     import numba
 
-    chosen = numba.config.OPT, numba.config.CPU_NAME, numba.config.CPU_FEATURES  # by NUMBA_OPT and its like
+    config: Any = numba.config  # its names are made when it is imported, from NUMBA_OPT and its like
+    chosen = config.OPT, config.CPU_NAME, config.CPU_FEATURES
     known = numba.__version__, sys.version.split()[0], llvmlite.binding.get_host_cpu_name(), *chosen
     return " ".join(map(str, known))
 
