@@ -41,7 +41,7 @@ CHOSEN = (
     ("moons step, scalars", "micrograd"),
     ("train 2-16-16-1 float32", "jax"),
     ("train 900-64-10 batch 32", "torch"),
-    ("train 784-512-512-10 batch 128", "jax"),
+    ("train 2-3-1 online float32", "jax"),
     ("estimators grid", "sklearn"),
 )
 PEERS = {
