@@ -47,7 +47,8 @@ class Course:
         self.kept = [[array for _, array in job.model.named_buffers()][i] for i in program.kept_in]
         # of the largest weight matrix: multiplications per batch
         self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)
-        self.pace = job.batches * (STEP + len(self.buffers.fixed[2]) * job.batch_size / PRODUCTS)
+        self.size = len(self.buffers.fixed[2]), job.samples, job.batch_size
+        self.pace = program.paces.get(self.size) or self.guessed_pace()
         self.read()
 
     def read(self) -> None:
@@ -57,6 +58,11 @@ class Course:
             np.concatenate([np.ravel(part) for part in parts], out=row)
         self.steps = common_steps(self.optimizer)
         self.buffers.read(self.program.captures(self.parameters))
+
+    def guessed_pace(self) -> float:
+        """Seconds that an epoch may take."""
+        weights, _, batch = self.size
+        return self.job.batches * (STEP + weights * batch / PRODUCTS)
 
     def write_back(self) -> None:
         """The state of the last whole epoch into the model and the optimizer."""
@@ -127,6 +133,8 @@ class Course:
             self.rewind(block.drawn, done)
         if block.seconds and done:
             self.pace = block.seconds / done
+            # not longer than the guess: the first block's time includes compiling
+            self.program.paces[self.size] = min(self.pace, self.guessed_pace())
         self.write_back()
         if not job.watched:
             job.progress.rule[:] = block.stopping
