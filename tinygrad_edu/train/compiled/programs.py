@@ -104,9 +104,7 @@ def program_for(job: Job) -> CompiledJob:
     Errors: TraceError where the model, the loss or the optimizer cannot be compiled, or the user's own code keeps state
     from step to step; whatever an operation raises that cannot be traced.
     """
-    refuse_frozen(job.optimizer)
-    refuse_groups(job.optimizer)
-    refuse_stateful_rate(job)
+    refuse_optimizer(job)
     key = program_key(job)
     if key is None:
         return CompiledJob(trace_job(job), job, relative_signature)
@@ -122,13 +120,32 @@ def program_for(job: Job) -> CompiledJob:
     return CompiledJob(PROGRAMS[key], job, program_key)
 
 
+def refuse_optimizer(job: Any) -> None:
+    """What a job's optimizer does beside one rule with one rate. Errors: TraceError."""
+    refuse_frozen(job.optimizer)
+    refuse_groups(job.optimizer)
+    refuse_own_update(job.optimizer)
+    refuse_stateful_rate(job)
+
+
+def refuse_own_update(optimizer: Optimizer) -> None:
+    """A program holds the rule alone, and calls neither `step` nor `zero_grad`. Errors: TraceError."""
+    for name in ("step", "zero_grad"):
+        kind = type(optimizer)
+        if name in vars(optimizer) or getattr(kind, name) is not getattr(Optimizer, name):
+            raise TraceError(
+                f"the optimizer has a {name} of its own ({kind.__name__}), which a program does not call: training "
+                "runs operation by operation"
+            )
+
+
 def refuse_groups(optimizer: Optimizer) -> None:
     """A program has one rate and one set of settings."""
     if optimizer.groups:
         raise TraceError("groups of parameters with their own settings are trained operation by operation")
 
 
-def refuse_stateful_rate(job: Job) -> None:
+def refuse_stateful_rate(job: Any) -> None:
     """A learning rate that each step moves on, or that reads the weights: a program is given the rates of many steps
     ahead, and may end before it has used them. Errors: TraceError."""
     found = state_of_rate(job)
