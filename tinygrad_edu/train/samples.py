@@ -111,7 +111,9 @@ def samples_and_targets(model: Module, loss: Any, X: Samples, y: Samples) -> tup
             return inputs, classes(labels, outputs[-1])
     columns = as_samples(y, "y", inputs.dtype if inputs.dtype.kind == "f" else dtype_of_parameters(model))
     if labels.dtype.kind in "iu" and not isinstance(loss, Loss):
-        forms = columns, np.ascontiguousarray(labels, dtype=np.int64)
+        forms = [columns, np.ascontiguousarray(labels, dtype=np.int64)]
+        if labels.ndim == 1 and (output_shape(model, inputs) or (1,))[-1] > 1:
+            forms.reverse()  # a column beside several outputs would be repeated for each of them
         return inputs, first_that_works(lambda t: loss(model(inputs[:ROWS]), t[:ROWS]), model, forms)
     return inputs, check_targets(columns, loss)
 

@@ -14,6 +14,7 @@ from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, ShapeError, TraceError, first_line
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.buffers import Buffers
 from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes
 from tinygrad_edu.train.compiled.program import TrainingProgram, views
@@ -108,6 +109,10 @@ class Course:
                 *self.buffers.fixed, rate, self.settings(), float(self.steps), self.job.progress.rule.copy(),
                 losses, norms, changes, control, *self.buffers.given, *self.sources,
             )  # fmt: skip
+        except IndexError:
+            with samples.aside(self.job.model):
+                self.job.batch_loss(*[a[:size] for a in self.job.data])  # says which index is out of range
+            raise
         except Exception as error:
             raise CompileError(f"the compiler: {first_line(error)}") from error
         return losses, self.buffers.fixed[2].astype(float), self.buffers.state[0].astype(float)
