@@ -12,7 +12,7 @@ from tinygrad_edu.core.graph import cotangents
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 from tinygrad_edu.core.ops import TABLE
 
-ROWS = [row for row in TABLE.values() if row.partials]
+ROWS = [row for row in TABLE.values() if row.partials and not hasattr(row, "fixed")]
 PAIRS = [((3, 4), (3, 4)), ((3, 4), (4,)), ((1, 4), (3, 1)), ((), ()), ((80, 70), (70,))]
 EXTREMES = [0.0, -0.0, 1.0, -1.0, 1e-300, 1e200, 710.0, np.inf, -np.inf, np.nan]
 
@@ -172,7 +172,7 @@ def test_gelu_takes_one_erf(monkeypatch):
     y.sum().backward()
     assert x.grad[0] != 0.0
     with tg.no_grad():
-        assert not hasattr(tg.Tensor([1.0]), "kept")
+        assert not hasattr(tg.Tensor([1.0]), "_kept")
 
 
 def test_gelu_notices_writes_although_it_has_kept_its_numbers():

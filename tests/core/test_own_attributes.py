@@ -33,6 +33,26 @@ def test_a_tensor_takes_attributes_of_a_programs_own(name):
         assert not hasattr(x, name)
 
 
+def test_no_attribute_of_a_program_changes_a_gradient():
+    """These were names of the engine's own slots: raw errors in backward, or another gradient without a word."""
+    for name in ("kept", "guard", "made", "spent"):
+        x = leaf()
+        y = tg.ops.gelu(x)
+        for node in (x, y):
+            setattr(node, name, [9.0, 9.0])
+        (y * y).sum().backward()
+        assert x.kept == [9.0, 9.0] if name == "kept" else hasattr(y, name)
+        np.testing.assert_allclose(x.grad, tg.grad(lambda x: np.sum(tg.ops.gelu(x) ** 2))(np.array([1.0, 2.0])))
+
+
+@pytest.mark.parametrize("name", ["op", "parents", "options", "place"])
+def test_what_the_engine_says_of_a_tensor_is_only_read(name):
+    for x in (leaf(), leaf() * 2.0):
+        with pytest.raises(AttributeError, match=rf"x\.{name} says how x was computed, and cannot be set"):
+            setattr(x, name, True)
+        (x * x).sum().backward()
+
+
 @pytest.mark.parametrize(("slip", "meant"), SLIPS.items())
 def test_slips_of_the_pen_are_refused(slip, meant):
     x = leaf()

@@ -7,6 +7,7 @@ import pytest
 import scipy.special
 
 import tinygrad_edu as tg
+from tinygrad_edu.errors import UnsupportedNumpyError
 
 X = np.array([1e-3, 0.1, 0.5, 1.0, 1.5, 2.0, 3.7, 10.0, 25.5, 1e3, 1e6])
 NEGATIVE = np.array([-0.1, -0.5, -1.25, -3.7])
@@ -161,3 +162,14 @@ def test_betaln_at_poles_and_at_infinity():
             ways = [tg.ops.betaln(tg.Value(a), tg.Value(b)).data, tg.ops.betaln(tg.Tensor(a), tg.Tensor(b)).item()]
             ways += [tg.ops.betaln.ieee_function(a, b)]
         np.testing.assert_allclose(ways, wanted, rtol=1e-9, err_msg=f"{a}, {b}")
+
+
+def test_polygamma_has_no_derivative_by_its_order():
+    """It was 0 without a word, though the values change with n."""
+    n = np.array([1.0, 2.0])
+    with pytest.raises(UnsupportedNumpyError, match="polygamma has no derivative by n here: give n as plain numbers"):
+        tg.grad(lambda n: np.sum(tg.ops.polygamma(n, 1.3)))(n)
+    for f in (lambda n: tg.ops.polygamma(n, 1.3), tg.jit(lambda n: tg.ops.polygamma(n, 1.3) + 0.0)):
+        assert np.isnan(tg.grad(f)(2.0))
+    slope = tg.jit(tg.grad(lambda n, x: np.sum(tg.ops.polygamma(n, x)), 1))(n, np.array([1.3, 0.7]))
+    np.testing.assert_allclose(slope, [scipy.special.polygamma(2, 1.3), scipy.special.polygamma(3, 0.7)], rtol=1e-12)

@@ -133,7 +133,7 @@ def test_views_of_constants_are_pickled_and_hold_nothing(view):
     v[...] = 3.0  # the array that v was a view of no longer exists
     for _ in range(50):
         v = v.T
-    assert len(v.guard.viewed) < 3
+    assert len(v._guard.viewed) < 3
 
 
 # Writes to arrays that backward needs

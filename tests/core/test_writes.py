@@ -124,7 +124,7 @@ def test_an_array_that_nobody_holds_is_not_looked_at_again_until_it_is_handed_ou
     w = tg.Tensor(np.ones(3), requires_grad=True)
     w.data -= 0.5
     (w * w).sum().backward()
-    assert w.guard.known is None  # so the next use needs no checksum
+    assert w._guard.known is None  # so the next use needs no checksum
     held = hold(w.data)
     for _ in range(2):
         loss = (w * w).sum()

@@ -43,11 +43,11 @@ def gradient_order(root: Node) -> tuple[list[Any], list[tuple[Any, int]]]:
         elif x not in seen:
             seen.add(x)
             stack += (x, None)
-            for parent in x.parents:
+            for parent in x._parents:
                 if parent.__class__ is kind:
-                    if parent.guard is not None:
-                        uses.append((parent, x.made))
-                    if parent.parents and parent.requires_grad and parent not in seen:
+                    if parent._guard is not None:
+                        uses.append((parent, x._made))
+                    if parent._parents and parent.requires_grad and parent not in seen:
                         stack.append(parent)
     return order, uses
 
@@ -64,7 +64,7 @@ def sweep(order: list[Any], seed: ArrayLike, general: Callable[..., Any]) -> dic
         g = found.get(x)
         if g is None:
             continue
-        for parent, share in (x.op.pull or general)(x, g):
+        for parent, share in (x._op.pull or general)(x, g):
             earlier = found.get(parent)
             if earlier is None:
                 found[parent] = share
@@ -100,11 +100,11 @@ def find_stretched_axes(shape: Shape, narrow: Shape) -> tuple[Shape, bool]:
 
 def pull_add(x: Node, g: Array) -> Contributions:
     kind = x.__class__
-    return [(p, fit_to_array(g, p.array)) for p in x.parents if p.__class__ is kind and p.requires_grad]
+    return [(p, fit_to_array(g, p.array)) for p in x._parents if p.__class__ is kind and p.requires_grad]
 
 
 def pull_sub(x: Node, g: Array) -> Contributions:
-    a, b = x.parents
+    a, b = x._parents
     kind, found = x.__class__, []
     if a.__class__ is kind and a.requires_grad:
         found.append((a, fit_to_array(g, a.array)))
@@ -114,7 +114,7 @@ def pull_sub(x: Node, g: Array) -> Contributions:
 
 
 def pull_mul(x: Node, g: Array) -> Contributions:
-    a, b = x.parents
+    a, b = x._parents
     kind, found = x.__class__, []
     if a.__class__ is kind and a.requires_grad:
         found.append((a, fit_to_array(g * (b.array if b.__class__ is kind else b), a.array)))
@@ -124,7 +124,7 @@ def pull_mul(x: Node, g: Array) -> Contributions:
 
 
 def pull_div(x: Node, g: Array) -> Contributions:
-    a, b = x.parents
+    a, b = x._parents
     kind, found = x.__class__, []
     over = b.array if b.__class__ is kind else b if b.__class__ is np.ndarray else b or np.float64(b)
     if a.__class__ is kind and a.requires_grad:
@@ -136,7 +136,7 @@ def pull_div(x: Node, g: Array) -> Contributions:
 
 def pull_pow(x: Node, g: Array) -> Any:
     """Pull-back of xⁿ for a plain number n: without the derivative with respect to n, which needs a logarithm."""
-    base, n = x.parents
+    base, n = x._parents
     if n.__class__ is not float and n.__class__ is not int:
         return None
     # float64 exponent even for float32 arrays, as in the table's own rule
@@ -151,7 +151,7 @@ def unary(slope: Callable[[Array, Array, Array], Any]) -> Callable[..., Any]:
     """The pull-back of one argument: `slope(g, y, x)` is g·dy/dx."""
 
     def pull(x: Node, g: Array) -> Contributions:
-        (p,) = x.parents
+        (p,) = x._parents
         return [(p, slope(g, x.array, p.array))]
 
     return pull
@@ -182,7 +182,7 @@ def through_relu(g: Array, y: Array, _: Array) -> Any:
 
 def through_gelu(x: Node, g: Array) -> Any:
     """g·(Φ(x) + x·φ(x)), with the Φ(x) that the forward pass has kept."""
-    cdf, (p,) = getattr(x, "kept", None), x.parents
+    cdf, (p,) = getattr(x, "_kept", None), x._parents
     if cdf.__class__ is not np.ndarray:
         return None
     density = -0.5 * p.array
@@ -211,7 +211,7 @@ UNARY = {
 
 def pull_matmul(x: Node, g: Array) -> Any:
     """Pull-back of the product of two matrices."""
-    a, b = x.parents
+    a, b = x._parents
     kind, found = x.__class__, []
     left, right = a.array if a.__class__ is kind else a, b.array if b.__class__ is kind else b
     if left.ndim != 2 or right.ndim != 2 or left.dtype is not right.dtype:
@@ -224,13 +224,13 @@ def pull_matmul(x: Node, g: Array) -> Any:
 
 
 def pull_reshape(x: Node, g: Array) -> Contributions:
-    (p,) = x.parents
+    (p,) = x._parents
     return [(p, g.reshape(p.array.shape))]
 
 
 def pull_transpose(x: Node, g: Array) -> Contributions:
-    (p,) = x.parents
-    axes = x.options["axes"]
+    (p,) = x._parents
+    axes = x._options["axes"]
     return [
         (p, g.transpose() if axes is None else g.transpose(undo_order(axes if axes.__class__ is int else tuple(axes))))
     ]
@@ -243,15 +243,15 @@ def undo_order(axes: int | Shape) -> Shape:
 
 
 def pull_getitem(x: Node, g: Array) -> Contributions:
-    (p,) = x.parents
-    return [(p, put.array_function(g, x.options["index"], p.array.shape))]
+    (p,) = x._parents
+    return [(p, put.array_function(g, x._options["index"], p.array.shape))]
 
 
 def pull_sum(x: Node, g: Array) -> Contributions:
     """g at every x. Of few numbers a filled array is quicker than a view of one, which takes NumPy 3 µs to set up."""
-    (p,) = x.parents
-    array, axis = p.array, x.options["axis"]
-    if axis is not None and not x.options["keepdims"]:
+    (p,) = x._parents
+    array, axis = p.array, x._options["axis"]
+    if axis is not None and not x._options["keepdims"]:
         g = g.reshape(
             keepdims_form(array.shape, axis if axis.__class__ is int else tuple(np.atleast_1d(axis).tolist()))
         )
@@ -274,7 +274,7 @@ def keepdims_form(shape: Shape, axis: int | Shape) -> Shape:
 
 def pull_max(x: Node, g: Array) -> Any:
     """ȳ over the number of ties where x is the largest: the quotient for each window, not for each entry."""
-    (p,), axis = x.parents, x.options["axis"]
+    (p,), axis = x._parents, x._options["axis"]
     if axis.__class__ not in (int, tuple) or not p.array.ndim or p.array.dtype is not g.dtype:
         return None
     array, shape = p.array, keepdims_form(p.array.shape, axis)
@@ -288,22 +288,22 @@ def pull_max(x: Node, g: Array) -> Any:
 
 def pull_softmax(x: Node, g: Array) -> Any:
     """y·(ȳ - Σ ȳ·y)"""
-    (p,), y = x.parents, x.array
+    (p,), y = x._parents, x.array
     share = g * y
     if share.__class__ is not np.ndarray:
         return None
-    total = np.add.reduce(share, axis=x.options["axis"], keepdims=True)
+    total = np.add.reduce(share, axis=x._options["axis"], keepdims=True)
     np.subtract(g, total, share)
     return [(p, np.multiply(y, share, share))]
 
 
 def pull_log_softmax(x: Node, g: Array) -> Any:
     """ȳ - softmax(x)·Σ ȳ"""
-    (p,) = x.parents
+    (p,) = x._parents
     share = np.exp(x.array)
     if share.__class__ is not np.ndarray:
         return None
-    np.multiply(share, np.add.reduce(g, axis=x.options["axis"], keepdims=True), share)
+    np.multiply(share, np.add.reduce(g, axis=x._options["axis"], keepdims=True), share)
     return [(p, np.subtract(g, share, share))]
 
 

@@ -38,7 +38,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
     seed = check_seed(root, grad)
     if not root.requires_grad:
         raise GraphError(f"backward() from {root!r}, which depends on no Tensor with requires_grad=True")
-    if root.spent is True and root.parents and not retain_graph:
+    if root._spent is True and root.parents and not retain_graph:
         raise BackwardTwiceError(
             f"backward() has already run from {root!r}: its gradients would be counted twice. "
             "Compute it again, or pass retain_graph=True to add them on purpose"
@@ -50,7 +50,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
             found = cotangents(order, seed, pull_with_care)
     with ACCUMULATING:
-        spent = [x for x in found if not x.parents and is_forgotten(x.gradient, x.spent)]
+        spent = [x for x in found if not x.parents and is_forgotten(x.gradient, x._spent)]
         if spent:
             # 5 instead of 4: the check for second names of arguments (`grad`, `gradient`) adds a level
             warn_forgotten(spent, stacklevel=5)
@@ -58,7 +58,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
             x, g = found.popitem()
             alone = sys.getrefcount(g) <= ALONE
             store(x, g, alone)
-        root.spent = True if root.parents else root.spent
+        root._spent = True if root.parents else root._spent
 
 
 def check_seed(root: Node, grad: ArrayLike) -> Any:
@@ -114,22 +114,22 @@ def wanting(x: Node) -> list[Node]:
 
 def pull(x: Node, g: Node) -> Contributions:
     """(parent, contribution) for each parent that requires one: the chain rule at one node, on arrays."""
-    operation, kind = x.op, x.__class__
-    arrays = [p.array if p.__class__ is kind else p for p in x.parents]
+    operation, kind = x._op, x.__class__
+    arrays = [p.array if p.__class__ is kind else p for p in x._parents]
     if isinstance(operation, Operation):  # isinstance, not `__class__ is`: a user's own operation is a subclass
         partials = operation.partials_on_arrays(x.array, arrays)
         found = []
-        for p, d in zip(x.parents, partials):  # noqa: B905  (`strict` would cost 60 ns)
+        for p, d in zip(x._parents, partials):  # noqa: B905  (`strict` would cost 60 ns)
             if p.__class__ is kind and p.requires_grad:
                 small = d.__class__ is np.ndarray and d.size < LARGE
                 share = g * d if small else multiply_into(g, d, partials, x.array, arrays)
                 found.append((p, fit_to_array(share, p.array)))
         return found
     if operation.pulls:
-        parts = zip(x.parents, operation.array_pulls, strict=True)
+        parts = zip(x._parents, operation.array_pulls, strict=True)
         wanted = [(p, f) for p, f in parts if p.__class__ is kind and p.requires_grad]
-        return [(p, fit_to_array(f(g, x.array, *arrays, **x.options), p.array)) for p, f in wanted]
-    each = zip(x.parents, operation.array_vjp(g, x.array, *arrays, **x.options), strict=True)
+        return [(p, fit_to_array(f(g, x.array, *arrays, **x._options), p.array)) for p, f in wanted]
+    each = zip(x._parents, operation.array_vjp(g, x.array, *arrays, **x._options), strict=True)
     return [(p, fit_to_array(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
 
 

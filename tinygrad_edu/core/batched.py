@@ -89,8 +89,8 @@ class Batched(Tensor):
         self, inner: ArrayLike, common: bool, op: ArrayLike = None, parents: ArrayLike = (), options: Option = None
     ) -> None:
         self.inner, self.common, self.level = inner, common, len(LEVELS.open)
-        self.op, self.parents, self.options = op, tuple(parents), options or {}
-        self.gradient, self.label, self.requires_grad, self.spent = None, "", True, False
+        self._op, self._parents, self._options = op, tuple(parents), options or {}
+        self.gradient, self.label, self.requires_grad, self._spent = None, "", True, False
 
     shape = property(lambda self: tuple(np.shape(self.inner)) if self.common else tuple(np.shape(self.inner))[1:])
     ndim = property(lambda self: len(self.shape))

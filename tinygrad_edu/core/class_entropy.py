@@ -81,7 +81,7 @@ def form_on_tensors(record: Callable[..., Any]) -> Callable[..., Any]:
         divisor = float(at.size) if reduction == "mean" else 1.0
         made = record(class_entropy, -(np.add.reduce(logs) / divisor), (z,), {"index": index, "divisor": divisor})
         if made.parents:
-            made.kept = powers, totals, at
+            made._kept = powers, totals, at
         return made
 
     return form
@@ -89,7 +89,7 @@ def form_on_tensors(record: Callable[..., Any]) -> Callable[..., Any]:
 
 def pull_class_entropy(x: Node, g: ArrayLike) -> Any:
     """softmax(z)·ȳ/divisor, less ȳ/divisor at each row's class, from the exponentials that the forward pass kept."""
-    kept, (p,) = getattr(x, "kept", None), x.parents
+    kept, (p,) = getattr(x, "_kept", None), x.parents
     if kept is None:
         return None
     powers, totals, at = kept

@@ -41,7 +41,7 @@ def copy_one(node: Node) -> Any:
     made, is_leaf, own = make(*arguments), not node.parents, getattr(node, "__dict__", ())
     for key, value in held_in(state):
         if is_leaf and key != "options" and key not in own:
-            value = None if key == "guard" else copy.copy(value)
+            value = None if key == "_guard" else copy.copy(value)
         setattr(made, key, value)
     return made
 
@@ -69,11 +69,11 @@ def pickle_node(node: Node, protocol: Any) -> Any:
 
 def with_older_ticks(state: Any) -> Any:
     """The state of a Tensor with its ticks of this process's clock before the beginning of any other's."""
-    if not isinstance(state, tuple) or "made" not in state[1]:
+    if not isinstance(state, tuple) or "_made" not in state[1]:
         return state
     slots = dict(state[1])
-    guard = slots.get("guard")
-    slots |= {"made": slots["made"] - BEFORE, "guard": None if guard is None else guard.earlier(BEFORE)}
+    guard = slots.get("_guard")
+    slots |= {"_made": slots["_made"] - BEFORE, "_guard": None if guard is None else guard.earlier(BEFORE)}
     return state[0], slots
 
 

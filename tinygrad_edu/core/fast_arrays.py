@@ -165,7 +165,7 @@ def gelu_of(tensor: type, record: Callable[..., Any], no_options: Any) -> Callab
         cdf = normal_cdf(x.array)
         made = record(gelu, x.array * cdf, (x,), no_options)
         if made.parents:
-            made.kept = cdf
+            made._kept = cdf
         return made
 
     return form

@@ -34,13 +34,13 @@ def inner_nodes(root: Node) -> tuple[list[Any], list[Any]]:
                     continue
                 if left.__class__ is not float:
                     if left.left is None:
-                        if left.spent:
+                        if left._spent:
                             spent.append(left)
                     elif left.grad is not listed:
                         ahead = left
                 if right is not None and right.__class__ is not float:
                     if right.left is None:
-                        if right.spent:
+                        if right._spent:
                             spent.append(right)
                     elif right.grad is not listed:
                         stack += (x,) if ahead is None else (x, ahead)
@@ -59,7 +59,7 @@ def inner_nodes(root: Node) -> tuple[list[Any], list[Any]]:
 
 def inner_of(parents: tuple[Any, ...], spent: list[Any]) -> list[Any]:
     """The parents that are not leaves; leaves whose gradient was already used are added to `spent`."""
-    spent += [p for p in parents if p.left is None and p.spent]
+    spent += [p for p in parents if p.left is None and p._spent]
     return [p for p in parents if p.left is not None]
 
 

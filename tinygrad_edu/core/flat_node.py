@@ -21,7 +21,7 @@ CONSTANT = "constant"
 class FlatNode(Operators):
     """The memory of a Value: number, gradient, operation, parents, partials, label."""
 
-    __slots__ = ("_label", "d_left", "d_right", "data", "grad", "left", "op", "place", "right", "spent")
+    __slots__ = ("_label", "_spent", "d_left", "d_right", "data", "grad", "left", "op", "place", "right")
 
     data: float
     grad: float

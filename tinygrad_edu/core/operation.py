@@ -284,17 +284,18 @@ def op(
     numpy: str = "",
     scipy: str = "",
     activation: bool = True,
+    kind: type[Operation] = Operation,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare an elementwise operation: the decorated function of floats becomes a row of TABLE.
 
     `partials(y, *x)` gives ∂y/∂x from output and inputs, written with operators and operations; an argument
     whose value it does not need is named with a leading underscore. None: not differentiable.
     `numpy`, `scipy`: the array function's name if it is not the operation's own. `activation`: False for a function
-    of one argument that no layer would use (a rounding, a logarithm of another base).
+    of one argument that no layer would use (a rounding, a logarithm of another base). `kind`: a class of its own.
     """
 
     def declare(function: Callable[..., Any]) -> Operation:
-        operation = Operation(function, partials, domain, numpy or function.__name__, scipy, activation)
+        operation = kind(function, partials, domain, numpy or function.__name__, scipy, activation)
         TABLE[operation.name] = operation
         return operation
 

@@ -85,7 +85,7 @@ def write_through(view: Node, base: Node, index: Axis, value: ArrayLike) -> None
     give_back, look = GIVE_BACK[view.op.name]
     options, before = dict(view.options), put_aside(base)
     value, _ = of_old_numbers(value, base, before)
-    view.parents = (before,)
+    view._parents = (before,)
     write_into(view, index, value)
     y = give_back(before, view, options)
     if not base.array.flags.writeable:
@@ -97,9 +97,9 @@ def write_through(view: Node, base: Node, index: Axis, value: ArrayLike) -> None
 
 def become(x: Node, y: Node) -> None:
     """x is the result of the operation that made y; its numbers have just been written into its array."""
-    x.gradient, x.requires_grad, x.spent = None, y.requires_grad, False
-    x.op, x.parents, x.options, x.made = y.op, y.parents, y.options, y.made
-    guard_of(x).note_own_write(x.array, y.made)
+    x.gradient, x.requires_grad, x._spent = None, y.requires_grad, False
+    x._op, x._parents, x._options, x._made = y.op, y.parents, y.options, y._made
+    guard_of(x).note_own_write(x.array, y._made)
 
 
 # name of a view: (what gives the view's numbers back to the node that it looks at, how it looks at an array)
@@ -140,8 +140,8 @@ def put_aside(x: Node) -> Any:
     for slot in x.__slots__:  # the user's own attributes stay with x
         if slot != "__dict__" and hasattr(x, slot):
             setattr(before, slot, getattr(x, slot))
-    before.array, before.guard = x.array.copy(), WriteGuard()
-    before.guard.written = x.guard.written
+    before.array, before._guard = x.array.copy(), WriteGuard()
+    before._guard.written = x._guard.written
     return before
 
 
@@ -149,7 +149,7 @@ def looks_at_another(x: Node) -> bool:
     """Is it a view of another Tensor, or of an array that somebody else has?"""
     of_parent = any(np.may_share_memory(x.array, p.array) for p in x.parents if isinstance(p, x.__class__))
     fixed = not x.parents and not x.array.flags.writeable  # a detached view, for example
-    return of_parent or fixed or (x.guard is not None and x.guard.views_another())
+    return of_parent or fixed or (x._guard is not None and x._guard.views_another())
 
 
 def refuse_view(x: Node) -> None:
@@ -167,14 +167,14 @@ def of_old_numbers(value: ArrayLike, x: Node, before: Node) -> tuple[Any, bool]:
     Returns also whether anything is computed from `before`.
     """
     other, used = {id(x): before}, value is x
-    for node in sorted(nodes_since(value, x.made), key=lambda node: node.made):
+    for node in sorted(nodes_since(value, x._made), key=lambda node: node._made):
         parents = tuple([other.get(id(parent), parent) for parent in node.parents])
         if all(map(operator.is_, parents, node.parents)):
             continue
         used = True
         if np.may_share_memory(node.array, x.array):
             other[id(node)] = put_aside(node)
-        other.get(id(node), node).parents = parents
+        other.get(id(node), node)._parents = parents
     return other.get(id(value), value), used
 
 
@@ -183,7 +183,7 @@ def nodes_since(value: Node, made: int) -> list[Any]:
     found, stack = dict[Any, None](), [value]
     while stack:
         node = stack.pop()
-        if getattr(node, "made", 0) > made and node not in found:
+        if getattr(node, "_made", 0) > made and node not in found:
             found[node] = None
             stack += [parent for parent in node.parents if hasattr(parent, "parents")]
     return list(found)

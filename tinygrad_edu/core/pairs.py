@@ -95,7 +95,7 @@ def remember(y: Node, x: Node, operation: Any, given: tuple[Any, ...], options: 
     """Where no graph is recorded, let y = x.max(1) know what it was computed from, for y.indices."""
     axis = given[0] if given else options.get("axis")
     if y.op is None and MODES.tensor_trace is None and is_whole(axis):
-        y.options = {"of": x, "name": operation.name, "axis": axis, "keepdims": options.get("keepdims", False)}
+        y._options = {"of": x, "name": operation.name, "axis": axis, "keepdims": options.get("keepdims", False)}
     return y
 
 
@@ -227,7 +227,7 @@ def indices_of(x: Node) -> Any:
     refuse_others(x, "indices")
     of, name = (x.parents[0], x.op.name) if x.op is not None else (x.options["of"], x.options["name"])
     axis = x.options["axis"]
-    if of.made > x.made or has_changed_since(of, x.made):
+    if of._made > x._made or has_changed_since(of, x._made):
         raise SavedArrayChangedError(
             f"{of!r:.60} was written to after {name}({axis}) had read it, so its indices are no longer those of these "
             f"values: write values, indices = x.{name}(dim={axis}), which finds both at once"

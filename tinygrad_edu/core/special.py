@@ -10,10 +10,25 @@ that Values need neither SciPy nor NumPy.
 from __future__ import annotations
 
 import math
+from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.elementary import POSITIVE, abs, erf, exp, log, log1p, pow, sqrt, tan, where
-from tinygrad_edu.core.operation import op
+from tinygrad_edu.core.fixed_arguments import refuse_gradient
+from tinygrad_edu.core.operation import Operation, op
 from tinygrad_edu.core.rounding import floor, mod
+
+
+class OfOrder(Operation):
+    """A row whose first argument, a whole number, has no derivative: a Tensor that requires one is refused."""
+
+    fixed = (0,)
+
+    def __call__(self, *arguments: ArrayLike) -> Any:
+        if arguments:
+            refuse_gradient(self.name, self.parameters[0], arguments[0])
+        return super().__call__(*arguments)
+
 
 PI = math.pi
 SQRT_PI = math.sqrt(math.pi)
@@ -104,8 +119,13 @@ def newton(y: float, share: float) -> float:
 
 @op(partials=lambda _, x: (1.0 / (x * (1.0 - x)),), domain=([(0.1, 0.9)],), scipy="logit", activation=False)
 def logit(x: float) -> float:
-    """log(x/(1 - x)), the inverse of the sigmoid.  dy/dx = 1/(x(1 - x))."""
-    return log(x / (1.0 - x))  # type: ignore[no-any-return]
+    """log(x/(1 - x)), the inverse of the sigmoid.  dy/dx = 1/(x(1 - x)).
+
+    Near 1/2, where x/(1 - x) rounds to 1, it is log(1 + s) - log(1 - s) of s = 2x - 1, which is exact there.
+    """
+    near = abs(x - 0.5) < 0.15
+    s = where(near, 2.0 * (x - 0.5), 0.0)
+    return where(near, log1p(s) - log1p(-s), log(x / (1.0 - x)))  # type: ignore[no-any-return]
 
 
 @op(
@@ -221,12 +241,17 @@ def digamma(x: float) -> float:
     return where(pole, math.nan, series - steps - mirrored)  # type: ignore[no-any-return]
 
 
-@op(partials=lambda _, n, x: (0.0, psi(n + 1.0, x)), domain=([(1.0, 1.0), (0.3, 3.0)], [(2.0, 2.0), (0.3, 3.0)]))
+@op(
+    partials=lambda _, n, x: (math.nan, psi(n + 1.0, x)),
+    domain=([(1.0, 1.0), (0.3, 3.0)], [(2.0, 2.0), (0.3, 3.0)]),
+    kind=OfOrder,
+)
 def polygamma(n: float, x: float) -> float:
     """The n-th derivative of ψ, for whole n ≥ 0: (-1)ⁿ⁺¹·n!·Σ (x + k)⁻ⁿ⁻¹.  ∂/∂x = polygamma(n + 1, x).
 
     Ten terms of the sum, and Euler's and Maclaurin's formula for the rest of it. Below 0, ψₙ(x) = (-1)ⁿ·ψₙ(1 - x) minus
-    the n-th derivative of π·cot(πx) for n ≤ 4; NaN for larger n below -4. No derivative by n.
+    the n-th derivative of π·cot(πx) for n ≤ 4; NaN for larger n below -4. n has no derivative: a Tensor
+    that requires a gradient is refused, and of a Value, or in a compiled function, its derivative is NaN.
     """
     s = where(n == 0.0, 2.0, n + 1.0)
     mirrored = where(n <= 4.0, x, 1.0)

@@ -24,7 +24,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.fixed_arguments import refuse_gradient
 from tinygrad_edu.core.operation import ARRAY_TABLE, ArrayOperation
 from tinygrad_edu.errors import UnsupportedNumpyError
 
@@ -51,13 +51,9 @@ class Special(ArrayOperation):
                 f"scipy.special.{self.name} is for arrays and Tensors here: of a Value x take tg.Tensor(x.data)"
             )
         arguments = in_common_precision(arguments)
-        for i, name in self.fixed if MODES.recording else ():
-            x: Any = arguments[i] if i < len(arguments) else None
-            x = x.inner if hasattr(type(x), "of_samples") else x  # in a vmap, the array behind the sample
-            if getattr(x, "requires_grad", False):
-                raise UnsupportedNumpyError(
-                    f"scipy.special.{self.name} has no derivative by {name} here: give {name} as plain numbers"
-                )
+        for i, name in self.fixed:
+            if i < len(arguments):
+                refuse_gradient(f"scipy.special.{self.name}", name, arguments[i])
         return super().evaluate(arguments, options)
 
 

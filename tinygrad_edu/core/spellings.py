@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Node
@@ -128,6 +129,17 @@ def refuse_slips(kind: Any) -> None:
         ):
             if not hasattr(kind, slip):
                 setattr(kind, slip, Slip(slip, f"x.{name}"))
+
+
+def read_only(name: str) -> Any:
+    """What the engine keeps in the slot _name: read as x.name; set by a program, the gradient would be wrong."""
+
+    def refuse(x: Node, value: ArrayLike) -> None:
+        raise AttributeError(
+            f"x.{name} says how x was computed, and cannot be set: take another name, as in x.my_{name}"
+        )
+
+    return property(operator.attrgetter(f"_{name}"), refuse)
 
 
 class Elsewhere(Missing):

@@ -32,7 +32,7 @@ from tinygrad_edu.core.overwrite import overwrite, refuse_view
 from tinygrad_edu.core.places import Place, find_place
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.printing import in_percent_format
-from tinygrad_edu.core.spellings import OF_TENSOR, Missing, refuse_slips, tell
+from tinygrad_edu.core.spellings import OF_TENSOR, Missing, read_only, refuse_slips, tell
 from tinygrad_edu.core.tensor_methods import TensorMethods, array_method, count_of
 from tinygrad_edu.core.write_guard import CLOCK, WriteGuard, guard_of, protect_view
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
@@ -68,32 +68,24 @@ class Tensor(TensorMethods, Operators):
 
     __slots__ = (
         "__dict__",  # for the user's own attributes, as in w.velocity = 0.0: 9 ns and 32 bytes per Tensor
-        "array",
-        "gradient",
-        "guard",
-        "kept",
-        "label",
-        "made",
-        "op",
-        "options",
-        "parents",
-        "place",
-        "requires_grad",
-        "spent",
+        *("_guard", "_kept", "_made", "_op", "_options", "_parents", "_place", "_spent"),
+        *("array", "gradient", "label", "requires_grad"),
     )
 
     array: Array
     gradient: Array | None  # set by backward; users read `grad`
     label: str
     requires_grad: bool
-    parents: tuple[Any, ...]  # Tensors, and plain numbers and arrays for constants
-    op: AnyOperation | None
-    options: Mapping[str, Any]
-    place: Place | None  # where the program made it; only with `record_lines` on
-    made: int  # tick of write_guard's clock at which it was made or computed
-    guard: WriteGuard | None  # notices writes to the array; made once somebody else can hold the array
-    kept: Any  # saved by the forward pass of a few operations for their derivative; unset for the others
-    spent: Any  # of a root: True once backward has run; of a leaf: the gradient array that an optimizer has used
+    _parents: tuple[Any, ...]  # Tensors, and plain numbers and arrays for constants
+    _op: AnyOperation | None
+    _options: Mapping[str, Any]
+    _place: Place | None  # where the program made it; only with `record_lines` on
+    _made: int  # tick of write_guard's clock at which it was made or computed
+    _guard: WriteGuard | None  # notices writes to the array; made once somebody else can hold the array
+    _kept: Any  # saved by the forward pass of a few operations for their derivative; unset for the others
+    _spent: Any  # of a root: True once backward has run; of a leaf: the gradient array that an optimizer has used
+
+    op, parents, options, place = map(read_only, ("op", "parents", "options", "place"))
 
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: Option = None, label: str = "") -> None:
         start(self, float_array(data, dtype), label)
@@ -140,8 +132,8 @@ class Tensor(TensorMethods, Operators):
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
-        if self.parents:
-            raise GraphError(f"{self!r} was computed by {self.op}; only the data of a leaf can be replaced")
+        if self._parents:
+            raise GraphError(f"{self!r} was computed by {self._op}; only the data of a leaf can be replaced")
         if plain_arrays.is_view_of(value, self.array):  # after `x.data -= step`; views of the array still share it
             guard_of(self).report()
         else:
@@ -163,7 +155,7 @@ class Tensor(TensorMethods, Operators):
     def detach(self) -> Tensor:
         """The same numbers (shared, not copied) as a leaf without history and without gradient."""
         alias = leaf(self.numpy(), self.label)
-        alias.guard = WriteGuard(guard_of(self).known, guard_of(self).viewed)
+        alias._guard = WriteGuard(guard_of(self).known, guard_of(self).viewed)
         return alias
 
     def numpy(self) -> Array:
@@ -201,13 +193,13 @@ class Tensor(TensorMethods, Operators):
         return ARRAY_TABLE["getitem"](self, index)  # type: ignore[no-any-return]
 
     def __setitem__(self, index: ArrayLike, value: ArrayLike) -> None:
-        in_graph = self.parents or getattr(value, "requires_grad", False)
-        if in_graph and MODES.recording and MODES.tensor_trace is None and (self.parents or not self.requires_grad):
+        in_graph = self._parents or getattr(value, "requires_grad", False)
+        if in_graph and MODES.recording and MODES.tensor_trace is None and (self._parents or not self.requires_grad):
             overwrite(self, plain_index(index), value)
             return
-        if MODES.tensor_trace is None and not self.parents:
+        if MODES.tensor_trace is None and not self._parents:
             refuse_view(self)
-        if self.parents or (self.requires_grad and MODES.recording):
+        if self._parents or (self.requires_grad and MODES.recording):
             raise GraphError(
                 f"{self!r}[...] = value would lose the gradient of what it overwrites: build the result with "
                 "tg.ops.where or concatenate, or change a leaf under tg.no_grad()"
@@ -266,16 +258,16 @@ class Tensor(TensorMethods, Operators):
         facts = [f"shape={self.shape}"] if self.array.size > 12 else []
         facts += ["dtype=float32"] if self.array.dtype == np.float32 else []
         facts += [f"label={self.label!r}"] if self.label else []
-        facts += [f"op={self.op.name!r}"] if self.op else []
-        facts += ["requires_grad=True"] if self.requires_grad and not self.parents else []
+        facts += [f"op={self._op.name!r}"] if self._op else []
+        facts += ["requires_grad=True"] if self.requires_grad and not self._parents else []
         return f"Tensor({', '.join([body, *facts])})"
 
 
 def start(x: Tensor, array: Array, label: str = "") -> None:
     """A Tensor without history."""
     x.array, x.gradient, x.label, x.requires_grad = array, None, label, False
-    x.op, x.parents, x.options = None, (), NO_OPTIONS
-    x.made, x.guard, x.spent = next(CLOCK), None, False
+    x._op, x._parents, x._options = None, (), NO_OPTIONS
+    x._made, x._guard, x._spent = next(CLOCK), None, False
 
 
 def leaf(array: Array, label: str = "") -> Tensor:
@@ -289,29 +281,29 @@ def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options:
     """The result of an operation; it keeps its parents where a gradient may be asked for."""
     made = new(Tensor)  # like `leaf`, but without two calls: this runs for every operation
     made.array = y if y.__class__ is np.ndarray else np.asarray(y)
-    made.gradient = made.guard = made.op = None
-    made.label, made.parents, made.options = "", (), NO_OPTIONS
-    made.made, made.spent, made.requires_grad = 0, False, False
+    made.gradient = made._guard = made._op = None
+    made.label, made._parents, made._options = "", (), NO_OPTIONS
+    made._made, made._spent, made.requires_grad = 0, False, False
     if UNUSUAL:
         if MODES.anomaly:
             refuse_anomaly(operation, y, operands)
         if MODES.lines:
-            made.place = find_place()
+            made._place = find_place()
         if not MODES.recording:
-            made.made = next(CLOCK)
+            made._made = next(CLOCK)
             return made
     for x in operands:
         if x.__class__ is Tensor:
             if x.requires_grad:
                 made.requires_grad = True
-            if x.guard is not None:
-                x.guard.look(x.array)
+            if x._guard is not None:
+                x._guard.look(x.array)
         elif x.__class__ is np.ndarray:
             operands = tuple([x.copy() if x.__class__ is np.ndarray else x for x in operands])
     if made.requires_grad or (UNUSUAL and MODES.tensor_trace is not None):
-        made.op, made.parents, made.options, made.made = operation, operands, options, next(CLOCK)
+        made._op, made._parents, made._options, made._made = operation, operands, options, next(CLOCK)
     else:
-        made.made = next(CLOCK)
+        made._made = next(CLOCK)
     return made
 
 

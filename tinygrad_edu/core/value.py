@@ -64,7 +64,7 @@ class Value(FlatNode):
 
     def __init__(self, data: ArrayLike, label: str = "") -> None:
         self.data = data if data.__class__ is float else real_number(data)
-        self.grad, self._label, self.spent = 0.0, label, False
+        self.grad, self._label, self._spent = 0.0, label, False
         self.op = self.left = None  # a leaf: no operation, no parents
 
     @staticmethod
@@ -105,7 +105,7 @@ class Value(FlatNode):
         >>> x.grad
         6.0
         """
-        if getattr(self, "spent", False) and self.parents and not retain_graph:
+        if getattr(self, "_spent", False) and self.parents and not retain_graph:
             raise BackwardTwiceError(
                 f"backward() has already run from {self!r}: its gradients would be counted twice. "
                 "Compute the expression again, or pass retain_graph=True to add them on purpose"
@@ -116,7 +116,7 @@ class Value(FlatNode):
         with ACCUMULATING:
             order, spent = inner_nodes(self)  # a topological order, in which all gradients are 0 now
             refuse_forgotten(spent)
-            self.grad, self.spent = 1.0, True
+            self.grad, self._spent = 1.0, True
             accumulate(order)  # parent.grad += node.grad · ∂node/∂parent, from the root down
             if MODES.anomaly:
                 refuse_bad_gradient(order)
@@ -229,7 +229,7 @@ def refuse_forgotten(spent: Iterable[Value]) -> None:
     """Warn about leaves whose gradient was used by an optimizer and not set back to 0 since."""
     leaves = list(dict.fromkeys(spent))
     for x in leaves:
-        x.spent = False
+        x._spent = False
     if forgotten := [x for x in leaves if x.grad]:
         warn_forgotten(forgotten, stacklevel=4)
 

@@ -107,9 +107,9 @@ HELD = count_references(HOLDER.array)
 
 def guard_of(x: Node) -> WriteGuard:
     """The guard of a Tensor, which gets one at the first need."""
-    if x.guard is None:
-        x.guard = WriteGuard()
-    return x.guard  # type: ignore[no-any-return]
+    if x._guard is None:
+        x._guard = WriteGuard()
+    return x._guard  # type: ignore[no-any-return]
 
 
 def was_written(uses: Sequence[tuple[Node, int]]) -> bool:
@@ -120,7 +120,7 @@ def was_written(uses: Sequence[tuple[Node, int]]) -> bool:
     written: dict[Node, int] = {}  # per weight: one may be used a hundred times, and its array is checked once
     for x, made in uses:
         if x not in written:
-            written[x] = x.guard.look(x.array)
+            written[x] = x._guard.look(x.array)
         if written[x] > made:
             return True
     return False
@@ -129,7 +129,7 @@ def was_written(uses: Sequence[tuple[Node, int]]) -> bool:
 def refuse_changed(x: Node) -> None:
     """An array whose value the derivative reads must still be what it was in the forward pass."""
     operation, kind = x.op, x.__class__
-    later = [p for p in x.parents if p.__class__ is kind and p.made > x.made]
+    later = [p for p in x.parents if p.__class__ is kind and p._made > x._made]
     if later:
         raise SavedArrayChangedError(
             f"{later[0]!r} was written to, as in y[0] = 1.0, after {operation.name} had used it: the gradient of that "
@@ -139,7 +139,7 @@ def refuse_changed(x: Node) -> None:
     if saves is None and is_linear(operation):
         return
     for i, node in enumerate((x, *x.parents)):
-        if node.__class__ is kind and (saves is None or saves[i]) and has_changed_since(node, x.made):
+        if node.__class__ is kind and (saves is None or saves[i]) and has_changed_since(node, x._made):
             raise SavedArrayChangedError(
                 f"{node!r} was written to after {operation.name} had used it, and the derivative "
                 f"of {operation.name} needs the old numbers. Change data after backward(), or compute with a copy"
@@ -153,11 +153,11 @@ def is_linear(operation: Any) -> bool:
 def has_changed_since(node: Node, made: int) -> bool:
     """Was the array written to after that tick? Of a view (W.T), also through the array that it looks at."""
     while node is not None:
-        if node.guard is not None and node.guard.look(node.array) > made:
+        if node._guard is not None and node._guard.look(node.array) > made:
             return True
         bases = [p for p in node.parents if hasattr(p, "array") and np.may_share_memory(p.array, node.array)]
         # the node's base was written later, possibly with numbers computed from this view
-        if any(base.made > node.made for base in bases):
+        if any(base._made > node._made for base in bases):
             return True
         node = bases[0] if bases else None
     return False
@@ -168,9 +168,9 @@ def protect_view(view: Node, *parents: Any) -> Node:
     if view.parents:
         view.array.flags.writeable = False
     else:
-        of = [p.guard.viewed for p in parents if p.__class__ is view.__class__ and p.guard is not None]
+        of = [p._guard.viewed for p in parents if p.__class__ is view.__class__ and p._guard is not None]
         alive = [array for viewed in of for array in viewed if array() is not None]
         own = [weakref.ref(view.array.base)] if isinstance(view.array.base, np.ndarray) else []
-        view.guard = WriteGuard(viewed=(*alive, *own))
+        view._guard = WriteGuard(viewed=(*alive, *own))
         view.array = view.array.copy(order="K")
     return view

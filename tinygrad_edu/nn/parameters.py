@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -75,8 +75,6 @@ for name in ("__neg__", "__getitem__", "__iter__", "sum", "mean", "norm", "squar
 
 def is_parameter(attribute: Any) -> bool:
     """Is it an array that training changes? Errors: OperandError for one that holds Values beside other things."""
-    if isinstance(attribute, Tensor):
-        return attribute.requires_grad
     if isinstance(attribute, np.ndarray) and attribute.dtype.kind == "O":
         of_values = [isinstance(x, Value) for x in attribute.flat]
         if any(of_values) and not all(of_values):
@@ -85,7 +83,7 @@ def is_parameter(attribute: Any) -> bool:
                 f"an array of a module mixes Values with {preview(other)}: an array of parameters may hold Values only"
             )
         return all(of_values)
-    return False
+    return isinstance(attribute, Tensor) and attribute.requires_grad
 
 
 class Parameters(list[Any]):
@@ -100,19 +98,17 @@ class Parameters(list[Any]):
         return self[self.given - 1]
 
 
-def parameters_in(leaves: Iterable[tuple[str, Any]]) -> list[tuple[str, Value | Tensor]]:
+def parameters_in(leaves: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Value | Tensor]]:
     """(name, parameter) of the parameters among what a module contains, each under its first name."""
     seen: set[int] = set()
-    found: list[tuple[str, Value | Tensor]] = []
     for name, array in leaves:
         if id(array) in seen or not is_parameter(array):
             continue
         seen.add(id(array))
         if isinstance(array, np.ndarray):
-            found += [(index_name(name, at), array.item(at)) for at in np.ndindex(array.shape)]
+            yield from ((index_name(name, at), array.item(at)) for at in np.ndindex(array.shape))
         else:
-            found.append((name, array))
-    return found
+            yield name, array
 
 
 def without_results(leaves: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -121,7 +117,7 @@ def without_results(leaves: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     They depend on parameters of the module. A weight that was computed where it was made, Parameter(x) * 0.1, does not:
     it stays, and an optimizer refuses it by name.
     """
-    if not any([is_computed(leaf) for _, leaf in leaves]):  # noqa: C419  (a generator takes twice as long)
+    if not any(map(is_computed, (leaf for _, leaf in leaves))):
         return leaves
     own = {id(x) for _, leaf in leaves if is_parameter(leaf) for x in nodes_in(leaf) if not x.parents}
     return [(name, leaf) for name, leaf in leaves if not (is_computed(leaf) and depends_on(nodes_in(leaf), own))]
@@ -203,7 +199,7 @@ def clear(x: Value | Tensor) -> None:
     if isinstance(x, Tensor):
         x.gradient = None
     else:
-        x.grad, x.spent = 0.0, False
+        x.grad, x._spent = 0.0, False
 
 
 def copy_numbers_of(array: ArrayLike) -> np.ndarray[Any, Any]:

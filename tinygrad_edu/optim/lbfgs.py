@@ -117,7 +117,7 @@ class LBFGS:
         loss = closure()
         if not hasattr(loss, "backward"):
             raise OperandError(f"L-BFGS: closure() has to return the loss as a Value or a Tensor, not {loss!r:.60}")
-        if getattr(loss, "spent", False) is not True:
+        if getattr(loss, "_spent", False) is not True:
             loss.backward()
         return float(loss.item()), flat.gradients(self.params)
 

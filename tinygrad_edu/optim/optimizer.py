@@ -263,6 +263,6 @@ def replace(p: Value | Tensor, w: ArrayLike) -> None:
     """Write the new weight, and mark this gradient as used."""
     if isinstance(p, Tensor):
         p.assign(np.asarray(w))  # NumPy's arithmetic turns a 0-d array into a scalar
-        p.spent = p.gradient
+        p._spent = p.gradient
     else:
-        p.data, p.spent = w, True
+        p.data, p._spent = w, True

@@ -221,7 +221,7 @@ def rows_to_measure(model: Module, X: Array, samples: int = 256) -> Array:
 def evaluation_mode(model: Module) -> Iterator[None]:
     """Eval mode, without gradients; everything is as before afterwards."""
     modes, parameters = Modes(model), model.parameters()
-    before = [(p.grad, p.spent) for p in parameters]
+    before = [(p.grad, p._spent) for p in parameters]
     model.eval()
     model.zero_grad()
     try:
@@ -229,7 +229,7 @@ def evaluation_mode(model: Module) -> Iterator[None]:
     finally:
         modes.restore()
         for parameter, (grad, spent) in zip(parameters, before, strict=True):
-            parameter.grad, parameter.spent = grad, spent
+            parameter.grad, parameter._spent = grad, spent
 
 
 def layer_state(name: str, model: Module, gradients: Mapping[str, Array], nodes: list[Any], samples: int) -> LayerState:

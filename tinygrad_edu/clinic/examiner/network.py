@@ -131,7 +131,7 @@ class Network:
                 unit = "use"  # for example W to encode and Wᵀ to decode, or w in x @ w and in the slope s * w
             unit = "neuron" if neighbours(self.steps, self.layers, group[0]) else unit
             for time, layer in enumerate(
-                sorted(group, key=lambda x: self.steps[x.z].node.made)
+                sorted(group, key=lambda x: self.steps[x.z].node._made)
             ):  # in the order of computation
                 layer.number, layer.time, layer.unit = number, time if len(group) > 1 else -1, unit
 

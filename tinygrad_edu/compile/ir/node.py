@@ -44,7 +44,7 @@ class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
 
     __slots__ = ("checked", "integer", "kind", "made", "name", "sizes")
-
+    op, parents, options = (vars(Tensor)[slot] for slot in ("_op", "_parents", "_options"))
     name: str  # of an input: its name in the program; of a constant: its text
     sizes: tuple[Any, ...]
     integer: bool  # an input of integers, which may be an index
@@ -63,7 +63,7 @@ class Traced(Tensor):
         kind: truths.Kind = None,
     ) -> None:
         self.sizes, self.op, self.parents, self.options, self.name = sizes, op, parents, options or {}, name
-        self.label, self.gradient, self.requires_grad, self.spent, self.integer = label, None, True, False, False
+        self.label, self.gradient, self.requires_grad, self._spent, self.integer = label, None, True, False, False
         self.kind = truths.kind_of_node(op, parents) if kind is None else kind
         self.made, self.checked = next(COUNTER), False
 
@@ -136,7 +136,7 @@ class Traced(Tensor):
             + (", or decide by the .data of a closed-over Tensor, which is compared before each call" * bool(outside))
         )
 
-    data, __array__ = array, truths.plain_array
+    data = array
 
     def detach(self) -> Traced:
         """The same numbers without a gradient."""
@@ -312,7 +312,7 @@ def contributions(x: Traced, g: Traced, again: bool) -> Sequence[Any]:
             return careful(g, x, *x.parents, **x.options)  # type: ignore[no-any-return]
         found = ((again and getattr(x.op, "vjp_again", None)) or x.op.vjp)(g, x, *x.parents, **x.options)
         if not ACTIVE.traces[-1].careful or getattr(x.op, "linear", x.op.name not in NONLINEAR):
-            return found
+            return found  # type: ignore[no-any-return]
         # A gradient of 0 everywhere stays 0, even beside NaN; what is finite keeps its derivative by that gradient.
         flows = broadcasting.sum(ops.not_equal(g, 0.0)) > 0.0
         return [c if c is None else ops.where(ops.maximum(flows, ops.equal(c - c, 0.0)), c, 0.0) for c in found]

@@ -108,7 +108,7 @@ class Comparison:
         """
         job, params = self.job, self.params
         python, before = PythonState(**job.roots), Snapshot(job.model, job.optimizer)
-        grads = [(p, p.grad, p.spent) for p in job.optimizer.params]
+        grads = [(p, p.grad, p._spent) for p in job.optimizer.params]
         moving = {id(x) for x in (*self.course.kept, *generators(job.model))}
         try:
             job.optimizer.zero_grad()
@@ -126,7 +126,7 @@ class Comparison:
             after = flat.weights(params)
         finally:
             for p, grad, spent in grads:
-                p.grad, p.spent = grad, spent
+                p.grad, p._spent = grad, spent
             before.restore()
             python.restore()
         if changed:

@@ -14,7 +14,6 @@ from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, ShapeError, TraceError, first_line
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.buffers import Buffers
 from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes
 from tinygrad_edu.train.compiled.program import TrainingProgram, views
@@ -48,8 +47,7 @@ class Course:
         self.kept = [[array for _, array in job.model.named_buffers()][i] for i in program.kept_in]
         # of the largest weight matrix: multiplications per batch
         self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)
-        self.size = len(self.buffers.fixed[2]), job.samples, job.batch_size
-        self.pace = program.paces.get(self.size) or self.guessed_pace()
+        self.pace = job.batches * (STEP + len(self.buffers.fixed[2]) * job.batch_size / PRODUCTS)
         self.read()
 
     def read(self) -> None:
@@ -60,11 +58,6 @@ class Course:
         self.steps = common_steps(self.optimizer)
         self.buffers.read(self.program.captures(self.parameters))
 
-    def guessed_pace(self) -> float:
-        """Seconds that an epoch may take."""
-        weights, _, batch = self.size
-        return self.job.batches * (STEP + weights * batch / PRODUCTS)
-
     def write_back(self) -> None:
         """The state of the last whole epoch into the model and the optimizer."""
         rows = [views(row.copy(), self.shapes) for row in self.buffers.state]
@@ -72,7 +65,7 @@ class Course:
         for i, p in enumerate(self.parameters):
             p.assign(rows[0][i])
             if self.job.settings.callbacks:  # callbacks may read gradients, as after an eager step
-                p.grad = p.spent = gradients[i]
+                p.grad = p._spent = gradients[i]
             self.optimizer.memory[i] = tuple([row[i] for row in rows[1:]])
             self.optimizer.t[i] = self.steps
         for tensor, array in zip(self.kept, self.buffers.followed, strict=True):
@@ -109,10 +102,6 @@ class Course:
                 *self.buffers.fixed, rate, self.settings(), float(self.steps), self.job.progress.rule.copy(),
                 losses, norms, changes, control, *self.buffers.given, *self.sources,
             )  # fmt: skip
-        except IndexError:
-            with samples.aside(self.job.model):
-                self.job.batch_loss(*[a[:size] for a in self.job.data])  # says which index is out of range
-            raise
         except Exception as error:
             raise CompileError(f"the compiler: {first_line(error)}") from error
         return losses, self.buffers.fixed[2].astype(float), self.buffers.state[0].astype(float)
@@ -138,8 +127,6 @@ class Course:
             self.rewind(block.drawn, done)
         if block.seconds and done:
             self.pace = block.seconds / done
-            # not longer than the guess: the first block's time includes compiling
-            self.program.paces[self.size] = min(self.pace, self.guessed_pace())
         self.write_back()
         if not job.watched:
             job.progress.rule[:] = block.stopping

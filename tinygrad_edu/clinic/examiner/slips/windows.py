@@ -31,7 +31,7 @@ def overlaps_counted_once(net: Network, _: Learner) -> Variants:
     for step in net.steps:
         children = net.program.children.get(step.index, ())
         windows = sorted(
-            (k for k, _ in children if net.steps[k].operation == "getitem"), key=lambda k: net.steps[k].node.made
+            (k for k, _ in children if net.steps[k].operation == "getitem"), key=lambda k: net.steps[k].node._made
         )
         if step.parameter or step.index not in net.program.gradients or not windows:
             continue
@@ -146,7 +146,7 @@ def windowed(net: Network) -> Iterator[tuple[Step, list[int]]]:
         children = net.program.children.get(step.index, ())
         windows = [k for k, _ in children if net.steps[k].operation == "getitem" and not net.steps[k].activation]
         if len(windows) > 1 and not step.parameter and step.index in net.program.gradients:
-            yield step, sorted(windows, key=lambda k: net.steps[k].node.made)
+            yield step, sorted(windows, key=lambda k: net.steps[k].node._made)
 
 
 def side_by_side(places: Sequence[Any]) -> list[tuple[Any, ...]]:
