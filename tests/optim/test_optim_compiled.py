@@ -10,7 +10,8 @@ from tinygrad_edu.compile.codegen.templates import HEADER
 from tinygrad_edu.compile.passes.fuse import Loop
 from tinygrad_edu.data import moons
 from tinygrad_edu.train import fit
-from tinygrad_edu.train.compiled.program import CompiledTask, update_body
+from tinygrad_edu.train.compiled.task import CompiledTask
+from tinygrad_edu.train.compiled.update_rule import update_body
 
 STEPS = 20
 

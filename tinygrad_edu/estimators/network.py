@@ -18,7 +18,9 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.estimators import numpy_program, rules
 from tinygrad_edu.estimators.memory import CHANGED, NUMBERS, WEIGHTLESS, WHOLE, WIDTHS
 from tinygrad_edu.estimators.templates import ARGUMENTS, CLIP, DROPOUT, DROPOUT_BACK, NETWORK
-from tinygrad_edu.train.compiled.program import CompiledTask, merge, update_body
+from tinygrad_edu.train.compiled.program import merge
+from tinygrad_edu.train.compiled.task import CompiledTask
+from tinygrad_edu.train.compiled.update_rule import update_body
 
 ACTIVATIONS: dict[str, Any] = {
     "logistic": ops.sigmoid, "tanh": ops.tanh, "relu": ops.relu, "exp": ops.exp,

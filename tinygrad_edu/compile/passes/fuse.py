@@ -29,7 +29,8 @@ class SizeNames:
     known: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        while any(self.unite(a, b) for a, b in sorted(self.pairs)):
+        pairs = sorted(self.pairs)
+        while sum(self.unite(a, b) for a, b in pairs):
             pass  # again until nothing changes: once x_0 equals y_0, (x_0 - 1) equals (y_0 - 1)
 
     def unite(self, a: str, b: str) -> bool:

@@ -21,7 +21,7 @@ from tinygrad_edu.core import shapes
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.graph import topological
 
-ROUNDS, NODES = 4, 100  # least number of rounds, and of nodes in all rounds together, for which a loop pays off
+ROUNDS, NODES = 2, 100  # least number of rounds, and of nodes in all rounds together, for which a loop pays off
 TRIED = 12  # ways of cutting that are tried
 
 

@@ -8,7 +8,7 @@ which Numba compiles and calls quickly.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import accumulate
@@ -21,43 +21,21 @@ from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.formulas import function_text
 from tinygrad_edu.compile.codegen.templates import EPOCHS, IN_ORDER, IN_TURN
 from tinygrad_edu.compile.codegen.updates import in_parts_if, limits
-from tinygrad_edu.compile.ir.dims import Size
-from tinygrad_edu.compile.ir.node import Traced
-from tinygrad_edu.compile.passes.fuse import Loop
-from tinygrad_edu.compile.program import Array, Body, Trace, indent, shape_of
+from tinygrad_edu.compile.program import Array, Body, indent, shape_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
+from tinygrad_edu.train.compiled import blocks as of_blocks
+from tinygrad_edu.train.compiled.blocks import Blocks, BlocksOfTrace, find_blocks, with_blocks
 from tinygrad_edu.train.compiled.fixed_sizes import AnySizes, FixedSizes, OfSizes
 from tinygrad_edu.train.compiled.forward import FIXED_ROWS, forward_trace, is_whole
 from tinygrad_edu.train.compiled.packed_call import COMMON, TAKEN, Kind, PackedCode, unpack
+from tinygrad_edu.train.compiled.task import MEMORY_NAMES, CompiledTask
+from tinygrad_edu.train.compiled.update_rule import update_body
 
-Rule = Callable[..., tuple[Any, ...]]
-MEMORY_NAMES = ("m0", "m1", "m2")
 ARRAY_NAMES = ("X", "Y", "W")  # arrays of all samples
 BAD, BAD_ONE = "losses[epoch] - losses[epoch] != 0.0", "some({})"
 # Arguments that each of several runs side by side has for itself.
 EACH = ("orders", "state", "saved", "gradient", "work", "rates", "losses", "norms", "changes")
-
-
-@dataclass(frozen=True)
-class CompiledTask:
-    """What is compiled: the loss of a batch, the parameters that it is differentiated by, and the update rule.
-
-    clip_norm, clip_value: are gradients scaled down to a length, or their entries cut to a size? Both bounds are given
-        at run time, so that another bound needs no other program.
-    stops: (stopping, loss) → bool in arithmetic of an array's entries, asked after each epoch; None to go on.
-    """
-
-    loss: Callable[..., Any]  # (x, y, ...) → one number
-    parameters: Sequence[Tensor]
-    rule: Rule
-    settings: Mapping[str, Any]
-    memories: int
-    dtype: str
-    accurate: bool = False
-    clip_norm: bool = False
-    stops: Callable[[Any, float], Any] | None = None
-    clip_value: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +55,7 @@ class TrainingProgram:
     """
 
     def __init__(self, recipe: CompiledTask, data: Sequence[Array], batch: int) -> None:
-        self.step = step_body(recipe, data, batch)
+        self.step, self.blocks = step_body(recipe, data, batch)
         self.update, self.floats = update_body(recipe)
         self.floats += ["clip_norm"] * recipe.clip_norm + ["clip_value"] * recipe.clip_value
         captured = self.step.trace.captured
@@ -156,12 +134,21 @@ class TrainingProgram:
             **common,
             **{name: kind(name) for name in self.given},
             **{f"{name}_kept": kind(name) for name in self.followed},
-            **{f"{name}_rng": ("int64", 1) for name in self.masks},
+            **{
+                f"{each.first}_all_rng" if isinstance(each, Blocks) else f"{each}_rng": (
+                    "int64",
+                    1 + (not isinstance(each, str)),
+                )
+                for each in with_blocks(self.masks, self.blocks.masks)
+            },
         }
 
     def parameter_lines(self) -> Iterable[str]:
         """Views of each parameter and its gradient; of a single number, its place."""
-        for name in self.parameters:
+        for name in with_blocks(self.parameters, self.blocks.weights):
+            if isinstance(name, Blocks):
+                yield from of_blocks.place_lines(name, self.stack_shapes)
+                continue
             shape = self.step.names.shape(self.step.trace.inputs[name])
             if shape:
                 yield f"{name}, d_{name} = view(state, at, {tuple_of(shape)}), view(gradient, at, {tuple_of(shape)})"
@@ -196,7 +183,12 @@ class TrainingProgram:
             yield from ["if orders.shape[1] == 0:", *indent(in_turn), "else:", *indent(in_order)]
         else:
             yield from in_order if ordered else in_turn
-        for name, mask in self.masks.items():
+        for name in with_blocks(self.masks, self.blocks.masks):
+            if isinstance(name, Blocks):
+                shares = [self.masks[each].p for each in name.groups[0]]
+                yield from of_blocks.draw_lines(name, self.stack_shapes, shares)
+                continue
+            mask = self.masks[name]
             extent = self.step.names.shape(mask.node)
             yield f"{name}, {name}_rows = view(work, at, {tuple_of(extent)}), view(work, at, ({product_of(extent)},))"
             yield f"for i in range({name}_rows.size):"
@@ -208,13 +200,26 @@ class TrainingProgram:
 
     def results(self) -> dict[str, Sequence[str]]:
         """The arrays that a step computes in memory of its own: intermediate results, and buffers for the next step."""
-        return {**self.step.buffers, **{f"after_{name}": self.step.shapes[f"after_{name}"] for name in self.followed}}
+        stacks = {stack.name: self.step.names.shape(stack) for stack in self.blocks.leaves}
+        stacks |= {f"d_{name}": shape for name, shape in stacks.items()}
+        after = {f"after_{name}": self.step.shapes[f"after_{name}"] for name in self.followed}
+        return {**self.step.buffers, **stacks, **after}
+
+    @cached_property
+    def stack_shapes(self) -> dict[str, Sequence[str]]:
+        """The shape of each stack of blocks."""
+        found = [*self.blocks.weights, *self.blocks.masks]
+        return {x.name: self.step.names.shape(x) for blocks in found for x in blocks.stacks}
 
     def step_lines(self) -> Iterable[str]:
         """Loss and gradients; parameters that are single numbers are read and written in place."""
         single = [name for name in self.parameters if not self.step.trace.inputs[name].sizes]
         yield from (f"{name} = w[at_{name}]" for name in single)
+        for blocks in self.blocks.weights:
+            yield from of_blocks.read_lines(blocks, self.stack_shapes)
         yield from self.step.lines
+        for blocks in self.blocks.weights:
+            yield from of_blocks.write_lines(blocks, self.stack_shapes)
         yield from (f"g[at_{name}] = d_{name}" for name in single)
         yield from (f"copy(after_{name}, {name})" for name in self.followed)
 
@@ -279,46 +284,21 @@ class TrainingProgram:
         return found if self.machine_text is self.text else PackedCode(found, self.kinds())
 
 
-def step_body(recipe: CompiledTask, data: Sequence[Array], batch: int) -> Body:
-    """Loss and gradients of one batch."""
+def step_body(recipe: CompiledTask, data: Sequence[Array], batch: int) -> tuple[Body, BlocksOfTrace]:
+    """Loss and gradients of one batch, and the blocks whose arrays lie together."""
     trace = forward_trace(recipe.loss, data, batch)
     found = {id(array): name for name, array in trace.captured.items()}
     missing = [p for p in recipe.parameters if id(p) not in found]
     if missing:
         raise TraceError(f"the loss does not depend on {missing[0]!r:.60}, or is computed outside of the trace")
-    wanted = [trace.inputs[found[id(p)]] for p in recipe.parameters]
+    names = [found[id(p)] for p in recipe.parameters]
+    blocks = find_blocks(trace, names)
+    wanted = [trace.inputs[name] for name in with_blocks(names, blocks.weights) if isinstance(name, str)]
+    wanted += blocks.leaves
     gradients = trace.gradients(wanted)
     results = {"loss": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, gradients, strict=True)}
     results |= {f"after_{trace.run(partial(trace.capture, kept)).name}": new for kept, new in trace.followed}
-    return Body(trace, results, recipe.dtype, recipe.accurate)
-
-
-def update_body(recipe: CompiledTask) -> tuple[Body, list[str]]:
-    """The rule as one loop over all weights, and which of its settings are given at run time.
-
-    Settings that are 0, or not floats, belong to the program's structure.
-    """
-    trace = Trace()
-    vectors = [Traced((Size(2, "weights"),), name=name) for name in ("w", "g", *MEMORY_NAMES[: recipe.memories])]
-    floats = [name for name, x in recipe.settings.items() if isinstance(x, float) and x != 0.0]
-    numbers = [Traced((), name=name) for name in ("t", "lr", *floats)]
-    trace.inputs = {x.name: x for x in [*vectors, *numbers]}
-    t, lr, *rest = numbers
-    zeros = {name: Nothing() for name, x in recipe.settings.items() if isinstance(x, float) and x == 0.0}
-    settings = {**recipe.settings, **zeros, **dict(zip(floats, rest, strict=True))}
-    w, *memory = trace.run(lambda: recipe.rule(*vectors, t, lr, **settings))
-    results = {"w": w} | dict(zip(MEMORY_NAMES, memory, strict=False))
-    body = Body(trace, results, recipe.dtype, recipe.accurate, letter="u", wide=True)
-    if sum(isinstance(step, Loop) and bool(step.sizes) for step in body.steps) != 1:
-        raise TraceError("an update rule has to be one loop over the weights, because it writes in place")
-    return body, floats
-
-
-class Nothing(float):
-    """A setting that is 0: what is multiplied by it is neither computed nor read, so that 0·∞ is 0 here."""
-
-    def __mul__(self, other: object) -> float:
-        return 0.0
+    return Body(trace, results, recipe.dtype, recipe.accurate), blocks
 
 
 def merge(*texts: str) -> str:

@@ -22,9 +22,10 @@ from tinygrad_edu.train.compiled.comparison import Comparison
 from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes, OfSizes
 from tinygrad_edu.train.compiled.forward import forward_trace
 from tinygrad_edu.train.compiled.moving import OF_A_JOB, as_later, refuse_frozen_numbers
-from tinygrad_edu.train.compiled.program import CompiledTask, TrainingProgram
+from tinygrad_edu.train.compiled.program import TrainingProgram
 from tinygrad_edu.train.compiled.session import Course, common_dtype
 from tinygrad_edu.train.compiled.sizes_of_job import choose_sizes
+from tinygrad_edu.train.compiled.task import CompiledTask
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.snapshot import generators

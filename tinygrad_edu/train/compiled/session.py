@@ -14,6 +14,7 @@ from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, ShapeError, TraceError, first_line
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.compiled.blocks import sources_in_order
 from tinygrad_edu.train.compiled.buffers import Buffers
 from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes
 from tinygrad_edu.train.compiled.program import TrainingProgram, views
@@ -43,7 +44,8 @@ class Course:
         self.shapes = [p.shape for p in self.parameters]
         self.steps = common_steps(job.optimizer)
         self.rngs = [generators(job.model)[i] for i in program.drawn_from]
-        self.sources = [addresses(rng) for rng in self.rngs]
+        sources = dict(zip(program.masks, map(addresses, self.rngs), strict=True))
+        self.sources = list(sources_in_order(sources, program.blocks.masks))
         self.kept = [[array for _, array in job.model.named_buffers()][i] for i in program.kept_in]
         # of the largest weight matrix: multiplications per batch
         self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)
