@@ -130,7 +130,22 @@ def with_layer(name, i):
 
 OF_LAYERS = {f"{name}{i or ''}": with_layer(name, i) for name, i in LAYER_CASES}
 
+
+class Block(nn.Module):
+    """A residual block; four of them are a loop in a program."""
+
+    def __init__(self, i):
+        self.norm, self.wide, self.narrow = nn.LayerNorm(2), nn.Linear(2, 4, rng=i), nn.Linear(4, 2, rng=i + 9)
+        self.drop = nn.Dropout(0.2, rng=i)
+
+    def forward(self, x):
+        return x + self.drop(self.narrow(np.tanh(self.wide(self.norm(x)))))
+
+
 OTHERS = {
+    "equal blocks": Network(
+        lambda: nn.Sequential(*(Block(i) for i in range(4)), nn.Linear(2, 3, rng=8)), X, Y, settings=BATCHES
+    ),
     "one number out": Network(mlp(sizes=(2, 4, 1)), X, Y[:, :1], settings={"batch_size": 3}),
     "one number in": Network(mlp(sizes=(1, 3, 2)), X[:, :1], Y[:, :2]),
     "batches of one": Network(mlp(), X, Y, settings={"batch_size": 1}),

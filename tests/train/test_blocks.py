@@ -72,7 +72,7 @@ def test_blocks_train_as_eagerly(name):
     for compiled in (True, False):
         model = Tower(make())
         run = tg.fit(model, X, Y, optimizer=optim.Adam(model.parameters(), lr=0.01), compiled=compiled, **settings)
-        found.append((run.loss_curve, run.grad_norms, *(p.data for p in model.parameters())))
+        found.append((run.loss_curve, run.grad_norms, run.update_norms, *(p.data for p in model.parameters())))
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
@@ -80,4 +80,4 @@ def test_blocks_train_as_eagerly(name):
 def test_a_program_is_as_long_for_nine_blocks_as_for_six():
     six, nine = (program_of([Block(i) for i in range(n)]).text.splitlines() for n in (6, 9))
     assert len(six) == len(nine)
-    assert sum(a != b for a, b in zip(six, nine, strict=True)) < 0.1 * len(six)  # the number of rounds
+    assert sum(a != b for a, b in zip(six, nine, strict=True)) < 0.2 * len(six)  # numbers of rounds, names of weights

@@ -70,7 +70,7 @@ class NetworkProgram(PredictionProgram):
         if common_steps(self.optimizer):
             raise SettingError("the optimizer has already taken steps: export with a new one")
         with mode_here(job.model, training=True):
-            self.training = programs.trace_job(job)
+            self.training = programs.trace_job(job, stacked=False)  # each mask has a generator of its own there
         self.names = {id(p): name for name, p in job.model.named_parameters()}
         self.captured = self.training.step.trace.captured
         super().__init__(job.model, job.data[0], accurate=job.settings.accurate, hidden=hidden)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim import flat
+from tinygrad_edu.optim.clip import length
 from tinygrad_edu.train.batches import batches, step
 from tinygrad_edu.train.snapshot import Snapshot
 from tinygrad_edu.train.stepper import Epochs, Stepper
@@ -34,11 +35,11 @@ class EagerStepper(Stepper):
         moved = before.distance()  # NaN or infinite if a weight is
         if not math.isfinite(total + moved):
             return Epochs([], [], [], bad=order)
-        norm = gradient_norm(job.model)
+        norm = gradient_norm(job.optimizer.params)
         self.shown.update()
         return Epochs([total / job.samples], [norm], [moved])
 
 
-def gradient_norm(model: Module) -> float:
-    """The length of all gradients together."""
-    return math.sqrt(sum(float(np.sum(g * g)) for g in model.gradients().values()))
+def gradient_norm(parameters: Sequence[Any]) -> float:
+    """The length of all gradients together; a weight that the model has in two places counts once."""
+    return length(flat.gradients(parameters))

@@ -196,7 +196,7 @@ def program_for(job: Series) -> Any:
 def eager_blocks(job: Series) -> Iterator[list[tuple[float, float]]]:
     """(mean loss, length of the last gradient) of epoch after epoch."""
     for _ in range(job.epochs):
-        yield [(eager_epoch(job), gradient_norm(job.model))]
+        yield [(eager_epoch(job), gradient_norm(job.optimizer.params))]
 
 
 def eager_epoch(job: Series) -> float:

@@ -80,9 +80,12 @@ class Snapshot:
         )
 
     def distance(self) -> float:
-        """How far the weights have come since then; a weight that stays infinite, such as a mask, has not moved."""
-        now = self.model.state_dict()
-        pairs = [(now[name], self.weights[name]) for name, _ in self.model.named_arrays()]
+        """How far the weights have come since then; a weight that stays infinite, such as a mask, has not moved.
+
+        A weight that the model has in two places counts once.
+        """
+        now, names = self.model.state_dict(), {id(x): name for name, x in self.model.named_arrays()}
+        pairs = [(now[name], self.weights[name]) for name in names.values()]
         with np.errstate(invalid="ignore"):
             return math.sqrt(sum(float(np.sum(np.where(a == b, 0.0, a - b) ** 2)) for a, b in pairs))
 

@@ -32,7 +32,7 @@ from tinygrad_edu.compile.backend.aliases import Builder, Context, IRValue, Sign
 from tinygrad_edu.compile.backend.in_parts import share_loop
 from tinygrad_edu.compile.backend.llvm_expressions import ARITHMETIC, COMPARISONS, MATHS, WHOLE, WORDS, Expressions
 from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, alignment, array_of, cast, kind_of, parts, rebuilt
-from tinygrad_edu.compile.backend.parse import dotted, parse
+from tinygrad_edu.compile.backend.parse import dotted, only_moves, parse
 
 COUNTER = count()
 Slot = Any  # (kind of value, addresses of its machine words)
@@ -310,16 +310,6 @@ class Statements(Expressions):
             raise self.refusal(node, f"changes the type of {', '.join(changed)} from one round to the next")
         self.builder.position_at_end(end)
         self.scope = before
-
-
-def only_moves(function: ast.FunctionDef) -> bool:
-    """Does it put numbers into another order and nothing else, as heads of attention do?
-
-    To unroll such a loop gains nothing: gathers are as slow as single loads. It took a quarter of the compile time of a
-    transformer (3.8 → 3.0 s CPU in one process).
-    """
-    found = [x for x in ast.walk(function) if isinstance(x, (ast.Assign, ast.AugAssign, ast.Expr, ast.If))]
-    return bool(found) and all(isinstance(x, ast.Assign) and isinstance(x.value, ast.Subscript) for x in found)
 
 
 def names_in(node: ast.AST | None) -> set[str]:

@@ -54,8 +54,9 @@ class TrainingProgram:
     Errors: TraceError where the loss uses what cannot be compiled.
     """
 
-    def __init__(self, recipe: CompiledTask, data: Sequence[Array], batch: int) -> None:
-        self.step, self.blocks = step_body(recipe, data, batch)
+    def __init__(self, recipe: CompiledTask, data: Sequence[Array], batch: int, stacked: bool = True) -> None:
+        """`stacked`: do the arrays of equal blocks lie together (blocks.py)?"""
+        self.step, self.blocks = step_body(recipe, data, batch, stacked)
         self.update, self.floats = update_body(recipe)
         self.floats += ["clip_norm"] * recipe.clip_norm + ["clip_value"] * recipe.clip_value
         captured = self.step.trace.captured
@@ -183,16 +184,15 @@ class TrainingProgram:
             yield from ["if orders.shape[1] == 0:", *indent(in_turn), "else:", *indent(in_order)]
         else:
             yield from in_order if ordered else in_turn
-        for name in with_blocks(self.masks, self.blocks.masks):
-            if isinstance(name, Blocks):
-                shares = [self.masks[each].p for each in name.groups[0]]
-                yield from of_blocks.draw_lines(name, self.stack_shapes, shares)
+        for each in with_blocks(self.masks, self.blocks.masks):
+            if isinstance(each, Blocks):
+                shares = [self.masks[name].p for name in each.groups[0]]
+                yield from of_blocks.draw_lines(each, self.stack_shapes, shares)
                 continue
-            mask = self.masks[name]
-            extent = self.step.names.shape(mask.node)
-            yield f"{name}, {name}_rows = view(work, at, {tuple_of(extent)}), view(work, at, ({product_of(extent)},))"
-            yield f"for i in range({name}_rows.size):"
-            yield f"    {name}_rows[i] = {1.0 / (1.0 - mask.p)!r} if uniform({name}_rng) >= {mask.p!r} else 0.0"
+            extent, p = self.step.names.shape(self.masks[each].node), self.masks[each].p
+            yield f"{each}, {each}_rows = view(work, at, {tuple_of(extent)}), view(work, at, ({product_of(extent)},))"
+            yield f"for i in range({each}_rows.size):"
+            yield f"    {each}_rows[i] = {1.0 / (1.0 - p)!r} if uniform({each}_rng) >= {p!r} else 0.0"
             yield f"at += {product_of(extent)}"
         for name, sizes in self.results().items():
             yield f"{name} = room(work, at, {tuple_of(sizes)})"
@@ -284,7 +284,7 @@ class TrainingProgram:
         return found if self.machine_text is self.text else PackedCode(found, self.kinds())
 
 
-def step_body(recipe: CompiledTask, data: Sequence[Array], batch: int) -> tuple[Body, BlocksOfTrace]:
+def step_body(recipe: CompiledTask, data: Sequence[Array], batch: int, stacked: bool) -> tuple[Body, BlocksOfTrace]:
     """Loss and gradients of one batch, and the blocks whose arrays lie together."""
     trace = forward_trace(recipe.loss, data, batch)
     found = {id(array): name for name, array in trace.captured.items()}
@@ -292,7 +292,7 @@ def step_body(recipe: CompiledTask, data: Sequence[Array], batch: int) -> tuple[
     if missing:
         raise TraceError(f"the loss does not depend on {missing[0]!r:.60}, or is computed outside of the trace")
     names = [found[id(p)] for p in recipe.parameters]
-    blocks = find_blocks(trace, names)
+    blocks = find_blocks(trace, names) if stacked else BlocksOfTrace()
     wanted = [trace.inputs[name] for name in with_blocks(names, blocks.weights) if isinstance(name, str)]
     wanted += blocks.leaves
     gradients = trace.gradients(wanted)

@@ -202,9 +202,10 @@ def same_structure(a: object, b: object) -> bool:
     return bool(a == b)
 
 
-def trace_job(job: Job) -> TrainingProgram:
+def trace_job(job: Job, stacked: bool = True) -> TrainingProgram:
     """The program of a trace; what the user's own code keeps in Python is then as it was before.
 
+    `stacked`: as of TrainingProgram.
     Errors: TraceError where a further trace finds something else, or that code has changed something: a step does so
     each time, and the program would do it once.
     """
@@ -212,7 +213,7 @@ def trace_job(job: Job) -> TrainingProgram:
     if state.opaque:
         raise TraceError(state.opaque)
     try:
-        program = trace_once(job)
+        program = trace_once(job, stacked)
         program.foreign = state.foreign
         if state.foreign:
             for trace in (trace_watched, trace_as_later):
@@ -276,7 +277,7 @@ def refuse_difference(before: Any, now: object) -> None:
         )
 
 
-def trace_once(job: Job) -> TrainingProgram:
+def trace_once(job: Job, stacked: bool) -> TrainingProgram:
     optimizer, settings = job.optimizer, job.settings
     recipe = CompiledTask(
         job.batch_loss,
@@ -290,7 +291,7 @@ def trace_once(job: Job) -> TrainingProgram:
         stops if job.progress.has_rule and not job.watched else None,
         settings.clip_value is not None,
     )
-    program = TrainingProgram(recipe, job.data, job.batch_size)
+    program = TrainingProgram(recipe, job.data, job.batch_size, stacked)
     known = [id(rng) for rng in generators(job.model)]
     program.drawn_from = [known.index(id(mask.rng)) for mask in program.masks.values()]
     buffers = [id(array) for _, array in job.model.named_buffers()]

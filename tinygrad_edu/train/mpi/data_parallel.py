@@ -245,7 +245,7 @@ class RankStepper(Stepper):
         if not math.isfinite(moved):
             return Epochs([], [], [], bad=order)
         self.shown.update()
-        return Epochs([total / self.job.samples], [gradient_norm(self.job.model)], [moved])
+        return Epochs([total / self.job.samples], [gradient_norm(self.job.optimizer.params)], [moved])
 
     def look(self, measured: Callable[[], None]) -> bool:
         """After an epoch: run the callbacks on rank 0; did any rank fail, have they drifted apart, is it over?"""
