@@ -151,3 +151,26 @@ def test_whether_to_stop_is_read_at_every_step():
     builder = ir.IRBuilder(function.append_basic_block())
     builder.ret(read_flag(SimpleNamespace(builder=builder), Array(function.args[0], (INT(3),))))
     assert "load atomic i64" in str(function)
+
+
+def texts(**settings):
+    """The text of each program for one set of sizes that a run makes."""
+    trained(dtype="float32", batch_size=1, epochs=1, **settings)
+    return [form.text for program in programs.PROGRAMS.values() for form in program.of_sizes.values() if form]
+
+
+def test_few_tanh_of_float32_are_looked_up(monkeypatch):
+    """A table is quicker than a vector of them only where there are few; accurate=True asks for the C library's."""
+    with training_without_numba():
+        (text,) = texts(sizes=(3, 8, 2))
+    assert "return tanh_by_table(x)" in text
+    programs.PROGRAMS.clear()  # a process keeps one program per kind of model
+    with training_without_numba():
+        both_ways(monkeypatch, rtol=1e-4, dtype="float32", batch_size=1)
+
+
+@pytest.mark.parametrize("settings", [{"sizes": (3, 9, 2)}, {"accurate": True}, {"activation": "relu"}])
+def test_other_programs_have_no_table(settings):
+    with training_without_numba():
+        (text,) = texts(**settings)
+    assert "return tanh_by_table(" not in text

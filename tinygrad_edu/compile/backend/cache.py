@@ -35,7 +35,8 @@ from tinygrad_edu.compile.backend.parse import ieee
 GENERATOR = "1"  # part of a program's key: raise it if the same text must be compiled differently
 # Generated modules import these, so their machine code goes into each program: a change here needs a new program.
 MODULES = (
-    "intrinsics matmul in_parts tiles team llvm_statements llvm_expressions llvm_values alias_scopes lanes own_memory"
+    "intrinsics matmul in_parts tiles team llvm_statements llvm_expressions llvm_values alias_scopes lanes own_memory "
+    "tables"
 )
 OWN = [Path(__file__).with_name(f"{name}.py") for name in MODULES.split()]
 NATIVE = "".join(path.read_text(encoding="utf-8") for path in OWN)

@@ -11,7 +11,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from tinygrad_edu.compile.backend import intrinsics, lanes, own_memory, parse
+from tinygrad_edu.compile.backend import intrinsics, lanes, own_memory, parse, tables
 from tinygrad_edu.compile.backend.aliases import Builder, IRValue
 from tinygrad_edu.compile.backend.llvm_values import (
     BOOL,
@@ -346,5 +346,5 @@ WORDS: dict[str, Callable[..., Any]] = {
     "float64_at": array_at("float64"), "float32_at": array_at("float32"), "int64_at": array_at("int64"),
     "stack": own_memory.stack, "stopped": own_memory.read_flag, "some": lanes.some,
     "max": larger, "min": smaller, "float": lambda at_work, x: cast(at_work.builder, x, DOUBLE),
-    "int": int_, "bool": bool_, "abs": absolute,
+    "int": int_, "bool": bool_, "abs": absolute, "tanh_by_table": tables.tanh_by_table,
 }  # fmt: skip

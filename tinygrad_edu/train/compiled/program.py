@@ -111,6 +111,8 @@ class TrainingProgram:
         )
         rule = '\n@njit(error_model="numpy")\n' + function_text("stops", stops) + "\n" if stops else ""
         functions = merge(self.step.functions, self.update.functions) + shared + rule
+        if sizes and not self.accurate:
+            functions = sizes.functions(functions, self.dtype)
         own = f"lanes={lanes}, each={EACH}, one={('t', 'first', *self.floats)}" if lanes else ""
         options: dict[str, Any] = {"accurate": self.accurate, "lanes": own, "whole": not (sizes or packed)}
         if packed:
