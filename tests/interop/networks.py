@@ -135,7 +135,7 @@ class Block(nn.Module):
     """A residual block; four of them are a loop in a program."""
 
     def __init__(self, i):
-        self.norm, self.wide, self.narrow = nn.LayerNorm(2), nn.Linear(2, 4, rng=i), nn.Linear(4, 2, rng=i + 9)
+        self.norm, self.wide, self.narrow = nn.LayerNorm(6), nn.Linear(6, 4, rng=i), nn.Linear(4, 6, rng=i + 9)
         self.drop = nn.Dropout(0.2, rng=i)
 
     def forward(self, x):
@@ -144,7 +144,8 @@ class Block(nn.Module):
 
 OTHERS = {
     "equal blocks": Network(
-        lambda: nn.Sequential(*(Block(i) for i in range(4)), nn.Linear(2, 3, rng=8)), X, Y, settings=BATCHES
+        lambda: nn.Sequential(nn.Linear(2, 6, rng=7), *map(Block, range(4)), nn.Linear(6, 3, rng=8)),
+        X, Y, settings=BATCHES,
     ),
     "one number out": Network(mlp(sizes=(2, 4, 1)), X, Y[:, :1], settings={"batch_size": 3}),
     "one number in": Network(mlp(sizes=(1, 3, 2)), X[:, :1], Y[:, :2]),
