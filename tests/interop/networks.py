@@ -189,3 +189,8 @@ QUICK = {
     "dropout", "functions between layers", "whole numbers in", "layer Embedding", "clipped",
 }  # fmt: skip
 MARKED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ALL]
+
+
+def group_of(name):
+    """Networks that are compiled together, or run in one process."""
+    return "quick" if name in QUICK else name.partition(" ")[0]

@@ -1,6 +1,7 @@
 """The training program in C99: compiled without a warning, and the numbers of `fit`, for every row of the tables."""
 
 import ctypes
+import functools
 import re
 import subprocess
 import warnings
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.interop.compilers import Library, compile_c
+from tests.interop.compilers import Library, compile_c, level_of, library, networks_in_c
 from tests.interop.generated_python import fit_in_python
-from tests.interop.networks import ALL, MARKED, X, Y, mlp
+from tests.interop.networks import ALL, MARKED, X, Y, group_of, mlp
 from tests.interop.node import literal, numbers, run
 from tinygrad_edu import nn, optim
 from tinygrad_edu.errors import SettingError, TraceError
@@ -25,16 +26,16 @@ def adam(parameters):
     return optim.Adam(parameters, lr=0.01)
 
 
-def library(network, folder, level="-O1", **more):
-    program = network_program(network.make(), network.X, network.y, hidden=False, **{**network.arguments, **more})
-    return Library(program, CTrainingFile(program, "net", None).text(), folder, level=level)
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A network in C; those of its group are compiled together."""
+    group = functools.cache(lambda *wanted: networks_in_c(*wanted, tmp_path_factory.mktemp("group")))
+    return lambda name: group(group_of(name), level_of(name))[name]
 
 
 @pytest.mark.parametrize("name", MARKED)
-def test_it_trains_as_fit_does(name, tmp_path):
-    """Every fifth with the optimizer of the C compiler, which takes two thirds of its time and sees more to warn of."""
-    network = ALL[name]
-    net = library(network, tmp_path, "-O1" if list(ALL).index(name) % 5 == 0 else "-O0")
+def test_it_trains_as_fit_does(name, compiled):
+    network, net = ALL[name], compiled(name)
     losses, error = net.train(network.X, network.y, net.program.job.batch_size, EPOCHS)
     model, done = network.run(EPOCHS)
     if done.n_epochs < EPOCHS:
@@ -44,8 +45,8 @@ def test_it_trains_as_fit_does(name, tmp_path):
     np.testing.assert_allclose(losses, done.loss_curve, rtol=1e-12, atol=1e-13)
     expected = model.eval()(network.X).data
     np.testing.assert_allclose(net.predict(network.X, expected.shape), expected, rtol=1e-10, atol=1e-11)
-    np.testing.assert_allclose(net.lib.net_gradient_norm(), done.grad_norms[-1], rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(net.lib.net_change(), done.update_norms[-1], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(net.function("gradient_norm")(), done.grad_norms[-1], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(net.function("change")(), done.update_norms[-1], rtol=1e-6, atol=1e-9)
 
 
 def rings(loss):

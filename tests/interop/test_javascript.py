@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.interop.generated_python import fit_in_python
-from tests.interop.networks import ALL, MARKED, QUICK, SCHEDULES, X, Y, mlp
+from tests.interop.networks import ALL, MARKED, SCHEDULES, X, Y, group_of, mlp
 from tests.interop.node import literal, numbers, run
 from tinygrad_edu import nn, optim
 from tinygrad_edu.errors import SettingError, TraceError
@@ -20,11 +20,6 @@ EPOCHS = 5
 
 def adam(parameters):
     return optim.Adam(parameters, lr=0.01)
-
-
-def group_of(name):
-    """Networks that are run in one process."""
-    return "quick" if name in QUICK else name.partition(" ")[0]
 
 
 @pytest.fixture(scope="module")
