@@ -109,7 +109,7 @@ class Trace:
             if known is array:
                 return self.inputs[name]
         if isinstance(array, Tensor) and array.parents:
-            if array.made > self.begun:
+            if array._made > self.begun:
                 return self.lift(array)
             if self.draws:
                 raise TraceError(
@@ -126,7 +126,7 @@ class Trace:
         done: dict[Any, Traced] = {}
         for x in topological(root):
             inputs = [done.get(p, p) if isinstance(p, Tensor) else p for p in x.parents]
-            done[x] = replay(x, inputs) if x.op is not None and x.made > self.begun else self.capture(x)
+            done[x] = replay(x, inputs) if x.op is not None and x._made > self.begun else self.capture(x)
         return done[root]
 
     def mark(self) -> Any:
