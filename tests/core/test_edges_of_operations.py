@@ -1,5 +1,8 @@
 """Operations at the edges of what they are asked: crossed bounds, no entries, rows of NaN."""
 
+import re
+import warnings
+
 import numpy as np
 import pytest
 
@@ -35,6 +38,55 @@ def test_quantiles_of_rows_of_nan():
             expected = np.nanquantile(x, q, axis=1)
         found = np.nanquantile(tg.Tensor(x, requires_grad=True), q, axis=1)
         np.testing.assert_array_equal(found.data, expected)
+
+
+def same_as_numpys(call, *arrays):
+    """Of Tensors that require a gradient, in every entry: NaN and infinities too."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = call(*arrays)
+        found = call(*[tg.Tensor(x, requires_grad=True) for x in arrays])
+    np.testing.assert_allclose(found.data, expected, rtol=1e-14)
+
+
+HOLED = np.array([[0.6, np.nan, 0.2, 0.7], [np.inf, 0.8, 0.3, 0.1], [0.9, 0.5, 0.4, np.nan]])
+
+
+@pytest.mark.parametrize("ddof", [0, 1, 3, 4, 9])
+@pytest.mark.parametrize("function", [np.nanvar, np.nanstd, np.var, np.std])
+def test_no_variance_is_negative(function, ddof):
+    """nanvar divided by a negative number where NumPy gives NaN."""
+    for axis in (None, 0, 1):
+        same_as_numpys(lambda x, axis=axis: function(x, axis=axis, ddof=ddof), HOLED)
+
+
+def test_nanstd_of_equal_numbers_has_derivative_0_as_std():
+    for function in (np.nanstd, np.std):
+        np.testing.assert_array_equal(tg.grad(lambda x, f=function: f(x))(np.full(3, 0.7)), np.zeros(3))
+
+
+def test_a_slope_inside_reads_its_two_neighbours_alone():
+    """NaN and infinity spread to the entry itself, where NumPy's slope is finite."""
+    for axis in (0, 1):
+        same_as_numpys(lambda x, axis=axis: np.gradient(x, 0.5, axis=axis), HOLED)
+
+
+REFUSED = {
+    "axis 2 is out of bounds": lambda x: np.take_along_axis(x, np.zeros((2, 3), int), 2),
+    "diff: n=-1 differences": lambda x: np.diff(x, n=-1),
+    "diff: axis=1.0: an axis is a whole number": lambda x: np.diff(x, axis=1.0),
+    "repeat: axis=1.0: an axis is a whole number": lambda x: np.repeat(x, 2, axis=1.0),
+    "linalg.trace(dtype=": lambda x: np.linalg.trace(x, dtype=np.float32),
+    "ddof='a' is subtracted": lambda x: np.var(x, ddof="a"),
+    "ddof=None is subtracted": lambda x: np.nanstd(x, ddof=None),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_options_that_numpy_refuses(words):
+    """An axis beyond the last one counted from the front again; the others gave x itself, or raw errors."""
+    with pytest.raises(tg.errors.TinygradError, match=re.escape(words)):
+        REFUSED[words](tg.Tensor(np.ones((2, 3)), requires_grad=True))
 
 
 def test_powers_without_columns_are_refused():

@@ -14,7 +14,7 @@ from tinygrad_edu.core.broadcasting import Axes, axes_of, sum
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.positions import in_dtype_of
 from tinygrad_edu.core.rearrange import roll
-from tinygrad_edu.core.reductions import max, min, prod
+from tinygrad_edu.core.reductions import left_over, max, min, prod, root
 from tinygrad_edu.core.shapes import cumsum, reshape
 from tinygrad_edu.core.statistics import cumprod
 from tinygrad_edu.core.whole_numbers import as_floats, is_mask, is_whole
@@ -61,15 +61,16 @@ def count_known(x: ArrayLike, axis: Axes, keepdims: bool) -> Any:
 
 @compose()
 def nanvar(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """The variance over the axes of the entries that are not NaN."""
+    """The variance over the axes of the entries that are not NaN; NaN where there are no more of them than ddof."""
     off = ops.where(is_nan(x), 0.0, x - nanmean(x, axis=axis, keepdims=True))
-    return sum(off * off, axis=axis, keepdims=keepdims) / (count_known(x, axis, keepdims) - ddof)
+    free = left_over(count_known(x, axis, keepdims), ddof)
+    return sum(off * off, axis=axis, keepdims=keepdims) / ops.where(free <= 0.0, math.nan, free)
 
 
 @compose()
 def nanstd(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """√nanvar."""
-    return ops.sqrt(nanvar(x, axis=axis, ddof=ddof, keepdims=keepdims))
+    """√nanvar, whose derivative counts as 0 where all numbers are equal, as that of `std`."""
+    return root(nanvar(x, axis=axis, ddof=ddof, keepdims=keepdims))
 
 
 def without_nan(reduce: ArrayLike, x: ArrayLike, axis: Axes, keepdims: bool, lowest: float) -> Any:
@@ -112,8 +113,10 @@ def round(x: ArrayLike, decimals: int = 0) -> Any:
     """x to that many decimal places, a half rounded to the even digit. The gradient is 0."""
     if decimals >= 0 and is_whole(x) and not is_mask(x):
         return ops.pos(x)
-    x, scale = as_floats(x), 10.0**decimals
-    return ops.rint(x) if decimals == 0 else ops.rint(x * scale) / scale
+    x, scale = as_floats(x), 10.0 ** builtins.abs(decimals)
+    if decimals <= 0:
+        return ops.rint(x / scale) * scale if decimals else ops.rint(x)
+    return ops.rint(x * scale) / scale
 
 
 @compose(method=False)

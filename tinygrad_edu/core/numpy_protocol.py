@@ -117,7 +117,7 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
         raise UnsupportedNumpyError(refusal(name_with_dots(function)))
     entry = differentiable()[function]
     if isinstance(entry, types.FunctionType):
-        return entry(*arguments, **options)
+        return entry(*arguments, **dict(option for x in options.items() for option in translate(function, entry, *x)))
     if isinstance(entry, Operation):
         return entry(*(bounds(*arguments, **options) if function is np.clip else arguments))
     arrays, named = by_name(function, arguments, options, len(getattr(entry, "arrays", "x")) or 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,10 +31,10 @@ def transpose(x: ArrayLike, /, axes: Sequence[int] | None = None) -> Any:
 
 def one_axis(x: ArrayLike, axis: int) -> int:
     """An axis counted from the front. Errors: ShapeError where x has none of that number."""
-    rank = np.ndim(x)
+    rank, axis = np.ndim(x), operator.index(axis)
     if not -rank <= axis < rank:
         raise ShapeError(f"axis {axis} is out of bounds for array of dimension {rank}, of shape {tuple(np.shape(x))}")
-    return int(axis) % rank
+    return axis % rank
 
 
 def inverse(axes: Axes | None) -> list[int] | None:

@@ -18,7 +18,7 @@ from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import in_dtype_of, numbers, positions
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.reductions import rest_shape
-from tinygrad_edu.core.shapes import expand_dims, getitem, put, ravel, reshape, stack, transpose
+from tinygrad_edu.core.shapes import expand_dims, getitem, one_axis, put, ravel, reshape, stack, transpose
 from tinygrad_edu.errors import SettingError, ShapeError
 
 
@@ -32,7 +32,7 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int | None = -1) -> 
         raise ShapeError(
             f"take_along_axis: indices of shape {np.shape(indices)} need as many axes as x, of shape {np.shape(x)}"
         )
-    return entries_along(x, indices, axis)
+    return entries_along(x, indices, one_axis(x, axis))
 
 
 def index_along(shape: Axis, index: Axis, axis: int) -> tuple[Any, ...]:

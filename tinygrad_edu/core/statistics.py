@@ -102,6 +102,8 @@ def corrcoef(x: ArrayLike, y: ArrayLike = None, rowvar: bool = True) -> Any:
 def diff(x: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike = None, append: ArrayLike = None) -> Any:
     """x[i + 1] - x[i] along the axis, n times over."""
     axis = one_axis(x, axis)
+    if n < 0:
+        raise ShapeError(f"diff: n={n} differences; 0 or more are needed")
     ends = [prepend, x, append]
     x = concatenate([as_piece(end, x, axis) for end in ends if end is not None], axis=axis) if n else x
     before = (slice(None),) * axis
@@ -168,13 +170,19 @@ def slopes(f: Any, step: ArrayLike, axis: int, edge_order: int) -> Any:
     rise = diff(f, axis=axis) / h
     a, b = h[:-1], h[1:]
     low, high = getitem(rise, (*before, slice(None, -1))), getitem(rise, (*before, slice(1, None)))
-    inside = (low * b + high * a) / (a + b)
+    inside = (low * b + high * a) / (a + b) if np.ndim(step) else across(f, axis) / (2.0 * step)
     first, last = getitem(rise, (*before, slice(1))), getitem(rise, (*before, slice(n - 2, None)))
     if edge_order == 2:
         bend = (high - low) / (a + b)
         first = first - getitem(bend, (*before, slice(1))) * h[:1]
         last = last + getitem(bend, (*before, slice(n - 3, None))) * h[n - 2 :]
     return concatenate([first, inside, last], axis=axis)
+
+
+def across(f: Any, axis: int) -> Any:
+    """The later minus the earlier neighbour, without the entry itself, which may be NaN or infinite."""
+    before = (slice(None),) * axis
+    return getitem(f, (*before, slice(2, None))) - getitem(f, (*before, slice(None, -2)))
 
 
 @compose()
