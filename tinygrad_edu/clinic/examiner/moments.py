@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.book import Truth
 from tinygrad_edu.clinic.examiner.step_walk import Walk
 from tinygrad_edu.clinic.examiner.update_rules import FRESH, Start
 
 Array = np.ndarray[Any, Any]
 BETAS = (0.9, 0.999, 0.99, 0.95)  # values that people use
 MOST_KEPT = 1e3  # limit for a in a·m + b·g; a is above 1 if the program stores the bias-corrected average
+LIKELY = 0.5  # two numbers of this size and below 1 that a program holds are its betas
 KEPT = 16  # arrays of one size, kept by the program, that are examined
 
 
@@ -74,7 +76,8 @@ def sized(arrays: Iterable[Array], size: int) -> list[Array]:
 def moments_of(walk: Walk) -> Iterator[tuple[str, Array]]:
     """What a right optimizer computes from the first gradient, to be found in a run: m, v̂, √v̂ ..."""
     own = [x for x in walk.numbers if 0.05 <= x < 1.0]
-    betas = [*dict.fromkeys((*own[:6], 0.9, 0.999, 0.99))]
+    # 0.99 would make (1 - β)²·g with β = 0.9, Adam's correction the wrong way round, a right average
+    betas = own[:6] if sum(x >= LIKELY for x in own) > 1 else [*dict.fromkeys((*own[:6], 0.9, 0.999, 0.99))]
     (m0, v0, t0) = starts(walk)[-1]
     for name, g in walk.gradients[0].items():
         m_of = dict(walk.parts(m0)) if isinstance(m0, np.ndarray) else {}
@@ -91,3 +94,14 @@ def averages(g: Array, m: Array, v: Array, b: float, t: int) -> Iterator[Array]:
     yield from (b * m + g, g + b * (b * m + g), v + g * g, np.sqrt(np.abs(v + g * g)))
     yield from (first / (1.0 - b**t), second / (1.0 - b**t), np.sqrt(second / (1.0 - b**t)))
     yield np.sqrt(second / (1.0 - b**t)) + 1e-8
+
+
+def of_update(
+    truth: Truth, before: Mapping[str, Array], lr: float, gradients: Mapping[str, Array], how: str = ""
+) -> None:
+    """Enter what a right update w - lr·g makes of these gradients; `how` they were changed before."""
+    for n, g in gradients.items():
+        truth.add_whole(before[n] - lr * g, f"the right new {n}")
+        truth.add_whole(lr * g, f"lr·∂L/∂{n}{how}")
+        if how:
+            truth.add_whole(g, f"∂L/∂{n}{how}")

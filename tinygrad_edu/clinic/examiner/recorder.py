@@ -22,6 +22,7 @@ from tinygrad_edu.clinic.examiner.recording import (
     NOTE,
     NUMBER,
     RESULT,
+    Array,
     Key,
     Recording,
     as_numbers,
@@ -32,6 +33,7 @@ from tinygrad_edu.clinic.examiner.statements import (
     Assignment,
     Statement,
     called_in,
+    items_of_display,
     reads,
     reads_of_item,
     sources,
@@ -39,6 +41,7 @@ from tinygrad_edu.clinic.examiner.statements import (
 )
 
 MOST = 60_000  # statements that are recorded
+CLIPPING = ("clip", "norm", "min", "max")  # parts of names that a function which clips its gradients has to use
 WORK = 8.0  # work until recording stops: about seconds, but counted in operations so that a slow machine gets as far
 
 
@@ -67,6 +70,8 @@ class Recorder:
         code = frame.f_code
         if code not in self.own:
             self.own[code] = not is_installed(frame.f_globals) and not code.co_name.startswith("<gen")
+            if self.own[code]:
+                self.note_constants(frame)
         if not (self.own[code] and self.recording.complete):
             return None
         try:
@@ -74,6 +79,16 @@ class Recorder:
         except Exception:  # as in `step`: the learner's program must go on
             self.recording.complete = False
         return self.step
+
+    def note_constants(self, frame: Any) -> None:
+        """The positive numbers that a function has in its text, reads from its module or is called with."""
+        code = frame.f_code
+        held = (*code.co_consts, *map(frame.f_globals.get, code.co_names), *frame.f_locals.values())
+        numbers = [abs(float(x)) for x in held if type(x) in (int, float) and x]
+        names = (code.co_name, *code.co_names, *code.co_varnames)
+        clips = any(word in name for word in CLIPPING for name in names)
+        known, self.recording.clips = self.recording.numbers, self.recording.clips or clips
+        known[:] = [*numbers, *known] if clips else [*known, *numbers]
 
     def receive(self, frame: Any) -> None:
         """Arguments that a call makes on its own line: layer.backward(d * mask)."""
@@ -84,18 +99,24 @@ class Recorder:
         code = frame.f_code
         for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             given = frame.f_locals.get(name)
-            is_mask = isinstance(given, np.ndarray) and given.dtype.kind == "b"
-            array = None if is_mask else as_numbers(given)
-            made = self.recording.made.get(key_of(array)) if array is not None else None
-            if array is not None and array.size > 1 and (made is None or (made.view and not made.line)):
-                inputs = self.read_for(caller, statement, code.co_name)
-                where = {"file": caller.f_code.co_filename, "line": statement.first, "inputs": inputs}
-                self.recording.note(array, variable=f"{HANDED}{code.co_name}", **where)
+            items = items_handed(statement, code.co_name, given)
+            for k, x in enumerate([given] if items is None else given):
+                for array in arrays_handed(x):
+                    made = self.recording.made.get(key_of(array))
+                    if made is None or (made.view and not made.line):
+                        read = None if items is None else items[k]
+                        inputs = self.read_for(caller, statement, code.co_name, read)
+                        where = {"file": caller.f_code.co_filename, "line": statement.first, "inputs": inputs}
+                        self.recording.note(array, variable=f"{HANDED}{code.co_name}", **where)
 
-    def read_for(self, caller: Any, statement: Statement, name: str) -> tuple[Key, ...]:
-        """What the arguments are made of that a line hands to a function of this name, or else to all that it calls."""
+    def read_for(self, caller: Any, statement: Statement, name: str, item: ast.expr | None) -> tuple[Key, ...]:
+        """What the arguments are made of that a line hands to a function of this name, or else to all that it calls.
+
+        item: of a list that is written out in the call, the one that is meant.
+        """
         own = [call for called, call in statement.arguments if called == name]
         given = [x for call in own or dict(statement.arguments).values() for x in (*call.args, *call.keywords)]
+        given = given if item is None else [item]
         names, world = caller.f_locals, caller.f_globals
         keys = [k for x in given for read in reads(x) for k in self.inputs(read, names, world)]
         called, results = called_in(*given), self.results.get(id(caller), {})
@@ -272,6 +293,21 @@ class Before:
     around: Key | None = None  # the array of which the target is a part
     items: Sequence[tuple[Key, ...]] = ()  # inputs of each item, if it is a list built item by item
     held: frozenset[Key] = frozenset()  # what a list or dict held before items were added
+
+
+def items_handed(statement: Statement, name: str, given: Any) -> list[ast.expr] | None:
+    """The items of a list that is written out in a call of this name or, where there is none, in any: f([dW, db])."""
+    calls = [call for called, call in statement.arguments if called == name] or [*dict(statement.arguments).values()]
+    lists = [items_of_display(x) for call in calls for x in call.args] if isinstance(given, (list, tuple)) else []
+    return next((items for items in lists if items and len(items) == len(given)), None)
+
+
+def arrays_handed(given: Any) -> list[Array]:
+    """The arrays of an argument: itself, or those in a list, tuple or dict; masks and single numbers are left out."""
+    if isinstance(given, np.ndarray):
+        return [given] if given.dtype.kind == "f" and given.size > 1 else []
+    arrays = map(as_numbers, values_in(given) if isinstance(given, (list, tuple, dict)) else ())
+    return [x for x in arrays if x is not None and x.size > 1]
 
 
 def item_of_returned(returned: Any, key: Any) -> Any:

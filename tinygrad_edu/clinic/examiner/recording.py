@@ -48,13 +48,18 @@ class Made:
 
 @dataclass
 class Recording:
-    """All values in order of creation; `result` of the call; `complete`: was it recorded to the end?"""
+    """All values in order of creation; `result` of the call; `complete`: was it recorded to the end?
+
+    numbers: constants that the functions of the run use, those of functions that clip first; clips: is there one?
+    """
 
     made: dict[Key, Made] = field(default_factory=dict)
     result: Any = None
     complete: bool = True
     error: BaseException | None = None
     work: float = 0.0
+    numbers: list[float] = field(default_factory=list)
+    clips: bool = False
 
     def note(self, value: Any, *, again: bool = False, **where: Any) -> Key | None:
         """The key of a value; what is new is entered with where it comes from."""

@@ -19,6 +19,7 @@ from tinygrad_edu.clinic.examiner.check import (
     rounding,
     slack_of,
 )
+from tinygrad_edu.clinic.examiner.clipping import limits_of
 from tinygrad_edu.clinic.examiner.forgotten_lines import lines_beside
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.gradients import Given
@@ -27,13 +28,13 @@ from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, rate_of
 from tinygrad_edu.clinic.examiner.lines import find_places
 from tinygrad_edu.clinic.examiner.made_gradients import assigned_ones, gradients_are_made, relative
-from tinygrad_edu.clinic.examiner.moments import moments_of
+from tinygrad_edu.clinic.examiner.moments import moments_of, of_update
 from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.clinic.examiner.several_updates import SeveralUpdates, order_in, ratio, samples_of
 from tinygrad_edu.clinic.examiner.step_walk import Walk
-from tinygrad_edu.clinic.examiner.unknown_rule import UNKNOWN, is_rule_of_its_own
+from tinygrad_edu.clinic.examiner.unknown_rule import UNKNOWN, is_rule_of_its_own, shows_again
 from tinygrad_edu.clinic.examiner.untouched import unchanged, unused_or_changed
 from tinygrad_edu.clinic.examiner.update_mistakes import RULES
 from tinygrad_edu.clinic.examiner.update_rules import UpdateRule
@@ -103,7 +104,7 @@ class Verdict:
             several = self.several(net, right, method)
             if report := self.by_updates(several, net, right, walk, method, note):
                 return report
-            rule = rule or find_rule(walk)
+            rule = rule or find_rule(walk, limits_of(self.recording, walk, factors_of(net, self.lr)))
         if rule is not None:
             return self.by_rule(net, right, rule, walk, method, note)
         if names := assigned_ones(self.weights, self.new, right, self.lr or self.rate(right)):
@@ -111,7 +112,7 @@ class Verdict:
         if (used := gradients_of_step(self.recording, walk)) and not (report := self.by_used(used)).ok:
             return report
         report = self.by_gradient(right)
-        if not report.has_proof and gradients_are_made(
+        if not (report.has_proof and shows_again(report, walk)) and gradients_are_made(
             self.recording, right, factors_of(net, self.lr), self.lr
         ):  # a factor without a reason explains nothing
             return self.other_update(net, right, walk, method, note)
@@ -332,14 +333,8 @@ class Verdict:
         batch = batch or order_in(self.recording, net)
         lr = (self.lr or 1.0) * (batch.scale if batch is not None else 1.0)
         truth = truth_of(net, before, self.single, slack_of(report), batch)
-        for n, g in report.right.items():
-            truth.add_whole(before[n] - lr * g, f"the right new {n}")
-            if not (assigned and n in report.wrong):
-                truth.add_whole(lr * g, f"lr·∂L/∂{n}")
-        for n, g in (also or {}).items():
-            truth.add_whole(g, f"∂L/∂{n}, clipped")
-            truth.add_whole(lr * g, f"lr·∂L/∂{n}, clipped")
-            truth.add_whole(before[n] - lr * g, f"the right new {n}")
+        of_update(truth, before, lr, {n: g for n, g in report.right.items() if not (assigned and n in report.wrong)})
+        of_update(truth, before, lr, also or {}, ", clipped")
         for n, x in moments_of(walk) if walk is not None else ():
             truth.add_whole(x, f"an average of ∂L/∂{n}")
         wrong = {n: after[n] for n in report.wrong}

@@ -14,11 +14,13 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.made_gradients import is_made
 from tinygrad_edu.clinic.examiner.recording import Recording, key_of
+from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.step_walk import Walk
 from tinygrad_edu.clinic.examiner.used_gradients import values_behind
 
 Array = np.ndarray[Any, Any]
 SAME = 1e-9  # relative
+EVEN = 1e-5  # relative; the steps of a sign are all of one size
 UNKNOWN = (
     "The gradients are right; the update is none of the rules I know (gradient descent, momentum, Nesterov, Adagrad, "
     "RMSprop, Adadelta, Adam and its variants, Lion, Rprop): I cannot say whether it is right."
@@ -42,6 +44,13 @@ def is_rule_of_its_own(
     if len(names) == len([n for n in right if np.any(right[n])]):
         return True
     return lr is not None and all(comes_after(recording, before[n] - lr * right[n], after[n]) for n in names)
+
+
+def shows_again(report: BackpropReport, walk: Walk) -> bool:
+    """Does a mistake of the first step show in the later ones? Adam's first step is lr·sign(g) too, and no mistake."""
+    codes = {slip.code for slip in report.explanations[0]}
+    sizes = [np.abs(d[d != 0.0]) for d in walk.changes[1:]]
+    return codes != {"gradient_sign_only"} or all(np.ptp(x) <= EVEN * x.max() for x in sizes if x.size)
 
 
 def is_behind(recording: Recording, new: Array, g: Array, scales: Array, lr: float | None) -> bool:

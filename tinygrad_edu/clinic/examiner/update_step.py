@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.clipping import cut_walks
 from tinygrad_edu.clinic.examiner.moments import keeps_average, starts
 from tinygrad_edu.clinic.examiner.rate_schedule import FALLING, is_schedule
 from tinygrad_edu.clinic.examiner.report import FoundSlip
@@ -32,6 +33,10 @@ USUAL = {
     "beta2": (0.999, 0.99, 0.9, 0.95),
     "eps": (1e-8, 1e-7, 1e-6, 1e-5, 1e-10, 1e-12, 0.0),
 }
+OFTEN_CLIPPED = (  # rules that are tried after clipping, since each limit costs a search
+    *("momentum", "averaged_momentum", "nesterov", "adagrad", "adagrad_eps_inside", "rmsprop", "rmsprop_eps_inside"),
+    *("adam", "adam_eps_elsewhere", "adam_eps_inside"),
+)
 
 ASSIGNED = UpdateRule(
     "update_assigned", "w = c·g", (), RULES["gradient_descent"].rule,
@@ -86,13 +91,22 @@ def right_rule(walk: Walk) -> FoundRule | None:
     )
 
 
-def find_rule(walk: Walk) -> FoundRule | None:
-    """The rule that gives every change: a right one if any does."""
+def find_rule(walk: Walk, limits: Sequence[float] = ()) -> FoundRule | None:
+    """The rule that gives every change: a right one if any does; limits: to which gradients may be clipped before."""
     found = simple_rule(walk) or search_table(walk, sorted(RULES.values(), key=lambda r: not r.right))
-    found = found or in_mid_schedule(walk)
+    found = found or in_mid_schedule(walk) or after_clipping(walk, limits)
     if (found is None or len(walk.changes) < 2) and first_is_right(walk):
         return FoundRule(RULES["gradient_descent"], walk.lr or 0.0, {}, " in its first step")
     return found
+
+
+def after_clipping(walk: Walk, limits: Sequence[float]) -> FoundRule | None:
+    """A right rule that is given clipped gradients."""
+    for words, clipped in cut_walks(walk, limits):
+        found = search_table(clipped, [RULES[name] for name in OFTEN_CLIPPED])
+        if found is not None:
+            return replace(found, extra=f"{words}{found.extra}")
+    return None
 
 
 def in_mid_schedule(walk: Walk) -> FoundRule | None:

@@ -43,7 +43,12 @@ def gradients_of_step(recording: Recording, walk: Walk) -> Used | None:
     walk.gradients[0] (the right ones) give the names and shapes alone.
     """
     behind = {n: values_behind(recording, walk.weights[1][n]) for n in walk.names}
-    return of_adaptive_step(walk, behind) or of_clipping(walk, behind) or of_shortening(walk, behind)
+    adapted = of_adaptive_step(walk, behind)
+    steps = adapted.gradients if adapted else gradients_by_step(walk)
+    cut = of_clipping(walk, behind, steps) or of_shortening(walk, behind, steps)
+    if cut is None or adapted is None:
+        return cut or adapted
+    return Used(cut.gradients, f"{cut.words} The update after it is a right one.", [*cut.gradients])
 
 
 def values_behind(recording: Recording, new: Array) -> list[Made]:
@@ -115,9 +120,8 @@ def gradients_by_step(walk: Walk) -> dict[str, Array]:
     return {n: (x - walk.weights[1][n]) / (walk.lr or 1.0) for n, x in walk.weights[0].items()}
 
 
-def of_clipping(walk: Walk, behind: Mapping[str, list[Made]]) -> Used | None:
-    """g, of which np.clip(g, -limit, limit) was subtracted, for some parameters or all, with one limit."""
-    steps = gradients_by_step(walk)
+def of_clipping(walk: Walk, behind: Mapping[str, list[Made]], steps: Mapping[str, Array]) -> Used | None:
+    """g, of which np.clip(g, -limit, limit) was used (`steps`), for some parameters or all, with one limit."""
     found: dict[str, Array] = {}
     limits: list[float] = []
     for name, d in steps.items() if walk.lr else ():
@@ -154,9 +158,8 @@ def is_cut(d: Array, v: Array, limit: float) -> bool:
     return bool(beyond.any()) and bool(np.all(np.abs(np.clip(v, -limit, limit) - d) <= CUT * limit))
 
 
-def of_shortening(walk: Walk, behind: Mapping[str, list[Made]]) -> Used | None:
-    """g, of which g·limit/‖g‖ was subtracted, with the norm of all parameters together."""
-    steps = gradients_by_step(walk)
+def of_shortening(walk: Walk, behind: Mapping[str, list[Made]], steps: Mapping[str, Array]) -> Used | None:
+    """g, of which g·limit/‖g‖ was used (`steps`), with the norm of all parameters together."""
     norm = float(np.sqrt(sum(np.vdot(d, d) for d in steps.values())))
     if not walk.lr or not any(
         isinstance(x, (int, float)) and x > 0 and abs(norm / x - 1.0) < NORM for x in walk.numbers
