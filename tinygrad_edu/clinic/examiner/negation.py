@@ -81,7 +81,7 @@ def with_opposite(product: Tensor, slot: int) -> Any:
     parts = list(product.parents)
     x = parts[slot]
     parts[slot] = x.parents[0] if isinstance(x, Tensor) else -np.asarray(x)
-    return product.op(*parts, **product.options)  # type: ignore[misc]
+    return product.op(*parts, **product.options)
 
 
 def rebuild_last(nodes: Sequence[Tensor], turned: Mapping[int, Tensor]) -> Tensor:
@@ -92,7 +92,7 @@ def rebuild_last(nodes: Sequence[Tensor], turned: Mapping[int, Tensor]) -> Tenso
             z = turned[id(node)]
             for below in topological(z, parent_nodes):
                 again(below, new)
-            new[id(node)] = node.op(-new.get(id(z), z))  # type: ignore[misc]
+            new[id(node)] = node.op(-new.get(id(z), z))
         else:
             again(node, new)
     return new[id(nodes[-1])]
@@ -103,4 +103,4 @@ def again(node: Tensor, new: dict[int, Tensor]) -> None:
     parts = [new.get(id(p), p) for p in node.parents]
     if id(node) not in new and any(a is not b for a, b in zip(parts, node.parents, strict=True)):
         arguments = [parts] if getattr(node.op, "variadic", False) else parts
-        new[id(node)] = node.op(*arguments, **node.options)  # type: ignore[misc]
+        new[id(node)] = node.op(*arguments, **node.options)

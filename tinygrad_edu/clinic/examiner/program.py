@@ -190,7 +190,7 @@ def repull_step(step: Step, g: Array, arrays: Sequence[Any]) -> Contributions:
         }
     if step.operation == "matmul" and arrays[0].ndim <= 2 and arrays[1].ndim <= 2:
         return {k: share_of_factor(g, arrays[0], arrays[1], k) for k in slots}
-    found = node.op.vjp(g, step.y, *arrays, **node.options)  # type: ignore[union-attr]
+    found = node.op.vjp(g, step.y, *arrays, **node.options)
     return {k: sum_to_shape(found[k], step.operand(k)) for k in slots}
 
 
@@ -211,7 +211,7 @@ def back_through(step: Step, g: Array, x: Array) -> Array:
         return np.transpose(g, inverse(step.node.options.get("axes")))
     if isinstance(step.node.op, Operation):  # an elementwise one here is +x
         return g
-    (g,) = step.node.op.vjp(g, step.y, x, **step.node.options)  # type: ignore[union-attr]
+    (g,) = step.node.op.vjp(g, step.y, x, **step.node.options)
     return g
 
 
@@ -236,4 +236,4 @@ def apply_node(node: Tensor, arrays: Sequence[Any]) -> Array:
     operation = node.op
     if isinstance(operation, Operation):
         return np.asarray(operation.array_function(*arrays))
-    return np.asarray(operation.function(*arrays, **node.options))  # type: ignore[union-attr]
+    return np.asarray(operation.function(*arrays, **node.options))

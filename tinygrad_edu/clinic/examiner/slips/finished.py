@@ -170,7 +170,7 @@ def read_rows(net: Network, name: str) -> dict[int, Array]:
         while net.steps[index].parents and not reads_the_parameter(net, index):
             node, index = net.steps[index].node, net.steps[index].parents[0]
             if hasattr(node.op, "vjp"):
-                (handed,) = node.op.vjp(handed, node.array, net.steps[index].y, **node.options)  # type: ignore[union-attr]
+                (handed,) = node.op.vjp(handed, node.array, net.steps[index].y, **node.options)
         if net.steps[index].parents:
             found[index] = found[index] + handed if index in found else handed
     return found
