@@ -127,6 +127,23 @@ def compile_cold(depth: int) -> Work:
     return work
 
 
+def compile_blocks(layers: int) -> Work:
+    """A first epoch of equal transformer layers, with an empty cache."""
+    from tinygrad_edu import fit, nn
+    from tinygrad_edu.compile.backend.cache import VARIABLE
+
+    letters = np.random.default_rng(0).integers(0, 10, (2, 16, 8))
+
+    def work() -> None:
+        blocks = [nn.TransformerEncoderLayer(16, 2, 64, dropout=0.1) for _ in range(layers)]
+        model = nn.Sequential(nn.Embedding(10, 16), *blocks, nn.Linear(16, 10))
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ[VARIABLE] = folder
+            fit(model, *letters, loss="cross_entropy", optimizer="adam", epochs=1, compiled=True, progress=False)
+
+    return work
+
+
 def call(depth: int) -> Work:
     """100 gradients of the same."""
     from tinygrad_edu import jit
@@ -157,6 +174,7 @@ GROWTH = [
     Growth("the same, memory", "nodes", (2_000, 16_000, 128_000), value_graph, "1", memory=True),
     Growth("`Tensor`: a chain, forward + backward", "operations", (100, 400, 1_600, 6_400), eager_chain, "1"),
     Growth("`jit`: first gradient, cold", "layers", (2, 4, 8, 16), compile_cold, "1, after a start", 1),
+    Growth("`fit`: first epoch, cold", "transformer layers", (2, 6, 18), compile_blocks, "0, after a start", 1),
     Growth("`jit`: a gradient", "layers", (2, 4, 8, 16), call, "1"),
     Growth("`fit`: 2 epochs", "samples", (2_048, 8_192, 32_768), lambda n: epoch(samples=n), "1"),
     Growth("the same, memory", "samples", (2_048, 8_192, 32_768), lambda n: epoch(samples=n), "1", memory=True),

@@ -106,6 +106,7 @@ def test_the_first_call_is_timed_in_new_processes_with_one_cache(monkeypatch):
     caches = []
     assert first_call.cold_and_from_disk() == {
         "cold": 1, "from the disk": 2, first_call.NUMBA: 3, first_call.CLASSES: 4, first_call.GPT: 5,
+        first_call.BLOCKS: 6, first_call.TIMES: 7,
         first_call.LONGER: -1,
     }  # fmt: skip
     assert len(set(caches)) == 1
