@@ -30,6 +30,7 @@ from tinygrad_edu.names import (
     SolverName,
 )
 
+HALF = 0.5  # between LabelBinarizer's 0 and 1
 EXACT = "biuU"  # targets that can only be classes: booleans, integers, strings
 
 
@@ -138,9 +139,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
 
     def predict(self, X: Samples) -> Any:
         """The classes of samples X, (samples,), or their labels, (samples, labels)."""
-        check_is_fitted(self)
+        if "coefs_" not in vars(self):  # a twentieth of its time
+            check_is_fitted(self)
         p = self._outputs(X)
-        return self._label_binarizer.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
+        return classes_of(self._label_binarizer, p.ravel() if self.n_outputs_ == 1 else p)
 
     def predict_proba(self, X: Samples) -> Array:
         """The probability of each class, (samples, classes)."""
@@ -187,6 +189,16 @@ def binarizer(y: Array) -> tuple[LabelBinarizer, Array]:
     made.y_type_ = "multiclass" if len(made.classes_) > 2 else "binary"
     made.sparse_input_ = False
     return made, made.classes_
+
+
+def classes_of(made: LabelBinarizer, p: Array) -> Any:
+    """made.inverse_transform(p): the most probable class, and of two the second where p is above ½."""
+    if type(made) is LabelBinarizer and not made.sparse_input_ and type(p) is np.ndarray and len(made.classes_) > 1:
+        if made.y_type_ == "multiclass" and p.ndim == 2:
+            return made.classes_.take(p.argmax(axis=1), mode="clip")
+        if made.y_type_ == "binary" and p.ndim == 1:
+            return made.classes_[(p > HALF).astype(int)]
+    return made.inverse_transform(p)
 
 
 def binarize(made: LabelBinarizer, y: Array) -> Array:

@@ -7,6 +7,7 @@ little here, because most of the time is SciPy's.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from tinygrad_edu.compile.backend.blas_threads import for_product
 from tinygrad_edu.core.aliases import Samples
-from tinygrad_edu.estimators import choices, forward, general, messages
+from tinygrad_edu.estimators import choices, forward, general, lbfgs_loop, messages
 from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array, join_arrays, parts, shapes_of
 
@@ -79,6 +80,9 @@ class Objective(AtOnePoint):
             parts(self.g, shapes),
         )
         self.penalized = [W.ravel() for W in self.coefs]
+        # of each weight, in one vector; biases have no penalty
+        self.alphas = np.repeat([self.alpha, 0.0], [sum(W.size for W in xs) for xs in (self.coefs, self.intercepts)])
+        self.dense = isinstance(X, np.ndarray)
         self.mass = X.shape[0] if weight is None else weight.sum()
 
     def loss(self, w: Array) -> Any:
@@ -86,7 +90,7 @@ class Objective(AtOnePoint):
         self.w[:] = w
         layers = forward.layers(self.X, self.coefs, self.intercepts, self.activations)
         loss = forward.loss(self.code, self.Y, layers[-1], self.weight)
-        loss += 0.5 * self.alpha * sum([np.dot(W, W) for W in self.penalized]) / self.mass
+        loss += 0.5 * self.alpha * sum([W.dot(W) for W in self.penalized]) / self.mass
         self.differentiate(layers)
         return loss
 
@@ -96,14 +100,16 @@ class Objective(AtOnePoint):
         if self.weight is not None:
             d *= self.weight[:, None]
         for i in range(len(self.coefs) - 1, -1, -1):
-            by_coefs = self.by_coefs[i]
-            by_coefs[:] = layers[i].T @ d
-            by_coefs += self.alpha * self.coefs[i]
-            by_coefs /= self.mass
-            np.divide(np.add.reduce(d, axis=0), self.mass, out=self.by_intercepts[i])
+            if i or self.dense:
+                np.matmul(layers[i].T, d, out=self.by_coefs[i])
+            else:
+                self.by_coefs[i][:] = layers[i].T @ d
+            np.add.reduce(d, axis=0, out=self.by_intercepts[i])
             if i > 0:
                 d = d @ self.coefs[i].T
                 DERIVATIVES[self.activations[i - 1]](d, layers[i])
+        self.g += self.alphas * self.w
+        self.g /= self.mass
 
 
 class GeneralObjective(AtOnePoint):
@@ -142,12 +148,9 @@ class GeneralObjective(AtOnePoint):
 def minimize_loss(model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
     """Train the model on all samples at once."""
     objective: Any = (GeneralObjective if model._beyond else Objective)(model, X, Y, weight)
-    start = objective.w.copy()
     limits = {"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol}
-    with for_product(start.size * X.shape[0], least=0, most=SMALL):
-        found = minimize(
-            objective.loss, start, method="L-BFGS-B", jac=objective.gradient, options=limits, callback=watch(model)
-        )
+    with for_product(objective.w.size * X.shape[0], least=0, most=SMALL):
+        found = search(model, objective, limits)
     model.n_iter_, model.loss_ = min(found.nit, model.max_iter), found.fun
     if model._beyond:
         objective.assign(found.x)
@@ -158,6 +161,14 @@ def minimize_loss(model: Estimator, X: Samples, Y: Array, weight: Array | None) 
         print(f"lbfgs: {found.nit} iterations, {found.nfev} evaluations, loss = {found.fun:.8f}")
     if found.status not in (0, STOPPED):
         warnings.warn(not_converged(model, found), ConvergenceWarning, stacklevel=messages.callers())
+
+
+def search(model: Estimator, objective: AtOnePoint, limits: dict[str, Any]) -> Any:
+    """SciPy's result; by a loop of our own where no callback may end it."""
+    if not model.callbacks and lbfgs_loop.is_possible():
+        return lbfgs_loop.minimized(objective, limits, functools.partial(setattr, model, "n_iter_"))
+    start, asked = objective.w.copy(), watch(model)
+    return minimize(objective.loss, start, method="L-BFGS-B", jac=objective.gradient, options=limits, callback=asked)
 
 
 def watch(model: Estimator) -> Callable[..., None]:

@@ -20,6 +20,7 @@ NUMBERS = (
     "total", "failures", "samples", "clip_norm", "dropout",
 )  # fmt: skip
 CHANGED = ("t", "lr", "record", "total", "failures", "samples", *PROGRESS)
+AMONG_WHOLE, AMONG_NUMBERS = ({name: i for i, name in enumerate(names)} for names in (WHOLE, NUMBERS))
 WIDTHS = len(WHOLE)
 STATE = 4  # vectors as long as all weights together: the weights, their gradient, two memories of the solver
 AT_ONCE = 4e8  # multiplications between two checks for Ctrl-C: 0.02 to 0.3 s
@@ -34,13 +35,15 @@ class NamedNumbers:
     numbers: Array
 
     def __getitem__(self, name: str) -> Any:
-        return self.whole[WHOLE.index(name)] if name in WHOLE else self.numbers[NUMBERS.index(name)]
+        at = AMONG_WHOLE.get(name)
+        return self.numbers[AMONG_NUMBERS[name]] if at is None else self.whole[at]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if name in WHOLE:
-            self.whole[WHOLE.index(name)] = value
+        at = AMONG_WHOLE.get(name)
+        if at is None:
+            self.numbers[AMONG_NUMBERS[name]] = value
         else:
-            self.numbers[NUMBERS.index(name)] = value
+            self.whole[at] = value
 
 
 class Memory(NamedNumbers):
