@@ -47,3 +47,8 @@ def numbers(x: ArrayLike, operation: str) -> Array:
         )
     held = np.asarray(getattr(x, "array", x))
     return np.vectorize(lambda v: getattr(v, "data", v), otypes=[float])(held) if held.dtype == object else held
+
+
+def index_of(x: ArrayLike) -> Any:
+    """The whole numbers of an index, which have no values yet while a program is traced."""
+    return x if MODES.tensor_trace is not None else getattr(x, "array", x)

@@ -20,7 +20,7 @@ from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
 from tinygrad_edu.core.plain_arrays import Count as Count
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.plain_arrays import count_of as count_of
-from tinygrad_edu.core.positions import numbers
+from tinygrad_edu.core.positions import index_of, numbers
 from tinygrad_edu.errors import DtypeError, OperandError, ShapeError
 
 SPREADS = ("std", "var")
@@ -161,11 +161,11 @@ class TensorMethods:
 
     def index_select(self, dim: int, index: Axis) -> Any:
         """The entries at whole numbers along an axis."""
-        return COMPOSED["take"](self, numbers_of(index), axis=dim)
+        return COMPOSED["take"](self, index_of(index), axis=dim)
 
     def gather(self, dim: int, index: Axis) -> Any:
         """One entry along an axis for each whole number: np.take_along_axis."""
-        return COMPOSED["take_along_axis"](self, numbers_of(index), axis=dim)
+        return COMPOSED["take_along_axis"](self, index_of(index), axis=dim)
 
     def clamp(self, min: ArrayLike = None, max: ArrayLike = None) -> Any:
         """x kept between two bounds, of which either may be left out."""

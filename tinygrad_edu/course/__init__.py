@@ -8,7 +8,6 @@ file is read, its functions run in a process of their own), grading.py, naming.p
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from tinygrad_edu.clinic.examiner.grade import GRADERS, Grade, grade
@@ -27,7 +26,7 @@ def check(*given: Any, exercise: str = "", hint: int = 1, seconds: float = 10.0,
     given: functions by name, the path of a file, or its text.
     hint: how much to tell, from 1.
     seconds: how long it may run.
-    seed: what the numbers of the exercise are drawn from.
+    seed: what the numbers of the exercise are drawn from (one of its own for each exercise).
     Errors: InputFileError, NameNotFoundError for an exercise that is not there.
     """
     from tinygrad_edu.course import grading, submission
@@ -35,4 +34,5 @@ def check(*given: Any, exercise: str = "", hint: int = 1, seconds: float = 10.0,
     if len(given) == 1:
         return grade_file(given[0], exercise, hint, seconds, seed)
     joined = submission.of_functions(*given)
-    return grading.grade(joined, find(exercise), hint, seconds, secrets.randbits(32) if seed is None else seed)
+    chosen = find(exercise)
+    return grading.grade(joined, chosen, hint, seconds, grading.seed_of(chosen) if seed is None else seed)

@@ -79,15 +79,20 @@ def takes_names(function: Any, arguments: dict[str, Any]) -> bool:
     return True
 
 
-def called(function: Any, arguments: dict[str, Any], count: int) -> dict[str, Any]:
-    """The results of a call (`count` arrays; 0: anything else), or its error with the line in the learner's file."""
+def called(function: Any, arguments: dict[str, Any], count: int, names: dict[str, str]) -> dict[str, Any]:
+    """The results of a call (`count` arrays; 0: anything else), or its error with the line in the learner's file.
+
+    names: result → the variable that is returned for it, of which an error tells what had been computed by then.
+    """
     try:
         with np.errstate(all="ignore"):
             copies = {name: np.array(x) if isinstance(x, np.ndarray) else x for name, x in arguments.items()}
             found = function(**copies) if takes_names(function, copies) else function(*copies.values())
     except BaseException as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "submission"]
-        return {"error": f"{type(error).__name__}: {error}"[:500], "line": frames[-1].lineno if frames else 0}
+        before = {name: encode(x) for name, x in left_behind(error.__traceback__, names).items()}
+        line = frames[-1].lineno if frames else 0
+        return {"error": f"{type(error).__name__}: {error}"[:500], "line": line, "before": before}
     if not count:
         return {"value": as_json(found)}
     if isinstance(found, dict):
@@ -95,6 +100,14 @@ def called(function: Any, arguments: dict[str, Any], count: int) -> dict[str, An
     # with one result, a list may be the result itself
     several = isinstance(found, tuple) or (isinstance(found, list) and count > 1)
     return {"outputs": [encode(x) for x in (found if several else (found,))]}
+
+
+def left_behind(trace: Any, names: dict[str, str]) -> dict[str, Any]:
+    """The variables of these results in the learner's function, as they were when it failed."""
+    while trace is not None and trace.tb_frame.f_code.co_filename != "submission":
+        trace = trace.tb_next
+    known = dict(trace.tb_frame.f_locals) if trace is not None else {}
+    return {name: known[variable] for name, variable in names.items() if variable in known}
 
 
 def main() -> None:
@@ -113,8 +126,8 @@ def results(task: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         exec(compile(task["source"], "submission", "exec"), world)
         return [
-            called(world[call["function"]], {name: decode(x) for name, x in call["arguments"].items()}, call["count"])
-            for call in task["calls"]
+            called(world[x["function"]], {n: decode(a) for n, a in x["arguments"].items()}, x["count"], x["names"])
+            for x in task["calls"]
         ]
     except BaseException as error:
         return [{"error": f"{type(error).__name__}: {error}"[:500], "line": 0}] * len(task["calls"])

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,34 @@ START = 20.0  # seconds allowed for Python and NumPy to start on a busy machine
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a call: `outputs`, or an `error` in words, with its `line` in the learner's file."""
+    """The result of a call: `outputs`, or an `error` in words, with its `line` in the learner's file.
+
+    before: of a call that failed, the results that had been computed by then.
+    """
 
     outputs: Sequence[Any] = ()
     named: Mapping[str, Any] | None = None
     value: Any = None
     error: str = ""
     line: int = 0
+    before: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run(source: str, calls: Sequence[tuple[str, Mapping[str, Any], int]], seconds: float) -> list[Result]:
-    """Each call (function, arguments, how many arrays it returns; 0 for anything else) of a learner's text.
+@dataclass(frozen=True)
+class Call:
+    """A call of a learner's function: `count` arrays are returned, or 0 for anything else.
+
+    names: result → the variable that the function returns for it.
+    """
+
+    function: str
+    arguments: Mapping[str, Any]
+    count: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(source: str, calls: Sequence[Call], seconds: float) -> list[Result]:
+    """The results of each call of functions of a learner's text.
 
     All of them run in one process, which is not this one. Where it does not answer in time, or ends without an answer,
     every call has that as its error. In a browser there are no processes: the page itself is what shuts them in.
@@ -44,8 +61,8 @@ def run(source: str, calls: Sequence[tuple[str, Mapping[str, Any], int]], second
     task = {
         "source": source, "seconds": int(seconds) + 1,
         "calls": [
-            {"function": name, "arguments": {n: encode(x) for n, x in given.items()}, "count": count}
-            for name, given, count in calls
+            vars(call) | {"arguments": {n: encode(x) for n, x in call.arguments.items()}}
+            for call in calls
         ],
     }  # fmt: skip
     if sys.platform == "emscripten":
@@ -109,7 +126,8 @@ def result_of(answer: Any) -> Result:
     """One answer of the child. A learner's text may have written it: whatever is not as it should be is an error."""
     try:
         if "error" in answer:
-            return Result(error=str(answer["error"]), line=int(answer["line"]))
+            before = {str(name): decode(x) for name, x in answer.get("before", {}).items()}
+            return Result(error=str(answer["error"]), line=int(answer["line"]), before=before)
         if "value" in answer:
             return Result(value=answer["value"])
         if "named" in answer:

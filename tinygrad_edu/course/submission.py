@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,15 @@ class Submission:
         """Does the function do more than the starter? A gap that was left above finished code does not count."""
         node = self.functions.get(function)
         return node is not None and (not any(map(is_gap, ast.walk(node))) or is_finished(node))
+
+    def variables(self, function: str, names: Sequence[str]) -> Sequence[str]:
+        """The variable that a function returns for each of its results; the result's own name where it is none."""
+        node = self.functions.get(function)
+        returned = [x.value for x in (ast.walk(node) if node else ()) if isinstance(x, ast.Return)]
+        items: list[Any] = getattr(returned[-1], "elts", [returned[-1]]) if returned else []
+        if len(items) != len(names):
+            return names
+        return [getattr(item, "id", name) for item, name in zip(items, names, strict=True)]
 
     def line(self, function: str) -> int:
         """The first line of a function, 0 where it is missing."""

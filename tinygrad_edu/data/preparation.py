@@ -11,7 +11,7 @@ from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.data.arguments import finite, pairs, rows
 from tinygrad_edu.data.batching import class_numbers, orders
-from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, TraceError
 
 Array = np.ndarray[Any, Any]
 
@@ -116,14 +116,25 @@ def scale_array(array: Array, shift: Array, scale: Array) -> tuple[Array, Scalin
 def one_hot(labels: Samples, classes: int | None = None) -> Array:
     """Class numbers (samples,) or (samples, 1) as one-hot rows (samples, classes).
 
-    classes: the number of classes; by default the largest label plus one.
+    classes: the number of classes; by default the largest label plus one, which a compiled function does not know.
     Errors: DtypeError for labels that are not integers; SettingError for a label outside 0 to classes - 1.
 
     >>> one_hot([0, 2]).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
+    if hasattr(labels, "rows_of"):
+        return traced_one_hot(labels, classes)  # type: ignore[no-any-return]
     numbers = class_labels(labels, classes)
     return np.eye(int(numbers.max()) + 1 if classes is None else classes)[numbers]
+
+
+def traced_one_hot(labels: Any, classes: int | None) -> Any:
+    """`one_hot` of labels without numbers, while a program is traced. Errors: TraceError."""
+    if classes is None:
+        raise TraceError("one_hot in a compiled function needs the number of classes: one_hot(labels, classes=3)")
+    flat = labels.reshape(-1)
+    beside: Any = np.broadcast_to(flat[:, None], (flat.shape[0], classes))
+    return beside.rows_of(flat) * 1.0
 
 
 def class_labels(labels: Samples, classes: int | None = None) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,8 @@ for name in ("__neg__", "__getitem__", "__iter__", "sum", "mean", "norm", "squar
 
 def is_parameter(attribute: Any) -> bool:
     """Is it an array that training changes? Errors: OperandError for one that holds Values beside other things."""
+    if isinstance(attribute, Tensor):
+        return attribute.requires_grad
     if isinstance(attribute, np.ndarray) and attribute.dtype.kind == "O":
         of_values = [isinstance(x, Value) for x in attribute.flat]
         if any(of_values) and not all(of_values):
@@ -83,7 +85,7 @@ def is_parameter(attribute: Any) -> bool:
                 f"an array of a module mixes Values with {preview(other)}: an array of parameters may hold Values only"
             )
         return all(of_values)
-    return isinstance(attribute, Tensor) and attribute.requires_grad
+    return False
 
 
 class Parameters(list[Any]):
@@ -98,17 +100,19 @@ class Parameters(list[Any]):
         return self[self.given - 1]
 
 
-def parameters_in(leaves: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Value | Tensor]]:
+def parameters_in(leaves: Iterable[tuple[str, Any]]) -> list[tuple[str, Value | Tensor]]:
     """(name, parameter) of the parameters among what a module contains, each under its first name."""
     seen: set[int] = set()
+    found: list[tuple[str, Value | Tensor]] = []
     for name, array in leaves:
         if id(array) in seen or not is_parameter(array):
             continue
         seen.add(id(array))
         if isinstance(array, np.ndarray):
-            yield from ((index_name(name, at), array.item(at)) for at in np.ndindex(array.shape))
+            found += [(index_name(name, at), array.item(at)) for at in np.ndindex(array.shape)]
         else:
-            yield name, array
+            found.append((name, array))
+    return found
 
 
 def without_results(leaves: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -117,7 +121,7 @@ def without_results(leaves: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     They depend on parameters of the module. A weight that was computed where it was made, Parameter(x) * 0.1, does not:
     it stays, and an optimizer refuses it by name.
     """
-    if not any(map(is_computed, (leaf for _, leaf in leaves))):
+    if not any([is_computed(leaf) for _, leaf in leaves]):  # noqa: C419  (a generator takes twice as long)
         return leaves
     own = {id(x) for _, leaf in leaves if is_parameter(leaf) for x in nodes_in(leaf) if not x.parents}
     return [(name, leaf) for name, leaf in leaves if not (is_computed(leaf) and depends_on(nodes_in(leaf), own))]

@@ -134,11 +134,11 @@ def eager_seconds(job: Job) -> float:
     """The time of all steps, estimated from the faster of two forward and backward passes; they change nothing."""
     times, before = [], Snapshot(job.model, job.optimizer)
     for _ in range(2):
-        job.optimizer.zero_grad()
+        job.model.zero_grad()
         start = clock()
         job.batch_loss(*[array[: job.batch_size] for array in job.data]).backward()
         times.append(clock() - start)
-    job.optimizer.zero_grad()
+    job.model.zero_grad()
     before.restore()
     return min(times) * job.steps
 
@@ -150,7 +150,7 @@ def refuse_as_eager(job: Job) -> None:
         for start in {0, job.samples - (job.samples % job.batch_size or job.batch_size)}:
             job.batch_loss(*[array[start : start + job.batch_size] for array in job.data]).backward()
     finally:
-        job.optimizer.zero_grad()
+        job.model.zero_grad()
         before.restore()
         state.restore()
 

@@ -14,6 +14,11 @@ from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import Snapshot
 from tinygrad_edu.train.stopping import PATIENCE
 
+OWN_NAN = (
+    "the compiled gradient is 0 times infinity, which is NaN (or a weight was infinite from the start); operation by "
+    "operation, with compiled=False, it counts as 0"
+)
+
 
 def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
     """Why a run without NaN ended."""
@@ -66,10 +71,7 @@ def not_finite_eagerly(job: Job, order: ArrayLike) -> str:
 def refuse_own_nan(job: Job, order: ArrayLike) -> None:
     """Errors: CompileError where only a program comes to NaN in this epoch."""
     if not not_finite_eagerly(job, order):
-        raise CompileError(
-            f"epoch {len(job.losses) + 1}: the compiled gradient is 0 times infinity, which is NaN (or a weight was "
-            "infinite from the start); operation by operation, with compiled=False, it counts as 0"
-        )
+        raise CompileError(f"epoch {len(job.losses) + 1}: {OWN_NAN}")
 
 
 def first_bad(job: Job, order: ArrayLike) -> str:

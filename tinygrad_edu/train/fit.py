@@ -133,9 +133,11 @@ class Training:
     def all_epochs(self, shown: Bar) -> str:
         """Train all remaining epochs, compiled or not; returns why they ended."""
         job = self.job
-        job.go_on()
-        over = job.progress.pending and job.call_back()
         self.whole.is_now()
+        moved, called = job.go_on(), job.progress.pending
+        over = called and job.call_back()
+        if moved or called:
+            self.whole.is_now()
         way = way_of(job, self.compiled)
         self.beginning = Beginning(job) if way.foreign else None
         job.how, job.ending = way.how + note_of_parts(job), ""
@@ -184,8 +186,7 @@ class Training:
                     return reason(self.job, stopped=True)
                 stepper.read_again()
         stepper.confirm()
-        for_certain(stepper.close)
-        self.whole.restore()  # undo an epoch that was only begun
+        for_certain(stepper.close)  # `finish` undoes an epoch that was only begun
         return reason(self.job, interrupted=True) if stepper.interrupted else stepper.ending()
 
     def keep(self, done: Epochs, stepper: Stepper) -> bool:
@@ -197,7 +198,7 @@ class Training:
         elif len(done.losses):
             over = stepper.look(self.whole.note)
         if len(done.losses):
-            self.whole.follow_callbacks()
+            self.whole.follow_callbacks(for_good=stepper.writes_whole and not self.job.left)
         return over
 
     def back_to_whole(self) -> None:

@@ -202,11 +202,13 @@ class Job:
         self.model.load_state_dict(state)
         return f"; the weights are those of epoch {epoch}, the best by validation ({loss:.4g})"
 
-    def go_on(self) -> None:
-        """Go back to the weights after the last epoch, if those of the best one were restored."""
-        if self.progress.last is not None:
-            self.model.load_state_dict(self.progress.last)
-            self.progress.last = None
+    def go_on(self) -> bool:
+        """Go back to the weights after the last epoch, if those of the best one were restored: were they?"""
+        if self.progress.last is None:
+            return False
+        self.model.load_state_dict(self.progress.last)
+        self.progress.last = None
+        return True
 
 
 def job_like(first: Job, model: Module, optimizer: Optimizer, settings: Settings) -> Job:

@@ -14,7 +14,8 @@ class LastWhole:
     """
 
     def __init__(self, job: Job) -> None:
-        self.job, self.point = job, Point(job)
+        self.job = job
+        self.point: Point | None = None  # None where nothing has to be undone: before `is_now`, and at the end
         self.measured: Point | None = None  # state of an epoch before its callbacks ran
         # whether the callbacks of all earlier epochs only read; None if none has run
         self.only_look: bool | None = None
@@ -27,11 +28,17 @@ class LastWhole:
         """The state before the callbacks."""
         self.measured = Point(self.job) if self.job.settings.callbacks else None
 
-    def follow_callbacks(self) -> None:
-        """The callbacks of an epoch have run, where there are any: it is whole."""
+    def follow_callbacks(self, for_good: bool = False) -> None:
+        """The callbacks of an epoch have run, where there are any: it is whole.
+
+        for_good: is it the last one, after which nothing will have to be undone?
+        """
         if self.measured is not None:
             self.only_look = self.only_look is not False and self.measured.is_now()
-        self.is_now()
+        if for_good:
+            self.point = self.measured = None
+        else:
+            self.is_now()
 
     def count_interrupted(self) -> None:
         """Count an epoch whose callbacks were interrupted as whole, if they have written nothing so far."""
@@ -40,4 +47,5 @@ class LastWhole:
 
     def restore(self) -> None:
         """Go back to it; doing it twice is the same as once."""
-        self.point.restore()
+        if self.point is not None:
+            self.point.restore()

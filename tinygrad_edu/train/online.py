@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.checks import one_of, whole
 from tinygrad_edu.compile.backend import compiler
-from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, SettingError, ShapeError, TraceError, first_line
 from tinygrad_edu.names import LossName, OptimizerName
 from tinygrad_edu.nn import losses
+from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.sequence import Recurrent, detach
 from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train.config import describe_model
@@ -50,6 +50,10 @@ class Series:
     @property
     def updates(self) -> int:
         return self.epochs * -(-len(self.X) // self.steps)
+
+    def one_epoch(self, times: int) -> float:
+        """One pass over the first times of the series, operation by operation; the mean loss."""
+        return eager_epoch(replace(self, X=self.X[:times], y=self.y[:times]))
 
 
 def fit_online(
@@ -85,7 +89,9 @@ def fit_online(
     claimed: list[int] = []
     try:
         claim(model.parameters(), claimed)
-        return train_series(job, epochs, steps, compiled)
+        with modes_kept(model):
+            model.train()
+            return train_series(job, epochs, steps, compiled)
     finally:
         for_certain(lambda: release(claimed))
 
@@ -94,9 +100,11 @@ def train_series(job: Series, epochs: int, steps: int, compiled: bool | str) -> 
     """Train it, compiled if that is asked for or pays."""
     model = job.model
     program, how = choose_way(job, compiled)
+    start = Snapshot(model, job.optimizer)
     try:
         done, reason = record_run(job, program.blocks(job) if program else eager_blocks(job))
     except CompileError as error:
+        for_certain(start.restore)
         if compiled is True:
             raise
         how = f"eager: {error}"
@@ -177,20 +185,9 @@ def program_for(job: Series) -> Any:
         raise TraceError(f"steps={job.steps}: only an update after every single time can be compiled")
     if not all(isinstance(p, Tensor) for p in job.model.parameters()):
         raise TraceError('compiled=True needs a model with backend="tensor"')
-    from tinygrad_edu.train.compiled.online import OnlineProgram
+    from tinygrad_edu.train.compiled.online import trace_series
 
-    state = PythonState(model=job.model, loss=job.loss)
-    if state.opaque:
-        raise TraceError(state.opaque)
-    try:
-        made = [OnlineProgram(job.model, job.loss, job.optimizer, job.X, job.y) for _ in range(1 + 2 * state.foreign)]
-        if len({each.text for each in made}) > 1:
-            raise TraceError("the loss computes something else at each call, which a compiled program cannot do")
-        if state.foreign and (changed := state.first_change()):
-            raise TraceError(f"each step changes {changed}, which a compiled program would do only once")
-        return made[0]
-    finally:
-        state.restore()
+    return trace_series(job)
 
 
 def eager_blocks(job: Series) -> Iterator[list[tuple[float, float]]]:
@@ -220,16 +217,17 @@ def record_run(job: Series, blocks: Iterator[list[tuple[float, float]]]) -> tupl
     point = Snapshot(job.model, job.optimizer), 0
     try:
         for block in blocks:
-            # an infinite gradient makes the weights useless
-            good = [pair for pair in block if math.isfinite(sum(pair))]
+            # an infinite gradient makes the weights useless, and so does a finite one that a large rate makes infinite
+            finite = math.isfinite(point[0].distance())
+            good = [pair for pair in block if finite and math.isfinite(sum(pair))]
             if good:
                 done += good
                 point = Snapshot(job.model, job.optimizer), len(done)
             if len(good) < len(block):
                 point[0].restore()
                 return done, (
-                    f"stopped in epoch {len(done) + 1}: the loss or the gradient became NaN or infinite, the model is "
-                    f"as after epoch {len(done)}; try a smaller learning rate than {job.optimizer.lr:g}"
+                    f"stopped in epoch {len(done) + 1}: the loss, the gradient or the weights became NaN or infinite, "
+                    f"the model is as after epoch {len(done)}; try a smaller learning rate than {job.optimizer.lr:g}"
                 )  # fmt: skip
     except BaseException as error:
         for_certain(point[0].restore)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.train.job import Job
 
 
-def state_of_rate(job: Job) -> str:
+def state_of_rate(job: Any) -> str:
     """What it does besides computing a number from the step, as the end of a sentence; "" for nothing.
 
     It is asked for the rate of the next step twice, and what it has changed by that is put back.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,8 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.losses import Loss
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.module import Module, modules_inside
+from tinygrad_edu.nn.parameters import parameters_in
 
 Array = np.ndarray[Any, Any]
 ROWS = 2  # samples used to try a form of the data
@@ -23,7 +24,12 @@ ROWS = 2  # samples used to try a form of the data
 
 def dtype_of_parameters(model: Module) -> Any:
     """The dtype of the first Tensor among the parameters; float64 for Values."""
-    return next((p.dtype for _, p in model.named_parameters() if isinstance(p, Tensor)), np.dtype(float))
+    return dtype_of(model.named_parameters())
+
+
+def dtype_of(named: Iterable[tuple[str, Any]]) -> Any:
+    """`dtype_of_parameters`, of (name, parameter)."""
+    return next((p.dtype for _, p in named if isinstance(p, Tensor)), np.dtype(float))
 
 
 def parameters_of(model: Any) -> Any:
@@ -103,9 +109,11 @@ def samples_and_targets(model: Module, loss: Any, X: Samples, y: Samples) -> tup
         outputs = output_shape(model, inputs)
         if labels.ndim == 1 or labels.shape[1:] == outputs[1:-1]:
             return inputs, classes(labels, outputs[-1])
-    columns = as_samples(y, "y", dtype_of_parameters(model))
+    columns = as_samples(y, "y", inputs.dtype if inputs.dtype.kind == "f" else dtype_of_parameters(model))
     if labels.dtype.kind in "iu" and not isinstance(loss, Loss):
-        forms = columns, np.ascontiguousarray(labels, dtype=np.int64)
+        forms = [columns, np.ascontiguousarray(labels, dtype=np.int64)]
+        if labels.ndim == 1 and (output_shape(model, inputs) or (1,))[-1] > 1:
+            forms.reverse()  # a column beside several outputs would be repeated for each of them
         return inputs, first_that_works(lambda t: loss(model(inputs[:ROWS]), t[:ROWS]), model, forms)
     return inputs, check_targets(columns, loss)
 
@@ -115,9 +123,9 @@ def inputs_for(model: Module, X: Samples) -> Array:
 
     Does it? A layer may say so, as Embedding does. Of another model it shows when numbers with a point are an error.
     """
-    array = check_samples(X, "X")
-    numbers = in_rows(array, dtype_of_parameters(model))
-    if any(getattr(module, "takes_indices", False) for _, module in model.named_modules()):
+    array, (modules, leaves) = check_samples(X, "X"), modules_inside(model)
+    numbers = in_rows(array, dtype_of(parameters_in(leaves)))
+    if any([getattr(module, "takes_indices", False) for _, module in modules]):  # noqa: C419  (half the time)
         return np.ascontiguousarray(array, dtype=np.int64) if (array == np.floor(array)).all() else numbers
     if array.dtype.kind not in "iu":
         return numbers

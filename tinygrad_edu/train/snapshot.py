@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_edu.nn.module import Module, arrays_to_keep
-from tinygrad_edu.nn.parameters import copy_numbers_of, fill
+from tinygrad_edu.nn.module import Module, arrays_to_keep, kept_in, with_weights
+from tinygrad_edu.nn.parameters import copy_numbers_of, fill, parameters_in
 from tinygrad_edu.optim import Optimizer
 
 Result = TypeVar("Result")
@@ -41,10 +41,11 @@ class Snapshot:
     def __init__(self, model: Module, optimizer: Optimizer) -> None:
         self.model, self.optimizer = model, optimizer
         self.parts = [(own, own.schedule, own.settings, dict(own.settings)) for own in (optimizer, *optimizer.groups)]
-        self.weights, self.memory = model.state_dict(), optimizer.state()
-        own = {id(p) for p in model.parameters()}
+        inside, leaves = with_weights(model)  # a fit of a small model takes as long as a few of these walks
+        self.weights = {name: copy_numbers_of(array) for name, array in kept_in(inside, leaves).items()}
+        self.memory, own = optimizer.state(), {id(p) for _, p in parameters_in(leaves)}
         self.others = [(p, copy_numbers_of(p)) for p in optimizer.params if id(p) not in own and hasattr(p, "array")]
-        modules = [vars(module) for module in model.modules()]
+        modules = [vars(module) for _, module in inside]
         self.generators = [(rng, rng.bit_generator.state) for rng in generators_in(modules)]
         self.plain = [(kept, {k: x for k, x in kept.items() if type(x) in NUMBERS}) for kept in modules]
 

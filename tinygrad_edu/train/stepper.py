@@ -37,6 +37,7 @@ class TakenBackError(CompileError):
 class Stepper:
     """One way of training. The loop records what `epochs` gives, and then asks for more."""
 
+    writes_whole = False  # does it change model and optimizer by whole epochs only, never within one?
     interrupted = False  # Ctrl-C has ended training without an exception, as it does on ranks
 
     def __init__(self, job: Job, shown: Bar) -> None:

@@ -64,3 +64,14 @@ def test_fewer_slips_and_none_fitted_come_first():
         found = check_backprop(net.forward, net.params, net.backward(slips), lr=0.3).explanations
         cost = [len(e) + any(s.mutant and s.mutant.chance for s in e) for e in found]
         assert cost == sorted(cost)
+
+
+@pytest.mark.parametrize("form", ["missing", "of one sample"])
+def test_a_penalty_is_no_branch_of_twins(form):
+    """Every weight is used twice then, in its layer and in the penalty; that does not make the penalty a branch."""
+    net = next(n for n in slipped.learners() if n.penalty and len(n.widths) == 3 and n.samples > 1)
+    code = {"missing": "regularisation_missing", "of one sample": "only_last_sample"}[form]
+    wrong = net.backward((Injected(code, -1, "", int(code == "only_last_sample")),))
+    report = check_backprop(net.forward, net.params, wrong, lr=0.3)
+    assert report.explanations[0][0].code == code
+    assert "shared_weight_counted_once" not in {s.code for s in report.slips}

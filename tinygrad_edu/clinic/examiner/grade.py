@@ -87,7 +87,8 @@ def grade(submission: Any, params: Any = None, grads: Any = None, *, exercise: s
 
     grade(path): a script or a notebook of the course; grade(function, exercise="mlp_layer"): one function of it. Both
     run in a process of their own, on random inputs. Options: hint, 1 which result is wrong, 2 the mistake and its line,
-    3 the formula (1); seconds, the time limit (10); seed of the inputs (a new one).
+    3 the formula (1); seconds, the time limit (10); seed of the inputs (the exercise's own,
+    so that a second run gives the same numbers).
     grade(forward, params, grads): gradients, judged by `check_backprop`, whose arguments these are.
     In a cell of nbgrader, `grade(...).to_nbgrader(points)` is the credit.
     Errors: ExaminerError, InputFileError, NameNotFoundError.

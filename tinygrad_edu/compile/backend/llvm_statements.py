@@ -32,7 +32,7 @@ from tinygrad_edu.compile.backend.aliases import Builder, Context, IRValue, Sign
 from tinygrad_edu.compile.backend.in_parts import share_loop
 from tinygrad_edu.compile.backend.llvm_expressions import ARITHMETIC, COMPARISONS, MATHS, WHOLE, WORDS, Expressions
 from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, alignment, array_of, cast, kind_of, parts, rebuilt
-from tinygrad_edu.compile.backend.parse import dotted, only_moves, parse
+from tinygrad_edu.compile.backend.parse import dotted, only_moves, parse, walk
 
 COUNTER = count()
 Slot = Any  # (kind of value, addresses of its machine words)
@@ -330,7 +330,7 @@ def understands(text: str) -> bool:
     program = Text(text)
     known = program.functions.keys() | program.constants.keys() | WORDS.keys()
     statements = [x for function in program.functions.values() for x in function.body]
-    return all(knows(node, known) for x in statements for node in ast.walk(x))
+    return all(knows(node, known) for x in statements for node in walk(x))
 
 
 def library(owner: str) -> Container[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_edu.compile.codegen.index_maps import bare, bracket, through
+from tinygrad_edu.compile.ir.constants import is_positions
 from tinygrad_edu.compile.ir.node import Traced, op_name
 from tinygrad_edu.compile.passes.fuse import SizeNames, is_view
 
@@ -24,11 +25,23 @@ class Lookups:
     checks: dict[tuple[str, ...], None]  # lines of each check; they come before all other code
 
     def look_up(self, x: Traced, points: Sequence[str], sizes: Sequence[Any]) -> list[str]:
-        """The points of a gather or scatter with the array's whole number in place of its own indices."""
-        axis, index = x.options["axis"], x.parents[1]
-        end, n, self.entries = axis + index.ndim, self.names.of(sizes[axis]), True
+        """The points of a gather or scatter with the arrays' whole numbers in place of their own indices."""
+        axis, at = x.options["axis"], x.parents[1:]
+        end = axis + at[0].ndim
+        found = [
+            self.place(index, points[axis:end], self.names.of(n))
+            for index, n in zip(at, sizes[axis : axis + len(at)], strict=True)
+        ]
+        return [*points[:axis], *found, *points[end:]]
+
+    def place(self, index: Traced, points: Sequence[str], n: str) -> str:
+        """The place along an axis of length n that an index chooses; a negative one counts from the end."""
         self.require_index(index, n)
-        return [*points[:axis], f"entry({self.whole_number(index, points[axis:end])}, {n})", *points[end:]]
+        number = self.whole_number(index, points)
+        if is_positions(source_of(index)):
+            return number
+        self.entries = True
+        return f"entry({number}, {n})"
 
     def class_number(self, labels: Traced, points: Sequence[str], classes: Any) -> str:
         """A class label at a point, which has to be below the number of classes."""
@@ -40,6 +53,8 @@ class Lookups:
         points = list(points)
         while is_view(index):
             points, index = through(index, points, self.names), index.parents[0]
+        if is_positions(index):
+            return points[0]
         at = ["0" if self.names.of(m) == "1" else i for m, i in zip(index.sizes, points, strict=True)]
         return f"{index.name}[{', '.join(at)}]" if at else index.name
 
@@ -48,12 +63,15 @@ class Lookups:
         if op_name(x) == "class_of":
             self.require_class(x.parents[0], x.options["classes"])
         elif op_name(x) in ("gather", "scatter"):
-            source, index = x.parents
+            source, *at = x.parents
             sizes = source.sizes if op_name(x) == "gather" else x.sizes
-            self.require_index(index, self.names.of(sizes[x.options["axis"]]))
+            axis = x.options["axis"]
+            for index, n in zip(at, sizes[axis : axis + len(at)], strict=True):
+                self.require_index(index, self.names.of(n))
 
     def require_index(self, index: Traced, n: str) -> None:
-        self.require(index, f"-{bracket(n)}", n, "an index is out of range for its axis")
+        if not is_positions(source_of(index)):  # those are the axis's own
+            self.require(index, f"-{bracket(n)}", n, "an index is out of range for its axis")
 
     def require_class(self, labels: Traced, classes: Any) -> None:
         self.require(labels, "0", self.names.of(classes), "a class has no column in the logits")
@@ -65,3 +83,10 @@ class Lookups:
         i = self.whole_number(index, ["0" if n == "1" else f"i{axis}" for axis, n in enumerate(shape)])
         lines += [f"if {i} < {low} or {i} >= {bracket(high)}:", f'raise IndexError("{error}")']
         self.checks[tuple(INDENT * depth + line for depth, line in enumerate(lines))] = None
+
+
+def source_of(index: Traced) -> Traced:
+    """The input or the positions that an index shows in some shape."""
+    while is_view(index):
+        index = index.parents[0]
+    return index

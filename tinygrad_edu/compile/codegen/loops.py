@@ -14,6 +14,7 @@ from tinygrad_edu.compile.codegen.outline import SHARED, outline
 from tinygrad_edu.compile.codegen.reductions import Reductions, in_blocks, innermost
 from tinygrad_edu.compile.codegen.rounds import RoundWriter, stack_lines
 from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, FAST, PLUS
+from tinygrad_edu.compile.ir.constants import is_positions
 from tinygrad_edu.compile.ir.node import Traced, op_name, value_of
 from tinygrad_edu.compile.ir.truth import is_comparison
 from tinygrad_edu.compile.passes.fuse import (
@@ -233,7 +234,7 @@ class Writer(Reductions):
             return self.number(x)
         if x.op is not None and x not in self.arrays:
             return self.formula(x, points)  # cheaper to recompute than to store
-        if x.name.startswith("range("):  # the loop index itself
+        if is_positions(x):
             return self.floating(points[0])
         indices = ["0" if self.names.of(n) == "1" else i for n, i in zip(x.sizes, points, strict=True)]
         text = f"{x.name if x.op is None else self.arrays[x]}[{', '.join(indices)}]"

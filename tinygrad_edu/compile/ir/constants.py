@@ -27,7 +27,19 @@ def is_constant(x: Any) -> bool:
     """A number, a size, or the counter of a loop: text that is valid anywhere in the program."""
     if x.op is not None or (ACTIVE.traces and ACTIVE.traces[-1].inputs.get(x.name) is x):
         return False
-    return bool(x.name.startswith("range(")) if x.sizes else True
+    return is_positions(x) if x.sizes else True
+
+
+def is_positions(x: Any) -> bool:
+    """0, 1, 2, ...: the index of a loop."""
+    return bool(x.op is None and x.name.startswith("range("))
+
+
+def is_whole_input(x: Any) -> bool:
+    """Is it an input of whole numbers, or the positions along an axis, perhaps in another shape?"""
+    while op_name(x) in ("reshape", "transpose", "broadcast_to", "window"):
+        x = x.parents[0]
+    return bool(x.integer or is_positions(x))
 
 
 def spread_value(x: Any) -> float | None:

@@ -135,6 +135,8 @@ class Size:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
+        if other == 1 and isinstance(other, int):
+            return self
         return as_node(self) / other
 
     def __rtruediv__(self, other: Any) -> Any:

@@ -1,6 +1,6 @@
 """Parts of arrays in a trace: reading at an index, writing at one, and arrays joined end to end.
 
-Every index becomes `window` (start and step along each axis) or `gather` (whole numbers from an array). The derivative
+Every index becomes `window` (start and step along each axis) or `gather` (whole numbers from arrays). The derivative
 of each is its transpose: `place` into zeros, or `scatter`, which adds where an index occurs twice.
 """
 
@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.ir.constants import is_whole_input
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size, at_least, axis_length, length, lengths, plus, text_of
-from tinygrad_edu.compile.ir.node import Traced, as_node, op_name
-from tinygrad_edu.compile.ir.shape_rules import names_of
+from tinygrad_edu.compile.ir.node import Traced, as_node
+from tinygrad_edu.compile.ir.shape_rules import elementwise_shape, names_of
 from tinygrad_edu.compile.ir.slices import Span, entry, span
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.operation import ARRAY_TABLE
@@ -41,8 +42,8 @@ class Primitive:
 
 WINDOW = Primitive("window", lambda g, _y, x, starts, steps: (place(g, starts, steps, x.sizes, 0.0),))
 PLACE = Primitive("place", lambda g, _y, x, starts, steps, fill: (window(g, starts, steps, x.sizes),))
-GATHER = Primitive("gather", lambda g, _y, x, index, axis: (scatter(g, index, x.sizes, axis), None))
-SCATTER = Primitive("scatter", lambda g, _y, x, index, axis: (gather(g, index, axis), None))
+GATHER = Primitive("gather", lambda g, _y, x, *at, axis: (scatter(g, at, x.sizes, axis), *(None for _ in at)))
+SCATTER = Primitive("scatter", lambda g, _y, x, *at, axis: (gather(g, at, axis), *(None for _ in at)))
 CLASS_OF = Primitive("class_of", lambda *_, classes: (None,))
 
 
@@ -66,15 +67,15 @@ def covers(x: Traced, starts: Sizes, steps: Sequence[int], sizes: Sizes) -> bool
     return same and all(text_of(n) == "0" for n in starts) and all(step == 1 for step in steps)
 
 
-def gather(x: Traced, index: Traced, axis: int) -> Traced:
-    """x at every whole number of `index` along the axis."""
-    sizes = (*x.sizes[:axis], *index.sizes, *x.sizes[axis + 1 :])
-    return note_lookup(Traced(sizes, GATHER, (x, index), {"axis": axis}))
+def gather(x: Traced, at: Sequence[Traced], axis: int) -> Traced:
+    """x at the whole numbers of the indices, all of one shape: the first along `axis`, the next along axis + 1."""
+    sizes = (*x.sizes[:axis], *at[0].sizes, *x.sizes[axis + len(at) :])
+    return note_lookup(Traced(sizes, GATHER, (x, *at), {"axis": axis}))
 
 
-def scatter(x: Traced, index: Traced, sizes: Sizes, axis: int) -> Traced:
-    """Zeros of `sizes`, with every x added at its index along the axis."""
-    return note_lookup(Traced(tuple(sizes), SCATTER, (x, index), {"axis": axis}))
+def scatter(x: Traced, at: Sequence[Traced], sizes: Sizes, axis: int) -> Traced:
+    """Zeros of `sizes`, with every x added where `gather` would read it."""
+    return note_lookup(Traced(tuple(sizes), SCATTER, (x, *at), {"axis": axis}))
 
 
 def note_lookup(x: Traced) -> Traced:
@@ -95,25 +96,24 @@ def rows_of_classes(labels: Any, classes: Any) -> Traced:
 
 
 def entries_along(x: Traced, index: Traced, axis: int) -> Traced:
-    """x at one index for each place along the axis, whose range is checked before the program if it is an input."""
+    """x at one index for each place along the axis; a position that is computed has to be searched for."""
     where = as_node(index)
-    if is_whole_input(where):
-        at = axis % x.ndim  # along other axes the index may be broadcast, or have length 1
-        repeated = [n if m == 1 and i != at else m for i, (m, n) in enumerate(zip(where.sizes, x.sizes, strict=True))]
-        gather(x, ARRAY_TABLE["broadcast_to"](where, tuple(repeated)), at)
-    return choose_by_position(x, index, axis)  # type: ignore[no-any-return]
+    if not is_whole_input(where):
+        return choose_by_position(x, index, axis)  # type: ignore[no-any-return]
+    at = axis % x.ndim
+    own = [reshape_node(Traced.positions(n), (1,) * i + (n,) + (1,) * (x.ndim - 1 - i)) for i, n in enumerate(x.sizes)]
+    return gather(x, of_one_shape([where if i == at else places for i, places in enumerate(own)]), 0)
 
 
-def is_whole_input(index: Traced) -> bool:
-    """Is it an input of whole numbers, perhaps in another shape?"""
-    while op_name(index) in ("reshape", "transpose", "broadcast_to", "window"):
-        index = index.parents[0]
-    return index.integer
+def of_one_shape(indices: Sequence[Traced]) -> list[Traced]:
+    """Indices that are used together, repeated to one shape. Errors: ShapeError."""
+    sizes = elementwise_shape("getitem", indices)
+    return [ARRAY_TABLE["broadcast_to"](x, sizes) if x.sizes != sizes else x for x in indices]
 
 
 def whole_numbers(x: Any, use: str = "as an index") -> Traced:
     """An array of integers that can be an index. Errors: TraceError for anything else."""
-    index = as_node(np.asarray(x) if isinstance(x, (list, tuple)) else x)
+    index = as_node(np.asarray(x) if isinstance(x, (list, tuple, range)) else x)
     if not is_whole_input(index):
         raise TraceError(
             f"{x!r:.60} {use}: a compiled function needs an array of integers here, as an argument or closed over. "
@@ -155,9 +155,10 @@ def entry_of(stack: Traced, r: int) -> Traced:
 def getitem(x: Traced, index: Any) -> Traced:
     """x[index]."""
     parts = expand(x, index)
-    arrays = [part for part in parts if is_array(part)]
-    if arrays:
-        return gather(*index_advanced(x, parts))
+    if any(map(is_array, parts)):
+        found = lookup_of(x, parts)
+        read = reshape_node(window(x, *columns(found.spans)), found.sizes)
+        return gather(ARRAY_TABLE["transpose"](read, found.order), found.at, found.axis)
     spans = spans_of(x, parts)
     read = window(x, *columns(spans))
     return reshape_node(read, sizes_of_index(spans, parts))
@@ -167,21 +168,51 @@ def put(x: Traced, index: Any, shape: Sizes) -> Traced:
     """Zeros of that shape, with x added at `index`."""
     whole = Traced(tuple(shape))
     parts = expand(whole, index)
-    if any(map(is_array, parts)):
-        _, rows, axis = index_advanced(whole, parts)
-        return scatter(x, rows, whole.sizes, axis)
-    starts, steps, sizes = columns(spans_of(whole, parts))
-    return place(reshape_node(x, sizes), starts, steps, whole.sizes, 0.0)
+    if not any(map(is_array, parts)):
+        starts, steps, sizes = columns(spans_of(whole, parts))
+        return place(reshape_node(x, sizes), starts, steps, whole.sizes, 0.0)
+    found = lookup_of(whole, parts)
+    starts, steps, sizes = columns(found.spans)
+    added = scatter(x, found.at, tuple(found.sizes[i] for i in found.order), found.axis)
+    back = ARRAY_TABLE["transpose"](added, np.argsort(found.order).tolist())
+    return place(reshape_node(back, sizes), starts, steps, whole.sizes, 0.0)
 
 
 def expand(x: Traced, index: Any) -> list[Any]:
-    """The index with a part for each axis of x."""
-    parts = list(index) if isinstance(index, tuple) else [index]
+    """The index with a part for each axis of x; an Ellipsis beside arrays stays if it stands for no axis."""
+    parts = with_whole_numbers(x, index if isinstance(index, tuple) else (index,))
     used = sum(part is not None and part is not Ellipsis for part in parts)
     if used > x.ndim:
         raise ShapeError(f"getitem: {used} indices for {x!r}, which has {x.ndim} axes")
     at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
-    return [*parts[:at], *[slice(None)] * (x.ndim - used), *parts[at + 1 :]]
+    others = [part for part in parts if part is not Ellipsis]
+    between = parts[at : at + 1] if used == x.ndim and any(map(is_array, others)) else [slice(None)] * (x.ndim - used)
+    return [*parts[:at], *between, *parts[at + 1 :]]
+
+
+def with_whole_numbers(x: Traced, parts: Sequence[Any]) -> list[Any]:
+    """Plain masks as the positions where they are True, plain numbers as numbers. Errors: ShapeError."""
+    axes = [part.ndim if is_mask(part) else int(part is not None and part is not Ellipsis) for part in parts]
+    found: list[Any] = []
+    for i, part in enumerate(parts):
+        if not is_mask(part):
+            found.append(int(part) if is_number(part) else part)
+            continue
+        start = x.ndim - sum(axes[i:]) if any(other is Ellipsis for other in parts[:i]) else sum(axes[:i])
+        if x.sizes[start : start + part.ndim] != part.shape:
+            raise ShapeError(f"getitem: a mask of shape {part.shape} for {x!r}, from its axis {start} on")
+        found += np.nonzero(part)
+    return found
+
+
+def is_mask(part: Any) -> bool:
+    """Is it a plain array of truth values? Its numbers are read, and compared before each call."""
+    return isinstance(part, np.ndarray) and part.dtype == bool and part.ndim > 0
+
+
+def is_number(part: Any) -> bool:
+    """Is it a plain whole number in an array without axes?"""
+    return isinstance(part, np.ndarray) and not part.ndim and part.dtype.kind in "iu"
 
 
 def is_array(part: Any) -> bool:
@@ -214,16 +245,33 @@ def reshape_node(x: Traced, sizes: Sizes) -> Traced:
     return x if same else ARRAY_TABLE["reshape"](x, sizes)
 
 
-def index_advanced(x: Traced, parts: Sequence[Any]) -> tuple[Traced, Traced, int]:
-    """(what the slices leave of x, the array of integers, its axis)."""
-    others = [slice(None) if is_array(part) else part for part in parts]
-    if sum(map(is_array, parts)) > 1 or not all(isinstance(part, slice) for part in others):
-        raise TraceError(
-            "an index in a compiled function may have one array of integers, and slices beside it. For the entries "
-            "of the classes, as in z[range(n), labels], use cross_entropy"
-        )
-    axis = next(i for i, part in enumerate(parts) if is_array(part))
-    return window(x, *columns(spans_of(x, others))), whole_numbers(parts[axis]), axis
+@dataclass(frozen=True)
+class Lookup:
+    """An index with arrays: a window of `spans` in the shape `sizes`, its axes in `order`, read `at` from `axis` on."""
+
+    spans: list[Span]
+    sizes: Sizes
+    order: list[int]
+    at: list[Traced]
+    axis: int
+
+
+def lookup_of(x: Traced, parts: Sequence[Any]) -> Lookup:
+    """The index with the axes of its arrays side by side, where NumPy has the axes of the result.
+
+    Beside an array a number counts as an array too. If something stands between the arrays, their axes come first.
+    """
+    advanced = [i for i, part in enumerate(parts) if not (part is None or part is Ellipsis or isinstance(part, slice))]
+    together = advanced[-1] - advanced[0] < len(advanced)
+    axis = sum(part is not Ellipsis for part in parts[: advanced[0]]) if together else 0
+    parts = [part for part in parts if part is not Ellipsis]
+    spans = spans_of(x, [slice(None) if is_array(part) else part for part in parts])
+    sizes = sizes_of_index(spans, [slice(None) if is_array(part) else part for part in parts])
+    kept = [part for part in parts if is_array(part) or part is None or isinstance(part, slice)]
+    arrays = [i for i, part in enumerate(kept) if is_array(part)]
+    others = [i for i in range(len(kept)) if i not in arrays]
+    at = of_one_shape([whole_numbers(kept[i]) for i in arrays])
+    return Lookup(spans, sizes, [*others[:axis], *arrays, *others[axis:]], at, axis)
 
 
 # concatenation

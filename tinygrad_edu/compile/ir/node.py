@@ -136,7 +136,7 @@ class Traced(Tensor):
             + (", or decide by the .data of a closed-over Tensor, which is compared before each call" * bool(outside))
         )
 
-    data = array
+    data, __array__ = array, truths.plain_array
 
     def detach(self) -> Traced:
         """The same numbers without a gradient."""

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.ir.constants import is_whole_input
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size
-from tinygrad_edu.core.operation import TABLE, Operation, is_flat
+from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, Operation, is_flat
+from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.whole_numbers import is_narrow, narrow_error
 from tinygrad_edu.errors import TraceError
 
@@ -30,6 +32,16 @@ ADDS = {"sum", "prod", "cumsum", "cumprod"}
 REMAINDERS = {"floor_divide", "mod", "fmod"}  # as in NumPy, integer remainders by 0 are 0
 ARITHMETIC = {"add", "sub", "mul", "div"}
 WITHOUT_JIT = "call the function without jit, which computes it eagerly"
+
+
+def plain_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
+    """`Tensor.__array__`. Errors: TraceError for whole numbers, which are meant to index a plain array."""
+    if is_whole(x.kind):
+        raise TraceError(
+            f"{x!r} cannot be the index of a plain array: in a compiled function write np.take(table, i, axis=0). "
+            "The one-hot rows np.eye(k)[y] are y[:, None] == np.arange(k), or tg.data.one_hot(y, k)"
+        )
+    return Tensor.__array__(x, dtype, copy)
 
 
 def refuse_own(operation: Operation) -> None:
@@ -111,6 +123,8 @@ def convert(x: Any, dtype: np.dtype[Any]) -> Any:
         raise TraceError(f"astype({dtype}) of floats cannot be compiled: write np.trunc(x) for its numbers")
     if dtype == TRUTH:
         return TABLE["not_equal"](x, 0)
+    if not is_narrow(dtype) and x.kind != TRUTH and is_whole_input(x):
+        return type(x)(x.sizes, ARRAY_TABLE["reshape"], (x,), {"shape": x.sizes}, kind=dtype)  # still an index
     found = TABLE["pos"](as_float(x))
     found.kind = dtype
     return wrap(found, dtype, TABLE["add"])

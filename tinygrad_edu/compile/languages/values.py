@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +48,13 @@ class Array:
 
     def depends_on(self, names: set[str]) -> bool:
         """Is its shape kept in variables of these names?"""
-        return any(names & set(re.findall(r"\w+", n.text)) for n in self.shape)
+        return any(not names.isdisjoint(words(n.text)) for n in self.shape)
+
+
+@functools.lru_cache(1024)
+def words(text: str) -> frozenset[str]:
+    """The names in an expression. Those of a shape are asked for at each assignment: a tenth of the time of a text."""
+    return frozenset(re.findall(r"\w+", text))
 
 
 def whole(n: int) -> Number:

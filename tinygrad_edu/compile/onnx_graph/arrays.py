@@ -212,7 +212,9 @@ class Arrays:
         summed = self.nodes.add("MatMul", [flat, self.nodes.constant(matrix)])
         return self.nodes.add("Reshape", [summed, self.nodes.constant([*lead, *ends], WHOLE)])
 
-    def write_gather(self, x: Traced, source: Edge, index: Edge) -> Edge:
+    def write_gather(self, x: Traced, source: Edge, index: Edge, *others: Edge) -> Edge:
+        if others:
+            raise TraceError("entries that several arrays of indices choose, such as z[range(n), y]")
         if index.kind != WHOLE:
             raise TraceError("rows are looked up by numbers that are not whole")
         return self.nodes.add("Gather", [source, index], source.kind, axis=x.options["axis"])

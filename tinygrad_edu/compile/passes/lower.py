@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tinygrad_edu.compile.ir.constants import is_positions
 from tinygrad_edu.compile.ir.dims import text_of
 from tinygrad_edu.compile.ir.node import Traced, op_name, order_of_axes
 from tinygrad_edu.core import broadcasting, ops
@@ -72,7 +73,7 @@ def is_in_memory(x: Traced, in_any_shape: bool) -> bool:
     """Is it a number, or an array in memory, in this shape or (if only its place counts) in any?"""
     while in_any_shape and op_name(x) == "reshape":
         x = x.parents[0]
-    return not x.sizes or (op_name(x) not in VIEWS and not x.name.startswith("range("))
+    return not x.sizes or (op_name(x) not in VIEWS and not is_positions(x))
 
 
 def in_other_words(node: Traced, parents: list[Traced]) -> Any:

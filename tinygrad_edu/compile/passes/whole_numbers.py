@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_edu.core.graph import topological
 
 VIEWS = {"reshape", "transpose", "broadcast_to", "window"}
-INDICES = {"gather": 1, "scatter": 1, "class_of": 0}  # position of the parent that is only an index
+INDICES = {"gather": 1, "scatter": 1, "class_of": 0}  # from this parent on they are only indices
 
 
 def read_as_numbers(roots: Sequence[Any]) -> set[Any]:
@@ -23,7 +23,7 @@ def read_as_numbers(roots: Sequence[Any]) -> set[Any]:
             for i, p in enumerate(x.parents):
                 if p in source and name in VIEWS:
                     source[x] = source[p]
-                elif p in source and INDICES.get(name) != i:
+                elif p in source and i < INDICES.get(name, len(x.parents)):
                     found.add(source[p])
         if root in source:
             found.add(source[root])

@@ -23,7 +23,7 @@ from tinygrad_edu.core.tensor import Tensor
 BATCH_NAMES = ("x", "y", "sample_weight")  # the program's names for the arrays of one batch
 FIXED_ROWS = (
     "The model or the loss turns the number of rows into a plain number, as np.zeros((len(x), 5)) does: leave the rows "
-    "out, np.zeros(5), and it goes for any batch"
+    "out, np.zeros(5), and it goes for any batch; z[np.arange(len(y)), y] is np.take_along_axis(z, y[:, None], axis=1)"
 )
 
 
@@ -43,7 +43,9 @@ def forward_trace(
 
 def rows_of_trace(trace: Trace) -> str:
     """The number of rows in a program: a name that serves every batch, or the number that the traced code fixed."""
-    return SizeNames(trace.conditions.equal).of(next(iter(trace.inputs.values())).sizes[0])
+    names = SizeNames(trace.conditions.equal)
+    found = [names.of(x.sizes[0]) for name, x in trace.inputs.items() if name not in trace.captured]
+    return next((n for n in found if n.isdigit()), found[0])
 
 
 def trace_once(

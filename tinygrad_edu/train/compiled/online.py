@@ -14,16 +14,24 @@ from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.program import Body, Trace, indent, shape_of
+from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.sequence import Recurrent
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.compiled.comparison import CLOSE, TRACED
+from tinygrad_edu.train.compiled.moving import as_later, refuse_frozen_numbers
 from tinygrad_edu.train.compiled.program import product_of, tuple_of, views
+from tinygrad_edu.train.compiled.programs import refuse_difference, refuse_optimizer
 from tinygrad_edu.train.compiled.session import common_dtype, common_steps
+from tinygrad_edu.train.ending import OWN_NAN
+from tinygrad_edu.train.snapshot import Snapshot
 
 Array = np.ndarray[Any, Any]
 # multiplications; up to here plain loops beat BLAS (5 hidden units: 0.24 µs against 0.46; 48: 6.2 against 4.7)
 SMALL = 1024
+COMPARED = 3  # times that are trained both ways to compare a program with the eager numbers
+ROUNDING = 64.0  # steps of the last digit that the weights of both ways may differ by
 BLOCK = 50_000  # updates between two checks for Ctrl-C: 14 ms for Elman 5-5-1, 0.5 s for 5-64-1
 
 # BLAS only for larger products: for one row times a small matrix the call costs more than the product.
@@ -69,13 +77,15 @@ EPOCHS = """\
             total += loss
             copy(after, before)
             copy(next_state, state)
-        losses[epoch] = total / n
-        if losses[epoch] - losses[epoch] != 0.0:
-            copy(saved, before)
-            return
-        square = 0.0
+        square, moved = 0.0, 0.0
         for j in range(gradient.size):
             square += gradient[0, j] * gradient[0, j]
+            if before[0, j] != saved[0, j]:  # else a weight that is infinite and stays so
+                moved += (before[0, j] - saved[0, j]) ** 2
+        if (total + square + moved) - (total + square + moved) != 0.0:
+            copy(saved, before)
+            return
+        losses[epoch] = total / n
         norms[epoch] = math.sqrt(square)
 """
 OWN = set(re.findall(r"[A-Za-z_]\w*", re.sub("#.*", "", EPOCHS + PARAMETERS))) - {"x", "y", "t", "lr"}
@@ -96,7 +106,7 @@ class OnlineProgram:
         self.trace = Trace()
         self.step = Body(self.trace, self.trace_step(loss), self.dtype)
         self.allocate()
-        self.text = self.module_text()
+        self.text, self.foreign = self.module_text(), False  # foreign: does code of the user's own take part?
 
     def trace_step(self, loss: Callable[[Any, Any], Any]) -> dict[str, Any]:
         """The results of one time by name."""
@@ -200,31 +210,41 @@ class OnlineProgram:
     def blocks(self, job: Any) -> Iterator[list[tuple[float, float]]]:
         """(mean loss, length of the last gradient) of some epochs, again and again; model and optimizer follow.
 
-        Errors: CompileError, whatever the compiler raises.
+        Errors: CompileError, whatever the compiler raises, and where the eager way gives other numbers.
         """
         left, n = job.epochs, len(self.X)
         while left > 0:
-            count = min(left, max(1, BLOCK // n))
-            losses, norms = np.full(count, np.nan), np.full(count, np.nan)
-            try:
-                self.run(cache.load(self.text, "online").epochs, losses, norms)
-            except Exception as error:
-                raise CompileError(f"the compiler: {first_line(error)}") from error
-            done = int(np.isfinite(losses).argmin()) if not np.isfinite(losses).all() else count
-            self.write_back(done * n)
-            yield list(zip(losses[: done + 1].tolist(), norms[: done + 1].tolist(), strict=True))
-            left -= count
+            refuse_other_numbers(self, job)
+            losses, norms = self.train(self.X, self.y, min(left, max(1, BLOCK // n)))
+            done = len(losses)
+            if not np.isfinite(losses[-1]):
+                done -= 1
+                refuse_own_nan(job)
+            yield list(zip(losses.tolist(), norms.tolist(), strict=True))
+            left -= done
+        refuse_other_numbers(self, job)
 
-    def run(self, code: Callable[..., None], losses: Array, norms: Array) -> None:
+    def train(self, X: Array, y: Array, epochs: int) -> tuple[Array, Array]:
+        """Losses and lengths of gradients; after NaN, which is the last loss, model and optimizer are as before it."""
+        losses, norms = np.full(epochs, np.nan), np.full(epochs, np.nan)
+        try:
+            self.run(cache.load(self.text, "online").epochs, X, y, losses, norms)
+        except Exception as error:
+            raise CompileError(f"the compiler: {first_line(error)}") from error
+        done = epochs if np.isfinite(losses).all() else int(np.isfinite(losses).argmin())
+        self.write_back(done * len(X))
+        return losses[: done + 1], norms[: done + 1]
+
+    def run(self, code: Callable[..., None], X: Array, y: Array, losses: Array, norms: Array) -> None:
         """One block of epochs, from the present weights."""
-        steps, n = common_steps(self.optimizer), len(self.X)
+        steps, n = common_steps(self.optimizer), len(X)
         for i, (w, memory) in enumerate(zip(self.weights, self.optimizer.memory, strict=True)):
             for row, array in zip(self.before, (w.array, *memory), strict=True):
                 self.views(row)[i][...] = array
         start = np.full_like(self.state, self.model.start)
         settings = np.array([float(self.optimizer.settings[name]) for name in self.floats])
         cache.call_first(
-            code, self.X, self.y, start, self.before, self.after, np.empty_like(self.before), self.state,
+            code, X, y, start, self.before, self.after, np.empty_like(self.before), self.state,
             self.next_state, self.gradient, self.work, self.sizes, self.optimizer.rates(steps, len(losses) * n),
             settings, losses, norms, float(steps), *self.given.values(),
         )  # fmt: skip
@@ -236,3 +256,84 @@ class OnlineProgram:
             w.assign(rows[0][i])
             self.optimizer.memory[i] = tuple(row[i] for row in rows[1:])
             self.optimizer.t[i] += steps
+
+
+def trace_series(job: Any) -> OnlineProgram:
+    """The program of a job of `fit_online`; what the user's own code keeps in Python is then as it was before.
+
+    Errors: TraceError where it cannot be compiled: see `programs.trace_job`.
+    """
+    refuse_optimizer(job)
+    state = PythonState(model=job.model, loss=job.loss)
+    if state.opaque:
+        raise TraceError(state.opaque)
+    try:
+        made = program_of(job)
+        made.foreign = state.foreign
+        if state.foreign:
+            for again in (trace_watched, trace_as_later):
+                refuse_difference(made.text, again(job))
+            if changed := state.first_change():
+                raise TraceError(f"each step changes {changed}, which a compiled program would do only once")
+        return made
+    finally:
+        state.restore()
+
+
+def program_of(job: Any) -> OnlineProgram:
+    return OnlineProgram(job.model, job.loss, job.optimizer, job.X, job.y)
+
+
+def trace_watched(job: Any) -> str:
+    """The text of a trace. Errors: TraceError if it reads numbers that training changes."""
+    return refuse_frozen_numbers(job.model, job.optimizer, lambda: program_of(job).text)  # type: ignore[no-any-return]
+
+
+def trace_as_later(job: Any) -> str:
+    """The text of a trace when everything that training changes is as it may be at the end."""
+    with as_later(job.model, job.optimizer, job.updates):
+        return program_of(job).text
+
+
+def refuse_other_numbers(program: OnlineProgram, job: Any) -> None:
+    """Train the first times both ways, where code of the user's own takes part, and put everything back.
+
+    Errors: CompileError where the weights are not the same: such code may do something else when it is traced.
+    """
+    if not program.foreign:
+        return
+    before, state, start = Snapshot(job.model, job.optimizer), PythonState(model=job.model, loss=job.loss), weights(job)
+    try:
+        with np.errstate(all="ignore"):
+            losses, _ = program.train(program.X[:COMPARED], program.y[:COMPARED], 1)
+            compiled = weights(job)
+            before.restore()
+            job.one_epoch(COMPARED)
+            eager = weights(job)
+    finally:
+        before.restore()
+        state.restore()
+    if not np.isfinite(eager).all():
+        return
+    if not np.isfinite(losses).all():
+        raise CompileError(OWN_NAN)
+    limit = CLOSE[str(program.dtype)] * np.abs(eager - start).max()
+    if np.abs(compiled - eager).max() > limit + ROUNDING * np.finfo(start.dtype).eps * np.abs(start).max():
+        raise CompileError(f"{TRACED}: after {COMPARED} times the weights differ")
+
+
+def weights(job: Any) -> Array:
+    """All weights in a row."""
+    return np.concatenate([p.array.ravel() for p in job.optimizer.params])
+
+
+def refuse_own_nan(job: Any) -> None:
+    """Errors: CompileError where only the program comes to NaN in the next epoch."""
+    before = Snapshot(job.model, job.optimizer)
+    try:
+        with np.errstate(all="ignore"):
+            found = job.one_epoch(len(job.X)) + before.distance()
+    finally:
+        before.restore()
+    if math.isfinite(found):
+        raise CompileError(OWN_NAN)

@@ -65,11 +65,12 @@ class TrainingProgram:
         self.given = [name for name in captured if name not in self.parameters]
         self.followed = [key.removeprefix("after_") for key in self.step.shapes if key.startswith("after_")]
         self.layouts: dict[Any, Layout] = {}
+        self.paces: dict[Any, float] = {}  # seconds of an epoch by the sizes of the run, once one was measured
         self.memories, self.dtype, self.accurate = recipe.memories, recipe.dtype, recipe.accurate
         self.data = dict(zip(self.step.trace.inputs, ARRAY_NAMES[: len(data)], strict=False))  # batch -> all samples
         rows = {self.step.names.of(self.step.trace.inputs[k].sizes[0]) for k in self.data}
         self.rows = {name for name in rows if not name.isdigit()}  # digits: 1, or fixed by the traced code
-        self.fixed_rows = batch != 1 and not self.rows
+        self.fixed_rows = batch != 1 and len(self.rows) < len(rows)
         self.size_names = [name for name in self.step.own_sizes() if name not in self.rows]
         self.masks = self.step.trace.masks
         self.drawn_from: list[int] = []  # for each mask, which of the model's generators it is drawn from

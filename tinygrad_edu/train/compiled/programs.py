@@ -15,7 +15,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.nn.layers import identity
 from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.module import PLAIN, Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.comparison import Comparison
@@ -105,9 +105,7 @@ def program_for(job: Job) -> CompiledJob:
     Errors: TraceError where the model, the loss or the optimizer cannot be compiled, or the user's own code keeps state
     from step to step; whatever an operation raises that cannot be traced.
     """
-    refuse_frozen(job.optimizer)
-    refuse_groups(job.optimizer)
-    refuse_stateful_rate(job)
+    refuse_optimizer(job)
     key = program_key(job)
     if key is None:
         return CompiledJob(trace_job(job), job, relative_signature)
@@ -123,13 +121,32 @@ def program_for(job: Job) -> CompiledJob:
     return CompiledJob(PROGRAMS[key], job, program_key)
 
 
+def refuse_optimizer(job: Any) -> None:
+    """What a job's optimizer does beside one rule with one rate. Errors: TraceError."""
+    refuse_frozen(job.optimizer)
+    refuse_groups(job.optimizer)
+    refuse_own_update(job.optimizer)
+    refuse_stateful_rate(job)
+
+
+def refuse_own_update(optimizer: Optimizer) -> None:
+    """A program holds the rule alone, and calls neither `step` nor `zero_grad`. Errors: TraceError."""
+    for name in ("step", "zero_grad"):
+        kind = type(optimizer)
+        if name in vars(optimizer) or getattr(kind, name) is not getattr(Optimizer, name):
+            raise TraceError(
+                f"the optimizer has a {name} of its own ({kind.__name__}), which a program does not call: training "
+                "runs operation by operation"
+            )
+
+
 def refuse_groups(optimizer: Optimizer) -> None:
     """A program has one rate and one set of settings."""
     if optimizer.groups:
         raise TraceError("groups of parameters with their own settings are trained operation by operation")
 
 
-def refuse_stateful_rate(job: Job) -> None:
+def refuse_stateful_rate(job: Any) -> None:
     """A learning rate that each step moves on, or that reads the weights: a program is given the rates of many steps
     ahead, and may end before it has used them. Errors: TraceError."""
     found = state_of_rate(job)
@@ -161,20 +178,24 @@ def structure_of(x: object) -> Any:
 
     Tracing and writing a program takes 5 ms, this 0.05 ms.
     """
+    kind = type(x)
+    if kind in PLAIN:
+        return kind, x
     if isinstance(x, Tensor):
-        return tuple(n == 1 for n in x.shape), str(x.dtype), x.label, x.requires_grad
+        return tuple([n == 1 for n in x.array.shape]), x.array.dtype, x.label, x.requires_grad
     if isinstance(x, Module):
-        named = [(name, each) for name, each in vars(x).items() if name not in APART]
-        named.append(("training", x.training))  # a class attribute until it is set
-        attributes = structure_of(named) if type(x).__module__.startswith(OURS) else None
-        return attributes and (type(x), attributes)
+        if not kind.__module__.startswith(OURS):
+            return None
+        named = [(name, structure_of(each)) for name, each in vars(x).items() if name not in APART]
+        # `training` is a class attribute until it is set
+        return None if any([s is None for _, s in named]) else (kind, x.training, *named)  # noqa: C419
     if isinstance(x, (list, tuple)):
-        parts = tuple(map(structure_of, x))
+        parts = tuple([structure_of(each) for each in x])
         return None if None in parts else parts
-    known = isinstance(x, (int, float, str, type(None), Operation, ArrayOperation)) or (
+    known = isinstance(x, (int, float, str, Operation, ArrayOperation)) or (
         isinstance(x, type(identity)) and x.__module__.startswith(OURS)  # the user's own functions may do anything
     )
-    return (type(x), x) if known else None
+    return (kind, x) if known else None
 
 
 def same_structure(a: object, b: object) -> bool:

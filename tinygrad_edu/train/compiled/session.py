@@ -14,6 +14,7 @@ from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, ShapeError, TraceError, first_line
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.blocks import sources_in_order
 from tinygrad_edu.train.compiled.buffers import Buffers
 from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes
@@ -49,7 +50,8 @@ class Course:
         self.kept = [[array for _, array in job.model.named_buffers()][i] for i in program.kept_in]
         # of the largest weight matrix: multiplications per batch
         self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)
-        self.pace = job.batches * (STEP + len(self.buffers.fixed[2]) * job.batch_size / PRODUCTS)
+        self.size = len(self.buffers.fixed[2]), job.samples, job.batch_size
+        self.pace = program.paces.get(self.size) or self.guessed_pace()
         self.read()
 
     def read(self) -> None:
@@ -59,6 +61,11 @@ class Course:
             np.concatenate([np.ravel(part) for part in parts], out=row)
         self.steps = common_steps(self.optimizer)
         self.buffers.read(self.program.captures(self.parameters))
+
+    def guessed_pace(self) -> float:
+        """Seconds that an epoch may take."""
+        weights, _, batch = self.size
+        return self.job.batches * (STEP + weights * batch / PRODUCTS)
 
     def write_back(self) -> None:
         """The state of the last whole epoch into the model and the optimizer."""
@@ -104,6 +111,10 @@ class Course:
                 *self.buffers.fixed, rate, self.settings(), float(self.steps), self.job.progress.rule.copy(),
                 losses, norms, changes, control, *self.buffers.given, *self.sources,
             )  # fmt: skip
+        except IndexError:
+            with samples.aside(self.job.model):
+                self.job.batch_loss(*[a[:size] for a in self.job.data])  # says which index is out of range
+            raise
         except Exception as error:
             raise CompileError(f"the compiler: {first_line(error)}") from error
         return losses, self.buffers.fixed[2].astype(float), self.buffers.state[0].astype(float)
@@ -129,6 +140,8 @@ class Course:
             self.rewind(block.drawn, done)
         if block.seconds and done:
             self.pace = block.seconds / done
+            # not longer than the guess: the first block's time includes compiling
+            self.program.paces[self.size] = min(self.pace, self.guessed_pace())
         self.write_back()
         if not job.watched:
             job.progress.rule[:] = block.stopping

@@ -26,10 +26,12 @@ class CompiledStepper(Stepper):
 
     def __init__(self, job: Job, shown: Bar, course: Course) -> None:
         super().__init__(job, shown)
-        self.course, self.pool, self.block = course, ThreadPoolExecutor(1), None  # its thread starts with the first use
+        self.course, self.pool, self.block = course, None, None
         self.watch, self.comparison = watch_for(course), Comparison(course)
+        self.writes_whole = not self.comparison.wanted  # a comparison takes eager steps
 
     block: Block | None
+    pool: ThreadPoolExecutor | None
 
     def epochs(self) -> Generator[Epochs, None, None]:
         """One where Python looks after each of them, as many as are left where it does not."""
@@ -41,9 +43,14 @@ class CompiledStepper(Stepper):
                 if few:
                     block.run()
                 else:
-                    self.wait_for(self.pool.submit(block.run))
+                    self.wait_for(self.in_thread(block.run))
                 self.shown.update(block.news())
                 yield self.course.take(block)
+
+    def in_thread(self, work: Callable[[], Any]) -> Future[Any]:
+        """Begin work in the other thread, which is there from its first use on."""
+        self.pool = self.pool or ThreadPoolExecutor(1)
+        return self.pool.submit(work)
 
     def wait_for(self, future: Future[Any]) -> Any:
         """The result of work in another thread."""
@@ -64,7 +71,7 @@ class CompiledStepper(Stepper):
 
     def apart(self, work: Callable[[], Any]) -> Any:
         """Do work that may take long in the thread: a program is compiled at its first call."""
-        return self.wait_for(self.pool.submit(work)) if self.block is None else work()
+        return self.wait_for(self.in_thread(work)) if self.block is None else work()
 
     def read_again(self) -> None:
         """Numbers that a callback has written. Errors: CompileError where it changed what the program is made of."""
@@ -88,4 +95,5 @@ class CompiledStepper(Stepper):
         """End the block that runs, at its next step."""
         if self.block is not None:
             self.block.stop()
-        self.pool.shutdown()
+        if self.pool is not None:
+            self.pool.shutdown()

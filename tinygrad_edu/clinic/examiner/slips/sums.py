@@ -140,8 +140,12 @@ def shared_weight_counted_once(net: Network, _: Learner) -> Variants:
 
 
 def branches_left_out(net: Network) -> Variants:
-    """One branch of twins (a siamese network) left out of all weights that the branches share."""
-    shared = [sorted(uses, key=lambda u: u.step) for uses in net.uses.values() if len(uses) > 1]
+    """One branch of twins (a siamese network) left out of all weights that the branches share.
+
+    A penalty uses the weights too, all of them once, and is no branch: regularisation_missing names it.
+    """
+    by_name = ([u for u in uses if u not in net.penalties] for uses in net.uses.values())
+    shared = [sorted(uses, key=lambda u: u.step) for uses in by_name if len(uses) > 1]
     count = len(shared[0]) if shared else 0
     if not (len(shared) > 1 and count <= TWINS and all(len(uses) == count for uses in shared) and net.outputs):
         return
