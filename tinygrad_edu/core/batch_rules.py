@@ -22,6 +22,7 @@ from tinygrad_edu.errors import TraceError
 Sample = Any  # a Batched; an alias, because batched.py imports this file
 Rule = Callable[..., Any]
 RULES: dict[str, Rule] = {}
+RULES_OF_INDEX: dict[str, Rule] = {}  # where the index differs from sample to sample; filled by batched_index.py
 # these work on the last two axes, so a stack of samples can be passed as it is
 LAST_TWO = ("inv", "pinv", "det", "log_abs_det", "lower_factor", "eigen_columns", "singular_rows")
 
@@ -42,9 +43,9 @@ def on_common(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[
 
 def on_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     """An operation on a batch, by its rule or sample by sample."""
-    found = RULES.get(operation.name)
-    of_samples = any(hasattr(x, "inner") for x in options.values())
-    y = None if found is None or of_samples else found(operation, xs, options, size)
+    of_samples = any(hasattr(x, "inner") for x in options_of(options))
+    found = (RULES_OF_INDEX if of_samples else RULES).get(operation.name)
+    y = None if found is None else found(operation, xs, options, size)
     return one_by_one(operation, xs, options, size) if y is None else y
 
 
@@ -57,11 +58,23 @@ def one_by_one(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping
         )
     results = []
     for i in range(size):
-        chosen = {name: one(x, i) if hasattr(x, "inner") else x for name, x in options.items()}
-        plain = {name: getattr(x, "array", x) if name == "index" else x for name, x in chosen.items()}
+        plain = {name: of_sample(x, i, name == "index") for name, x in options.items()}
         arrays = [one(x, i) for x in xs]
         results.append(operation(arrays, **plain) if operation.variadic else operation(*arrays, **plain))
     return stack(results)
+
+
+def options_of(options: Mapping[str, Any]) -> list[Any]:
+    """The values of all options, and the parts of those that are tuples, as an index may be."""
+    return [part for x in options.values() for part in (x if isinstance(x, tuple) else (x,))]
+
+
+def of_sample(x: Any, i: int, index: bool) -> Any:
+    """An option of sample i, in plain numbers if it is an index."""
+    if isinstance(x, tuple):
+        return tuple([of_sample(part, i, index) for part in x])
+    found = one(x, i) if hasattr(x, "inner") else x
+    return getattr(found, "array", found) if index else found
 
 
 def one(x: Sample, i: int) -> Any:

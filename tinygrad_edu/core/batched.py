@@ -13,7 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import batch_rules, ops
+from tinygrad_edu.core import (
+    batch_rules,
+    batched_index,  # noqa: F401  (fills RULES_OF_INDEX)
+    ops,
+)
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.broadcasting import broadcast_to, unbroadcast
@@ -133,9 +137,10 @@ class Batched(Tensor):
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Batched:
         parents = [as_sample(x) for x in arrays]
-        options = {name: sample(x) if isinstance(x, Tensor) else x for name, x in options.items()}
-        common = all(is_common(x) for x in [*parents, *options.values()])
-        with outside() as size, recording_for([*parents, *options.values()]):
+        options = {name: option_of_sample(x) for name, x in options.items()}
+        given = [*parents, *batch_rules.options_of(options)]
+        common = all(map(is_common, given))
+        with outside() as size, recording_for(given):
             if common:
                 inner = batch_rules.on_common(operation, parents, options)
             else:
@@ -257,6 +262,11 @@ def is_common(x: Node) -> bool:
 def sample(x: Node) -> Any:
     """Tensors from outside are the same for all samples; plain numbers and arrays stay as they are."""
     return Batched(x, True) if isinstance(x, Tensor) and not is_sample(x) else x
+
+
+def option_of_sample(x: Any) -> Any:
+    """`sample` of an option, and of the parts of a tuple."""
+    return tuple([sample(part) for part in x]) if type(x) is tuple else sample(x)
 
 
 def as_sample(x: Node) -> Any:
