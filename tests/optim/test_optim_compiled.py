@@ -87,3 +87,18 @@ def test_an_optimizer_that_was_compiled_goes_on_eagerly():
     updates = optim.Adagrad(model.parameters(), lr=optim.schedules.constant(0.1))
     fit(model, *moons(20), loss="mse", optimizer=updates, epochs=3, batch_size=5, compiled=True)
     assert (updates.steps, updates.t) == (12, [12, 12])
+
+
+@pytest.mark.slow
+def test_a_program_goes_up_where_the_optimizer_does():
+    """The program of an equal optimizer that goes down was taken, and the other way round."""
+    X, y = np.random.default_rng(0).normal(size=(6, 2)), np.ones((6, 1))
+    for upwards in (False, True, False):
+        curves = []
+        for compiled in (False, True):
+            model = nn.MLP([2, 3, 1], seed=0)
+            optimizer = optim.SGD(model.parameters(), lr=0.01, maximize=upwards)
+            run = fit(model, X, y, loss="mse", optimizer=optimizer, epochs=3, compiled=compiled)
+            curves.append(run.loss_curve)
+        np.testing.assert_allclose(*curves, rtol=1e-10)
+        assert (curves[0][-1] > curves[0][0]) == upwards

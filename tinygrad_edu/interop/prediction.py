@@ -147,7 +147,7 @@ class PredictionProgram:
         found = []
         for a, b, equal in sorted(trace.conditions.answers):
             plain = a.isdigit() or b.isdigit()
-            if not (plain and equal and type(self.model) is MLP and not {a, b} & rows):
+            if not (plain and equal and type(self.model) is MLP and not changed(self.model) and not {a, b} & rows):
                 found.append(f"({a} {'==' if equal else '!='} {b})")
         return [*found, *(f"({text} {'>=' if reached else '<'} 0)" for text, reached in sorted(trace.conditions.signs))]
 
@@ -163,8 +163,10 @@ def sample_for(model: Any) -> Any:
 def outputs(model: Any, x: Any, found: dict[str, Any]) -> Any:
     """model(x); what its hidden layers give, after their activation, is added to `found`.
 
-    Of models other than MLP and Sequential no layer is told.
+    Of models other than MLP and Sequential, and of those with hooks or another forward, no layer is told.
     """
+    if changed(model):
+        return model(x)
     if type(model) is MLP:
         *hidden, last = model.layers
         for i, (layer, norm) in enumerate(zip(hidden, model.norms, strict=True)):
@@ -177,6 +179,12 @@ def outputs(model: Any, x: Any, found: dict[str, Any]) -> Any:
         if i + 1 < len(model) and hasattr(x, "sizes") and (i + 2 == len(model) or holds_parameters(model[i + 1])):
             found[f"layers.{i}"] = x
     return x
+
+
+def changed(model: Any) -> bool:
+    """Has a model hooks, or a forward of its own that was set after it was made?"""
+    hooks = getattr(model, "hooks", None)
+    return "forward" in vars(model) or bool(hooks and (hooks.before or hooks.after))
 
 
 def holds_parameters(layer: Any) -> bool:

@@ -8,7 +8,7 @@ declared once here, as entries that go both ways.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,18 @@ def as_array(x: Any) -> Array:
 
 
 def entries(module: Model, own: str = "", theirs: str = "") -> Iterator[Entry]:
-    """The entries of a module, under its own and torch's prefixes."""
+    """The entries of a module, under its own and torch's prefixes; what a class derived from ours adds, too."""
+    told = set[str]()
+    for entry in usual_entries(module, own, theirs):
+        told.update(entry.ours)
+        yield entry
+    left = [name for name in module.state_dict() if own + name not in told]
+    if left:
+        yield from in_place(module, own, theirs, left)
+
+
+def usual_entries(module: Model, own: str, theirs: str) -> Iterator[Entry]:
+    """The entries of what a layer of its kind consists of."""
     kind = type(module).__name__
     if isinstance(module, MLP):
         yield from of_mlp(module, own, theirs)
@@ -109,10 +120,11 @@ def entries(module: Model, own: str = "", theirs: str = "") -> Iterator[Entry]:
         yield from in_place(module, own, theirs)
 
 
-def in_place(module: Model, own: str, theirs: str) -> Iterator[Entry]:
-    """Under the same names: the module's own arrays, then what is inside."""
-    inside = list(module.named_children())
-    for name in module.state_dict():
+def in_place(module: Model, own: str, theirs: str, among: Collection[str] | None = None) -> Iterator[Entry]:
+    """Under the same names: the module's own arrays, then what is inside; only those `among` these names."""
+    names = list(module.state_dict()) if among is None else among
+    inside = [(child, x) for child, x in module.named_children() if any(name.startswith(f"{child}.") for name in names)]
+    for name in names:
         if not any(name.startswith(f"{child}.") for child, _ in inside):
             yield copy(f"{own}{name}", f"{theirs}{name}")
     if isinstance(module, BatchNorm):

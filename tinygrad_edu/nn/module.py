@@ -25,13 +25,13 @@ from tinygrad_edu.nn.parameters import (
     copy_numbers_of,
     count_numbers,
     fill,
-    fitting,
+    fitted,
     gradient,
     is_kept,
     is_parameter,
     parameters_in,
     refuse_dtypes,
-    refuse_names,
+    refuse_no_array,
     without_results,
 )
 from tinygrad_edu.nn.torch_names import TorchNames
@@ -152,7 +152,8 @@ class Module(TorchNames):
         return Parameters(dict.fromkeys([parameter for _, parameter in self.named_parameters()]))
 
     def register_buffer(self, name: str, array: ArrayLike) -> None:
-        """Make an array the attribute `name`: it is saved in checkpoints, but not trained."""
+        """Make an array (None: later) the attribute `name`: saved in checkpoints, not trained. Errors: OperandError."""
+        refuse_no_array(name, array)
         setattr(self, name, array)
         if name not in self.buffer_names:
             self.buffer_names = (*self.buffer_names, name)
@@ -224,11 +225,10 @@ class Module(TorchNames):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load the numbers of `state`; unless its names and shapes are this module's, nothing is changed.
 
-        Errors: SettingError for other names, ShapeError for other shapes, DtypeError for anything but real numbers.
+        Errors: SettingError for other names, ShapeError for other shapes, DtypeError for what an array does not hold.
         """
         arrays = arrays_to_keep(self)
-        refuse_names(arrays, state)
-        new = {name: fitting(name, array, state[name]) for name, array in arrays.items()}
+        new = fitted(arrays, state)
         for name, array in arrays.items():
             fill(array, new[name])
 
@@ -294,7 +294,8 @@ def buffers_in(modules: Named[Module], leaves: Named[Any]) -> Iterator[tuple[str
     """(name, array) of the buffers among what a module contains."""
     for place, module in modules:
         for name in module.buffer_names:
-            yield f"{place}.{name}" if place else name, getattr(module, name)
+            if getattr(module, name) is not None:
+                yield f"{place}.{name}" if place else name, getattr(module, name)
     yield from ((name, leaf) for name, leaf in leaves if is_kept(leaf))
 
 

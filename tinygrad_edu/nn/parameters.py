@@ -227,10 +227,18 @@ def refuse_names(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> None:
         raise SettingError(f"load_state_dict: names differ: {', '.join(parts)}")
 
 
+def fitted(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """The numbers of a state for each array, checked: its names, shapes and dtypes are those of the arrays."""
+    refuse_names(arrays, state)
+    new = {name: fitting(name, array, state[name]) for name, array in arrays.items()}
+    refuse_two_answers(arrays, new)
+    return new
+
+
 def fitting(name: str, array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
     """The numbers given for one parameter, checked."""
     try:
-        new = float_array(given, dtype=float)
+        new = float_array(given, dtype=float) if array.dtype.kind in "fO" else whole(array, given)
     except TinygradError as error:
         raise type(error)(f"load_state_dict: {name}: {error}") from None
     if new.shape != array.shape:
@@ -238,11 +246,43 @@ def fitting(name: str, array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
     return new
 
 
+def refuse_no_array(name: str, buffer: object) -> None:
+    """Errors: OperandError."""
+    if not (buffer is None or isinstance(buffer, (np.ndarray, Tensor))):
+        raise OperandError(
+            f"register_buffer({name!r}): a buffer is a NumPy array or a Tensor, not {type(buffer).__name__}: "
+            "np.array(x) makes one of numbers and lists"
+        )
+
+
+def refuse_two_answers(arrays: Mapping[str, Any], new: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """One array under two names, such as a tied weight, takes one set of numbers. Errors: SettingError."""
+    first: dict[int, str] = {}
+    for name, array in arrays.items():
+        other = first.setdefault(id(array), name)
+        if other != name and not np.array_equal(new[other], new[name], equal_nan=new[name].dtype.kind == "f"):
+            raise SettingError(f"load_state_dict: {other} and {name} are one array here, but differ in the state")
+
+
+def whole(array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
+    """The numbers for a buffer of another kind, such as counts or a mask: as they are, and none of them rounded.
+
+    Errors: DtypeError where its dtype does not hold one of them.
+    """
+    numbers = np.asarray(getattr(given, "array", given))
+    if numbers.dtype.kind in "biuf":
+        with np.errstate(invalid="ignore", over="ignore"):
+            new = numbers.astype(array.dtype)
+            if np.array_equal(new.astype(numbers.dtype), numbers):
+                return new
+    raise DtypeError(f"its dtype is {array.dtype}, which does not hold {preview(numbers)}")
+
+
 def refuse_dtypes(arrays: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Check that a file has the module's dtypes: float32 is not silently read as float64, nor the other way."""
     for name in arrays.keys() & found.keys():
         own, given = copy_numbers_of(arrays[name]).dtype, found[name].dtype
-        if own != given:
+        if own.newbyteorder("=") != given.newbyteorder("="):
             raise DtypeError(f"{name} is {own}, and the file holds {given}: load_state_dict converts it")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu import checks, packages
 from tinygrad_edu.core.checksum import checksum
-from tinygrad_edu.errors import CheckpointError
+from tinygrad_edu.errors import CheckpointError, DtypeError
 from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
@@ -24,13 +24,25 @@ MOST = 2**32  # bytes; a larger file is a mistake or an attack on the memory
 def write_arrays(
     path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write arrays; an existing file stays whole until all of the new one is on the disk."""
+    """Write arrays; an existing file stays whole until all of the new one is on the disk.
+
+    Errors: DtypeError for what such a file does not hold.
+    """
     path = checks.path("path", path, "save").resolve()
     save = packages.find("safetensors.numpy", "a file of weights").save
     # C order, as the file format needs: transposed arrays are copied
-    in_order = {name: np.array(array, order="C") for name, array in arrays.items()}
+    in_order = {name: np.array(array, native(name, array.dtype), order="C") for name, array in arrays.items()}
     texts = dict(metadata or {})
     replace(path, save(in_order, {**texts, CHECKSUM: checksum_of(in_order, texts)}))
+
+
+def native(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in this machine's order of bytes. Errors: DtypeError for one that the file format does not have."""
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise DtypeError(
+            f"{name} holds {dtype}: a file of weights holds booleans, whole numbers and floats of up to 64 bits"
+        )
+    return dtype.newbyteorder("=")
 
 
 def checksum_of(arrays: Mapping[str, Array], texts: Mapping[str, str]) -> str:

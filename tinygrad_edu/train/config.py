@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.schedule import Schedule
@@ -54,6 +56,9 @@ def model_arguments(model: Module) -> Any:
 
 
 def setting_name(x: object) -> str:
+    """The name of an activation; of a function of the user's with its module, for it may be called as one of ours."""
+    if isinstance(x, FunctionType) and is_foreign(x.__module__):
+        return f"{x.__module__}.{x.__name__}"
     return str(getattr(x, "name", getattr(x, "__name__", x)))
 
 

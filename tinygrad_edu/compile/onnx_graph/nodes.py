@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu import packages
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.errors import TraceError
 
 FLOAT, WHOLE, TRUTH = "float", "whole", "truth"
 TYPES = {WHOLE: np.int64, TRUTH: np.bool_}
@@ -65,13 +66,21 @@ class Nodes:
 
     def constant(self, x: ArrayLike, kind: str = FLOAT, hint: str = "constant") -> Edge:
         """A number or an array, once."""
-        array: np.ndarray[Any, Any] = np.asarray(x, self.dtype(kind))
+        array: np.ndarray[Any, Any] = self.fitting(x, hint) if kind == FLOAT else np.asarray(x, self.dtype(kind))
         key = (kind, array.shape, array.tobytes())
         if key not in self.constants:
             name = self.fresh(hint)
             self.initializers.append(self.onnx.numpy_helper.from_array(array, name))
             self.constants[key] = Edge(name, kind)
         return self.constants[key]
+
+    def fitting(self, x: ArrayLike, hint: str) -> np.ndarray[Any, Any]:
+        """The numbers in the file's dtype. Errors: TraceError where that has no number as large."""
+        with np.errstate(over="ignore"):
+            array: np.ndarray[Any, Any] = np.asarray(x, self.real)
+        if np.isinf(array).sum() > np.isinf(np.asarray(x, float)).sum():
+            raise TraceError(f"{hint}: {np.abs(x).max():g} is infinite in float32: export with dtype='float64'")
+        return array
 
     def cast(self, x: Edge, kind: str) -> Edge:
         """The same numbers as another kind."""

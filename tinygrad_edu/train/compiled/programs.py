@@ -170,7 +170,13 @@ def program_key(job: Job) -> Any:
     s = job.settings
     clips = s.clip_norm is None, s.clip_value is None
     options = job.batch_size == 1, s.accurate, clips, job.progress.has_rule and not job.watched
-    return structure, job.loss, type(optimizer), settings, data, options
+    return structure, job.loss, type(optimizer), rule_of(optimizer), settings, data, options
+
+
+def rule_of(optimizer: Optimizer) -> Any:
+    """The rule's function; of one that goes up, or was given its first arguments in another way, those too."""
+    rule = optimizer.rule
+    return (rule.func, rule.args, *rule.keywords.items()) if isinstance(rule, partial) else rule
 
 
 def structure_of(x: object) -> Any:

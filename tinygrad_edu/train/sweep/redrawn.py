@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from itertools import pairwise
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import checks
+from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.init import draw_linear
@@ -40,7 +42,7 @@ class Redrawn:
     def __init__(self, model: MLP) -> None:
         self.arguments = {**model_arguments(model), "dtype": str(dtype_of_parameters(model))}
         self.model = self(model.seed)
-        if kinds(self.model) != kinds(model):
+        if kinds(self.model) != kinds(model) or any(map(does_more, model.modules())):
             raise SettingError(
                 "fit_many: the layers of this MLP have been changed since it was made, so its settings do not say how "
                 "to make it anew from each seed: give a function of the seed"
@@ -71,3 +73,10 @@ def kinds(model: Module) -> list[Any]:
     """The structure of a model, without its numbers."""
     arrays = [(name, x.shape, str(x.dtype), getattr(x, "requires_grad", True)) for name, x in model.named_arrays()]
     return [*arrays, *((name, type(module)) for name, module in model.named_modules())]
+
+
+def does_more(module: Module) -> bool:
+    """Has a module what its settings do not tell: hooks, another forward, or a function of the user's?"""
+    functions = [x for name, x in vars(module).items() if name == "forward" or isinstance(x, FunctionType)]
+    hooked = module.hooks is not None and bool(module.hooks.before or module.hooks.after)
+    return hooked or any(is_foreign(getattr(x, "__module__", "")) for x in functions)
