@@ -26,7 +26,9 @@ Array = np.ndarray[Any, Any]
 # How far compiled and eager numbers may differ, relative to the largest of them: far above the rounding errors of two
 # orders of summation, far below the effect of a number frozen by the trace.
 CLOSE = {"float64": 1e-7, "float32": 1e-3}
-SMALL = 1e-8  # relative to the square of the largest input or weight; smaller losses and gradients are rounding errors
+# Losses and gradients below this, relative to the square of the largest input or weight, are rounding errors: float32's
+# cross-entropy of a network that is sure of its answers is 1e-6, and the rounding error of its logits is as large.
+SMALL = {"float64": 1e-8, "float32": 5e-4}
 
 NEARBY, NUDGE = 3, 1e-3  # weights that are tried where the two ways differ, and how far from the present ones they are
 
@@ -111,16 +113,18 @@ class Comparison:
         """What differs, as a sentence; "" for nothing. A loss that is NaN or infinite both ways says nothing."""
         if not (np.isfinite(found[0]).all() or np.isfinite(eager[0]).all()):
             return ""
+        dtype = self.course.program.dtype
+        small = SMALL[dtype]
         size = np.array([np.abs(x[np.isfinite(x)]).max(initial=0.0) for x in eager])
         if self.seen == self.first:
             self.scale = size
         inputs = max((np.abs(a).max(initial=0.0) for a in self.job.data if a.dtype.kind == "f"), default=0.0)
         with np.errstate(over="ignore"):
-            floor = SMALL * np.nan_to_num(max(inputs, size[2], self.scale[2])) ** 2
-        close = CLOSE[self.course.program.dtype] * (np.maximum(size, self.scale) + floor)
+            floor = small * np.nan_to_num(max(inputs, size[2], self.scale[2])) ** 2
+        close = CLOSE[dtype] * (np.maximum(size, self.scale) + floor)
         targets = np.abs(self.job.data[1]).max(initial=1.0)
         # the loss is no rounding error, even if the inputs are large and the model scales them down
-        if size[0] > SMALL * targets**2:
+        if size[0] > small * targets**2:
             close[0] = min(close[0], 0.01 * size[0])
         for what, a, b, limit in zip(SOURCES, found, eager, close, strict=True):
             if not agree(a, b, limit):
