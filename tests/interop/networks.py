@@ -67,7 +67,8 @@ SETTINGS_OF = {  # settings that change the structure of an update
     "AMSGrad": lambda p: optim.Adam(p, lr=0.02, amsgrad=True),
     "RMSprop centred": lambda p: optim.RMSprop(p, lr=0.02, momentum=0.5, centered=True),
 }
-OPTIMIZERS = {name: with_optimizer(kind) for name, kind in optimizer_classes().items() if name != "LBFGS"}
+OURS = {name: kind for name, kind in optimizer_classes().items() if kind.__module__.startswith("tinygrad_edu.")}
+OPTIMIZERS = {name: with_optimizer(kind) for name, kind in OURS.items() if name != "LBFGS"}
 OPTIMIZERS |= {name: Network(mlp(), X, Y, optimizer=make, settings=BATCHES) for name, make in SETTINGS_OF.items()}
 
 

@@ -138,13 +138,7 @@ class TrainingProgram:
             **common,
             **{name: kind(name) for name in self.given},
             **{f"{name}_kept": kind(name) for name in self.followed},
-            **{
-                f"{each.first}_all_rng" if isinstance(each, Blocks) else f"{each}_rng": (
-                    "int64",
-                    1 + (not isinstance(each, str)),
-                )
-                for each in with_blocks(self.masks, self.blocks.masks)
-            },
+            **dict(of_blocks.generator_kinds(self.masks, self.blocks.masks)),
         }
 
     def parameter_lines(self) -> Iterable[str]:
@@ -187,6 +181,13 @@ class TrainingProgram:
             yield from ["if orders.shape[1] == 0:", *indent(in_turn), "else:", *indent(in_order)]
         else:
             yield from in_order if ordered else in_turn
+        yield from self.mask_lines()
+        for name, sizes in self.results().items():
+            yield f"{name} = room(work, at, {tuple_of(sizes)})"
+            yield f"at += {product_of(sizes)}"
+
+    def mask_lines(self) -> Iterable[str]:
+        """The random numbers for dropout."""
         for each in with_blocks(self.masks, self.blocks.masks):
             if isinstance(each, Blocks):
                 shares = [self.masks[name].p for name in each.groups[0]]
@@ -197,9 +198,6 @@ class TrainingProgram:
             yield f"for i in range({each}_rows.size):"
             yield f"    {each}_rows[i] = {1.0 / (1.0 - p)!r} if uniform({each}_rng) >= {p!r} else 0.0"
             yield f"at += {product_of(extent)}"
-        for name, sizes in self.results().items():
-            yield f"{name} = room(work, at, {tuple_of(sizes)})"
-            yield f"at += {product_of(sizes)}"
 
     def results(self) -> dict[str, Sequence[str]]:
         """The arrays that a step computes in memory of its own: intermediate results, and buffers for the next step."""
