@@ -70,6 +70,21 @@ def test_where_compiling_was_asked_for_it_is_an_error():
         fit_many(Masked, FAR, Y, optimizer=lambda p: optim.SGD(p, lr=1e-3), epochs=2, seeds=[0], **SETTINGS)
 
 
+def test_the_search_of_lbfgs_goes_on_too(monkeypatch):
+    monkeypatch.setattr("tinygrad_edu.train.choose.eager_seconds", lambda _: 1e9)
+    runs = []
+    for compiled in (False, "auto"):
+        model = Masked()
+        lbfgs = optim.LBFGS(model.parameters())
+        runs.append(fit(model, FAR, Y, loss="mse", optimizer=lbfgs, epochs=3, compiled=compiled))
+    eager, auto = runs
+    assert auto.how.startswith("eager: the compiled gradient is 0 times infinity")
+    assert auto.loss_curve.tolist() == eager.loss_curve.tolist()
+    model = Masked()
+    with pytest.raises(CompileError, match="0 times infinity"):
+        fit(model, FAR, Y, loss="mse", optimizer=optim.LBFGS(model.parameters()), epochs=3, compiled=True)
+
+
 @pytest.mark.parametrize("compiled", WAYS)
 def test_a_weight_that_was_infinite_before_is_not_called_too_large_a_step(compiled):
     model = nn.MLP([3, 1], seed=0)

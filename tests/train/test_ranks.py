@@ -185,6 +185,21 @@ PROGRAMS = {
         run = trained(lambda p: optim.SGD(p, lr=1e200), model={"activation": "relu"})
         print(f"@{run.n_epochs} {run.stop_reason}", flush=True)
     """,
+    "own_nan": """
+        class Masked(nn.Linear):
+            def forward(self, x):
+                z = super().forward(x)
+                return np.where(z > 1e9, np.exp(1e9 + z * z), z)
+        for compiled, ranks in ((True, comm), (False, comm), (False, None)):
+            model = Masked(2, 1, rng=0)
+            sgd = optim.SGD(model.parameters(), lr=0.1)
+            given = {} if ranks is None else {"comm": comm}
+            try:
+                run = fit(model, X, y, loss="mse", optimizer=sgd, epochs=2, batch_size=8, compiled=compiled, **given)
+                print(json.dumps(["", *run.loss_curve.round(9)]), flush=True)
+            except Exception as error:
+                print(json.dumps([f"{type(error).__name__}: {error}"]), flush=True)
+    """,
 }
 
 
@@ -278,6 +293,14 @@ def test_nan_stops_all_at_the_same_step_for_the_same_reason(two_ranks):
     first, second = [line for line in two_ranks["nan"].splitlines() if line.startswith("@")]
     assert first == second
     assert "became NaN or infinite" in first
+
+
+def test_nan_of_the_compiled_gradient_alone_is_told_on_every_rank(two_ranks):
+    lines = [json.loads(line) for line in two_ranks["own_nan"].splitlines() if line.startswith("[")]
+    for first, *others in (lines[:3], lines[3:]):
+        assert first[0].startswith("CompileError: epoch 1: the compiled gradient is 0 times infinity")
+        assert others[0] == others[1]
+        assert len(others[0]) == 3
 
 
 @pytest.mark.parametrize(("end", "limit", "words"), [

@@ -19,7 +19,7 @@ from tinygrad_edu.core.modes import MODES, detect_anomaly
 from tinygrad_edu.errors import AnomalyError, CompileError
 from tinygrad_edu.optim import LBFGS, flat
 from tinygrad_edu.optim.clip import length
-from tinygrad_edu.train.ending import reason
+from tinygrad_edu.train.ending import OWN_NAN, reason
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.stepper import Epochs, Stepper
@@ -103,7 +103,9 @@ class LbfgsStepper(Stepper):
         return ending(self.job, self.minimizer, self.found)
 
     def bad_ending(self, order: ArrayLike) -> str:
-        """Where the loss was NaN or infinite, at the weights `order`."""
+        """Where the loss was NaN or infinite, at the weights `order`. Errors: CompileError if only the program's is."""
+        if self.course is not None and self.search.finite_by_operations(np.asarray(order)):
+            raise CompileError(OWN_NAN)
         return not_finite_sentence(self.job, order, self.search.at)
 
 
@@ -172,6 +174,13 @@ class Search:
         loss = self.job.batch_loss(*self.job.data)
         loss.backward()
         return float(loss.item()), flat.gradients(self.params)
+
+    def finite_by_operations(self, x: Array) -> bool:
+        """Are loss and gradient finite at x, operation by operation?"""
+        with np.errstate(all="ignore"):
+            loss, gradient = self.by_operations(x)
+        self.settle()
+        return math.isfinite(loss) and bool(np.isfinite(gradient).all())
 
     def iteration(self, intermediate_result: Any) -> None:
         """SciPy, which goes by the argument's name, has found better weights: an epoch. Waits for the loop."""

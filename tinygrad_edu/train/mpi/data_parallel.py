@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError
@@ -30,6 +31,7 @@ from tinygrad_edu.train.batches import batches
 from tinygrad_edu.train.checkpoint import prints
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.eager import gradient_norm
+from tinygrad_edu.train.ending import refuse_own_nan
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.mpi.ranks import Ranks
 from tinygrad_edu.train.progress_bar import Bar
@@ -246,6 +248,12 @@ class RankStepper(Stepper):
             return Epochs([], [], [], bad=order)
         self.shown.update()
         return Epochs([total / self.job.samples], [gradient_norm(self.job.optimizer.params)], [moved])
+
+    def bad_ending(self, order: ArrayLike) -> str:
+        """As in `Stepper`. Errors: CompileError, on every rank, if only the program arrives at NaN."""
+        if isinstance(self.gradient, CompiledGradient):
+            refuse_own_nan(self.job, order)
+        return super().bad_ending(order)
 
     def look(self, measured: Callable[[], None]) -> bool:
         """After an epoch: run the callbacks on rank 0; did any rank fail, have they drifted apart, is it over?"""
