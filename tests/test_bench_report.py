@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bench.speed import chart, command
+from bench.speed import chart, command, readme
 from bench.speed.child import Result
 from bench.speed.report import cells, duration, markdown, number
 from bench.speed.timing import Timing
@@ -136,6 +136,19 @@ def test_the_chart_is_svg_with_its_text_and_the_same_each_time(tmp_path):
     assert {"won & met vs. micrograd", "lost < vs. micrograd", "40.0x", "0.500x"} <= set(texts)
     assert "required" not in texts  # our own requirements do not matter to a reader
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_each_bar_of_the_page_has_a_name_in_its_table(tmp_path, monkeypatch):
+    """The chart has the table's words for rows and peers, in the same order."""
+    pytest.importorskip("matplotlib")
+    rows = [ROWS[name] for name in readme.LABELS]
+    results = {row.name: Result({package: Timing(1.0, [1.0]) for package in row.peers}) for row in rows}
+    table = [line.split(" | ")[:2] for line in readme.lines(results)]
+    in_table = [f"{row.removeprefix('| ')} vs. {peer}".replace("`", "") for row, peer in table]
+    axes = chart.figure(cells(rows, results), readme.name_of_bar).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == in_table
+    published = ElementTree.parse(readme.CHART).iter("{http://www.w3.org/2000/svg}text")
+    assert set(in_table) <= {node.text for node in published}
 
 
 def contrast(colour, ground):

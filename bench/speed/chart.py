@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from bench.speed.workload import Row, Workload
 
 ADVICE = 'No chart without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it.'
 # The ground is transparent, so every colour must stand out from white and from black: contrast 3.6 to 5.3 with each.
+LETTER = 0.065  # inches
 INK, FASTER, SLOWER = "#777c84", "#2a8bc9", "#d9661f"
 
 
@@ -19,8 +20,16 @@ def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def write(rows: Sequence[Row], results: Results, path: Path) -> bool:
-    """Draw the chart into a file; False where there is nothing to draw, or nothing to draw with."""
+def own_name(cell: Cell) -> str:
+    """The row and the peer in the words of the report."""
+    return f"{cell.workload.name} vs. {cell.package}"
+
+
+def write(rows: Sequence[Row], results: Results, path: Path, name_of: Callable[[Cell], str] = own_name) -> bool:
+    """Draw the chart into a file; False where there is nothing to draw, or nothing to draw with.
+
+    name_of: the name of a bar, in the words of the table that the chart stands beside.
+    """
     shown = cells([row for row in rows if isinstance(row, Workload) and row.name in results], results)
     if not (shown and available()):
         return False
@@ -28,20 +37,23 @@ def write(rows: Sequence[Row], results: Results, path: Path) -> bool:
 
     # text stays text; fixed ids and no date, so that equal numbers give equal files
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bench", "font.family": "sans-serif"}):
-        figure(shown).savefig(path, transparent=True, dpi=144, metadata={"Date": None} if path.suffix == ".svg" else {})
+        figure(shown, name_of).savefig(
+            path, transparent=True, dpi=144, metadata={"Date": None} if path.suffix == ".svg" else {}
+        )
     return True
 
 
-def figure(shown: Sequence[Cell]) -> Any:
+def figure(shown: Sequence[Cell], name_of: Callable[[Cell], str] = own_name) -> Any:
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(9.0, 1.3 + 0.34 * len(shown)), layout="constrained")
+    names = list(map(name_of, shown))
+    made = Figure(figsize=(6.5 + LETTER * max(map(len, names)), 1.3 + 0.34 * len(shown)), layout="constrained")
     axes = made.subplots()
     axes.patch.set_visible(False)
     for y, cell in enumerate(shown):
         bar(axes, y, cell)
     axes.axvline(1.0, color=INK, linewidth=1.2)
-    axes.set_yticks(range(len(shown)), [f"{cell.workload.name} vs. {cell.package}" for cell in shown])
+    axes.set_yticks(range(len(shown)), names)
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlim(*limits(shown))

@@ -67,7 +67,16 @@ def write(results: Results, day: str) -> None:
         raise LookupError(f"{PAGE} shows all rows, and these were not measured: {', '.join(missing)}")
     for file, new in ((PAGE, block(results, day)), (README, digest(results))):
         file.write_text(replaced(file.read_text(encoding="utf-8"), new, file), encoding="utf-8")
-    chart.write([ROWS[name] for name in LABELS], results, CHART)
+    chart.write([ROWS[name] for name in LABELS], results, CHART, name_of_bar)
+
+
+def name_of_bar(cell: Cell) -> str:
+    """The row and the peer in the table's words; an SVG has no code font."""
+    return f"{LABELS[cell.workload.name]} vs. {peer_name(cell)}".replace("`", "")
+
+
+def peer_name(cell: Cell) -> str:
+    return PEERS.get(cell.package, cell.package)
 
 
 def replaced(text: str, new: str, file: Path = README) -> str:
@@ -93,7 +102,7 @@ def block(results: Results, day: str) -> str:
 def digest(results: Results) -> str:
     """README's rows: the label with what "the same" refers to, the peer, the ratio."""
     chosen = [
-        line([whole_label(name), PEERS.get(cell.package, cell.package), ratio(cell)])
+        line([whole_label(name), peer_name(cell), ratio(cell)])
         for name, peer in CHOSEN
         if isinstance(row := ROWS[name], Workload)
         for cell in cells([row], results)
@@ -115,7 +124,7 @@ def lines(results: Results) -> Iterator[str]:
         for cell in cells([rows[name]], results):
             timings = results[name].timings
             ours, theirs = duration(timings[OURS].median), duration(timings[cell.package].median)
-            yield line([label, PEERS.get(cell.package, cell.package), ours, theirs, ratio(cell)])
+            yield line([label, peer_name(cell), ours, theirs, ratio(cell)])
 
 
 def ratio(cell: Cell) -> str:
