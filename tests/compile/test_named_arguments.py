@@ -126,3 +126,28 @@ def test_the_search_for_nan_reaches_into_it():
         f.value_and_grad(X)
         with tg.detect_anomaly(), pytest.raises(AnomalyError, match="log gave nan"):
             f.value_and_grad(X)
+
+
+def test_errors_name_the_arrays_of_a_dict_or_list_as_the_program_does():
+    """They were p, p2, ... in the order of the dict."""
+    p = {"W0": np.ones((2, 3)), "b": [np.ones(2), np.ones(4)]}
+    with pytest.raises(tg.errors.ShapeError, match=r"p\['W0'\] @ p\['b'\]\[1\]: shapes \(2, 3\) and \(4,\)"):
+        tg.jit(lambda p: np.sum(p["W0"] @ p["b"][1]))(p)
+
+
+def test_a_gradient_has_the_dtype_of_its_argument():
+    """It had the program's: float64 for a float32 argument beside one of float64."""
+    p = {"a": np.ones(3, np.float32), "b": np.ones(3)}
+    f = tg.jit(lambda p, x: np.sum(p["a"] * p["b"] * x))
+    for x in (np.ones(3, np.float32), np.ones(3)):
+        _, (of_p, of_x) = f.value_and_grad(p, x, argnum=(0, 1))
+        assert [of_p["a"].dtype, of_p["b"].dtype, of_x.dtype] == [p["a"].dtype, p["b"].dtype, x.dtype]
+
+
+@pytest.mark.parametrize(
+    "call", [lambda x: x * 10**400, lambda x: np.where(x > 0.0, 10**400, x), lambda x: x < -(10**400)]
+)
+def test_whole_numbers_beyond_the_floats(call):
+    for f in (call, tg.jit(call)):
+        with pytest.raises(tg.errors.OperandError, match="a whole number of 1329 bits beside a Tensor"):
+            f(tg.Tensor([1.0, 2.0]))

@@ -24,7 +24,8 @@ from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.conversion import FLOATS
-from tinygrad_edu.core.pytree import flatten, tree_leaves, tree_map, unflatten, with_leaves
+from tinygrad_edu.core.positions import in_dtype_of
+from tinygrad_edu.core.pytree import flatten, leaf_names, tree_leaves, tree_map, unflatten, with_leaves
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, OperandError
 
@@ -124,7 +125,8 @@ class ArrayFunction:
         names = [f"d_{name}" for name in call.program.trace.inputs]
         if chosen:
             self.quick.keep(tuple(sorted(chosen)), call, arguments)
-        return found["result"], with_leaves(tuple(arguments), map(found.get, names))
+        leaves = tree_leaves(tuple(arguments))
+        return found["result"], with_leaves(tuple(arguments), map(in_dtype_of, map(found.get, names), leaves))
 
     def differentiate(self, arguments: Sequence[Any], by: str) -> tuple[Call, dict[str, Any]]:
         """All results by name. NaN among the gradients may come from 0·∞, which is 0 here: compute again, with care."""
@@ -196,7 +198,9 @@ class ArrayFunction:
             tree_map(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in zip(names, arguments, strict=True)
         ]
         own = list(trace.inputs.values())
-        for node, x, argument in zip(own, given, tree_leaves(tuple(arguments)), strict=True):
+        labels = [label for n, x in zip(names, arguments, strict=True) for label in leaf_names(x, n)]
+        for node, label, x, argument in zip(own, labels, given, tree_leaves(tuple(arguments)), strict=True):
+            node.label = label
             hold(node, x)
             withhold(node, argument)
         with explain_failure(self.f, arguments):

@@ -41,6 +41,7 @@ from tinygrad_edu.compile.user_code import (
     same,
     select,
     slots_of,
+    what_moves,
     words_in,
     wrapped_in,
 )
@@ -129,7 +130,7 @@ class PythonState:
             yield from look(self, name, x)
         else:
             if hasattr(type(x), "__next__"):
-                self.opaque = f"{name} is an iterator ({type(x).__name__}), which moves on with each step"
+                self.opaque = f"{name} {what_moves(type(x))}"
             owner = getattr(x, "__self__", None) if isinstance(x, BuiltinMethodType) else None  # rng.normal
             yield from [(name, owner)] if owner is not None else []
         if holds_attributes(x):

@@ -56,4 +56,4 @@ def untraceable(name: str, error: Exception) -> TraceError:
     """The error, with the original one in its text."""
     error = without_numpys_words(error)
     reason = " ".join(str(error).split())
-    return TraceError(f"{name} cannot be compiled, and runs without jit: {type(error).__name__}: {reason:.300}")
+    return TraceError(f"{name} cannot be compiled; call it without jit: {type(error).__name__}: {reason:.300}")

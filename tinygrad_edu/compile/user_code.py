@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
+import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -63,6 +64,13 @@ def is_foreign(name: str | None) -> bool:
     """
     root = (name or "builtins").partition(".")[0]
     return root == "builtins" or not (root in LIBRARIES or root in sys.stdlib_module_names)
+
+
+def what_moves(kind: type) -> str:
+    """Why the state of a thing of this class, which has `__next__`, cannot be noted."""
+    if kind in weakref.ProxyTypes or kind.__module__ == "unittest.mock":
+        return f"stands for something else ({kind.__name__}), which may change with each step"
+    return f"is an iterator ({kind.__name__}), which moves on with each step"
 
 
 @ask_once

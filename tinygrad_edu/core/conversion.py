@@ -12,6 +12,7 @@ from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.errors import DetachedError, DtypeError, OperandError, ShapeError
 
 Array = np.ndarray[Any, Any]
+LONGEST = 1024  # bits; 2**1024 is the first whole number that no float64 holds
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
@@ -82,11 +83,18 @@ def preview(data: ArrayLike) -> str:
 def elementwise_operand(x: ArrayLike, dtype: Option) -> Any:
     """A number as a Python number (it takes the array's dtype), booleans as they are, other arrays as floats."""
     if isinstance(x, (bool, int, float)):
-        return x if x.__class__ in (bool, int) else float(x)
+        return check_size(x) if x.__class__ in (bool, int) else float(x)
     array = array_operand(x)
     if array.ndim == 0 and array.dtype.kind == "f":
         return float(array)
     return array if array.dtype.kind == "b" or array.dtype in FLOATS else array.astype(dtype)
+
+
+def check_size(x: int) -> int:
+    """x. Errors: OperandError for a whole number beyond the floats, such as 10**400."""
+    if x.bit_length() > LONGEST:
+        raise OperandError(f"a whole number of {x.bit_length()} bits beside a Tensor: a float holds at most 1.8e308")
+    return x
 
 
 def array_operand(x: ArrayLike) -> Array:

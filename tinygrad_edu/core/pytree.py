@@ -42,6 +42,20 @@ def tree_map(function: Callable[..., Any], tree: ArrayLike, *others: ArrayLike) 
     return function(tree, *others)
 
 
+def leaf_names(tree: ArrayLike, name: str) -> Iterator[str]:
+    """What a program calls each leaf of the tree of that name.
+
+    >>> list(leaf_names({"W": 1.0, "b": [2.0, 3.0]}, "p"))
+    ["p['W']", "p['b'][0]", "p['b'][1]"]
+    """
+    branches = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, (list, tuple)) else None
+    if branches is None:
+        yield name
+    else:
+        for key, branch in branches:
+            yield from leaf_names(branch, f"{name}[{key!r}]")
+
+
 def rebuild(kind: type[Any], branches: Iterable[Any]) -> Any:
     """A list or tuple of that class; a named tuple takes its fields one by one."""
     return kind(*branches) if hasattr(kind, "_fields") else kind(branches)

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.constants import is_whole_input
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size
+from tinygrad_edu.core.conversion import check_size
 from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, Operation, is_flat
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.whole_numbers import is_narrow, narrow_error
@@ -141,6 +142,8 @@ def kind_of_number(x: Any) -> Kind:
     """Python's own whole numbers take on the dtype of an array beside them."""
     if isinstance(x, (bool, np.bool_)):
         return TRUTH
+    if isinstance(x, int):
+        check_size(x)
     return int if isinstance(x, (int, Size)) else x.dtype if isinstance(x, np.integer) else FLOAT
 
 
