@@ -159,7 +159,7 @@ def gelu_transformer_feed_forward(slip: bool) -> Handed:
 
     def gelu_grad(x):
         u = np.tanh(c * (x + 0.044715 * x**3))
-        inner = c * (1 + (1 if slip else 3) * 0.044715 * x**2)
+        inner = c * (1 + (1 if slip else 3) * 0.044715 * x**2)  # SLIP
         return 0.5 * (1 + u) + 0.5 * x * (1 - u**2) * inner
 
     def loss(p):
@@ -169,7 +169,7 @@ def gelu_transformer_feed_forward(slip: bool) -> Handed:
         z = X @ p["W1"] + p["b1"]
         a = gelu(z)
         d = 2 * (a @ p["W2"] - T) / T.size
-        dz = (d @ p["W2"].T) * gelu_grad(z)  # SLIP
+        dz = (d @ p["W2"].T) * gelu_grad(z)
         return {"W1": X.T @ dz, "b1": dz.sum(0), "W2": a.T @ d}
 
     return Handed(loss, params, backward)

@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.known_values import SUMMED, addends_of, shares_of_readings, softmax_jacobians
+from tinygrad_edu.clinic.examiner.known_values import (
+    SUMMED,
+    addends_of,
+    partial_sums,
+    shares_of_readings,
+    softmax_jacobians,
+)
 from tinygrad_edu.clinic.examiner.layers import Use
 from tinygrad_edu.clinic.examiner.network import Network, terms_of
 from tinygrad_edu.clinic.examiner.program import Change, above
@@ -26,6 +32,7 @@ SAMPLED = 128  # entries on which candidates are compared before whole arrays ar
 PERMUTED = 20_000  # entries; up to here an array is entered in all orders of its axes
 ROWS = 300  # rows or columns of one derivative that are entered separately
 PAIRS = 900  # pairs of a derivative and a value; up to this many, their sums are entered
+SHARES = 4  # uses of one value; up to this many, the sums of their shares are known
 PATHS = 6  # uses of one value; if there are more, they are time steps or samples
 TERMS = 4  # terms of a loss; if there are more, they are the samples of a loop
 OUTER = 200_000  # total size of the per-sample shares that are entered
@@ -159,6 +166,8 @@ class Truth:
     jacobians: list[Array] = field(default_factory=list)  # Jacobians of softmaxes
     # derivatives without the part that bypassed a function through a skip connection
     unskipped: Book = field(default_factory=Book)
+    # derivatives that have several shares, each with the sums of some of them
+    paths: list[tuple[Array, list[Array]]] = field(default_factory=list)
 
     @classmethod
     def within(cls, same: float, singly: bool, batch: Batch | None = None) -> Truth:
@@ -208,8 +217,8 @@ def truth_of(
     add_sums(net, truth.parts)
     for name in params:
         truth.add_whole(total(net, name), f"∂L/∂{name}")
-        for uses in divided(net, name):
-            truth.derivatives.add(total(net, name, uses), f"∂L/∂{name}, without or of its penalty alone")
+        for whose, uses in zip(("penalty", "data"), divided(net, name), strict=False):
+            truth.derivatives.add(total(net, name, uses), f"the {whose}'s part of ∂L/∂{name}")
     return truth
 
 
@@ -240,6 +249,8 @@ def add_without_one_path(net: Network, truth: Truth, names: Mapping[int, str]) -
             paths.setdefault(above(step)[slot], []).append((part, step.operation == "add"))
     for index, parts in paths.items():
         whole = net.program.gradients.get(index)
+        if whole is not None and 1 < len(parts) <= SHARES and all(np.shape(x) == whole.shape for x, _ in parts):
+            truth.paths.append((whole, partial_sums([x for x, _ in parts])))
         if whole is not None and 2 < len(parts) <= PATHS:
             for part, is_skip in parts:
                 if np.shape(part) == whole.shape:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,3 +49,13 @@ def addends_of(net: Network, index: int) -> list[int]:
     if step.operation not in ("add", "sub") or len(step.live) != 2:
         return []
     return [above(step)[k] for k in step.live]
+
+
+def partial_sums(shares: Sequence[Array]) -> list[Array]:
+    """What a pass may hold of a derivative while it adds up its shares: the sums of some of them, not of all.
+
+    >>> [float(x) for x in partial_sums([np.array(1.0), np.array(2.0), np.array(4.0)])]
+    [1.0, 2.0, 4.0, 3.0, 5.0, 6.0]
+    """
+    some = (c for n in range(1, len(shares)) for c in itertools.combinations(shares, n))
+    return [np.sum(c, axis=0) for c in some]

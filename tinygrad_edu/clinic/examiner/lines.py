@@ -39,7 +39,8 @@ from tinygrad_edu.clinic.examiner.misplaced import (
     wrong_statistics,
 )
 from tinygrad_edu.clinic.examiner.recording import HANDED, RESULT, Key, Made, Recording, key_of
-from tinygrad_edu.clinic.examiner.trail import FORWARD, MADE, PART, PASSES, RIGHT, Trail
+from tinygrad_edu.clinic.examiner.trail import FORWARD, MADE, PART, PASSES, RIGHT, UNKNOWN, Trail
+from tinygrad_edu.clinic.examiner.undone_lines import wrong_addends, wrong_factors
 
 Array = np.ndarray[Any, Any]
 Ranked = tuple[tuple[int, ...], Made, tuple[str, ...]]  # (rank, value, names of the gradients that it goes into)
@@ -149,7 +150,8 @@ def find_misplaced(
     trail: Trail, made: Made, names: Sequence[str], deltas: Mapping[str, Sequence[Array]], hints: Hints
 ) -> list[Made]:
     """What is right by itself and makes a suspect wrong."""
-    found = find_misnamed(trail, made, [d for name in names for d in deltas.get(name, ())])
+    found = wrong_factors(trail, made) + wrong_addends(trail, made)
+    found += find_misnamed(trail, made, [d for name in names for d in deltas.get(name, ())])
     found += made_wrong(trail, made) if made.key in trail.updates else []
     found += against_sign(trail, made)
     ratios = [(n, hints.ratios[n].given) for n in names if n in hints.ratios]
@@ -159,12 +161,12 @@ def find_misplaced(
 def by_line(trail: Trail, order: list[Ranked], deltas: Mapping[str, Sequence[Array]]) -> list[FoundPlace]:
     """One place for each line, best first, with all gradients that it explains."""
     places: dict[tuple[str, int], FoundPlace] = {}
-    for _, made, names in sorted(order, key=lambda x: x[0]):
+    for rank, made, names in sorted(order, key=lambda x: x[0]):
         there = places.get((made.file, made.line))
         names = tuple(dict.fromkeys((*(there.explains if there else ()), *names)))
         wanted = [d for name in names for d in deltas.get(name, ())]
         places[made.file, made.line] = (
-            replace(there, explains=names) if there else place_in_words(trail, made, names, wanted)
+            replace(there, explains=names) if there else place_in_words(trail, made, names, wanted, rank[0] < 0)
         )
     return [*places.values()]
 
@@ -223,15 +225,23 @@ def ends_of(trail: Trail, value: Any) -> list[Key]:
     return [key for key in (*rows, *single) if key in trail.made and trail.made[key].line]
 
 
-def place_in_words(trail: Trail, made: Made, names: tuple[str, ...], wanted: Sequence[Array]) -> FoundPlace:
-    """A line with what is wrong with it, in words."""
+def place_in_words(
+    trail: Trail, made: Made, names: tuple[str, ...], wanted: Sequence[Array], sure: bool = False
+) -> FoundPlace:
+    """A line with what is wrong with it, in words; sure: it is known to be the one that brought its factor in."""
     label, factor = trail.found.get(made.key, ("", 1.0))
     what, has, wants = subject_of(made), delta_named(trail, made), labels_of(trail, wanted)
     label = label or "a derivative of the loss"
     if made.remark:
         text = f"{what} {made.remark}"
+    elif not trail.is_one(factor) and label.startswith("the "):
+        text = f"{what} is {factor:.4g} times {label}: a factor is missing, or there is one too many."
     elif not trail.is_one(factor) and is_another(made.value, wanted):
         text = f"{what} is {factor:.4g} times {label}, and not a multiple of the one that is needed here."
+    elif not (sure or trail.is_one(factor)) and trail.is_plain(factor):
+        text = (
+            f"{what} is {factor:.4g} times {label}, which is not what belongs here, whatever is done with the factor."
+        )
     elif not trail.is_one(factor):
         text = f"{what} is {factor:.4g} times {label}: a factor is missing, or there is one too many."
     elif label.endswith(ONE_SAMPLE):
@@ -240,12 +250,26 @@ def place_in_words(trail: Trail, made: Made, names: tuple[str, ...], wanted: Seq
         text = f"{what} is only a part of {label}: the parts that come on other paths are missing."
     elif trail.kinds.get(made.key) == RIGHT:
         text = f"{what} is {label}, but not the derivative that is needed here."
-    elif has and wants and has not in wants:
+    elif has and wants and has not in wants and made.key not in trail.updates and not is_of_size(made, wanted):
         text = f"{what} is made with {has}, where {' or '.join(wants)} belongs."
+    elif unchecked := names_unchecked(trail, made):
+        text = f"{what} is not a derivative of the loss. It is made with {unchecked}, which could not be checked."
     else:
         text = f"Everything that this line reads is right, and {lower(what)} is not a derivative of the loss."
     text = f"{text} It goes into the gradient of {', '.join(names)}."
     return FoundPlace(made.file, made.line, made.source, text, made.variable, names)
+
+
+def is_of_size(made: Made, wanted: Sequence[Array]) -> bool:
+    """Has it the size of a derivative that is needed, which it may have to be itself?"""
+    return any(d.size == made.value.size for d in wanted)
+
+
+def names_unchecked(trail: Trail, made: Made) -> str:
+    """The variables that a line reads of which it is not known whether they are right."""
+    read = [x for k in made.inputs if (x := trail.whole_of(k)) and trail.kinds.get(x.key) in (UNKNOWN, MADE)]
+    names = dict.fromkeys(x.named[-1][2] for x in read if x.named and x.value.size > 1 and not x.total)
+    return " and ".join(f"`{name}`" for name in names if name.isidentifier())
 
 
 def subject_of(made: Made) -> str:

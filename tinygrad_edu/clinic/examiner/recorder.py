@@ -143,6 +143,11 @@ class Recorder:
     def hand_back(self, frame: Any, result: Any) -> None:
         """Note the values that a learner's function returns: the calling line reads them."""
         arrays = [x for x in map(as_numbers, values_in(result)) if x is not None]
+        if frame.f_code.co_name == "<lambda>":  # its one expression is not followed as statements are
+            given = [k for x in frame.f_locals.values() for y in values_in(x) if (k := self.recording.note(y))]
+            where = {"file": frame.f_code.co_filename, "line": frame.f_code.co_firstlineno, "inputs": tuple(given)}
+            for x in (x for x in arrays if x.size > 1 and key_of(x) not in self.recording.made):
+                self.recording.note(x, variable=RESULT, **where)
         keys = [key for x in arrays if (key := key_of(x)) in self.recording.made]
         self.recording.work += sum(NOTE + NUMBER * x.size for x in arrays)
         held = self.results.setdefault(id(frame.f_back), {})
@@ -223,8 +228,12 @@ class Recorder:
         _, statement, befores = waiting
         names, world, file = frame.f_locals, frame.f_globals, frame.f_code.co_filename
         results = self.results.get(id(frame), {})
+        # functions that are called by another name than their own: activation.slope(z), act_prime(z)
+        known = {name for before in befores for name in before.assignment.called}
+        renamed = results.keys() - known
         for before in [self.late(b, names, world) for b in befores] if statement.in_line else befores:
-            inner = [k for name, keys in results.items() if name in before.assignment.called for k in keys]
+            called = before.assignment.called | (renamed if before.assignment.called else frozenset())
+            inner = [k for name, keys in results.items() if name in called for k in keys]
             inputs = tuple(dict.fromkeys((*before.inputs, *inner)))
             where = {"file": file, "line": statement.first, "inputs": inputs}
             if before.assignment.target is None:

@@ -199,6 +199,9 @@ class BackpropReport:
         return [line for place in self.places for line in ["", *(f"  {x}" for x in str(place).split("\n"))]]
 
     def verdict(self) -> str:
+        """The verdict in one sentence: how many mistakes give the numbers, and how closely."""
+        if not self.explanations:
+            return self.lines()[0]
         count = len(self.explanations[0])
         residual = self.explanations[0][0].residual
         if self.certain:

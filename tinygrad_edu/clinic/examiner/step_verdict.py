@@ -255,7 +255,7 @@ class Verdict:
         """The gradients are right, and what is done with those of the named parameters is not."""
         report = self.wrong_update(net, *known, walk)
         report.explanations = [(update_slip(rule, names),)]
-        self.add_places(report, net, walk, assigned=rule is ASSIGNED)
+        self.add_places(report, net, walk, assigned=rule is ASSIGNED, adapts=rule.adapts)
         return report
 
     def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str, walk: Walk) -> BackpropReport:
@@ -320,11 +320,13 @@ class Verdict:
 
     def add_places(
         self, report: BackpropReport, net: Any, walk: Walk | None, ends: tuple[Any, Any] | None = None, *,
-        assigned: bool = False, also: Mapping[str, Array] | None = None, batch: Batch | None = None,
+        assigned: bool = False, adapts: bool = False, also: Mapping[str, Array] | None = None,
+        batch: Batch | None = None,
     ) -> None:  # fmt: skip
         """The lines at which the step leaves what is right, from the changed parameters back.
 
         ends: the parameters before and after the update that is examined, by default those of the whole step.
+        assigned, adapts: lr·g is not what belongs here, since it is assigned or the rule is that of Adam or the like.
         also: what else is subtracted rightly, by name: a clipped gradient. batch: the samples that it was made on.
         """
         if report.method != "traced":
@@ -333,10 +335,12 @@ class Verdict:
         batch = batch or order_in(self.recording, net)
         lr = (self.lr or 1.0) * (batch.scale if batch is not None else 1.0)
         truth = truth_of(net, before, self.single, slack_of(report), batch)
-        of_update(truth, before, lr, {n: g for n, g in report.right.items() if not (assigned and n in report.wrong)})
+        other = report.wrong if assigned or adapts else ()
+        of_update(truth, before, lr, {n: g for n, g in report.right.items() if n not in other})
         of_update(truth, before, lr, also or {}, ", clipped")
         for n, x in moments_of(walk) if walk is not None else ():
             truth.add_whole(x, f"an average of ∂L/∂{n}")
         wrong = {n: after[n] for n in report.wrong}
         hints = hints_of(report, [after[n] for n in report.right if n not in wrong], updates=True, at_end=assigned)
-        report.places = find_places(self.recording, truth, wrong, factors_of(net, self.lr), deltas_of(net), hints)
+        factors = [1.0, -1.0] if adapts else factors_of(net, self.lr)
+        report.places = find_places(self.recording, truth, wrong, factors, deltas_of(net), hints)

@@ -56,8 +56,18 @@ def update_slip(rule: UpdateRule, names: Sequence[str]) -> FoundSlip:
     """A wrong rule as a found mistake."""
     which = ", ".join(names)
     return FoundSlip(
-        rule.name, "update", which, tuple(names), 0.0, True, rule.sentence, rule.fix, rule.formula, RIGHT_STEP, ""
+        rule.name, "update", which, tuple(names), 0.0, True, rule.sentence, rule.fix, rule.formula, right_of(rule), ""
     )
+
+
+def right_of(rule: UpdateRule) -> str:
+    """The right rule of which a wrong one is a form, by its name: adam of adam_without_root.
+
+    >>> right_of(RULES["rmsprop_without_root"])
+    's = ρs + (1 - ρ)g²; w - lr·g/(√s + ε)'
+    """
+    own = RULES.get(rule.name.partition("_")[0])
+    return own.formula if own is not None and own.right else RIGHT_STEP
 
 
 @dataclass(frozen=True)

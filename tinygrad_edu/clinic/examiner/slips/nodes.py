@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,16 @@ def statistics(net: Network) -> list[Step]:
     ]  # fmt: skip
 
 
+def name_of(step: Step, found: Sequence[Step]) -> str:
+    """The statistic in words: of the two sums of a norm that is written out, the first is the mean."""
+    if step.operation in ("mean", "sum") and len(found) == 2:
+        return "mean" if step is found[0] else "variance"
+    return {"var": "variance", "std": "standard deviation"}.get(step.operation, step.operation)
+
+
 @slip(
     "statistics_as_constants",
-    sentence="The mean and the variance of the norm are treated as constants: no gradient goes through them.",
+    sentence="What the norm computes of its input, its mean or its variance or both, is treated as a constant.",
     fix="They depend on the inputs: dx = (dxhat - mean(dxhat) - xhat·mean(dxhat·xhat)) / std.",
     right="∂L/∂x = the share through x + the share through the mean + the share through the variance",
     example="dx = dxhat / std                    # should also go through mean and std",
@@ -44,7 +51,8 @@ def statistics_as_constants(net: Network, _: Learner) -> Variants:
     found = statistics(net) if net.layers else []
     for step in found:
         cut = Change("into", step.index, np.zeros_like)
-        yield Variant(nearest(net, step), f"nothing goes back through the {step.operation}", (cut,), repeats=False)
+        line = f"nothing goes back through the {name_of(step, found)}"
+        yield Variant(nearest(net, step), line, (cut,), repeats=False)
     if len(found) > 1:
         cuts = tuple(Change("into", step.index, np.zeros_like) for step in found)
         yield Variant(nearest(net, found[0]), "nothing goes back through mean and variance", cuts, repeats=False)
