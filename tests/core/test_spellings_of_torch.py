@@ -21,6 +21,9 @@ SAME = [  # expressions of x with the same meaning in PyTorch
     "x.dim()", "x.ndimension()", "x.eq(x)", "x.gt(0.0)", "x.le(0.1)", "x.is_leaf", "x.cpu()", "x.to('cpu')",
     "x.type_as(x.float())", "x.detach().requires_grad_().requires_grad", "x.flip(0)", "x.pow(2.0)",
     "x.index_select(1, index)", "x.gather(1, where)", "x.flatten()", "x.reshape(3, -1)", "x.swapaxes(0, 1)",
+    "x.clip(min=0.1)", "x.clip(max=0.1)", "x.clip(-0.5, None)", "x.roll(shifts=1, dims=0)", "x.roll(1, dims=1)",
+    "x.flip(dims=(0, 1))", "x.rot90(1, dims=(1, 0))", "x.norm(p=2, dim=1, keepdim=True)", "x.norm(p=1, dim=0)",
+    "x.repeat(2, 1, 3)", "x.is_cuda",
 ]  # fmt: skip
 INDEX, WHERE = np.array([2, 0]), np.array([[0, 2], [1, 1]])
 
@@ -72,6 +75,9 @@ def test_numpys_meaning(text, expected):
 @pytest.mark.parametrize(
     ("text", "error", "names"),
     [
+        ("x.roll(1, 1, dims=0)", OperandError, "one option"),
+        ("x.tanh_()", AttributeError, r"x = x\.tanh\(\)"),
+        ("x.scatter_add(0, i, x)", AttributeError, r"np\.eye\(n\)\[index\]\.T @ values"),
         ("x.repeat(2, 1)", OperandError, r"x\.tile\(2, 1\)"),
         ("x.transpose(0, 1)", OperandError, r"x\.T"),
         ("x.astype(int)", DtypeError, r"x\.data\.astype"),
@@ -90,5 +96,6 @@ def test_in_a_trace():
     def f(x):
         return ops.sum(ops.sin(x.view(2, 2).permute(1, 0).unsqueeze(0).clamp(-0.5, 0.5)) * x.sum(dim=1, keepdim=True))
 
-    for function in (lambda x: f(x[:, :2]), lambda x: ops.sum(x.t() * x.masked_fill(MASK, 0.5).mT)):
+    more = lambda x: ops.sum(x.clip(min=0.1) * x.roll(shifts=1, dims=0).flip(dims=(1,)))  # noqa: E731
+    for function in (lambda x: f(x[:, :2]), lambda x: ops.sum(x.t() * x.masked_fill(MASK, 0.5).mT), more):
         np.testing.assert_allclose(jit(function)(X), function(Tensor(X)).item(), rtol=1e-12)

@@ -60,11 +60,21 @@ def test_tied_weights_are_named_once():
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
-def test_a_third_argument_is_no_number_of_layers(kind):
+def test_a_third_argument_may_be_the_number_of_layers(kind):
+    layer, same = getattr(nn, kind)(3, 4, 2, rng=0), getattr(nn, kind)(3, 4, num_layers=2, rng=0)
+    assert [p.shape for p in layer.parameters()] == [p.shape for p in same.parameters()]
+    assert len(list(getattr(nn, kind)(3, 4, rng=0).parameters())) < len(list(layer.parameters()))
     with pytest.raises(SettingError, match=rf"{kind}\(3, 4, num_layers=2\)"):
-        getattr(nn, kind)(3, 4, 2)
+        getattr(nn, kind)(3, 4, 2, True)
     with pytest.raises(SettingError, match="batch, time, features"):
         getattr(nn, kind)(3, 4, batch_first=False)
+
+
+@pytest.mark.parametrize("kind", ["Conv1d", "Conv2d"])
+def test_a_border_is_filled_with_zeros(kind):
+    assert getattr(nn, kind)(3, 4, 3, padding=1, padding_mode="zeros").padding
+    with pytest.raises(SettingError, match="the border is filled with zeros"):
+        getattr(nn, kind)(3, 4, 3, padding=1, padding_mode="reflect")
 
 
 def test_time_does_not_come_first_in_attention():

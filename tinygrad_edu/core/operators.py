@@ -9,6 +9,7 @@ out once more in `fast_paths.py`, for speed alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,6 +27,10 @@ class Operators:
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
         """Apply an operation: every back end defines this in a few lines of its own."""
         raise NotImplementedError
+
+    def clip(self, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Any:
+        bounds = (-math.inf if min is None else min, math.inf if max is None else max)
+        return self.__apply__(TABLE["clip"], (self, *bounds))
 
     if TYPE_CHECKING:  # methods added from the tables: x.leaky_relu(), x.sum()
 

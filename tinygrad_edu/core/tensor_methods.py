@@ -137,7 +137,9 @@ class TensorMethods:
         return COMPOSED["split"](self, list(range(length, n, length)), axis=dim)  # type: ignore[no-any-return]
 
     def repeat(self, *repeats: Axis, axis: int | None = None) -> Any:
-        """NumPy's: each entry so many times, x.repeat(2, axis=0). PyTorch's repeats the whole: x.tile(2, 1)."""
+        """NumPy's: each entry so many times, x.repeat(2, axis=0). PyTorch's, the whole, with three numbers and more."""
+        if len(repeats) > 2 and axis is None:
+            return self.tile(*repeats)
         if len(repeats) != 1 or (isinstance(repeats[0], (tuple, list)) and axis is None):
             raise OperandError(
                 f"x.repeat{repeats} means two things: PyTorch's, the whole so many times, is x.tile{repeats}; NumPy's, "
@@ -166,10 +168,6 @@ class TensorMethods:
     def gather(self, dim: int, index: Axis) -> Any:
         """One entry along an axis for each whole number: np.take_along_axis."""
         return COMPOSED["take_along_axis"](self, index_of(index), axis=dim)
-
-    def clamp(self, min: ArrayLike = None, max: ArrayLike = None) -> Any:
-        """x kept between two bounds, of which either may be left out."""
-        return ops.clip(self, -math.inf if min is None else min, math.inf if max is None else max)
 
     def mm(self, other: ArrayLike) -> Any:
         """The product of two matrices, x @ other."""

@@ -5,6 +5,7 @@ Where PyTorch gives whole numbers or truth values, these are plain arrays, witho
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, Node, Option
 from tinygrad_edu.core.conversion import dtype_asked
+from tinygrad_edu.core.one_name import places_of, rename
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.positions import numbers
@@ -67,6 +69,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "frac": lambda x: x - ops.trunc(x),
     "remainder": lambda x, other: ops.mod(x, other),
     "lgamma": lambda x: ops.gammaln(x),
+    "clamp": lambda x, min=None, max=None: x.clip(min, max),
     "clamp_min": lambda x, min: ops.maximum(x, min),
     "clamp_max": lambda x, max: ops.minimum(x, max),
     "amax": lambda x, dim=None, keepdim=False: ARRAY_TABLE["max"](x, axis=dim, keepdims=keepdim),
@@ -90,15 +93,30 @@ METHODS: dict[str, Callable[..., Any]] = {
     "new_zeros": lambda x, *shape, **options: new_like(x, np.zeros(sizes(shape)), **options),
     "new_ones": lambda x, *shape, **options: new_like(x, np.ones(sizes(shape)), **options),
     "type": lambda x, dtype: x.to(dtype=OLD_TYPES.get(str(dtype), dtype)),
+    "new_empty": lambda x, *shape, **options: new_like(x, np.zeros(sizes(shape)), **options),
+    "new_tensor": lambda x, data, **options: new_like(x, array_of(data), **options),
+    "swapdims": lambda x, dim0, dim1: COMPOSED["swapaxes"](x, dim0, dim1),
+    "true_divide": lambda x, other: x / other,
+    "pinverse": lambda x: ARRAY_TABLE["pinv"](x),
+    "is_contiguous": lambda x: bool(x.array.flags.c_contiguous),
     "new_full": lambda x, size, fill_value, **options: new_like(x, np.full(size, fill_value), **options),
 }
+ADDED = "np.eye(n)[index].T @ values, which adds up the rows of each index"
 INSTEAD = {
     "half": 'x.float(): float32 and float64 are there, which models take as dtype="float32"',
     "register_hook": "x.grad, which inner nodes keep after backward()",
     "scatter_": "np.eye(classes)[index] for one-hot rows, or np.where(mask, value, x)",
     "multinomial": "rng.choice(len(p), p=p), with a rng of np.random.default_rng(seed) and p = x.data",
     "bernoulli": "rng.uniform(size=x.shape) < x.data, with a rng of np.random.default_rng(seed)",
-    "detach_": "x = x.detach()",
+    **{f"{name}_": f"x = x.{name}()" for name in ("detach", "tanh", "sigmoid", "relu", "squeeze", "unsqueeze", "t")},
+    **dict.fromkeys(["scatter", "scatter_add", "scatter_add_", "index_add", "index_add_"], ADDED),
+    **dict.fromkeys(["index_fill", "index_fill_", "index_copy", "index_copy_"], "np.where(mask, value, x)"),
+    "exponential_": "x.data = rng.exponential(size=x.shape), with a rng of np.random.default_rng(seed)",
+    "einsum": "np.einsum('ij->i', x)",
+    "svd": "np.linalg.svd(x)",
+    "cholesky": "np.linalg.cholesky(x)",
+    "bincount": "np.bincount(labels), of plain whole numbers",
+    "H": "np.swapaxes(x, -1, -2)",
     "stride": "x.data.strides, which counts bytes",
     **dict.fromkeys(["storage", "untyped_storage"], "x.data.ravel(order='K'), the numbers as they lie in memory"),
     "element_size": "x.data.itemsize",
@@ -118,8 +136,33 @@ def sizes(shape: tuple[Any, ...]) -> Any:
     return shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
 
 
-def install(tensor: type) -> None:
+# method -> PyTorch's names of its arguments, and ours
+WORDS: dict[str, dict[str, str]] = {
+    "roll": {"shifts": "shift", "dims": "axis"},
+    "flip": {"dims": "axis"},
+    "rot90": {"dims": "axes"},
+    "norm": {"p": "ord"},
+}
+
+
+def with_words(name: str, method: Callable[..., Any], words: dict[str, str]) -> Callable[..., Any]:
+    """The method, which takes PyTorch's names of its arguments too."""
+    places = places_of(getattr(COMPOSED.get(name), "function", method))[1:]
+
+    @functools.wraps(method)
+    def call(x: Node, *arguments: Any, **options: Any) -> Any:
+        if not words.keys().isdisjoint(options):
+            options = rename(f"x.{name}", places[: len(arguments)], options, words)
+        return method(x, *arguments, **options)
+
+    return call
+
+
+def install(tensor: Any) -> None:
     """Give Tensors these names."""
+    tensor.is_cuda = False
+    for name, words in WORDS.items():
+        setattr(tensor, name, with_words(name, getattr(tensor, name), words))
     for name, method in METHODS.items():
         if not hasattr(tensor, name):
             setattr(tensor, name, method)

@@ -112,7 +112,10 @@ class Forward(Convolution):
         rng: np.random.Generator | int | None = None,
         backend: BackEndName = "tensor",
         dtype: Dtype = None,
+        padding_mode: str = "zeros",
     ) -> None:
+        if padding_mode != "zeros":
+            raise SettingError(f"{type(self).__name__}(padding_mode={padding_mode!r}): the border is filled with zeros")
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, init, rng, backend, dtype
         )
@@ -139,6 +142,7 @@ class Conv1d(Forward):
     rng: a random generator, or a seed.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
+    padding_mode: what the border is filled with: "zeros".
     Errors: SettingError for settings, ShapeError for an input that does not fit.
 
     >>> Conv1d(2, 3, 5, padding="same")(np.ones((4, 2, 10))).shape
@@ -160,6 +164,7 @@ class Conv2d(Forward):
     init: how the input weights are initialized: a function of nn.init, or its name.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
+    padding_mode: what the border is filled with: "zeros".
 
     >>> Conv2d(1, 6, 5, padding=2, rng=0)(np.ones((4, 1, 28, 28))).shape
     (4, 6, 28, 28)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from tinygrad_edu import checks
@@ -92,7 +92,7 @@ def torch_arguments(**names: str) -> Callable[[type], Any]:
             if not names.keys().isdisjoint(options):
                 options = rename(layer.__name__, places[: len(arguments)], options, names)
             if "input_size" in names:
-                refuse_other_order(layer.__name__, arguments, options)
+                arguments = in_our_order(layer.__name__, arguments, options)
             init(self, *arguments, **options)
 
         layer.__init__ = of_either_name  # type: ignore[misc]
@@ -101,17 +101,24 @@ def torch_arguments(**names: str) -> Callable[[type], Any]:
     return decorate
 
 
-def refuse_other_order(name: str, arguments: Sequence[Any], options: dict[str, Any]) -> None:
-    """Refuse options of PyTorch's recurrent layers that have no counterpart. Errors: SettingError."""
+def in_our_order(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments of a recurrent layer by place, without the number of layers, PyTorch's third.
+
+    Errors: SettingError for options that have no counterpart, and for more than three arguments in PyTorch's order.
+    """
     if name.endswith("Cell"):
         checks.flag("bias", arguments[2] if len(arguments) > 2 else True, name)
-        return
+        return arguments
     refuse_time_first(name, options)
-    if len(arguments) > 2 and isinstance(arguments[2], int) and not isinstance(arguments[2], bool):
+    if len(arguments) < 3 or not isinstance(arguments[2], int) or isinstance(arguments[2], bool):
+        return arguments
+    if len(arguments) > 3 or "num_layers" in options:
         raise SettingError(
-            f"{name}{tuple(arguments)}: the third argument is num_layers in PyTorch, and not here: write "
-            f"{name}({arguments[0]}, {arguments[1]}, num_layers={arguments[2]})"
+            f"{name}{tuple(arguments)}: the third argument is num_layers in PyTorch: write "
+            f"{name}({arguments[0]}, {arguments[1]}, num_layers={arguments[2]}), and what follows it by name too"
         )
+    options["num_layers"] = arguments[2]
+    return arguments[:2]
 
 
 def refuse_time_first(name: str, options: dict[str, Any]) -> None:
