@@ -16,6 +16,7 @@ MEDIAN_BODY, LONGEST_FUNCTION, LONGEST_FILE = 7, 45, 350
 SHAPELESS = {"utils", "helpers", "misc"}  # names that do not say what a module contains
 ROOMS = [
     "spelling",
+    "pen",
     "errors",
     "packages",
     "whole_files",

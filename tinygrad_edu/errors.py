@@ -32,6 +32,8 @@ from collections.abc import Iterable, Sequence
 
 from tinygrad_edu.spelling import near_names, spelled
 
+LISTED = 60  # known names that are shown after a suggestion too; there are hundreds of operations
+
 
 class TinygradError(Exception):
     """The root of the tree: `except TinygradError` catches whatever this package raises on purpose.
@@ -342,4 +344,5 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> NameNotFoundE
     plain = {spelled(each): each for each in names}
     nearest = near_names(spelled(str(name)), plain)
     hint = f" Did you mean {plain[nearest[0]]!r}?" if nearest else ""
-    return NameNotFoundError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}")
+    listed = f" Known: {', '.join(names)}" if not hint or len(names) <= LISTED else ""
+    return NameNotFoundError(f"unknown {kind} {name!r}.{hint}{listed}")

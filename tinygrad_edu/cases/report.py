@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import Any
 
 from tinygrad_edu import packages
+from tinygrad_edu.pen import check_attributes
 
 WIDTH = 100
 ADVICE = 'no picture without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it'
@@ -67,6 +68,7 @@ class Trial:
         return f"{self.change:<52} {f'{self.reached} of {self.runs}':<12} {self.measured}"
 
 
+@check_attributes
 @dataclass(frozen=True)
 class Report:
     """What a case found; print it. `goal`: what a run of `trials` has to reach; `draw(figure)` draws the picture.

@@ -24,6 +24,7 @@ from tinygrad_edu.charts.palette import DARK, LIGHT, MARKS, SERIES, variables
 from tinygrad_edu.charts.pictures import ADVICE, HEIGHT, WIDTH, Canvas, picture, style
 from tinygrad_edu.charts.text import clean, shorten
 from tinygrad_edu.errors import DrawError
+from tinygrad_edu.pen import check_attributes
 from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
@@ -73,6 +74,7 @@ class Panel:
             return "log" if all(np.all((x.curve > 0.0) | np.isnan(x.curve)) for x in self.lines) else "linear"
 
 
+@check_attributes
 @dataclass(frozen=True, repr=False)
 class Chart:
     """Panels of curves side by side: a notebook shows them, `save` writes them.

@@ -16,6 +16,7 @@ from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.transforms import unwrap, vjp
 from tinygrad_edu.errors import GradcheckError
+from tinygrad_edu.pen import check_arguments
 
 # relative step h: the truncation error h² and the rounding error ε/h of a central difference are both about 1e-11·f
 STEP = 1e-6
@@ -24,6 +25,7 @@ STEP = 1e-6
 TAYLOR_STEPS = [0.001 * 4.0**-k for k in range(6)]
 
 
+@check_arguments
 def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, atol: float = 1e-7) -> bool:
     """True if the gradient of f by every argument agrees with central differences, (f(x + h) - f(x - h))/2h.
 

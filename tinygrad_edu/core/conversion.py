@@ -65,11 +65,17 @@ def as_plain_array(data: ArrayLike) -> Array:
 def remedy(array: Array) -> str:
     """What to write instead, by kind of dtype."""
     if array.dtype.kind in "iub":
-        return "Integers have no gradient: write 1.0 for 1, or ask for dtype=float"
+        return (
+            "Integers have no gradient: write 1.0 for 1, or ask for dtype=float. "
+            "Class numbers, the targets of a loss, are no Tensor: give the loss the plain list or array of integers"
+        )
     if array.dtype.kind == "c":
         return "Complex numbers are not supported: use .real and .imag as two Tensors"
     if array.dtype.kind == "O" and array.size and hasattr(array.flat[0], "parents"):
-        return "Values belong to the scalar back end: make a Tensor of their plain numbers, or stay with Values"
+        return (
+            "Values belong to the scalar back end: make a Tensor of their plain numbers, or a model of Values too, "
+            'as in nn.MLP([2, 8, 1], backend="scalar")'
+        )
     if array.dtype.kind in "US":
         return "Text has to become numbers first, such as float(text) or one column for each category"
     return "Convert it with .astype(float) first"

@@ -62,6 +62,46 @@ OF_VALUE = dict.fromkeys(
     "_children": "x.parents",
 }
 
+# name that is nearly one of ours, or another word for it: what to write. Python suggests the nearest name at the end
+# of a traceback, but not in a notebook, and never another word.
+SLIPS_OF_NODES = {
+    **dict.fromkeys(["backwards", "backprop", "back", "run_backward"], "x.backward()"),
+    **dict.fromkeys(["grads", "gradients", "derivative"], "x.grad"),
+    **dict.fromkeys(["value", "val"], "x.data"),
+    **dict.fromkeys(["name", "names"], "x.label"),
+    **dict.fromkeys(["parent", "children", "inputs", "prev"], "x.parents"),
+    "operation": "x.op",
+    "detached": "x.detach()",
+}
+SLIPS_OF_VALUE = {
+    **SLIPS_OF_NODES,
+    "gradient": "x.grad",
+    **dict.fromkeys(["zero_grads", "zerograd", "zero_grad_", "reset_grad"], "x.grad = 0.0"),
+    **dict.fromkeys(
+        ["softmax", "log_softmax", "cross_entropy", "logsumexp"],
+        "tg.ops.softmax([a, b, c]) or log_softmax, logsumexp, which take a list of Values: each needs several numbers",
+    ),
+    "matmul": "x * y: a Value is one number",
+    "step": "optimizer.step(), or x.data -= lr * x.grad",
+}
+SLIPS_OF_TENSOR = {
+    **SLIPS_OF_NODES,
+    **dict.fromkeys(["zero_grads", "zerograd", "reset_grad"], "x.grad = None"),
+    "step": "optimizer.step(), or x.data -= lr * x.grad",
+}
+LAYER = "layer.weight, a row of numbers for each neuron: a layer keeps all of its neurons in one array"
+SLIPS_OF_MODULE = {
+    **dict.fromkeys(["neurons", "w", "W", "weights", "kernel", "coefs_"], LAYER),
+    **dict.fromkeys(["b", "biases", "intercepts_"], "layer.bias"),
+    **dict.fromkeys(["params", "parameter", "trainable_variables"], "model.parameters()"),
+    **dict.fromkeys(["zerograd", "zero_grads"], "model.zero_grad()"),
+    **dict.fromkeys(["backward", "backwards", "backprop"], "loss.backward(): the gradients are those of a loss"),
+    **dict.fromkeys(["grad", "grads"], "model.gradients(), or layer.weight.grad"),
+    **dict.fromkeys(["step", "update"], "optimizer.step(), with an optimizer such as tg.optim.SGD"),
+    **dict.fromkeys(["forwards", "forward_pass", "call"], "model(X)"),
+    "n_params": "sum(p.size for p in model.parameters())",
+}
+
 
 class Missing:
     """An attribute that does not exist here: reading it says what to use. One that a program sets wins.

@@ -139,16 +139,24 @@ def class_numbers_or_probabilities(name: str, logits: ArrayLike, target: ArrayLi
     if labels.shape != shape[:-1] or labels.dtype.kind not in "iu":
         raise ShapeError(
             f"{name}: logits of shape {shape} need integer classes of shape {shape[:-1]} or probabilities "
-            f"of shape {shape}; the targets have shape {labels.shape} and dtype {labels.dtype}{whole_numbers(labels)}"
+            f"of shape {shape}; the targets have shape {labels.shape} and dtype {labels.dtype}"
+            f"{swapped(name, shape, labels) or whole_numbers(labels)}"
         )
     refuse_classes(name, labels, shape[-1])
     return labels
 
 
+def swapped(name: str, logits: tuple[Any, ...], labels: ArrayLike) -> str:
+    """What to write where class numbers stand in the place of the logits."""
+    many = labels.ndim == len(logits) + 1 and labels.shape[:-1] == logits
+    return f". Are the two swapped? Write {name}(logits, classes)" if many else ""
+
+
 def whole_numbers(labels: ArrayLike) -> str:
     """What to write where class numbers are floats."""
     whole = labels.dtype.kind == "f" and np.array_equal(labels, np.round(labels))
-    return ": plain integers are needed, as of np.asarray(y).astype(int)" if whole else ""
+    fix = ": class numbers are plain integers, a list or an array and no Tensor, as y.astype(int) gives from an array"
+    return fix if whole else ""
 
 
 def refuse_classes(name: str, labels: ArrayLike, classes: int) -> None:

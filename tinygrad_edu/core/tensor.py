@@ -32,7 +32,7 @@ from tinygrad_edu.core.overwrite import overwrite, refuse_view
 from tinygrad_edu.core.places import Place, find_place
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.printing import in_percent_format
-from tinygrad_edu.core.spellings import OF_TENSOR, Missing, read_only, refuse_slips, tell
+from tinygrad_edu.core.spellings import OF_TENSOR, SLIPS_OF_TENSOR, Missing, read_only, refuse_slips, tell
 from tinygrad_edu.core.tensor_methods import TensorMethods, array_method, count_of
 from tinygrad_edu.core.write_guard import CLOCK, WriteGuard, guard_of, protect_view
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
@@ -166,7 +166,10 @@ class Tensor(TensorMethods, Operators):
     def item(self) -> float:
         """The one number that this Tensor holds. Errors: ShapeError when it holds more."""
         if self.size != 1:
-            raise ShapeError(f"item() gives one number, and {self!r} holds {self.size}: index or reduce it first")
+            raise ShapeError(
+                f"item() gives one number, and a Tensor of shape {self.shape} holds {self.size}: take one, as in "
+                "x[0].item(), reduce them, as in x.mean().item(), or take all as a list, x.data.tolist()"
+            )
         return float(self.array.item())
 
     shape = property(lambda self: self.array.shape, plain_arrays.refuse_shape)
@@ -338,5 +341,5 @@ for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
 torch_names.install(Tensor)
 for kind in (TensorMethods, Tensor):
     one_name.install(kind)
-tell(Tensor, OF_TENSOR | torch_names.INSTEAD, Missing)
+tell(Tensor, SLIPS_OF_TENSOR | OF_TENSOR | torch_names.INSTEAD, Missing)
 refuse_slips(Tensor)

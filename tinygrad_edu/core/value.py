@@ -28,7 +28,7 @@ from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import TABLE, Operation, is_compiled
 from tinygrad_edu.core.places import find_place
 from tinygrad_edu.core.printing import in_percent_format
-from tinygrad_edu.core.spellings import OF_VALUE, tell
+from tinygrad_edu.core.spellings import OF_VALUE, SLIPS_OF_VALUE, Slip, tell
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
@@ -165,6 +165,18 @@ class Value(FlatNode):
             "use x.tanh() or tg.ops.tanh(x) to stay in the graph, x.data for the plain number"
         )
 
+    def __int__(self) -> int:
+        if in_percent_format() or not MODES.recording or is_compiled(self):
+            return int(self.data)
+        raise DetachedError(
+            f"int({self!r}) would lose its gradient: int(x.data) gives the plain number without its decimals"
+        )
+
+    def __matmul__(self, other: ArrayLike) -> Any:
+        if isinstance(other, (Value, int, float)):
+            raise OperandError("x @ y is for arrays, and a Value is one number: write x * y for the product of two")
+        return NotImplemented
+
     def conjugate(self) -> Value:
         """Itself, as of every real number: np.var of a list of Values asks for it."""
         return self
@@ -219,6 +231,11 @@ def real_number(data: ArrayLike) -> float:
             raise OperandError("a Value holds a float, up to 1.8e308: this whole number is larger") from None
     if getattr(data, "shape", None) == () and data.dtype.kind in "fiub" and not hasattr(data, "parents"):
         return float(data)
+    if isinstance(data, Value):
+        raise OperandError(
+            f"a Value holds a plain number, not {data!r}, which is a Value already: use it as it is, or x.detach() for "
+            "a leaf with the same number"
+        )
     raise OperandError(
         f"a Value holds one real number, not {type(data).__name__} {data!r:.60}. For arrays use tg.Tensor; "
         "a list of numbers is [Value(x) for x in numbers]"
@@ -288,6 +305,7 @@ stop_gradients(TABLE.values())
 install_for_values(Value)
 copies.install(Value)
 tell(Value, OF_VALUE)
+tell(Value, SLIPS_OF_VALUE, Slip)
 
 
 def plain_gradients(y: Value, inputs: list[Any], seed: float) -> list[Any]:

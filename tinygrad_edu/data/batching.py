@@ -22,6 +22,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.data.arguments import finite, pairs, rows
 from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
 from tinygrad_edu.names import OrderName
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 Seed = int | np.random.Generator
@@ -146,6 +147,7 @@ def probabilities(weights: ArrayLike, samples: int) -> Array:
     return shares
 
 
+@check_arguments
 def batches(
     X: Samples, y: Samples, batch_size: int, *, order: OrderName = "shuffled", seed: int = 0, weights: ArrayLike = None
 ) -> Batches:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import number, whole
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -44,6 +45,7 @@ def xor_gate() -> tuple[Array, Array]:
     return CORNERS.copy(), np.array([[0.0], [1.0], [1.0], [0.0]])
 
 
+@check_arguments
 def sine(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
     """A regression: y = sin x + noise·N(0, 1), x uniform in [-π, π]; X and y (samples, 1).
 
@@ -59,6 +61,7 @@ def sine(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, 
     return X, np.sin(X) + rng.normal(0.0, spread, (count, 1))
 
 
+@check_arguments
 def quadrants(samples: int = 200, noise: float = 0.0, seed: int = 0) -> tuple[Array, Array]:
     """The exclusive or of signs: X uniform in [-1, 1]² plus noise·N(0, 1), class 1 where x₁·x₂ > 0 before it, else -1.
 
@@ -75,6 +78,7 @@ def quadrants(samples: int = 200, noise: float = 0.0, seed: int = 0) -> tuple[Ar
     return X + rng.normal(0.0, spread, (count, 2)), np.where(X[:, :1] * X[:, 1:] > 0.0, 1.0, -1.0)
 
 
+@check_arguments
 def plane(samples: int = 200, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
     """A regression that a linear model solves: y = (x₁ + x₂)/2 + noise·N(0, 1), X uniform in [-1, 1]².
 
@@ -91,6 +95,7 @@ def plane(samples: int = 200, noise: float = 0.1, seed: int = 0) -> tuple[Array,
     return X, X.mean(axis=1, keepdims=True) + rng.normal(0.0, spread, (count, 1))
 
 
+@check_arguments
 def bumps(samples: int = 200, noise: float = 0.05, seed: int = 0) -> tuple[Array, Array]:
     """A regression with two hills and two hollows: y = sin(πx₁)·sin(πx₂) + noise·N(0, 1), X uniform in [-1, 1]².
 
@@ -107,6 +112,7 @@ def bumps(samples: int = 200, noise: float = 0.05, seed: int = 0) -> tuple[Array
     return X, np.sin(np.pi * X).prod(axis=1, keepdims=True) + rng.normal(0.0, spread, (count, 1))
 
 
+@check_arguments
 def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
     """Two interleaved half circles with Gaussian noise, classes -1 and 1.
 
@@ -129,6 +135,7 @@ def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array,
     return noisy[order], np.where(lower, 1.0, -1.0)[order, None]
 
 
+@check_arguments
 def circles(samples: int = 100, noise: float = 0.1, inner: float = 0.5, seed: int = 0) -> tuple[Array, Array]:
     """Two concentric circles with Gaussian noise: radius 1 is class -1, radius `inner` is class 1.
 
@@ -151,6 +158,7 @@ def circles(samples: int = 100, noise: float = 0.1, inner: float = 0.5, seed: in
     return X, np.where(y == 1, 1.0, -1.0)[:, None]
 
 
+@check_arguments
 def spirals(
     samples: int = 300, arms: int = 3, turns: float = 0.75, noise: float = 0.03, seed: int = 0
 ) -> tuple[Array, Array]:
@@ -173,6 +181,7 @@ def spirals(
     return arm + rng.normal(0.0, spread, (count, 2)), y
 
 
+@check_arguments
 def blobs(
     samples: int = 300, centers: int = 3, features: int = 2, spread: float = 1.0, seed: int = 0
 ) -> tuple[Array, Array]:

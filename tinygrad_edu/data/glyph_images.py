@@ -11,12 +11,14 @@ from tinygrad_edu.checks import number, whole
 from tinygrad_edu.data.datasets import classes
 from tinygrad_edu.data.strokes import BOTTOM, DIGITS, FINE, LEFT, RIGHT, STROKES, TOP, distances
 from tinygrad_edu.errors import SettingError, unknown_name
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 HEIGHT = 0.66  # height of a letter as a share of the image's
 BLOCK = 500  # images drawn at a time, with 2 MB per intermediate array; 100 to 1,000 are equally fast
 
 
+@check_arguments
 def glyphs(
     samples: int = 1000,
     characters: str = DIGITS,

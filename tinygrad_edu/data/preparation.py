@@ -12,10 +12,12 @@ from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.data.arguments import finite, pairs, rows
 from tinygrad_edu.data.batching import class_numbers, orders
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, TraceError
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 
 
+@check_arguments
 def train_test_split(
     X: Samples, y: Samples, test: float = 0.25, seed: int = 0, stratify: bool = False
 ) -> tuple[Array, Array, Array, Array]:
@@ -113,6 +115,7 @@ def scale_array(array: Array, shift: Array, scale: Array) -> tuple[Array, Scalin
     return scaling(array), scaling
 
 
+@check_arguments
 def one_hot(labels: Samples, classes: int | None = None) -> Array:
     """Class numbers (samples,) or (samples, 1) as one-hot rows (samples, classes).
 
@@ -153,6 +156,7 @@ def class_labels(labels: Samples, classes: int | None = None) -> Array:
     return flat
 
 
+@check_arguments
 def lagged(series: Samples, lags: int) -> tuple[Array, Array]:
     """A series as a regression on its own past: X[i] = (s[t-1], s[t-2], ..., s[t-lags]) and y[i] = s[t], t = lags + i.
 

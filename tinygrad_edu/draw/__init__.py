@@ -8,6 +8,7 @@ units.py and health.py in which state), page.py and story.py the interactive pag
 from __future__ import annotations
 
 import sys
+import textwrap
 from types import ModuleType
 from typing import Any, Literal, get_args
 
@@ -19,12 +20,14 @@ from tinygrad_edu.draw.network import Colour, draw_network
 from tinygrad_edu.draw.owners import owners_of
 from tinygrad_edu.draw.plan import Collapse, Direction, DrawPlan, draw_graph
 from tinygrad_edu.errors import DrawError, SettingError, unknown_name
+from tinygrad_edu.pen import check_arguments
 
 __all__ = ["Drawing", "draw"]
 
 Style = Literal["graph", "network"]
 
 
+@check_arguments
 def draw(
     target: Any,
     *,
@@ -92,6 +95,12 @@ def model_to_draw(target: Any) -> Any:
     return target
 
 
+def instead(target: Any) -> str:
+    """What shows a training run: its curves, and its model's graph."""
+    is_run = hasattr(target, "loss_curve")
+    return ". Of a run, run.plot() shows the curves and draw(run.model) the model" if is_run else ""
+
+
 def graph_to_draw(target: Any, inputs: Samples = None) -> Graph:
     """The graph behind whatever `draw` was given."""
     if is_model(target):
@@ -101,8 +110,9 @@ def graph_to_draw(target: Any, inputs: Samples = None) -> Graph:
         nodes = nodes_in(target) if listed and not is_node(target) else [target]
         strange = [node for node in nodes if not is_node(node)] if nodes else [target]
         if strange:
-            what = f"{type(strange[0]).__name__} {strange[0]!r:.60}"
-            raise DrawError(f"cannot draw {what}: draw takes a Value, a Tensor, a list of them, or a model")
+            what = f"{type(strange[0]).__name__} {textwrap.shorten(repr(strange[0]), 60, placeholder=' ...')}"
+            takes = "a Value, a Tensor, a list of them, or a model"
+            raise DrawError(f"cannot draw {what}: draw takes {takes}{instead(strange[0])}")
         graph = graph_of(nodes)
     graph.trained.update(owners_of(graph))
     return graph

@@ -17,6 +17,7 @@ from tinygrad_edu.draw.latex import Latex
 from tinygrad_edu.draw.page import page
 from tinygrad_edu.draw.render import ADVICE, available, render
 from tinygrad_edu.errors import DrawError
+from tinygrad_edu.pen import check_attributes
 
 if TYPE_CHECKING:
     import graphviz
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".html")
 
 
+@check_attributes
 @dataclass(frozen=True, slots=True, repr=False)
 class Drawing:
     """A picture of a computation graph as it was when `draw` was called; a notebook shows it as SVG.

@@ -29,6 +29,7 @@ from tinygrad_edu.names import (
     ScikitLearnLossName,
     SolverName,
 )
+from tinygrad_edu.pen import check_arguments
 
 HALF = 0.5  # between LabelBinarizer's 0 and 1
 EXACT = "biuU"  # targets that can only be classes: booleans, integers, strings
@@ -54,6 +55,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
+    @check_arguments
     def __init__(
         self, hidden_layer_sizes: ArrayLike = (100,), activation: Any = "relu", *, solver: SolverName = "adam",
         alpha: float = 0.0001, batch_size: Any = "auto",

@@ -23,6 +23,7 @@ from tinygrad_edu.names import (
     ScikitLearnLossName,
     SolverName,
 )
+from tinygrad_edu.pen import check_arguments
 
 
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-learn ships no types
@@ -43,6 +44,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
         "loss": [StrOptions({"squared_error", "poisson", *choices.LOSSES})],
     }
 
+    @check_arguments
     def __init__(
         self, loss: ScikitLearnLossName = "squared_error", hidden_layer_sizes: ArrayLike = (100,),
         activation: Any = "relu", *, solver: SolverName = "adam", alpha: float = 0.0001, batch_size: Any = "auto",

@@ -17,6 +17,7 @@ from tinygrad_edu.interop.prediction import PredictionProgram, sample_for
 from tinygrad_edu.interop.programs import NetworkProgram, network_program
 from tinygrad_edu.interop.torch_weights import save_torch_state_dict
 from tinygrad_edu.nn.layer_modes import mode_here
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
 from tinygrad_edu.whole_files import replace
@@ -25,6 +26,7 @@ NAMES = {".c": "net", ".js": "network", ".mjs": "network"}  # default name in th
 FROM_JOB = ("batch_size", "clip_norm", "clip_value", "tol", "patience", "accurate")
 
 
+@check_arguments
 def export(
     model: Any, path: str | os.PathLike[str], X: Any = None, y: Any = None, *, loss: Any = None, optimizer: Any = None,
     train: bool | None = None, batch_size: int | None = None, clip_norm: float | None = None,

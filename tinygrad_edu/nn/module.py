@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
-from tinygrad_edu.core.spellings import Missing, tell
+from tinygrad_edu.core.spellings import SLIPS_OF_MODULE, Missing, tell
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.elsewhere import instead_of
@@ -347,4 +347,4 @@ def inside_first(module: Module, path: tuple[Module, ...]) -> Iterator[Module]:
     yield module
 
 
-tell(Module, instead_of("nn.Module"), Missing)
+tell(Module, SLIPS_OF_MODULE | instead_of("nn.Module"), Missing)

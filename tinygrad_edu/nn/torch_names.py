@@ -11,6 +11,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Dtype, Option
 from tinygrad_edu.core.conversion import dtype_asked
 from tinygrad_edu.core.one_name import places_of, rename
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.pen import names_of, unknown_argument
 
 
 class TorchNames:
@@ -63,7 +64,11 @@ class TorchNames:
 
 
 def on_the_cpu(init: Callable[..., None]) -> Callable[..., None]:
-    """The constructor of a layer that takes, and forgets, device="cpu". Errors: SettingError for another device."""
+    """The constructor of a layer that takes, and forgets, device="cpu". Errors: SettingError for another device.
+
+    Of an argument that the layer does not have it says which one was meant.
+    """
+    known = names_of(init)
 
     @functools.wraps(init)
     def start(self: Any, *arguments: Any, **options: Any) -> None:
@@ -71,6 +76,8 @@ def on_the_cpu(init: Callable[..., None]) -> Callable[..., None]:
         if device is not None and str(device).split(":")[0] != "cpu":
             name = type(self).__name__
             raise SettingError(f"{name}(device={str(device)!r}): this library computes on the CPU: leave device out")
+        if known is not None and not options.keys() <= known.keys():
+            raise unknown_argument(init.__qualname__.removesuffix(".__init__"), options, known)
         init(self, *arguments, **options)
 
     return start

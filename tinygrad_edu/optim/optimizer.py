@@ -21,6 +21,7 @@ from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
+from tinygrad_edu.pen import check_arguments, check_attributes
 
 OF_SPEED = ("fused", "foreach", "capturable")  # PyTorch's options that affect only speed
 INSTEAD = {  # PyTorch's option -> what to write instead
@@ -29,6 +30,7 @@ INSTEAD = {  # PyTorch's option -> what to write instead
 Parameters = Iterable[Any]  # Values or Tensors, or dicts of them and of settings
 
 
+@check_attributes
 class Optimizer:
     """Changes parameters by a rule, from the gradients that backward() left in them.
 
@@ -207,6 +209,7 @@ def with_pytorchs_options(init: Callable[..., None]) -> Callable[..., None]:
     """
     kinds = [p.kind for p in inspect.signature(init).parameters.values()]
     places = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) - 1
+    named = check_arguments(init)
     named_only = inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds
 
     @functools.wraps(init)
@@ -218,7 +221,7 @@ def with_pytorchs_options(init: Callable[..., None]) -> Callable[..., None]:
             refuse_unnamed(self, arguments[places:])
         if "maximize" in options:
             self.maximize = flag("maximize", options.pop("maximize"), type(self).__name__)
-        init(self, *arguments, **{k: x for k, x in options.items() if k not in OF_SPEED})
+        named(self, *arguments, **{k: x for k, x in options.items() if k not in OF_SPEED})
 
     return start
 

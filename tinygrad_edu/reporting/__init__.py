@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.pen import check_arguments
 
 if TYPE_CHECKING:
     from tinygrad_edu.reporting.record import Record
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 
+@check_arguments
 def report(
     run: Run | str | os.PathLike[str] | Any,
     X: Samples = None,

@@ -13,6 +13,7 @@ from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.reporting.frames import Camera, levels_of, points_of
 from tinygrad_edu.reporting.live_page import Page, asset, write_page
 from tinygrad_edu.reporting.page import sentence
@@ -24,6 +25,7 @@ from tinygrad_edu.train.snapshots import State, snapshots_of
 Array = np.ndarray[Any, Any]
 
 
+@check_arguments
 def animate(
     run: Run,
     X: Samples = None,

@@ -13,6 +13,7 @@ from tinygrad_edu.charts.chart import Band, Chart, Line, Panel
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.reporting.settings import setting_text
 from tinygrad_edu.reporting.tables import figure, scrolling, table
 from tinygrad_edu.train import ManyRuns, Run
@@ -37,6 +38,7 @@ class Entry:
     loss: str = ""
 
 
+@check_arguments
 def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
     """The loss curves of several runs on one chart, the validation loss of each dashed.
 

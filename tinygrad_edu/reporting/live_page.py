@@ -17,8 +17,10 @@ from tinygrad_edu import checks
 from tinygrad_edu.charts.document import document
 from tinygrad_edu.charts.palette import DARK, LIGHT, variables
 from tinygrad_edu.charts.text import clean
+from tinygrad_edu.core.spellings import Missing
 from tinygrad_edu.draw.page import as_json
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.pen import check_attributes
 from tinygrad_edu.whole_files import replace
 
 SCRIPT = re.compile(r"\w+\.js")
@@ -43,7 +45,10 @@ class WrittenPage(LocalPath):
     def _repr_html_(self) -> str:
         return f'<a href="{quote(self.as_posix())}" target="_blank">{html.escape(str(self))}</a>'
 
+    save = Missing("save", 'the path where the page is made, as in tg.report(run, path="page.html"): it is on disk now')
 
+
+@check_attributes
 @dataclass(frozen=True, repr=False)
 class Page:
     """What `tg.animate` and `tg.playground` give: `.save("page.html")` writes it, a notebook shows it.

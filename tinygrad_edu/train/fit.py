@@ -17,6 +17,7 @@ from tinygrad_edu.names import LossName, OptimizerName, OrderName
 from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train import progress_bar
 from tinygrad_edu.train.choose import Way, choose, way_of
 from tinygrad_edu.train.config import config
@@ -38,6 +39,7 @@ from tinygrad_edu.train.taken_back import Beginning
 SETTINGS = [field.name for field in fields(Settings)]
 
 
+@check_arguments
 def fit(
     model: Module, X: Samples, y: Samples, *, loss: LossName | Loss,
     optimizer: OptimizerName | Optimizer | LBFGS | Callable[[Any], Any], epochs: int, batch_size: int | None = None,
@@ -77,8 +79,7 @@ def fit(
     Errors: SettingError, ShapeError, DtypeError, CheckpointError, TraceError (compiled=True).
 
     >>> from tinygrad_edu import data, nn
-    >>> run = fit(nn.MLP([2, 8, 1], seed=1), *data.xor_gate(), loss="mse", optimizer="adam", epochs=100)
-    >>> run.n_epochs
+    >>> fit(nn.MLP([2, 8, 1], seed=1), *data.xor_gate(), loss="mse", optimizer="adam", epochs=100).n_epochs
     100
     """
     make = partial(begin_job, model, X, y, optimizer, {k: x for k, x in locals().items() if k in SETTINGS}, resume_from)

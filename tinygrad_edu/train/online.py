@@ -19,6 +19,7 @@ from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.sequence import Recurrent, detach
 from tinygrad_edu.optim import Optimizer, optimizer_for
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.config import describe_model
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import refuse_other_parameters
@@ -56,6 +57,7 @@ class Series:
         return eager_epoch(replace(self, X=self.X[:times], y=self.y[:times]))
 
 
+@check_arguments
 def fit_online(
     model: Recurrent,
     X: Samples,

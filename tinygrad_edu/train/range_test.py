@@ -16,6 +16,7 @@ from tinygrad_edu.names import LossName
 from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.named import optimizer_for
+from tinygrad_edu.pen import check_arguments, check_attributes
 from tinygrad_edu.train.job import job_of
 from tinygrad_edu.train.recipe import Settings
 from tinygrad_edu.train.samples import parameters_of
@@ -24,6 +25,7 @@ from tinygrad_edu.train.snapshot import Snapshot
 MEMORY = 0.9  # decay of the running mean of the losses
 
 
+@check_attributes
 @dataclass(frozen=True)
 class RangeTest:
     """The result of a range test: `rates`, `losses` of the steps, `smoothed`, their running mean, and a `suggestion`.
@@ -64,6 +66,7 @@ class RangeTest:
         )
 
 
+@check_arguments
 def lr_range_test(
     model: Module,
     X: Samples,
@@ -88,9 +91,8 @@ def lr_range_test(
     stop_at: the test ends once the smoothed loss is this many times the lowest one, or not finite.
     Errors: SettingError for bad settings; those of fit for data that does not fit.
 
-    >>> from tinygrad_edu import nn
-    >>> from tinygrad_edu.data import moons
-    >>> found = lr_range_test(nn.MLP([2, 16, 1], seed=0), *moons(200), loss="mse", steps=60)
+    >>> from tinygrad_edu import data, nn
+    >>> found = lr_range_test(nn.MLP([2, 16, 1], seed=0), *data.moons(200), loss="mse", steps=60)
     >>> bool(found.rates[0] < found.suggestion < found.rates[-1])
     True
     """

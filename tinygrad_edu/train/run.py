@@ -17,6 +17,7 @@ from tinygrad_edu.core.spellings import Missing, tell
 from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
+from tinygrad_edu.pen import check_attributes
 from tinygrad_edu.train import checkpoint, stored
 from tinygrad_edu.train.config import as_json
 
@@ -24,6 +25,7 @@ Array = np.ndarray[Any, Any]
 CURVES = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
 
 
+@check_attributes
 @dataclass
 class Run:
     """What happened in a call of `fit`.

@@ -24,6 +24,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.errors import SettingError, TinygradError
 from tinygrad_edu.interop import keras_models
 from tinygrad_edu.nn.layer_modes import modes_kept
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.run import Run
 
 Array = np.ndarray[Any, Any]
@@ -31,6 +32,7 @@ Array = np.ndarray[Any, Any]
 ROUNDED = 1e-6  # tolerance for inputs that were scaled to between 0 and 1
 
 
+@check_arguments
 def diagnose(
     run_or_estimator: Any, X: Samples = None, y: Samples = None, *, goal: Any = None, seeds: int = 5,
     budget_s: float = 30.0, loss: Any = None, optimizer: Any = None, lr: float | None = None, epochs: int | None = None,
@@ -58,10 +60,9 @@ def diagnose(
     scheduler: of torch.optim.lr_scheduler.
     Errors: OperandError for what is no training run, SettingError for settings, NameNotFoundError for a measure.
 
-    >>> from tinygrad_edu import fit, nn, optim
-    >>> from tinygrad_edu.data import xor_gate
+    >>> from tinygrad_edu import data, fit, nn, optim
     >>> model = nn.MLP([2, 8, 1], init="zeros")
-    >>> run = fit(model, *xor_gate(), loss="mse", optimizer=optim.Adam(model.parameters(), lr=0.05), epochs=200)
+    >>> run = fit(model, *data.xor_gate(), loss="mse", optimizer=optim.Adam(model.parameters(), lr=0.05), epochs=200)
     >>> diagnose(run).causes[0].code
     'symmetric_init'
     """
@@ -213,6 +214,7 @@ def certain(evidence: str, proof: str, remedy: str, code: str = "constant_or_non
     return Diagnosis(False, [cause], summary=f"The run cannot learn: {code}.")
 
 
+@check_arguments
 def diagnose_curve(losses: ArrayLike, validation: Any = None) -> Diagnosis:
     """What loss curves alone can tell, the loss of each epoch, and what they cannot.
 

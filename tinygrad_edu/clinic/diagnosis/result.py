@@ -20,11 +20,13 @@ from tinygrad_edu.clinic.diagnosis.repair import repair_model as repair_model
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.pen import check_attributes
 
 Array = np.ndarray[Any, Any]
 WIDTH = 96  # columns; a case indents the card by four
 
 
+@check_attributes
 @dataclass(frozen=True)
 class FoundCause:
     """A cause that was proved.
@@ -54,6 +56,7 @@ class FoundCause:
         return text + [f"   {name}: {each}" for name, each in rows if each]
 
 
+@check_attributes
 @dataclass
 class Diagnosis:
     """What `diagnose` found.

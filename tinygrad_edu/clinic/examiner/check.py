@@ -47,6 +47,7 @@ from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.scale_factors import common_factors
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.errors import ExaminerError
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 ELSEWHERE = (
@@ -55,6 +56,7 @@ ELSEWHERE = (
 )
 
 
+@check_arguments
 def check_backprop(
     forward: Forward, params: Any, grads: Any = None, *, lr: float | None = None, updated: Any = None
 ) -> BackpropReport:

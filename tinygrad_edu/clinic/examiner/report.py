@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.catalogue import Mutant, letters
 from tinygrad_edu.clinic.examiner.lines import FoundPlace
 from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.pen import check_attributes
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw import Drawing
@@ -26,6 +27,7 @@ EXAMPLES = 3  # entries shown side by side
 ALIKE = "None of the other weights that were tried tells them apart: on this data they are the same."
 
 
+@check_attributes
 @dataclass(frozen=True)
 class FoundSlip:
     """A slip that gives the learner's numbers (`certain`), or the one that comes nearest.
@@ -58,6 +60,7 @@ class FoundSlip:
         return f"{self.code} in the {self.where}".replace("the every", "every").replace("the the", "the")
 
 
+@check_attributes
 @dataclass
 class BackpropReport:
     """What `check_backprop` found.

@@ -12,6 +12,7 @@ from tinygrad_edu.clinic.diagnosis import files
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.interop import javascript
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.reporting.live_page import Page, asset, write_page
 from tinygrad_edu.reporting.playground.datasets import Dataset, make_data, own_data
 from tinygrad_edu.reporting.playground.kernels import WIDEST, all_kernels
@@ -24,6 +25,7 @@ LEAD = (
 )
 
 
+@check_arguments
 def playground(
     X: Samples = None,
     y: Samples = None,

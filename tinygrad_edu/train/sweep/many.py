@@ -24,6 +24,7 @@ from tinygrad_edu.names import LossName, OptimizerName
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train import progress_bar, samples
 from tinygrad_edu.train.choose import training_program
 from tinygrad_edu.train.ending import refuse_own_nan
@@ -90,6 +91,7 @@ class ManyRuns:
         return f"<{rates * seeds} runs, {seeds} seeds for each learning rate, median loss {np.median(self.losses):.3g}>"
 
 
+@check_arguments
 def fit_many(
     make_model: Callable[[int], Module] | MLP, X: Samples, y: Samples, *, loss: LossName | Loss,
     optimizer: OptimizerName | Callable[[Any], Optimizer], epochs: int, seeds: Iterable[int] = range(100),
@@ -117,9 +119,8 @@ def fit_many(
     Errors: as `fit`; TraceError where the training cannot be compiled; SettingError for a backend that is not there.
 
     >>> from tinygrad_edu import data, nn
-    >>> runs = fit_many(nn.MLP([2, 3, 1]), *data.or_gate(), loss="mse", optimizer="adam", epochs=600, seeds=range(4),
-    ...     learning_rates=[0.1])
-    >>> runs.success_rate(0.05)
+    >>> fit_many(nn.MLP([2, 3, 1]), *data.or_gate(), loss="mse", optimizer="adam", epochs=600, seeds=range(4),
+    ...     learning_rates=[0.1]).success_rate(0.05)
     array([1.])
     """
     chosen = [checks.seed("seeds", seed, "fit_many") for seed in several("seeds", seeds, "range(5)")]
@@ -150,9 +151,7 @@ def refuse_own_arrays(job: Job, program: Any) -> None:
     own = {id(x) for x in attributes if isinstance(x, (Tensor, np.ndarray))}
     for name in set(program.given) - set(program.followed):
         if id(program.step.trace.captured[name]) in own:
-            raise TraceError(
-                f"{name} is not trained, and may differ between the models: train them one by one with fit"
-            )
+            raise TraceError(f"{name} is not trained and may differ between models: train them one by one with fit")
 
 
 @dataclass(frozen=True)
