@@ -1,5 +1,6 @@
 """The course: right solutions pass, classic mistakes are named, and no submission can do harm."""
 
+import functools
 import json
 import math
 import time
@@ -9,7 +10,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.cli import main
-from tinygrad_edu.course import EXERCISES, find, lab, naming, sandbox
+from tinygrad_edu.course import EXERCISES, child, find, lab, naming, sandbox
 from tinygrad_edu.course.exercise import world_of
 from tinygrad_edu.errors import NameNotFoundError
 
@@ -17,6 +18,12 @@ NUMERIC = [exercise for exercise in EXERCISES if exercise.name != "convergence_l
 MISTAKES = [(exercise, mistake) for exercise in NUMERIC for mistake in exercise.mistakes]
 by_name = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
 numeric = pytest.mark.parametrize("exercise", NUMERIC, ids=lambda e: e.name)
+
+
+@pytest.fixture(autouse=True)
+def compiled_lab(monkeypatch):
+    """Sixty runs of the lab: `fit` estimates 0.29 s for each and would not compile; compiled they take 0.01 s."""
+    monkeypatch.setattr(lab, "fit", functools.partial(lab.fit, compiled=True))
 
 
 def written(tmp_path, exercise, text, suffix=".py"):
@@ -27,8 +34,6 @@ def written(tmp_path, exercise, text, suffix=".py"):
 
 def in_this_process(source, calls, seconds):
     """As sandbox.run, for texts of our own."""
-    from tinygrad_edu.course import child
-
     world = {"np": np, "math": math, "__name__": "submission"}
     exec(compile(source, "submission", "exec"), world)
     answers = [child.called(world[x.function], dict(x.arguments), x.count, dict(x.names)) for x in calls]
@@ -324,19 +329,14 @@ def test_what_nothing_explains_is_not_named(tmp_path):
 @pytest.mark.slow
 def test_the_lab(tmp_path):
     exercise = find("convergence_lab")
-    half = exercise.solution.replace('"cause": "lr_too_high"', '"cause": "unlucky"').replace(
-        '{"epochs": 600}', '{"lr": 0.2, "hidden": 3}'
-    )
+    half = exercise.solution.replace('"cause": "lr_too_high"', '"cause": "unlucky"')
+    half = half.replace('{"epochs": 600}', '{"lr": 0.2, "hidden": 3}')
     grade = tg.clinic.grade(written(tmp_path, exercise, half), hint=2)
     assert grade.score == pytest.approx(1.0 - 0.5 / 6 - 0.5 / 6)
     assert "exactly one setting" in grade.text
     assert "how the loss jumps" in grade.text
-    for answer in (
-        "3",
-        "{'net_1': 5}",
-        "{'net_1': {'cause': 1, 'change': {'epochs': 10**9}}}",
-        "{'net_1': {'change': {'x': 1}}}",
-    ):
+    wild = "{'net_1': {'cause': 1, 'change': {'epochs': 10**9}}}"
+    for answer in ("3", "{'net_1': 5}", wild, "{'net_1': {'change': {'x': 1}}}"):
         found = tg.clinic.grade(written(tmp_path, exercise, f"def answers():\n    return {answer}\n"))
         assert found.score == 0.0
         assert ('5 is not of the form {"cause": "lr_too_low", "change"' in found.text) == (answer == "{'net_1': 5}")

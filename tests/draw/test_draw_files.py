@@ -148,7 +148,7 @@ def test_a_failure_leaves_the_old_file(program, monkeypatch, tmp_path):
     old.write_text("old")
     fake_graphviz(monkeypatch, program)
     with pytest.raises(DrawError, match=r"no such font|time_limit"):
-        draw(tanh_of_product(), time_limit=1.0).save(old)
+        draw(tanh_of_product(), time_limit=0.3).save(old)
     assert old.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.svg"]
 
