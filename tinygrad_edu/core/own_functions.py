@@ -12,6 +12,7 @@ from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.core.readings import Live
 from tinygrad_edu.errors import OperandError, ShapeError
 
 NUMPYS_NAMES = {  # NumPy's names for functions of `math`
@@ -69,9 +70,9 @@ class OwnOperation(Operation):
         except (ArithmeticError, ValueError):
             return math.nan
 
-    @functools.cached_property
+    @property
     def refusal(self) -> str:
-        """Why no program can contain this function's text; nothing if one can."""
+        """Why no program can contain this function's text; nothing if one can: its globals may be others by now."""
         return why_not_text(self.function)
 
 
@@ -101,7 +102,7 @@ def is_straight(function: Any) -> bool:
 
 def over_arrays(function: Any) -> Callable[..., Any]:
     """The same code with NumPy's functions instead of math's."""
-    space = {**function.__globals__, **{n: array_math() for n, x in globals_of(function).items() if x is math}}
+    space = Live({n: array_math() for n, x in globals_of(function).items() if x is math}, function.__globals__)
     return types.FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
 
 
@@ -132,7 +133,7 @@ def why_not_text(function: Any, seen: tuple[Any, ...] = ()) -> str:
     except (OSError, TypeError):
         return f"the source of {name} is not at hand; declare it in a file"
     for word, thing in globals_of(function).items():
-        if thing is math or isinstance(thing, (float, Operation)) or word in PLAIN_WORDS:
+        if thing is math or type(thing) in (int, float) or isinstance(thing, Operation) or word in PLAIN_WORDS:
             continue
         if isinstance(thing, types.FunctionType) and function not in seen:
             reason = why_not_text(thing, (*seen, function))

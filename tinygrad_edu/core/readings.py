@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import dis
 import functools
 import types
@@ -26,7 +27,23 @@ def bind(function: Callable[..., Any], reading: str) -> Callable[..., Any]:
     plain = {name: getattr(x, reading, x) for name, x in found.items()}
     if reading == "ieee_function" and "math" in plain:
         plain["math"] = MATH
+    if not function.__module__.startswith("tinygrad_edu."):
+        plain = Live({name: x for name, x in plain.items() if x is not found[name]}, function.__globals__)
     return types.FunctionType(function.__code__, plain, function.__name__, function.__defaults__, function.__closure__)
+
+
+class Live(dict[str, Any]):
+    """Globals for the code of a user's function: some names stand for something else, the others are read as they are.
+
+    A number or a helper that the program sets anew is then seen, as it is by the function itself.
+    """
+
+    def __init__(self, instead: dict[str, Any], names: dict[str, Any]) -> None:
+        super().__init__(instead, __builtins__=builtins)  # some of NumPy's C code looks for it
+        self.names = names
+
+    def __missing__(self, name: str) -> Any:
+        return self.names[name]
 
 
 def ieee(function: Callable[..., Any], arguments: Sequence[float]) -> Any:

@@ -144,8 +144,8 @@ def define(name: str, thing: Any, found: dict[str, str], replaced: Mapping[str, 
     if name in found:
         return
     thing = replaced.get(name, thing)
-    if isinstance(thing, float):
-        found[name] = f"{name} = {literal(thing)}"
+    if isinstance(thing, (int, float)):
+        found[name] = f"{name} = {literal(thing) if isinstance(thing, float) else thing}"
         return
     function = thing.function if isinstance(thing, Operation) else thing
     for needed in sorted({step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}):
