@@ -183,4 +183,4 @@ def draw(canvas: Canvas, ends: Array, trials: list[Trial]) -> None:
     left.set(xlabel="x", ylabel="output", ylim=(0.0, 1.3))
     left.legend()
     left.grid(alpha=0.3)
-    bars(right, trials, f"error below {GOAL:g}")
+    bars(right, trials, f"an error below {GOAL:g}")

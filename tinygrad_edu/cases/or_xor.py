@@ -131,4 +131,4 @@ def draw(canvas: Canvas, seeds: int, shown: Sequence[Trial]) -> None:
     at_moments(left, [(100, "100 steps"), (400, "100 epochs"), (SEEN, "1,900 steps")])
     left.set(xscale="log", xlabel="steps of one sample", ylabel="accuracy", ylim=(0.5, 1.0))
     left.set_title(f"median of {seeds} seeds; band: 10 to 90%")
-    bars(right, shown, f"{GOAL:.0%} after {SEEN:,} steps")
+    bars(right, shown, f"{GOAL:.0%} right after {SEEN:,} steps")

@@ -118,7 +118,7 @@ class Report:
             yield f"\n  {'':<52} {'published':<22} measured"
             yield from (f"  {figure}" for figure in self.figures)
         if self.trials:
-            yield f"\n  one change at a time; runs that reach {self.goal}"
+            yield f"\n  how many runs reach {self.goal}"
             yield from (f"  {trial}" for trial in self.trials)
         for sentence in self.findings:
             yield ""
