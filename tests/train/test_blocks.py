@@ -25,6 +25,23 @@ class Block(nn.Module):
         return x + self.drop(self.narrow(np.tanh(self.wide(self.norm(x)))))
 
 
+class Scaled(Block):
+    """With a single number that is learned, as ReZero's."""
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.scale = nn.Parameter(0.5)
+
+    def forward(self, x):
+        return x + self.scale * self.drop(self.narrow(np.tanh(self.wide(self.norm(x)))))
+
+
+def one_scale(blocks):
+    for block in blocks:
+        block.scale = blocks[0].scale
+    return blocks
+
+
 class Tower(nn.Module):
     def __init__(self, blocks):
         self.blocks, self.end = list(blocks), nn.Linear(6, 1, rng=7)
@@ -49,6 +66,8 @@ def one_generator(count):
 TOWERS = {
     "each with its own generator": (lambda: [Block(i) for i in range(6)], True, True),
     "one generator for all": (lambda: one_generator(6), True, True),
+    "a learned number in each": (lambda: [Scaled(i) for i in range(6)], True, True),
+    "a learned number for all": (lambda: one_scale([Scaled(i) for i in range(6)]), False, True),
     "without dropout": (lambda: [Block(i, 0.0) for i in range(6)], True, False),
     "two blocks share a weight": (lambda: tied([Block(i) for i in range(6)]), False, True),
     "one drops another share": (lambda: [*(Block(i) for i in range(5)), Block(5, 0.5)], True, False),
@@ -62,6 +81,7 @@ def program_of(blocks):
     return trace_job(job_of(model, X, Y, optim.Adam(model.parameters(), lr=0.01), settings))
 
 
+@pytest.mark.as_python(but=("a learned number in each",))
 @pytest.mark.parametrize("name", TOWERS)
 def test_blocks_train_as_eagerly(name):
     make, weights, masks = TOWERS[name]

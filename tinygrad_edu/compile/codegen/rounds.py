@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from tinygrad_edu.compile.codegen.index_maps import bare
-from tinygrad_edu.compile.ir.node import Traced, op_name
+from tinygrad_edu.compile.ir.indexing import without_shape
+from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.passes.fuse import Repeat, Schedule, Stack, own_nodes, schedule, without_reshape
 
 INDENT = "    "
@@ -21,14 +22,20 @@ def stack_lines(writer: Any, step: Stack) -> list[str]:
     """Each array copied to its place in the stack."""
     node = step.node
     size, name = " * ".join(writer.names.shape(node)[1:]), writer.arrays[node]
-    places = [f"view({name}, {r} * ({size}), ({size},))" for r in range(len(node.parents))]
-    return [f"copy(view({place(writer, x)}, 0, ({size},)), {to})" for x, to in zip(node.parents, places, strict=True)]
+    return [copy_line(writer, x, name, r, size) for r, x in enumerate(node.parents)]
+
+
+def copy_line(writer: Any, x: Traced, stack: str, r: int, size: str) -> str:
+    """x, an array or a single number, copied to entry r of a stack whose entries have that size."""
+    source = without_shape(x)
+    if not source.sizes:
+        return f"{stack}[{', '.join([str(r), *['0'] * x.ndim])}] = {writer.at(source, []).text}"
+    return f"copy(view({place(writer, x)}, 0, ({size},)), view({stack}, {r} * ({size}), ({size},)))"
 
 
 def place(writer: Any, x: Traced) -> str:
     """Where an array is in memory; the shape does not matter."""
-    while op_name(x) == "reshape":
-        x = x.parents[0]
+    x = without_shape(x)
     return str(x.name if x.op is None else writer.arrays[x])
 
 
@@ -48,11 +55,7 @@ class RoundWriter:
         inner, roots = self.inner()
         k = len(self.rounds.after)
         carried = [self.fresh_buffer(("2", *self.names.shape(s))) for s in self.rounds.states]
-        lines = [
-            line
-            for s, x, c in zip(self.rounds.states, self.first, carried, strict=True)
-            for line in self.start(s, x, c)
-        ]
+        lines = [self.start(*each) for each in zip(self.rounds.states, self.first, carried, strict=True)]
         lines.append(f"for {self.time} in range({self.count}):")
         inside = list(self.entry_lines())
         for state, name, after in zip(self.rounds.states, carried, roots[:k], strict=True):
@@ -112,9 +115,8 @@ class RoundWriter:
             self.entry = self.fresh("now")
             yield f"{self.entry} = {self.count} - 1 - {self.time}"
 
-    def start(self, state: Traced, first: Traced, name: str) -> list[str]:
-        size = self.size(state)
-        return [f"copy(view({self.array(first)}, 0, ({size},)), view({name}, 0, ({size},)))"]
+    def start(self, state: Traced, first: Traced, name: str) -> str:
+        return copy_line(self.writer, first, name, 0, self.size(state))
 
     def ends(self, carried: Sequence[str]) -> Iterable[str]:
         """The states after the last round."""

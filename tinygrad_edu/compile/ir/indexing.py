@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.constants import is_whole_input
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size, at_least, axis_length, length, lengths, plus, text_of
-from tinygrad_edu.compile.ir.node import Traced, as_node
+from tinygrad_edu.compile.ir.node import Traced, as_node, op_name
 from tinygrad_edu.compile.ir.shape_rules import elementwise_shape, names_of
 from tinygrad_edu.compile.ir.slices import Span, entry, span
 from tinygrad_edu.core import ops
@@ -141,6 +141,13 @@ def stack_entries(xs: Sequence[Traced]) -> Traced:
     """xs along a new first axis; single numbers as arrays of one."""
     boxed = [x if x.sizes else reshape_node(x, (1,)) for x in xs]
     return Traced((len(xs), *boxed[0].sizes), STACKED, tuple(boxed))
+
+
+def without_shape(x: Traced) -> Traced:
+    """The node that reshapes read."""
+    while op_name(x) == "reshape":
+        x = x.parents[0]
+    return x
 
 
 def entry_of(stack: Traced, r: int) -> Traced:

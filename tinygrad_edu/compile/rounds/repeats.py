@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tinygrad_edu.compile.ir.dims import ACTIVE, length, lengths
-from tinygrad_edu.compile.ir.indexing import entry_of, reshape_node, stack_entries, window
+from tinygrad_edu.compile.ir.indexing import entry_of, reshape_node, stack_entries, window, without_shape
 from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
 from tinygrad_edu.compile.rounds.body import SCAN, Rounds, closed, leaf, pick, substitute
 from tinygrad_edu.core import shapes
@@ -114,6 +114,7 @@ class Repeat:
         self.groups, self.roots = groups, roots
         self.place = {x: (r, k) for r, group in enumerate(groups) for k, x in enumerate(group)}
         self.entries: dict[Any, Traced] = {}  # nodes at the same place in all rounds → the stack to read there
+        self.slices: dict[Any, Traced] = {}  # the same → the leaf for its entry in a round
         self.exchange: dict[Traced, Traced] = {}  # for the second round, which becomes the loop body: node → leaf
         # place of a node that the next round reads → what the first round reads instead
         self.states: dict[int, Traced] = {}
@@ -147,7 +148,7 @@ class Repeat:
         after = [boxed(second[k]) for k in self.states]
         given_out = [k for k, rounds in self.users.items() if rounds != {count - 1} or k not in self.states]
         roots = substitute([*after, *(boxed(second[k]) for k in given_out)], self.exchange)
-        states, slices = [self.leaves[k] for k in self.states], list(self.slices())
+        states, slices = [self.leaves[k] for k in self.states], list(self.slices.values())
         if any(x in self.place for root in roots for x in topological(root, lambda x: x.parents)):
             raise NoLoopError
         roots, given, outside = closed(roots, [*states, *slices])
@@ -157,10 +158,6 @@ class Repeat:
         if any(x in self.place for root in parents for x in topological(root, lambda x: x.parents)):
             raise NoLoopError
         return self.around(Traced((), SCAN, parents, {"rounds": rounds}), given_out)
-
-    def slices(self) -> Iterable[Traced]:
-        """The leaves for the entries, in the order of their stacks."""
-        return [self.exchange[key[1]] for key in self.entries]
 
     def around(self, node: Traced, given_out: Sequence[int]) -> list[Traced]:
         """The results, with everything that they read from the rounds taken from the loop."""
@@ -244,7 +241,7 @@ class Repeat:
         if key[1] in self.exchange:  # the second round also reads it elsewhere, in another role
             raise NoLoopError
         self.entries[key] = stack
-        entry = leaf(stack.sizes[1:], "entry", kind=stack.kind)
+        entry = self.slices[key] = leaf(stack.sizes[1:], "entry", kind=stack.kind)
         self.exchange[key[1]] = entry if key[1].sizes else reshape_node(entry, ())
 
     def carry(self, k: int, first: Traced, node: Traced) -> None:
@@ -261,9 +258,3 @@ class Repeat:
 def boxed(x: Traced) -> Traced:
     """A single number as an array of one, which can be kept in memory."""
     return x if x.sizes else reshape_node(x, (1,))
-
-
-def without_shape(x: Traced) -> Traced:
-    while op_name(x) == "reshape":
-        x = x.parents[0]
-    return x

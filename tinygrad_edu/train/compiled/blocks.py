@@ -55,7 +55,7 @@ def find_blocks(trace: Trace, parameters: Sequence[str]) -> BlocksOfTrace:
     roots = [trace.results, *(new for _, new in trace.followed)]
     nodes = {x: None for root in roots for x in topological(root, lambda x: x.parents)}
     reads = Counter(p for x in nodes for p in x.parents)
-    stacked = [x for x in nodes if op_name(x) == "stacked" and all(p.op is None and reads[p] == 1 for p in x.parents)]
+    stacked = [x for x in nodes if op_name(x) == "stacked" and all(is_read_here_alone(p, reads) for p in x.parents)]
     exchange: dict[Traced, Traced] = {}
     weights = list(blocks_among(trace, parameters, stacked, exchange))
     masks = list(blocks_among(trace, list(trace.masks), [x for x in stacked if one_share(trace, x)], exchange))
@@ -64,9 +64,19 @@ def find_blocks(trace: Trace, parameters: Sequence[str]) -> BlocksOfTrace:
     return BlocksOfTrace(weights, masks)
 
 
+def is_read_here_alone(x: Traced, reads: Mapping[Traced, int]) -> bool:
+    """Is it an array of the program, or a single number of it as an array of one, that nothing else reads?"""
+    source = leaf_of(x)
+    return source.op is None and (source is x or not source.sizes) and reads[source] == reads[x] == 1
+
+
+def leaf_of(x: Traced) -> Traced:
+    return x.parents[0] if op_name(x) == "reshape" else x
+
+
 def one_share(trace: Trace, stack: Traced) -> bool:
     """Do all masks in a stack drop the same share?"""
-    return len({trace.masks[p.name].p for p in stack.parents if p.name in trace.masks}) == 1
+    return len({trace.masks[p.name].p for p in map(leaf_of, stack.parents) if p.name in trace.masks}) == 1
 
 
 def blocks_among(
@@ -76,7 +86,7 @@ def blocks_among(
     place = {name: i for i, name in enumerate(names)}
     of_step: dict[tuple[int, int], dict[int, Traced]] = defaultdict(dict)  # (n, names in a block) → first place → stack
     for x in stacked:
-        places = [place[p.name] for p in x.parents if p.name in place]
+        places = [place[p.name] for p in map(leaf_of, x.parents) if p.name in place]
         step = places[1] - places[0] if len(places) == len(x.parents) > 1 else 0
         if step > 0 and places == list(range(places[0], places[0] + step * len(places), step)):
             of_step[len(places), step][places[0]] = x
@@ -98,7 +108,7 @@ def whole_rows(places: Sequence[int], step: int) -> Iterator[int]:
 
 def leaf_for(trace: Trace, stack: Traced, exchange: dict[Traced, Traced]) -> Traced:
     taken = {**trace.inputs, **trace.masks, **{x.name: x for x in exchange.values()}}
-    name = free_name(f"{stack.parents[0].name}_stack", taken, trace.reserved)
+    name = free_name(f"{leaf_of(stack.parents[0]).name}_stack", taken, trace.reserved)
     exchange[stack] = Traced(stack.sizes, name=name, label=name, kind=stack.kind)
     return exchange[stack]
 

@@ -214,7 +214,8 @@ class TrainingProgram:
 
     def step_lines(self) -> Iterable[str]:
         """Loss and gradients; parameters that are single numbers are read and written in place."""
-        single = [name for name in self.parameters if not self.step.trace.inputs[name].sizes]
+        alone = [x for x in with_blocks(self.parameters, self.blocks.weights) if isinstance(x, str)]
+        single = [name for name in alone if not self.step.trace.inputs[name].sizes]
         yield from (f"{name} = w[at_{name}]" for name in single)
         for blocks in self.blocks.weights:
             yield from of_blocks.read_lines(blocks, self.stack_shapes)
