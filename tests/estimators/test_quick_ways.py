@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import LabelBinarizer
@@ -103,3 +104,13 @@ def test_a_clone_that_changes_its_parameters_is_refused():
 def test_predict_before_fit():
     with pytest.raises(NotFittedError):
         MLPClassifier().predict(X)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_generator_that_was_given_is_left_where_scikit_learn_leaves_it():
+    def next_number(make):
+        rng = np.random.RandomState(0)
+        make(hidden_layer_sizes=(4,), max_iter=5, random_state=rng).fit(X, Y)
+        return rng.randint(10**6)
+
+    assert next_number(MLPClassifier) == next_number(neural_network.MLPClassifier)

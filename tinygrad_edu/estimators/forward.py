@@ -11,6 +11,7 @@ from scipy.special import expit, xlogy
 from tinygrad_edu.core.aliases import Samples
 
 Array = np.ndarray[Any, Any]
+BINARY = 3  # network.LOSSES of labels, each yes or no
 EPSILON: dict[str, Any] = {"f": np.finfo(np.float32).eps, "d": np.finfo(np.float64).eps}
 # Probabilities are kept between these. As arrays: a number costs a ufunc as much time as eleven rows.
 ENDS = {kind: (np.array(low), np.array(1 - low)) for kind, low in EPSILON.items()}
@@ -23,9 +24,9 @@ def softmax(z: Array) -> None:
 
 IN_PLACE: dict[str, Callable[[Array], Any]] = {
     "identity": lambda z: None,
-    "logistic": lambda z: expit(z, out=z),
-    "tanh": lambda z: np.tanh(z, out=z),
-    "relu": lambda z: np.maximum(z, 0, out=z),
+    "logistic": lambda z: expit(z, z),
+    "tanh": lambda z: np.tanh(z, z),
+    "relu": lambda z: np.maximum(z, 0.0, out=z),
     "exp": lambda z: np.exp(z, out=z),
     "softmax": softmax,
 }
@@ -73,13 +74,26 @@ def loss(code: int, y: Array, p: Array, weight: Array | None) -> Any:
         return 0.5 * np.mean(average((y - p) ** 2, weight))
     if code == 1:
         return average(xlogy(y, y / p) - y + p, weight).sum()
-    low, high = ENDS[p.dtype.char]
-    q = np.maximum(p, low)
-    np.minimum(q, high, out=q)
+    if code == BINARY:
+        return log_loss_of_labels(y, 1 - y, p, weight)
+    return -np.add.reduce(average(xlogy(y, within_ends(p)), weight))
+
+
+def log_loss_of_labels(y: Array, other: Array, p: Array, weight: Array | None = None) -> Any:
+    """The log loss of probabilities p of labels y; `other`: 1 - y."""
+    q = within_ends(p)
     each = xlogy(y, q)
-    if code != 2:
-        each += xlogy(1 - y, np.subtract(1, q, out=q))
-    return -np.add.reduce(average(each, weight))
+    each += xlogy(other, np.subtract(1.0, q, q))
+    found = average(each, weight)
+    return -found[0] if len(found) == 1 else -np.add.reduce(found)
+
+
+def within_ends(p: Array) -> Array:
+    """Probabilities whose logarithms are finite."""
+    low, high = ENDS[p.dtype.char]
+    q: Array = np.maximum(p, low)
+    np.minimum(q, high, out=q)
+    return q
 
 
 def average(each: Array, weight: Array | None) -> Array:

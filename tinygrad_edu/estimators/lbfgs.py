@@ -11,6 +11,7 @@ import functools
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -39,7 +40,7 @@ def by_tanh(d: Array, y: Array) -> None:
 
 
 def by_relu(d: Array, y: Array) -> None:
-    d[y == 0] = 0
+    np.putmask(d, y == 0, 0.0)
 
 
 # d ← d·f'(z) from the result y = f(z)
@@ -65,51 +66,101 @@ class AtOnePoint:
         return self.g
 
 
+def assign_product(A: Any, B: Array, out: Array) -> None:
+    """out = A @ B for sparse A, which NumPy's matmul does not know."""
+    out[:] = A @ B
+
+
+@dataclass(frozen=True)
+class LayerAtWork:
+    """One layer on all samples: views of its weights and gradients, and room for its results.
+
+    given: what it is given; its transpose is the same memory, so that nothing is made anew in an evaluation.
+    """
+
+    given: Any
+    transposed: Any
+    W: Array
+    b: Array
+    by_weights: Array
+    by_biases: Array
+    z: Array
+    activate: Callable[[Array], Any]
+    differentiate: Callable[[Array, Array], None]  # of the layer before
+    product: Callable[[Any, Array, Array], Any]
+
+    def forward(self) -> None:
+        """z = f(given W + b)."""
+        self.product(self.given, self.W, self.z)
+        np.add(self.z, self.b, self.z)
+        self.activate(self.z)
+
+    def backward(self, d: Array) -> None:
+        """The sums over all samples, from the derivative by the sum that the layer's activation is given."""
+        self.product(self.transposed, d, self.by_weights)
+        np.add.reduce(d, axis=0, out=self.by_biases)
+
+
 class Objective(AtOnePoint):
-    """Loss and gradient of all samples at a vector of all weights, without allocating arrays for them."""
+    """Loss and gradient of all samples at a vector of all weights, without allocating arrays for them.
+
+    A call of NumPy takes 0.4 to 1 µs however few rows there are, and a fit of eleven rows takes seventy evaluations.
+    """
 
     def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
-        self.X, self.Y, self.weight, self.alpha = X, Y.astype(float), weight, model.alpha
-        self.activations, self.code = model._activations(), model._loss_code()
+        self.Y, self.weight, self.alpha = Y.astype(float), weight, model.alpha
         # float64 even for float32 samples, because SciPy works in it
         self.w = join_arrays(model.coefs_, model.intercepts_).astype(float)
         self.g = np.empty_like(self.w)
         shapes = shapes_of([X.shape[1], *(b.size for b in model.intercepts_)])
-        (self.coefs, self.intercepts), (self.by_coefs, self.by_intercepts) = (
-            parts(self.w, shapes),
-            parts(self.g, shapes),
-        )
-        self.penalized = [W.ravel() for W in self.coefs]
+        (coefs, intercepts), (by_coefs, by_intercepts) = parts(self.w, shapes), parts(self.g, shapes)
+        self.penalized = [W.ravel() for W in coefs]
         # of each weight, in one vector; biases have no penalty
-        self.alphas = np.repeat([self.alpha, 0.0], [sum(W.size for W in xs) for xs in (self.coefs, self.intercepts)])
-        self.dense = isinstance(X, np.ndarray)
+        self.alphas = np.repeat([self.alpha, 0.0], [sum(x.size for x in xs) for xs in (coefs, intercepts)])
         self.mass = X.shape[0] if weight is None else weight.sum()
+        self.cost = cost_of(model._loss_code(), self.Y, weight)
+        self.layers: list[LayerAtWork] = []
+        names, given = model._activations(), X
+        for W, b, by_weights, by_biases, name, before in zip(
+            coefs, intercepts, by_coefs, by_intercepts, names, ["identity", *names[:-1]], strict=True
+        ):
+            product: Any = np.matmul if isinstance(given, np.ndarray) else assign_product
+            z, activate = np.empty((X.shape[0], b.size)), forward.IN_PLACE[name]
+            self.layers.append(
+                LayerAtWork(given, given.T, W, b, by_weights, by_biases, z, activate, DERIVATIVES[before], product)
+            )
+            given = z
 
     def loss(self, w: Array) -> Any:
         """The loss at these weights; computes the gradient as well."""
         self.w[:] = w
-        layers = forward.layers(self.X, self.coefs, self.intercepts, self.activations)
-        loss = forward.loss(self.code, self.Y, layers[-1], self.weight)
+        for layer in self.layers:
+            layer.forward()
+        loss = self.cost(layer.z)
         loss += 0.5 * self.alpha * sum([W.dot(W) for W in self.penalized]) / self.mass
-        self.differentiate(layers)
+        self.differentiate()
         return loss
 
-    def differentiate(self, layers: list[Any]) -> None:
+    def differentiate(self) -> None:
         """The gradient, from the layers' activations."""
-        d = layers[-1] - self.Y
+        d = self.layers[-1].z - self.Y
         if self.weight is not None:
             d *= self.weight[:, None]
-        for i in range(len(self.coefs) - 1, -1, -1):
-            if i or self.dense:
-                np.matmul(layers[i].T, d, out=self.by_coefs[i])
-            else:
-                self.by_coefs[i][:] = layers[i].T @ d
-            np.add.reduce(d, axis=0, out=self.by_intercepts[i])
-            if i > 0:
-                d = d @ self.coefs[i].T
-                DERIVATIVES[self.activations[i - 1]](d, layers[i])
+        for i in range(len(self.layers) - 1, 0, -1):
+            layer = self.layers[i]
+            layer.backward(d)
+            d = d @ layer.W.T
+            layer.differentiate(d, layer.given)
+        self.layers[0].backward(d)
         self.g += self.alphas * self.w
         self.g /= self.mass
+
+
+def cost_of(code: int, Y: Array, weight: Array | None) -> Callable[[Array], Any]:
+    """The loss as a function of the network's outputs."""
+    if code == forward.BINARY and weight is None:
+        return functools.partial(forward.log_loss_of_labels, Y, 1 - Y)
+    return lambda p: forward.loss(code, Y, p, weight)
 
 
 class GeneralObjective(AtOnePoint):

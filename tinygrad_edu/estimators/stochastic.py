@@ -166,7 +166,8 @@ class Training:
         memory.update(epoch=0, word=0, begin=0)
         if not model.shuffle:
             return self.epochs_of(curves, NO_WORDS)
-        with Words(model._random_state, self.samples, count) as drawn:
+        last = count == left and isinstance(model.random_state, int)  # each call seeds such a generator anew
+        with Words(model._random_state, self.samples, count, last) as drawn:
             try:
                 return self.epochs_of(curves, drawn.words)
             finally:
