@@ -160,6 +160,7 @@ def test_settings_of_activations():
     assert nn.LeakyReLU(0.2)(np.array([-1.0])).tolist() == [-0.2]
     assert nn.LeakyReLU(negative_slope=0.2)(np.array([-1.0])).tolist() == [-0.2]
     assert nn.ELU(alpha=2.0, inplace=True)(np.array([1.0])).tolist() == [1.0]
+    assert [repr(x) for x in (nn.ReLU(True), nn.LeakyReLU(0.2, True))] == ["ReLU()", "LeakyReLU(slope=0.2)"]
     assert repr(nn.Softmax(dim=0)) == "Softmax(axis=0)"
     with pytest.raises(SettingError, match="ReLU takes no settings"):
         nn.ReLU(0.1)

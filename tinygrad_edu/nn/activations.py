@@ -80,7 +80,9 @@ class Activation(Module):
 
     def __init__(self, *settings: Any, **named: Any) -> None:
         defaults, name = dict(self.options), type(self).__name__
-        named.pop("inplace", None)  # PyTorch's option; nothing is overwritten here
+        named.pop("inplace", None)  # PyTorch's last option; nothing is overwritten here
+        if len(settings) == len(defaults) + 1 and isinstance(settings[-1], bool):
+            settings = settings[:-1]
         if (row := VARIANTS.get((name, named.get("approximate", "")))) is not None:
             self.operation = TABLE[row]
             del named["approximate"]

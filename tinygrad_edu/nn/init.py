@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.checks import number
+from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
 from tinygrad_edu.names import ActivationName
 
@@ -21,6 +22,9 @@ __all__ = [
     "constant", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform", "normal",
     "orthogonal", "scikit_learn", "uniform", "zeros",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = habits(__name__, __all__)
 
 Array = np.ndarray[Any, Any]
 Initializer = Callable[[np.random.Generator, int, int], Array]
