@@ -8,8 +8,9 @@ What it can read is found without running it: the globals, closures and defaults
 attributes and methods that are named in code it can reach, or by a text in it, repeated until no new name turns up. So
 a class that also keeps an optimizer and a list of losses is not searched if the function names neither. Where code
 computes a name (getattr(self, f"layer{i}"), vars(self), eval), all attributes of the objects that it reaches count as
-named. What it asks the system for (the time, files, settings of another library) is not compared, nor functions of
-other libraries that are replaced. reachable.py looks; this module compares.
+named. Of files that it opens, size and time are compared (files_read.py). What else it asks the system for (the time,
+what a folder holds, a data base, settings of another library) is not, nor functions of other libraries that are
+replaced. reachable.py looks; this module compares.
 
 Of Values, Tensors and arrays only the numbers that Python has read in the trace are compared (see unread.py), by
 checksum: the program reads all others again at each call.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.files_read import FileRead
 from tinygrad_edu.compile.unread import FORM, GRADIENT, NUMBERS, Put, original
 from tinygrad_edu.compile.user_code import ATOMS, same
 from tinygrad_edu.core.checksum import checksum
@@ -188,7 +189,7 @@ class Content:
         return [self] if self.holds() else []
 
 
-Check = Entries | Lacks | Content
+Check = Entries | Lacks | Content | FileRead
 
 
 def is_plain(x: Any) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.closure_guard import Guard
+from tinygrad_edu.compile.files_read import files_read
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
 from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
@@ -55,7 +56,7 @@ class Watch:
         """
         guard, state = self.guard or Guard(self.f), PythonState(f=self.f)
         nodes = [x for _, x in guard.things if isinstance(x, (Tensor, Value))]
-        with readings(nodes) as read:
+        with readings(nodes) as read, files_read() as files:
             program = trace()
         changed = state.opaque or state.first_change()
         if changed and not self.fits():
@@ -67,6 +68,7 @@ class Watch:
         unread = {id(x) for x in nodes}
         if any(isinstance(x, np.ndarray) for x in program.read_anew()):
             unread |= self.look_for_readers(guard, program, trace, read)
+        guard.entries += files
         guard.compare(read, unread)
         self.guard = guard
         return program
