@@ -26,7 +26,7 @@ EVIDENCE = {
     "09": (r"inverse_time\(lr=0\.1, decay=1\.0\): both hold\n", ("09_optimizers.svg",)),
     "10": (r"Two mistakes together(.|\n)*One mistake(.|\n)*All 6 gradients are right", ()),
     "11": (
-        r"Healthy(.|\n)*1\. symmetric_init(.|\n)*0 of 5 reach the goal; only weights at the start(.|\n)*"
+        r"Healthy(.|\n)*1\. symmetric_init(.|\n)*0 of 5 seeds reach the goal; only weights at the start(.|\n)*"
         r":\s+(?:5\s+of\s+5|12\s+of\s+12);\s+as\s+a\s+control(.|\n)*1\. lr_too_low(.|\n)*repaired: lr_too_low",
         (),
     ),

@@ -137,7 +137,7 @@ def test_a_diagnosis_is_made_by_default(tmp_path):
 
 
 def test_a_cause_has_a_bar_for_each_proof():
-    proof = "as is: 0 of 5 reach the goal; only <b>: 5 of 5; 1 of 5"
+    proof = "as is: 0 of 5 seeds reach the goal; only <b>: 5 of 5; 1 of 5"
     text = Diagnosis(False, [FoundCause("a_cause", "It is <wrong>.", "Seen.", proof, "Mend it.")])._repr_html_()
     assert re.findall(r'aria-label="(\d of \d) runs reach the goal"', text) == ["0 of 5", "5 of 5", "1 of 5"]
     assert "<wrong>" not in text
@@ -155,7 +155,7 @@ def test_where_there_can_be_no_diagnosis_the_reason_stands_there(tmp_path):
 @pytest.mark.parametrize(
     ("sentence", "bar"),
     [
-        ("as is: 0 of 5 reach the goal", Bar("as is", 0, 5, " reach the goal")),
+        ("as is: 0 of 5 seeds reach the goal", Bar("as is", 0, 5, " seeds reach the goal")),
         ("2 changes together (lr 0.1 → 0.01, a: b): 16 of 20", Bar("2 changes together (lr 0.1 → 0.01, a: b)", 16, 20)),
         ("its rate is too low", None), ("7 of 5", None),
     ],

@@ -15,7 +15,7 @@ def bars(axes: Any, trials: Sequence[Trial], goal: str) -> None:
     """The share of the runs of each trial that reach the goal."""
     axes.barh([trial.change for trial in trials], [trial.reached / trial.runs for trial in trials], color=BLUE)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 1), xlabel=f"share of runs with {goal}", title="how many runs succeed")
+    axes.set(xlim=(0, 1), xlabel=f"share of runs with\n{goal}", title="how many runs succeed")
 
 
 def at_moments(axes: Any, moments: Sequence[tuple[float, str]]) -> None:

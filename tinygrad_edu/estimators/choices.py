@@ -31,6 +31,7 @@ OPTIMIZERS: dict[str, Any] = {
 # These take log-probabilities or class numbers only; for a network here, log_loss and hinge do the same.
 OF_OTHER_OUTPUTS = {"nll", "kl_div", "multi_margin"}
 LOSSES = {name: entry for name, entry in ALL_LOSSES.items() if name not in OF_OTHER_OUTPUTS}
+UNFITTED = "this %(name)s has not been trained yet: call .fit(X, y) first"
 USUAL_SOLVERS = {"lbfgs", "sgd", "adam"}
 SOLVERS = {*USUAL_SOLVERS, *OPTIMIZERS}
 USUAL_LOSSES = {"log_loss", "squared_error", "poisson"}

@@ -142,13 +142,13 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
     def predict(self, X: Samples) -> Any:
         """The classes of samples X, (samples,), or their labels, (samples, labels)."""
         if "coefs_" not in vars(self):  # a twentieth of its time
-            check_is_fitted(self)
+            check_is_fitted(self, msg=choices.UNFITTED)
         p = self._outputs(X)
         return classes_of(self._label_binarizer, p.ravel() if self.n_outputs_ == 1 else p)
 
     def predict_proba(self, X: Samples) -> Array:
         """The probability of each class, (samples, classes)."""
-        check_is_fitted(self)
+        check_is_fitted(self, msg=choices.UNFITTED)
         p = self._outputs(X)
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else np.asarray(p)
 

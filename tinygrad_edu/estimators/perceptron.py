@@ -257,7 +257,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
 
         from tinygrad_edu.estimators.onnx_file import write_onnx
 
-        check_is_fitted(self)
+        check_is_fitted(self, msg=choices.UNFITTED)
         return write_onnx(self, path)
 
 

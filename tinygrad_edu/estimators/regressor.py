@@ -82,7 +82,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
 
     def predict(self, X: Samples) -> Array:
         """The network's outputs for samples X: (samples,), or (samples, outputs) if there are several."""
-        check_is_fitted(self)
+        check_is_fitted(self, msg=choices.UNFITTED)
         found = self._outputs(X)
         return found.ravel() if found.shape[1] == 1 else found
 

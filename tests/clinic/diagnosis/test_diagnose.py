@@ -69,7 +69,7 @@ def test_the_fault_built_in_is_named_first_and_its_change_repairs(code):
     assert codes(found)[0] == code
     cause = found.causes[0]
     assert cause.change
-    assert "as is: 0 of 5 reach the goal" in cause.proof
+    assert "as is: 0 of 5 seeds reach the goal" in cause.proof
     assert cause.trial.reached > 3
     _, model = found.apply()
     assert np.mean(np.sign(model.eval()(MOONS[0]).numpy()) == MOONS[1]) > 0.9

@@ -32,7 +32,7 @@ class Bar:
     @property
     def html(self) -> str:
         share, colour = 100.0 * self.reached / max(self.count, 1), GOOD if self.reached else BAD
-        rest = self.rest.replace("reach the goal", "").strip(" .")
+        rest = self.rest.replace("seeds reach the goal", "").strip(" .")
         note = f' <small style="color:{MUTED}">{safe_text(rest)}</small>' if rest else ""
         return (
             f'<div style="display:flex;flex-wrap:wrap;gap:.1rem .75rem;align-items:center;margin:.25rem 0">'
@@ -50,10 +50,10 @@ def safe_text(value: object) -> str:
 
 
 def bar_of(sentence: str) -> Bar | None:
-    """A sentence that counts runs, "only lr 0.1 → 0.01: 4 of 5 reach the goal", as a bar.
+    """A sentence that counts runs, "only lr 0.1 → 0.01: 4 of 5 seeds reach the goal", as a bar.
 
-    >>> bar_of("only lr 0.1 → 0.01: 4 of 5 reach the goal")
-    Bar(words='only lr 0.1 → 0.01', reached=4, count=5, rest=' reach the goal')
+    >>> bar_of("only lr 0.1 → 0.01: 4 of 5 seeds reach the goal")
+    Bar(words='only lr 0.1 → 0.01', reached=4, count=5, rest=' seeds reach the goal')
     """
     found = SHARE.fullmatch(sentence.strip())
     if not found or int(found["reached"]) > int(found["count"]):

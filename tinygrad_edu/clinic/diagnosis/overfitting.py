@@ -79,7 +79,7 @@ def prove_overfitting(t: Trials) -> list[FoundCause]:
     proof = (
         f"{short(as_is)} a validation loss of at most {goal:.4g}; {short(stopped)}. "
         f"The medians are {middle[0]:.4g} and {middle[1]:.4g}."
-    ).replace("reach the goal a", "reach a")
+    ).replace("seeds reach the goal a", "seeds reach a")
     return [FoundCause("overfitting", sentence, symptom.sentence, proof, remedy, change, stopped)]
 
 

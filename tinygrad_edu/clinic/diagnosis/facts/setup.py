@@ -225,6 +225,7 @@ class Setup(Recipe):
         if name == "lr" and self.terms != 1.0:
             old, new = as_schedule(old)(0) / self.terms, as_schedule(new)(0) / self.terms
         before, after = setting_text(old), setting_text(new)
+        before = "as they are" if name in ("inputs", "targets") and old is None else before
         return [f"{NAMES.get(name, name)} {before} → {after}"] if before != after else []
 
     def changes_to(self, other: Setup) -> dict[str, Any]:

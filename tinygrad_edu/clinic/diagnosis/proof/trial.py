@@ -66,7 +66,9 @@ class Trial:
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"{self.words}: {self.reached} of {self.count} reach the goal (90% interval {low:.0%} to {high:.0%})"
+        return (
+            f"{self.words}: {self.reached} of {self.count} seeds reach the goal (90% interval {low:.0%} to {high:.0%})"
+        )
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
@@ -136,4 +138,4 @@ def judge_runs(change: Change, setup: Setup, words: str, runs: Sequence[Trained]
 
 def short(trial: Trial) -> str:
     """A trial in a proof."""
-    return f"{trial.words}: {trial.reached} of {trial.count}{' reach the goal' if not trial.change else ''}"
+    return f"{trial.words}: {trial.reached} of {trial.count}{' seeds reach the goal' if not trial.change else ''}"

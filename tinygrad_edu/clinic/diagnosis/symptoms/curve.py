@@ -117,8 +117,8 @@ def at_chance(losses: Array) -> Measured:
     if not 2 <= classes <= MOST_CLASSES or losses[0] - losses[-1] > FALL * losses[0]:
         return None
     return max(off, 1e-6), (
-        f"The loss stays at {level:.4g}, which is log({classes}) = {math.log(classes):.4g}: what guessing among "
-        f"{classes} classes costs (2 for yes and no), so that nothing has been learned."
+        f"The loss stays at {level:.4g}. Guessing among {classes} classes costs log({classes}) = "
+        f"{math.log(classes):.4g}, so nothing has been learned."
     )
 
 

@@ -152,13 +152,14 @@ def quiet_batches(record: Record) -> Measured:
     """Batches whose gradients are all alike say the same thing: smaller ones would give more steps."""
     if record.task.samples < 64 or record.batch < record.task.samples // 2:
         return None
-    noise = record.start.noise(max(1, record.batch // 8))
+    smaller = max(1, record.batch // 8)
+    noise = record.start.noise(smaller)
     made = -(-record.task.samples // record.batch)
     return Symptom(
         "quiet_batches", float(made), float(max(4, made * 4)),
         f"A batch of {record.batch} of the {record.task.samples} samples makes {made} step{'s' * (made > 1)} per "
-        f"epoch, {record.steps} in all; the gradients of batches an eighth as large differ by only {noise:.2g} of "
-        "their length.",
+        f"epoch, {record.steps} in all. Smaller batches would give more steps: the gradient of a batch of {smaller} "
+        f"differs from that of all samples by {noise:.0%} of its length.",
     )  # fmt: skip
 
 
