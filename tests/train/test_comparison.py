@@ -8,6 +8,7 @@ import pytest
 
 from tinygrad_edu import fit, nn, optim
 from tinygrad_edu.errors import TraceError
+from tinygrad_edu.train.compiled.comparison import Comparison
 from tinygrad_edu.train.compiled.session import Course
 
 X = np.random.default_rng(0).normal(size=(24, 4))
@@ -41,6 +42,22 @@ def test_a_gradient_that_differs_at_one_point_alone_differs_by_rounding(wrong, r
     with pytest.raises(TraceError, match="the compiled gradient is") if refused else contextlib.nullcontext():
         fit(model, X, Y, **settings)
     assert all(np.array_equal(model.state_dict()[name], x) for name, x in before.items())
+
+
+def test_an_eager_step_that_differs_from_itself_excuses_nothing(monkeypatch):
+    """A coin that no trace sees agrees by chance with one that the program has frozen."""
+    step, eager, coin = Course.one_step, Comparison.eager_step, itertools.cycle([0.0, 1.0])
+
+    def tossed(result):
+        result[1][0] += next(coin)
+        return result
+
+    frozen = itertools.chain([1.0], itertools.repeat(0.0))
+    monkeypatch.setattr(Comparison, "eager_step", lambda self, gradient: tossed(eager(self, gradient)))
+    monkeypatch.setattr(Course, "one_step", lambda self: (found := step(self), found[1].__iadd__(next(frozen)))[0])
+    model = Own()
+    with pytest.raises(TraceError, match="the compiled gradient is"):
+        fit(model, X, Y, loss="mse", optimizer=optim.SGD(model.parameters(), lr=0.0), epochs=2, compiled=True)
 
 
 class Sure(nn.Module):

@@ -78,6 +78,13 @@ def test_optimizers(name, monkeypatch):
         both_ways(monkeypatch, optimizer=OPTIMIZERS[name], batch_size=3)
 
 
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 1, 1), (1, 3, 1)])
+def test_regression_of_one_number(sizes, monkeypatch):
+    """A size of 1 stands in the text of either program, so that there may be none to put there."""
+    with training_without_numba():
+        both_ways(monkeypatch, sizes=sizes, data=(X[:, :1], Y[:, :1]), batch_size=1, activation="tanh")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_machine_code(dtype, monkeypatch):

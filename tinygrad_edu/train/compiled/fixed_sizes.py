@@ -66,7 +66,7 @@ class FixedSizes:
 
     def functions(self, text: str, dtype: str) -> str:
         """The functions that the program calls: tanh of few float32 is looked up in a table (backend/tables.py)."""
-        few = self.batch * max(self.sizes) <= FEW
+        few = self.batch * max(self.sizes, default=1) <= FEW
         return TANH.sub(r"\1    return tanh_by_table(x)\n", text) if few and dtype == "float32" else text
 
     def parts(self) -> dict[str, str]:
