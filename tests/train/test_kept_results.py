@@ -63,3 +63,45 @@ def test_a_weight_that_was_computed_is_refused_and_not_left_untrained():
     model.scale = Tensor([1.0], requires_grad=True) * 0.1
     with pytest.raises(OperandError, match=r"computed from others: make its numbers first, as in Parameter"):
         train(model)
+
+
+class KeepingConstants(nn.Module):
+    """It keeps Tensors without gradient: results of forward, and a running mean that forward replaces."""
+
+    def __init__(self):
+        self.inner, self.before = nn.Linear(3, 1, rng=np.random.default_rng(0)), None
+        self.mean, self.cache = Tensor([0.0]), []
+        self.register_buffer("count", Tensor([0.0]))
+
+    def forward(self, x):
+        h = self.inner(x)
+        self.before, self.cache, self.named = h.detach(), [h.detach()], {"h": [h.detach()]}
+        with no_grad():
+            self.twice = h * 2.0
+            self.mean = 0.9 * self.mean + 0.1 * h.mean()
+        self.count = Tensor([1.0])
+        return h - self.mean
+
+
+STATE = {"count", "inner.weight", "inner.bias", "mean"}
+
+
+def test_constants_that_forward_alone_sets_are_no_state(tmp_path):
+    model, whole, resumed = KeepingConstants(), KeepingConstants(), KeepingConstants()
+    train(model, compiled=False, epochs=2).save(tmp_path / "run.safetensors")
+    assert set(model.state_dict()) == STATE
+    run = train(resumed, compiled=False, resume_from=tmp_path / "run.safetensors")
+    np.testing.assert_array_equal(run.loss_curve, train(whole, compiled=False).loss_curve)
+    with no_grad():
+        whole(X)
+    assert set(whole.state_dict()) == STATE
+    resumed.load_state_dict(whole.state_dict())
+    np.testing.assert_array_equal(resumed.mean.data, whole.mean.data)
+
+
+def test_what_is_set_elsewhere_is_state_again():
+    model = KeepingConstants()
+    model(X)
+    model.before = Tensor([1.0])
+    model(X)
+    assert set(model.state_dict()) == {*STATE, "before"}

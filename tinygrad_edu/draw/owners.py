@@ -44,7 +44,7 @@ def owners_of(graph: Graph) -> dict[int, Owner]:
 
 def arrays_held(module: Any) -> Iterator[int]:
     """The ids of the Tensors and Values that a module itself holds."""
-    from tinygrad_edu.nn.module import leaves_of
+    from tinygrad_edu.nn.kept import leaves_of
 
     for name, attribute in module.members():
         for _, leaf in leaves_of(attribute, name):

@@ -17,6 +17,7 @@ from tinygrad_edu.core.value import Value
 from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.hooks import Handle, Hooks, register_hook
+from tinygrad_edu.nn.kept import HOLDERS, PLAIN, leaves_of, results_with
 from tinygrad_edu.nn.parameters import (
     LazyParameter,
     Parameters,
@@ -41,8 +42,6 @@ Parameter = Value | Tensor
 Named = list[tuple[str, T]]
 # Every living module by id: drawings look up here which module owns a parameter.
 ALIVE: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary()
-CONTAINERS = (list, tuple, dict)
-PLAIN = frozenset([bool, int, float, str, type(None)])  # attributes that hold no parameter and no module
 
 
 class _Forced(threading.local):
@@ -57,7 +56,8 @@ class Module(TorchNames):
 
     An attribute is a parameter, a module, or a list, tuple or dict of them, nested as deeply as you like. `training`
     selects what a layer such as Dropout does: `train()` and `eval()` set it, here and in every module inside. Saved in
-    a checkpoint but not trained are Tensors that need no gradient, and attributes named in `buffer_names`.
+    a checkpoint but not trained are Tensors that need no gradient, and attributes named in `buffer_names`; not those
+    that `forward` alone sets, as in self.h = h.detach().
 
     >>> from tinygrad_edu import nn
     >>> [name for name, _ in nn.Linear(2, 1).named_parameters()]
@@ -80,12 +80,22 @@ class Module(TorchNames):
     waits = False  # True for a lazy layer before its first input
     keeps_state = True  # traces treat its attributes as known state: compile/python_state.py
     buffer_names: tuple[str, ...] = ()
+    kept_results: tuple[str, ...] = ()  # attributes that a forward pass has set: see kept.py
     hooks: Hooks | None = None
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         made = super().__new__(cls)
         ALIVE[id(made)] = made
         return made
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if type(value) in HOLDERS and name != "kept_results":
+            results = results_with(self, name, value)
+            object.__setattr__(self, name, value)
+            if results != self.kept_results:
+                object.__setattr__(self, "kept_results", results)
+        else:
+            object.__setattr__(self, name, value)
 
     def __call__(self, *inputs: ArrayLike, **options: Any) -> Any:
         if self.hooks is None:
@@ -299,19 +309,6 @@ def buffers_in(modules: Named[Module], leaves: Named[Any]) -> Iterator[tuple[str
     yield from ((name, leaf) for name, leaf in leaves if is_kept(leaf))
 
 
-def leaves_of(attribute: Any, name: str) -> Named[Any]:
-    """The leaves of one attribute except plain numbers and texts: itself, or the contents of a list or dict."""
-    if not isinstance(attribute, CONTAINERS):
-        return [(name, attribute)] if type(attribute) not in PLAIN else []
-    found: Named[Any] = []
-    for key, each in list(attribute.items()) if isinstance(attribute, dict) else enumerate(attribute):
-        if isinstance(each, CONTAINERS):
-            found += leaves_of(each, f"{name}.{key}")
-        elif type(each) not in PLAIN:
-            found.append((f"{name}.{key}", each))
-    return found
-
-
 def modules_inside(module: Module) -> tuple[Named[Module], Named[Any]]:
     """All that a module contains, in the order in which the attributes were set: (name, module), itself under "" first;
     and (name, leaf) of everything else but named buffers. As one walk: generators take five times as long.
@@ -330,7 +327,7 @@ def collect(module: Module, name: str, path: tuple[int, ...], modules: Named[Mod
     modules.append((name, module))
     path, start, buffers = (*path, id(module)), f"{name}." if name else "", module.buffer_names
     for own, attribute in module.members():
-        found = leaves if own not in buffers else []
+        found = leaves if own not in buffers and own not in module.kept_results else []
         for inner, leaf in leaves_of(attribute, start + own):
             if not isinstance(leaf, Module):
                 found.append((inner, leaf))

@@ -13,9 +13,10 @@ from tinygrad_edu.compile.user_code import is_own_class
 from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
+from tinygrad_edu.nn.kept import PLAIN
 from tinygrad_edu.nn.layers import identity
 from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.nn.module import PLAIN, Module
+from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.comparison import Comparison
