@@ -23,13 +23,14 @@ NEEDED_BY = {
     },
 }  # fmt: skip
 OFF = {"NUMBA_DISABLE_JIT": "1"}
+PLAIN = {"NUMBA_OPT": "0"}  # what is asked here is no matter of LLVM's passes
 
 
 def used(blocked, **more):
     """What each use gave."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.without", blocked],
-        cwd=ROOT, env={**os.environ, **more}, capture_output=True, text=True, check=False,
+        cwd=ROOT, env={**os.environ, **PLAIN, **more}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), done.stderr
