@@ -156,3 +156,21 @@ def test_the_lines_of_a_wrong_correction_come_before_the_update(lr):
 def test_the_verdict_of_right_gradients_is_that_they_are_right():
     report = check_backprop(lambda p: np.sum(p["W"] ** 2), only("W"), lambda p: {"W": 2 * p["W"]})
     assert report.verdict() == "All 1 gradients are right."
+
+
+ACTIVATIONS = {
+    "tanh": (np.tanh, lambda a: 1 - a),
+    "lin": (lambda z: z, np.ones_like),
+}
+
+
+def table_pass(p):
+    h = ACTIVATIONS["tanh"][0](X @ p["W"])
+    d = 2 * (h @ p["V"] - T) * ACTIVATIONS["lin"][1](T)
+    dh = (d @ p["V"].T) * ACTIVATIONS["tanh"][1](h)
+    return {"W": X.T @ dh, "V": h.T @ d}
+
+
+def test_a_lambda_in_a_table_is_a_line_like_any_other():
+    report = check_backprop(lambda p: np.sum((np.tanh(X @ p["W"]) @ p["V"] - T) ** 2), only("W", "V"), table_pass)
+    assert report.places[0].source == '"tanh": (np.tanh, lambda a: 1 - a),'

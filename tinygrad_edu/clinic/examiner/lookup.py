@@ -7,6 +7,7 @@ must not run any of it.
 from __future__ import annotations
 
 import ast
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +53,7 @@ def spelled_otherwise(x: Any, name: str) -> list[str]:
 def item_of(x: Any, index: Any) -> Any:
     if index is MISSING or x is MISSING:
         return MISSING
-    if not isinstance(x, (dict, list, tuple, np.ndarray)):  # an attribute, by its name: see Plain
+    if not isinstance(x, (dict, list, tuple, deque, np.ndarray)):  # an attribute, by its name: see Plain
         return attribute_of(x, index) if isinstance(index, str) else MISSING
     try:
         return x[index]

@@ -6,6 +6,7 @@ A value is known by its numbers: the first line that made it counts. `recorder` 
 from __future__ import annotations
 
 import linecache
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +102,7 @@ def values_in(x: Any, deep: int = 3) -> Iterator[Any]:
     elif isinstance(x, dict) and deep:
         for inner in [*x.values()][:INSIDE]:
             yield from values_in(inner, deep - 1)
-    elif isinstance(x, (list, tuple)) and deep:
+    elif isinstance(x, (list, tuple, deque)) and deep:
         if x and len(x) <= INSIDE and all(isinstance(y, float) for y in x):
             yield np.array(x)
         for inner in [*x][:INSIDE]:

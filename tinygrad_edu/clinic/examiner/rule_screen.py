@@ -61,7 +61,7 @@ class FewEntries:
         share = np.sum(rest * w, axis=1) / np.sum(w * w, axis=1)
         off = np.abs(rest - share[:, None] * w) * open_
         near = np.all(off <= self.small + DECAY * np.abs(rest).max(axis=1, keepdims=True), axis=1)
-        return np.asarray((share > 0.0) & near)
+        return np.asarray((share != 0.0) & near)
 
 
 class Screen:

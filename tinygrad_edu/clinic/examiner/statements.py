@@ -117,8 +117,8 @@ def of_bare_call(call: ast.Call) -> Iterator[Assignment]:
 
 
 def called_in(*values: ast.AST) -> frozenset[str]:
-    """The names of the functions that are called in expressions: f and g of f(x) + net.g(y)."""
-    return frozenset(name_of(n) for value in values for n in ast.walk(value) if isinstance(n, ast.Call)) - {""}
+    """The names of the functions that are called in expressions: f and g of f(x) + net.g(y); () of table[0](x)."""
+    return frozenset(name_of(n) or "()" for value in values for n in ast.walk(value) if isinstance(n, ast.Call))
 
 
 def load(target: ast.expr) -> ast.expr:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,20 +26,21 @@ from tinygrad_edu.clinic.examiner.inputs import LearnerForward
 from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, rate_of
 from tinygrad_edu.clinic.examiner.lines import find_places
-from tinygrad_edu.clinic.examiner.made_gradients import assigned_ones, gradients_are_made, relative
+from tinygrad_edu.clinic.examiner.made_gradients import assigned_ones, gradients_are_made
 from tinygrad_edu.clinic.examiner.moments import moments_of, of_update
+from tinygrad_edu.clinic.examiner.recorder import record_run
 from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.clinic.examiner.several_updates import SeveralUpdates, order_in, ratio, samples_of
 from tinygrad_edu.clinic.examiner.step_walk import Walk
 from tinygrad_edu.clinic.examiner.unknown_rule import UNKNOWN, is_rule_of_its_own, shows_again
-from tinygrad_edu.clinic.examiner.untouched import unchanged, unused_or_changed
-from tinygrad_edu.clinic.examiner.update_mistakes import RULES
+from tinygrad_edu.clinic.examiner.untouched import unchanged
+from tinygrad_edu.clinic.examiner.update_mistakes import ASSIGNED, GROWING, RULES
 from tinygrad_edu.clinic.examiner.update_rules import UpdateRule
 from tinygrad_edu.clinic.examiner.update_step import (
-    ASSIGNED,
     DECAY,
+    FIRST_STEP,
     FoundRule,
     by_table,
     find_rule,
@@ -49,13 +49,13 @@ from tinygrad_edu.clinic.examiner.update_step import (
     update_slip,
 )
 from tinygrad_edu.clinic.examiner.used_gradients import Used, gradients_of_step
+from tinygrad_edu.clinic.examiner.verdict_reports import Examined, Known, has_penalty, plainest, wrong_update
 from tinygrad_edu.clinic.examiner.watch import Updates, readings, watch_updates
 
 Array = np.ndarray[Any, Any]
 STEPS = 3  # steps in a row: one identifies gradient descent, three tell momentum from Adam
-Known = tuple[dict[str, Array], str, str]  # (the right gradients, the method, a note)
-Examined = tuple[int, tuple[int, ...], BackpropReport, float]  # (update, its samples, report, scale)
 UPDATES = 2  # wrong updates examined: what one sample leaves open (a target of 0), another may decide
+SECOND = "The first step is right, the second is not: these are its numbers."
 LATE = "The first step changes no parameter, the second one does: is the update made before what it needs is computed?"
 
 
@@ -105,8 +105,12 @@ class Verdict:
             if report := self.by_updates(several, net, right, walk, method, note):
                 return report
             rule = rule or find_rule(walk, limits_of(self.recording, walk, factors_of(net, self.lr)))
+        if rule is not None and rule.rule is GROWING and has_penalty(net):
+            rule = None  # the loss's own penalty is in the step with the other sign
         if rule is not None:
-            return self.by_rule(net, right, rule, walk, method, note)
+            unsure = FIRST_STEP in rule.extra or (DECAY in rule.extra and has_penalty(net))
+            later = self.at_second_point(walk) if unsure and method == "traced" else None
+            return later or self.by_rule(net, right, rule, walk, method, note)
         if names := assigned_ones(self.weights, self.new, right, self.lr or self.rate(right)):
             return self.by_wrong_rule(ASSIGNED, names, net, walk, (right, method, note))
         if (used := gradients_of_step(self.recording, walk)) and not (report := self.by_used(used)).ok:
@@ -116,6 +120,23 @@ class Verdict:
             self.recording, right, factors_of(net, self.lr), self.lr
         ):  # a factor without a reason explains nothing
             return self.other_update(net, right, walk, method, note)
+        return report
+
+    def at_second_point(self, walk: Walk) -> BackpropReport | None:
+        """A mistake with proof in the second step, which the first one hides: a penalty on a bias that begins at 0."""
+        if self.lr is None or len(walk.weights) < 3:
+            return None
+        before, after = walk.weights[1:3]
+        implied = {n: (x - after[n]) / self.lr for n, x in before.items()}
+        report = judge(self.learner, before, Given(implied), self.lr, self.tolerances(before, implied))
+        if report.ok or not report.has_proof or report.network is None:
+            return None
+        self.program.state.restore()
+        self.program.step()
+        second = replace(self, recording=record_run(self.program.step), weights=before, new=after)
+        self.program.state.restore()
+        report.followed, report.note = True, f"{SECOND} {report.note}".strip()
+        second.add_places(report, report.network, None)
         return report
 
     def several(self, net: Any, right: dict[str, Array], method: str) -> list[SeveralUpdates]:
@@ -151,7 +172,7 @@ class Verdict:
         if not ways or of_all or any(ratio(d, g) is not None for d, g in steps.values() if d.shape == g.shape):
             return None  # one gradient at one point, applied row by row
         several = max(ways, key=lambda x: x.clearness())
-        k, chosen, report, scale = self.plainest([self.of_update(several, k) for k in several.wrong()[:UPDATES]])
+        k, chosen, report, scale = plainest([self.of_update(several, k) for k in several.wrong()[:UPDATES]])
         if not report.has_proof and several.are_made(self.recording):
             return self.all_right(net, right, method, f"{UNKNOWN} {note}".strip())
         report.followed = True
@@ -170,21 +191,6 @@ class Verdict:
             report = judge(several.samples.of(chosen), several.points[k], Given(implied), self.lr and rate, tolerances)
             found.append((k, chosen, report, rate / (self.lr or rate)))
         return found
-
-    def plainest(self, updates: list[list[Examined]]) -> Examined:
-        """The update and the scale at which the fewest slips explain the numbers, and explain those of the others too.
-
-        One sample can leave open what it is: with a target of 0, y - t is y.
-        """
-        found: list[tuple[tuple[bool, bool, int], Examined]] = []
-        for n, (_, _, report, _) in enumerate(updates[0]):
-            others = [e for update in updates[1:] for _, _, r, _ in update if r.certain for e in r.explanations]
-            common = report.keep_common(others) if report.certain and others else False
-            number = len((report.explanations or [()])[0])
-            found.append(((not report.certain, bool(others) and not common, number), updates[0][n]))
-        key, best = min(found, key=lambda x: x[0])
-        later = [x for update in updates[1:] for x in update if x[2].certain]
-        return later[0] if key[0] and later else best
 
     def tolerances(self, weights: Mapping[str, Array], implied: Mapping[str, Array]) -> dict[str, float]:
         # ratio of the rounding errors of single and double precision
@@ -253,30 +259,14 @@ class Verdict:
         self, rule: UpdateRule, names: Sequence[str], net: Any, walk: Walk, known: Known
     ) -> BackpropReport:
         """The gradients are right, and what is done with those of the named parameters is not."""
-        report = self.wrong_update(net, *known, walk)
+        report = wrong_update(net, known, walk, self.lr or 1.0, self.tolerance)
         report.explanations = [(update_slip(rule, names),)]
         self.add_places(report, net, walk, assigned=rule is ASSIGNED, adapts=rule.adapts)
         return report
 
-    def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str, walk: Walk) -> BackpropReport:
-        """The report on an update that is not right: the numbers of the first step that shows it."""
-        lr = self.lr or 1.0
-        for k, (before, after) in enumerate(itertools.pairwise(walk.weights)):
-            given, right = {n: (x - after[n]) / lr for n, x in before.items()}, walk.gradients[k]
-            errors = {n: relative(given[n], g) for n, g in right.items()}
-            wrong = {n: e for n, e in errors.items() if e > self.tolerance}
-            if wrong:
-                break
-        still = [n for n in wrong if not np.any(given[n])]
-        text = unused_or_changed(still, wrong) + (f" It shows in step {k + 1}." if k else "")
-        text += f" The step leaves {', '.join(still)} unchanged." if still else ""
-        report = BackpropReport(errors, wrong, [], given, right, method=method, network=net, followed=True)
-        report.note, report.update_alone = f"{text} {note}".strip(), True
-        return report
-
     def other_update(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
         """The right gradients are made, and something that is no known rule is done with them."""
-        report = self.wrong_update(net, right, method, note, walk)
+        report = wrong_update(net, (right, method, note), walk, self.lr or 1.0, self.tolerance)
         if is_rule_of_its_own(self.recording, walk, report.wrong, factors_of(net, self.lr), self.lr):
             return self.all_right(net, right, method, f"{UNKNOWN} {note}".strip())
         self.add_places(report, net, walk)

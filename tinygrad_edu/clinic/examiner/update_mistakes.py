@@ -12,6 +12,7 @@ from tinygrad_edu.clinic.examiner.update_rules import (
     Array,
     Numbers,
     Start,
+    UpdateRule,
     adam_like,
     mean_squares,
     moments,
@@ -20,7 +21,7 @@ from tinygrad_edu.clinic.examiner.update_rules import (
     velocities,
 )
 
-__all__ = ["RULES"]
+__all__ = ["ASSIGNED", "CLIPPED_THE_WRONG_WAY", "GROWING", "RULES"]
 
 
 @rule(
@@ -211,3 +212,109 @@ def gradient_of_the_step_before(gradients: Iterable[Array], _: Numbers, start: S
     for g in gradients:
         yield np.zeros_like(g) if before is None else before
         before = g
+
+
+@rule(
+    "v = β₂v + (1-β₂)|g|", "mu", "beta2", "eps",
+    sentence="Adam's second average is made of |g|: the square is missing.",
+    fix="v = β₂·v + (1 - β₂)·g², whose root is then taken.",
+)  # fmt: skip
+def adam_without_square(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    m, v, t = start
+    for g in gradients:
+        t += 1
+        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * np.abs(g)
+        yield m / (1.0 - n["mu"] ** t) / (np.sqrt(v / (1.0 - n["beta2"] ** t)) + n["eps"])
+
+
+@rule(
+    "v = β₂v + (1-β₂)m²", "mu", "beta2", "eps",
+    sentence="Adam's second average is made of the first one, m², where g² belongs.",
+    fix="v = β₂·v + (1 - β₂)·g², with the gradient itself.",
+)  # fmt: skip
+def adam_square_of_average(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    m, v, t = start
+    for g in gradients:
+        t += 1
+        m = n["mu"] * m + (1.0 - n["mu"]) * g
+        v = n["beta2"] * v + (1.0 - n["beta2"]) * m * m
+        yield m / (1.0 - n["mu"] ** t) / (np.sqrt(v / (1.0 - n["beta2"] ** t)) + n["eps"])
+
+
+@rule(
+    "m̂ = m/(1-β₂ᵗ), v̂ = v/(1-β₁ᵗ)", "mu", "beta2", "eps",
+    sentence="Adam's corrections are exchanged: m is divided by 1 - β₂ᵗ and v by 1 - β₁ᵗ.",
+    fix="m̂ = m / (1 - β₁ᵗ) and v̂ = v / (1 - β₂ᵗ).",
+)  # fmt: skip
+def adam_bias_corrections_exchanged(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    def correct(m: Array, v: Array, t: int, n: Numbers) -> Any:
+        return m / (1.0 - n["beta2"] ** t) / (np.sqrt(v / (1.0 - n["mu"] ** t)) + n["eps"])
+
+    yield from adam_like(gradients, n, start, correct)
+
+
+@rule(
+    "t counts steps and parameters", "mu", "beta2", "eps",
+    sentence="Adam's t runs too fast: it is raised once a step, and once more for every parameter.",
+    fix="Raise t once a step, before the loop over the parameters.",
+)  # fmt: skip
+def adam_step_counted_twice(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    for _, m, v, t in moments(gradients, n, start):
+        now = (t - 1) * (n["count"] + 1.0) + n["place"] + 1.0
+        yield m / (1.0 - n["mu"] ** now) / (np.sqrt(v / (1.0 - n["beta2"] ** now)) + n["eps"])
+
+
+@rule(
+    "v = g - μv; w - lr·v", "mu",
+    sentence="The velocity turns round at every step: the part that is kept has the wrong sign.",
+    fix="v = μv + g, and then w -= lr·v.",
+)  # fmt: skip
+def momentum_velocity_turned(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    v = start[0]
+    for g in gradients:
+        v = g - n["mu"] * v
+        yield v
+
+
+@rule(
+    "v = μ(v + g); w - lr·v", "mu",
+    sentence="The new gradient is multiplied by μ too: the brackets are in the wrong place.",
+    fix="v = μ·v + g, and then w -= lr·v.",
+)  # fmt: skip
+def momentum_of_the_gradient_too(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    v = start[0]
+    for g in gradients:
+        v = n["mu"] * (v + g)
+        yield v
+
+
+@rule(
+    "v = μv + g; w - lr·(v + μg)", "mu",
+    sentence="The step ahead is made with the gradient: it adds μ·g to the velocity, where μ·v is added to g.",
+    fix="v = μv + g, and then w -= lr·(g + μv).",
+)  # fmt: skip
+def nesterov_ahead_by_the_gradient(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    yield from (v + n["mu"] * g for g, v in velocities(gradients, n, start))
+
+
+# Found by a look at the change, before the table is searched
+
+ASSIGNED = UpdateRule(
+    "update_assigned", "w = c·g", (), RULES["gradient_descent"].rule,
+    "The new weight is the change itself: it is assigned, not added to the old weight.",
+    "w -= lr * g (or w += lr * (-g)), not w = lr * g.",
+)  # fmt: skip
+
+
+GROWING = UpdateRule(
+    "weight_decay_uphill", "w - lr·(g - λw)", (), RULES["gradient_descent"].rule,
+    "The weight decay has the wrong sign: it makes the weights grow.",
+    "w -= lr * (g + decay * w), or w *= 1 - lr * decay before the step.",
+)  # fmt: skip
+
+
+CLIPPED_THE_WRONG_WAY = UpdateRule(
+    "gradient_clip_inverted", "g = g·‖g‖/limit", (), RULES["gradient_descent"].rule,
+    "Clipping makes the gradients longer: they are multiplied by ‖g‖/limit, where limit/‖g‖ belongs.",
+    "Where ‖g‖ is above the limit: g *= limit / ‖g‖.",
+)  # fmt: skip

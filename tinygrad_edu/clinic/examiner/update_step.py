@@ -19,11 +19,12 @@ from tinygrad_edu.clinic.examiner.rate_schedule import FALLING, is_schedule
 from tinygrad_edu.clinic.examiner.report import FoundSlip
 from tinygrad_edu.clinic.examiner.rule_screen import Screen
 from tinygrad_edu.clinic.examiner.step_walk import FITS, Walk
-from tinygrad_edu.clinic.examiner.update_mistakes import RULES
+from tinygrad_edu.clinic.examiner.update_mistakes import ASSIGNED, CLIPPED_THE_WRONG_WAY, GROWING, RULES
 from tinygrad_edu.clinic.examiner.update_rules import Start, UpdateRule
 
 Array = np.ndarray[Any, Any]
 MANY, ENTRIES = 5_000, 200  # with more parameters than MANY, rules are first tried on ENTRIES entries of each
+FIRST_STEP = " in its first step"
 DECAY = ", with weight decay"
 RIGHT_STEP = "w - lr·g, with g right"
 CLIPPED = 1e-4  # relative; PyTorch's clip_grad_norm_ divides by ‖g‖ + 1e-6
@@ -37,19 +38,6 @@ OFTEN_CLIPPED = (  # rules that are tried after clipping, since each limit costs
     *("momentum", "averaged_momentum", "nesterov", "adagrad", "adagrad_eps_inside", "rmsprop", "rmsprop_eps_inside"),
     *("adam", "adam_eps_elsewhere", "adam_eps_inside"),
 )
-
-ASSIGNED = UpdateRule(
-    "update_assigned", "w = c·g", (), RULES["gradient_descent"].rule,
-    "The new weight is the change itself: it is assigned, not added to the old weight.",
-    "w -= lr * g (or w += lr * (-g)), not w = lr * g.",
-)  # fmt: skip
-
-
-CLIPPED_THE_WRONG_WAY = UpdateRule(
-    "gradient_clip_inverted", "g = g·‖g‖/limit", (), RULES["gradient_descent"].rule,
-    "Clipping makes the gradients longer: they are multiplied by ‖g‖/limit, where limit/‖g‖ belongs.",
-    "Where ‖g‖ is above the limit: g *= limit / ‖g‖.",
-)  # fmt: skip
 
 
 def update_slip(rule: UpdateRule, names: Sequence[str]) -> FoundSlip:
@@ -106,7 +94,7 @@ def find_rule(walk: Walk, limits: Sequence[float] = ()) -> FoundRule | None:
     found = simple_rule(walk) or search_table(walk, sorted(RULES.values(), key=lambda r: not r.right))
     found = found or in_mid_schedule(walk) or after_clipping(walk, limits)
     if (found is None or len(walk.changes) < 2) and first_is_right(walk):
-        return FoundRule(RULES["gradient_descent"], walk.lr or 0.0, {}, " in its first step")
+        return FoundRule(RULES["gradient_descent"], walk.lr or 0.0, {}, FIRST_STEP)
     return found
 
 
@@ -237,8 +225,18 @@ def find_decay(walk: Walk) -> FoundRule | None:
     lr = walk.lr
     if lr is None:
         return None
-    rate = decay_of(walk, [d - lr * g for d, g in zip(walk.changes, walk.slopes, strict=True)])
-    return rate and FoundRule(RULES["gradient_descent"], lr, {}, f"{DECAY} {rate / lr:.4g}")  # type: ignore[return-value]
+    rests = [d - lr * g for d, g in zip(walk.changes, walk.slopes, strict=True)]
+    return decayed(walk, RULES["gradient_descent"], rests, lr, {})
+
+
+def decayed(
+    walk: Walk, rule: UpdateRule, rests: Sequence[Array], lr: float, numbers: Mapping[str, float]
+) -> FoundRule | None:
+    """The rule with a decay of the weights, where that is what is left of each change, or with its sign turned."""
+    rate = decay_of(walk, rests)
+    if rate:
+        return FoundRule(rule, lr, numbers, f"{DECAY} {rate / lr:.4g}")
+    return FoundRule(GROWING, lr) if decay_of(walk, [-x for x in rests]) else None
 
 
 def decay_of(walk: Walk, rests: Sequence[Array]) -> float | None:
@@ -338,5 +336,4 @@ def with_decay(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Sta
     """AdamW: the rule, and lr·λ·w beside it."""
     steps = rule.steps(walk.slopes, numbers, start)
     rests = [d - lr * s for d, s in zip(walk.changes, steps, strict=True)]
-    rate = decay_of(walk, rests)
-    return FoundRule(rule, lr, numbers, f"{DECAY} {rate / lr:.4g}") if rate else None
+    return decayed(walk, rule, rests, lr, numbers)
