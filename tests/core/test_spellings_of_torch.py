@@ -58,7 +58,11 @@ def test_the_same_as_in_pytorch(text):
     ("text", "expected"),
     [
         ("x.size + 0", 6), ("int(x.size)", 6), ("x.all()", np.True_), ("x.any(axis=0).tolist()", [True] * 3),
-        ("x.nonzero()[0].tolist()", [0, 0, 0, 1, 1, 1]), ("x.nbytes", 48), ("x.astype('float32').dtype", np.float32),
+        ("x.nonzero()[0].tolist()", [0, 0, 0, 1, 1, 1]), ("x.nbytes", 48),
+        ("x.nonzero(as_tuple=True)[1].tolist()", [0, 1, 2, 0, 1, 2]), ("x.nonzero(as_tuple=False)[1].tolist()", [0, 1]),
+        ("x.eq(x).nonzero(as_tuple=True)[0].tolist()", [0, 0, 0, 1, 1, 1]),
+        ("x.eq(x).nonzero(as_tuple=False).shape", (6, 2)),
+        ("x.astype('float32').dtype", np.float32),
         ("x.repeat(2, axis=0).shape", (4, 3)), ("x.copy().data[0, 0] == x.data[0, 0]", True),
         ("x.zero_grad_().grad", None),
         ("x.to('float32').dtype", np.float32), ("x.transpose(1, 0).shape", (3, 2)),

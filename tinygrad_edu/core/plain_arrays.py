@@ -97,6 +97,10 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
         # so that (x.argmax(1) == y).float().mean() and (counts + 1).float() work as in PyTorch
         return array.view(PlainArray if array.dtype.kind in "biu" else np.ndarray)
 
+    def nonzero(self, as_tuple: bool = True) -> Any:
+        """NumPy's: one array of indices for each axis. With as_tuple=False PyTorch's, a row for each entry."""
+        return np.ndarray.nonzero(self) if as_tuple else np.argwhere(self)
+
     def __repr__(self) -> str:
         return repr(np.asarray(self))
 

@@ -283,9 +283,9 @@ class TensorMethods:
         """Is none of them 0?"""
         return as_plain_array(np.all(self, axis=axis if dim is None else dim, keepdims=keepdims))
 
-    def nonzero(self) -> Any:
-        """NumPy's: one array of indices for each axis."""
-        return np.nonzero(numbers(self, "x.nonzero"))
+    def nonzero(self, as_tuple: bool = True) -> Any:
+        """NumPy's: one array of indices for each axis. With as_tuple=False PyTorch's, a row for each entry."""
+        return (np.nonzero if as_tuple else np.argwhere)(numbers(self, "x.nonzero"))
 
     def eq(self, other: ArrayLike) -> Any:
         """x == other, entry by entry."""
