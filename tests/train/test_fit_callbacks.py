@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.compile.programs import training_without_numba
-from tests.train.test_fit_state import Net, Y, assert_as_eager, makes, run_of
-from tinygrad_edu import nn
+from tests.train.test_fit_state import Net, X, Y, assert_as_eager, makes, run_of
+from tinygrad_edu import fit, fit_many, nn, optim
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train import Checkpoint, Histograms, choose
 
@@ -181,3 +181,40 @@ def test_buffers_and_dropout_of_layers_are_no_state_of_the_users():
 
     assert_as_eager(Own, how="compiled", rtol=1e-7)
     assert_as_eager(Own, make_settings=lambda: {"callbacks": [lambda job: None]}, how="compiled", rtol=1e-7)
+
+
+def own_step(job):
+    step = type(job.optimizer).step
+
+    def both():
+        step(job.optimizer)
+        job.optimizer.params[0].data = 0.9 * job.optimizer.params[0].data
+
+    job.optimizer.step = both
+
+
+def share_of_a_batch(job):
+    """No loss of a batch depends on it, the running statistics do."""
+    job.model.norms[0].momentum = 0.5
+
+
+@pytest.mark.parametrize("change", [own_step, share_of_a_batch], ids=lambda f: f.__name__)
+def test_what_a_callback_changes_beside_the_loss_is_noticed(change):
+    states = []
+    for compiled in (False, "auto"):
+        model = nn.MLP([X.shape[1], 4, 1], seed=0, norm="batch", dropout=0.2)
+        sgd = optim.SGD(model.parameters(), lr=0.05)
+        fit(model, X, Y[:, :1], loss="mse", optimizer=sgd, epochs=3, compiled=compiled, callbacks=[change])
+        states.append(model.state_dict())
+    for name, expected in states[0].items():
+        np.testing.assert_allclose(states[1][name], expected, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_models_of_many_runs_that_keep_other_statistics_are_not_one_kind():
+    def make(seed):
+        model = nn.MLP([X.shape[1], 4, 1], seed=seed, norm="batch", dropout=0.2)
+        model.norms[0].momentum = 0.1 + 0.4 * seed
+        return model
+
+    with pytest.raises(TraceError, match="differ in more than their weights"):
+        fit_many(make, X, Y[:, :1], loss="mse", optimizer="sgd", epochs=2, seeds=range(2), threads=1)

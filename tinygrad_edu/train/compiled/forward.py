@@ -83,7 +83,10 @@ def forward_signature(trace: Trace, known: Mapping[int, int]) -> Any:
     """Equal for two traces that are the same program on the same arrays: every operation, constant and array."""
     number: dict[Any, int] = {}
     nodes = []
-    for x in topological(trace.results, lambda x: x.parents) if isinstance(trace.results, Traced) else []:
+    roots = [x for x in (trace.results, *(new for _, new in trace.followed)) if isinstance(x, Traced)]
+    for x in (x for root in roots for x in topological(root, lambda x: x.parents)):
+        if x in number:
+            continue
         number[x] = len(number)
         name = x.op.name if x.op is not None else x.name
         nodes.append((name, text_of(x.sizes), text_of(x.options), tuple([number[p] for p in x.parents])))
@@ -93,7 +96,7 @@ def forward_signature(trace: Trace, known: Mapping[int, int]) -> Any:
 
     captured = [(name, number_of(x) if isinstance(x, Tensor) else text_of(x)) for name, x in trace.captured.items()]
     masks = [(name, mask.p, number_of(mask.rng)) for name, mask in trace.masks.items()]
-    return nodes, captured, masks, [number_of(kept) for kept, _ in trace.followed]
+    return nodes, captured, masks, [(number_of(kept), number.get(new)) for kept, new in trace.followed]
 
 
 def text_of(x: object) -> Any:

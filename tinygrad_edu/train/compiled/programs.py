@@ -132,13 +132,18 @@ def refuse_optimizer(job: Any) -> None:
 
 def refuse_own_update(optimizer: Optimizer) -> None:
     """A program holds the rule alone, and calls neither `step` nor `zero_grad`. Errors: TraceError."""
-    for name in ("step", "zero_grad"):
-        kind = type(optimizer)
-        if name in vars(optimizer) or getattr(kind, name) is not getattr(Optimizer, name):
-            raise TraceError(
-                f"the optimizer has a {name} of its own ({kind.__name__}), which a program does not call: training "
-                "runs operation by operation"
-            )
+    for name in own_updates(optimizer):
+        raise TraceError(
+            f"the optimizer has a {name} of its own ({type(optimizer).__name__}), which a program does not call: "
+            "training runs operation by operation"
+        )
+
+
+def own_updates(optimizer: Optimizer) -> list[str]:
+    """Which of an optimizer's methods are not the library's."""
+    kind = type(optimizer)
+    names = ("step", "zero_grad")
+    return [n for n in names if n in vars(optimizer) or getattr(kind, n) is not getattr(Optimizer, n)]
 
 
 def refuse_groups(optimizer: Optimizer) -> None:

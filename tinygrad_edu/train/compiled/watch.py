@@ -9,7 +9,7 @@ from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.errors import first_line
-from tinygrad_edu.train.compiled.programs import program_key, trace_watched
+from tinygrad_edu.train.compiled.programs import own_updates, program_key, rule_of, trace_watched
 from tinygrad_edu.train.compiled.session import Course
 from tinygrad_edu.train.snapshot import generators
 
@@ -50,6 +50,8 @@ class Watch:
             params,
             structure,
             limits,
+            rule_of(o),
+            own_updates(o),
             list(map(id, o.params)),
         )
 
