@@ -211,6 +211,19 @@ def test_labels_are_data_in_the_page():
     assert page.count("<script") == 2
 
 
+def test_the_legend_has_a_row_for_the_boxes_of_each_view_and_no_other():
+    x, w = tg.Tensor([[1.0, 2.0]]), tg.Tensor([[0.5], [-1.0]], requires_grad=True, label="W")
+    told = r'<li data-views="([^"]*)"( hidden)?><span[^>]*></span>(\w+):'
+    rows = {kind: (views, hidden) for views, hidden, kind in re.findall(told, page_of(((x @ w) ** 2).mean()))}
+    assert list(rows) == ["input", "parameter", "constant", "result", "output"]
+    assert rows["constant"] == ("unfolded", " hidden")  # of the mean, as a sum by a number
+    assert [kind for kind in rows if f">{kind}:" in page_of(neuron())] == ["input", "result", "output"]
+
+
+def page_of(x):
+    return draw(x).content(".html").decode()
+
+
 def test_arrays_are_told_by_shape():
     told = draw(np.sum(np.tanh(tg.Tensor(np.ones((3, 4)), requires_grad=True, label="x")))).story["nodes"]
     assert told[0]["shape"] == [3, 4]

@@ -30,7 +30,7 @@ from tinygrad_edu.draw.text import count, escape
 from tinygrad_edu.errors import DrawError
 
 Colour = Literal["weight", "gradient", "health"]
-POSITIVE, NEGATIVE = "#0072b2", "#d55e00"  # from Okabe and Ito's palette
+POSITIVE, NEGATIVE = "#d55e00", "#0072b2"  # from Okabe and Ito's palette; as in playground and animation
 WIDEST = 4.0  # points; width of the edge with the largest number
 FAINT = 0.02  # relative to the largest; thinner edges would be invisible and are left out
 TINTS: Mapping[str, str] = {
@@ -63,7 +63,7 @@ def draw_network(model: Model, inputs: Samples, colour: Colour, title: str) -> t
     units = states(model, inputs) if colour == "health" else {}
     kind = "gradients of the weights" if colour == "gradient" else "weights"
     broken = sum(not isfinite(x) for edge in chain.edges for x in edge.ravel().tolist())
-    note = f"Edges: {kind}; blue positive, orange negative" + f"; {broken:,} NaN or infinite, dashed" * bool(broken)
+    note = f"Edges: {kind}; orange positive, blue negative" + f"; {broken:,} NaN or infinite, dashed" * bool(broken)
     tinted = [units.get(place, ()) for place in range(len(chain.widths))]
     legend = health_legend(chain, tinted) if colour == "health" else ()
     lines = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,13 @@ NOTHING: Mapping[str, Any] = {
     "functions": {},
     "missing": "",
 }  # for a picture without a graph
+MEANINGS = {
+    "input": "a leaf",
+    "parameter": "a leaf of a model or an optimizer, or named like one (W1, b)",
+    "constant": "a plain number or array",
+    "result": "made by an operation",
+    "output": "what was drawn",
+}
 HINT = "Choose a node to see its numbers and the chain rule at it, or step through the passes."
 CONTROLS = """<div class="bar" role="group" aria-label="View">
 <button type="button" id="zoom-in" aria-label="Zoom in">+</button>
@@ -45,8 +52,7 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
     heading, alternative = html.escape(clean(title, 120) or "Computation graph"), html.escape(summary)
     pictures = "".join(place_picture(view, svg, alternative, place) for place, (view, svg) in enumerate(svgs.items()))
     script, style = asset("graph.js"), asset("graph.css")
-    entries = COLOURS.items() if story else ()  # a network has a legend of its own
-    legend = "".join(legend_entry(kind, *colours) for kind, colours in entries)
+    legend = "".join(drawn_kinds(svgs)) if story else ""  # a network has a legend of its own
     body = f"""
 <header><h1>{heading}</h1><p class="summary">{alternative}</p></header>
 {CONTROLS}
@@ -77,6 +83,11 @@ def asset(name: str) -> str:
     return (Path(__file__).parent / "assets" / name).read_text(encoding="utf-8")
 
 
-def legend_entry(name: str, fill: str, border: str) -> str:
-    """One colour of the picture and its meaning."""
-    return f'<li><span style="background:{fill};border-color:{border}"></span>{name}</li>'
+def drawn_kinds(svgs: Mapping[str, str]) -> Iterator[str]:
+    """An entry of the legend for each kind of box that is drawn, with its rule; hidden where another view draws it."""
+    for kind, (fill, border) in COLOURS.items():
+        views = [view for view, svg in svgs.items() if f'stroke="{border}"' in svg]
+        if views:
+            hidden = " hidden" * (next(iter(svgs)) not in views)
+            swatch = f'<span style="background:{fill};border-color:{border}"></span>'
+            yield f'<li data-views="{" ".join(views)}"{hidden}>{swatch}{kind}: {MEANINGS[kind]}</li>'

@@ -282,6 +282,7 @@
   }
   function turn(view) {
     pictures.forEach(svg => svg.toggleAttribute("hidden", svg.dataset.view !== view));
+    document.querySelectorAll("ul.legend li").forEach(row => row.toggleAttribute("hidden", !row.dataset.views.split(" ").includes(view)));
     size();
     begin();
     mark();

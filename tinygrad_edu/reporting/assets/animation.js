@@ -39,7 +39,8 @@
         note.before(names);
         plots.legend(names, ground.classes.map((name, k) => ({ name: `class ${name}`, colour: plots.series(k), dash: "" })));
       }
-      note.textContent = ground.classes.length ? "Colours: the predicted class, deeper where the network is more certain. Dots: the samples." : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
+      const words = many ? "" : ` (${ground.classes.map((name, k) => `${name} ${plots.words[k]}`).join(", ")})`;
+      note.textContent = ground.classes.length ? `Colours: the predicted class${words}, deeper where the network is more certain. Dots: the samples.` : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
       return frame => {
         const bytes = Uint8Array.from(atob(frame.cells), c => c.charCodeAt(0));
         picture.show(Float64Array.from(bytes, b => b === 255 ? NaN : many ? 10 + Math.floor(b / ground.levels) + (b % ground.levels) / ground.levels : (b - 127) / 127));
@@ -67,7 +68,7 @@
     if (typeof data.network === "string") { note.textContent = data.network; return () => {}; }
     at("network").classList.toggle("wide", data.network.widths.length > 5); // before its width is asked for
     const picture = plots.network(host, data.network);
-    note.textContent = `Edges: blue positive, orange negative; the wider, the larger within their layer. ${data.network.shown}`.trim();
+    note.textContent = `Edges: orange for weights above 0, blue below 0; the wider, the larger within their layer. ${data.network.shown}`.trim();
     return frame => {
       picture.show(frame.weights);
       picture.label(`Network ${data.network.widths.join("-")}; largest weight of each layer ${frame.weights.map(w => plots.brief(Math.max(...w.map(Math.abs)))).join(", ")}`);

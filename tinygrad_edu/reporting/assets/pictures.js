@@ -10,8 +10,9 @@ const unitPictures = (host, label) => {
   function colours() {
     const style = getComputedStyle(document.documentElement);
     const rgb = name => { const text = style.getPropertyValue(name).trim().slice(1); return [0, 2, 4].map(i => parseInt(text.slice(i, i + 2), 16)); };
+    // of a unit's answer as of a weight, and of the plane's two classes: the second colour is the higher one
     return { low: rgb("--series-1"), high: rgb("--series-2"), card: rgb("--card"), muted: style.getPropertyValue("--muted"),
-      edge: style.getPropertyValue("--box-edge"), negative: style.getPropertyValue("--series-2"), positive: style.getPropertyValue("--series-1") };
+      edge: style.getPropertyValue("--box-edge"), negative: style.getPropertyValue("--series-1"), positive: style.getPropertyValue("--series-2") };
   }
   let tint = colours();
 

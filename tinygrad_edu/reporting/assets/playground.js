@@ -219,7 +219,7 @@
       note.textContent = "Line: its answer. Dots: the samples.";
     } else if (dataset.features === 2) {
       plane = plots.plane(host, { x: grid.limits[0], y: grid.limits[1], side: SIDE, points: points(), names: ["feature 1", "feature 2"] });
-      note.textContent = dataset.classes.length ? `Colours: the predicted class, deeper where the network is more certain. Classes: ${dataset.classes.join(", ")}.${held ? " Rings: held out." : ""}` : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
+      note.textContent = dataset.classes.length ? `Colours: the predicted class, deeper where the network is more certain. Classes: ${dataset.classes.map((name, k) => k < 8 ? `${name} ${plots.words[k]}` : name).join(", ")}.${held ? " Rings: held out." : ""}` : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
     } else note.textContent = `${dataset.features} features: there is no plane to draw. The number of right answers is above.`;
   }
   function points() {
@@ -296,7 +296,7 @@
       }
     }
     network.show({ layers, weights: net.weights.filter((_, k) => k % 2 === 0), side: dataset.features === 1 ? [121, 1] : [SIDE, SIDE] });
-    part("network", ".note").textContent = grid ? "Each picture: what the unit gives over the features, from low (blue) to high (orange). Edges: blue positive, orange negative." : "Edges: blue positive, orange negative; the wider, the larger within their layer.";
+    part("network", ".note").textContent = grid ? "Each picture: what the unit gives over the features. Orange is above 0 and blue below 0, in the pictures as for the weights on the edges." : "Edges: orange for weights above 0, blue below 0; the wider, the larger within their layer.";
   }
   /* What need not be new in each picture. */
   function slow() {

@@ -298,12 +298,14 @@ const plots = (() => {
       for (const { line, index } of edges[layer]) {
         const share = largest ? weights[index] / largest : 0;
         line.setAttribute("stroke-width", (4 * Math.abs(share)).toFixed(2));
-        line.style.stroke = series(share < 0 ? 1 : 0);
+        line.style.stroke = series(share < 0 ? 0 : 1);
       }
     });
     made.label = text => svg.setAttribute("aria-label", text);
     return made;
   }
 
-  return { make, follow, brief, chart, legend, plane, network, series, ticks, powers, texts };
+  /* What the colours of `series` are called. */
+  const words = ["blue", "orange", "green", "pink", "olive", "light blue", "violet", "grey"];
+  return { make, follow, brief, chart, legend, plane, network, series, words, ticks, powers, texts };
 })();

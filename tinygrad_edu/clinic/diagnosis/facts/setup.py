@@ -225,7 +225,7 @@ class Setup(Recipe):
         if name == "lr" and self.terms != 1.0:
             old, new = as_schedule(old)(0) / self.terms, as_schedule(new)(0) / self.terms
         before, after = setting_text(old), setting_text(new)
-        before = "as they are" if name in ("inputs", "targets") and old is None else before
+        before, after = (UNSET.get(name, text) if x is None else text for x, text in ((old, before), (new, after)))
         return [f"{NAMES.get(name, name)} {before} → {after}"] if before != after else []
 
     def changes_to(self, other: Setup) -> dict[str, Any]:
@@ -261,6 +261,7 @@ def scaled_function(function: Callable[[int], float], factor: float) -> Callable
 
 OF_UNLIKE = {"sizes": "layers", "activation": "activation of all hidden layers", "out_activation": "last activation"}
 CODINGS = {"zero_one": "classes as 0 and 1", "numbers": "classes as numbers from 0"}
+UNSET = {"inputs": "as they are", "targets": "as they are", "batch_size": "all samples"}  # what None means
 NAMES = {"sizes": "layers", "init": "weights at the start"}
 
 
