@@ -51,6 +51,12 @@ def test_a_module_dict_has_attributes():
         both.b  # noqa: B018
 
 
+def test_a_buffer_is_saved_persistent_or_not():
+    model = nn.Module()
+    model.register_buffer("pe", np.zeros(2), persistent=False)
+    assert list(model.state_dict()) == ["pe"]
+
+
 def test_tied_weights_are_named_once():
     model = nn.Sequential(nn.Embedding(5, 2), nn.Linear(2, 5, bias=False))
     model[1].weight = model[0].weight

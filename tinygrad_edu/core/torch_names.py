@@ -160,7 +160,7 @@ def with_words(name: str, method: Callable[..., Any], words: dict[str, str]) -> 
 
 def install(tensor: Any) -> None:
     """Give Tensors these names."""
-    tensor.is_cuda = False
+    tensor.is_cuda = tensor.is_xpu = tensor.is_mps = tensor.is_sparse = False
     for name, words in WORDS.items():
         setattr(tensor, name, with_words(name, getattr(tensor, name), words))
     for name, method in METHODS.items():

@@ -161,8 +161,11 @@ class Module(TorchNames):
         """Every Tensor or Value that training changes; one that two layers share is listed once."""
         return Parameters(dict.fromkeys([parameter for _, parameter in self.named_parameters()]))
 
-    def register_buffer(self, name: str, array: ArrayLike) -> None:
-        """Make an array (None: later) the attribute `name`: saved in checkpoints, not trained. Errors: OperandError."""
+    def register_buffer(self, name: str, array: ArrayLike, persistent: bool = True) -> None:
+        """Make an array (None: later) the attribute `name`: saved in checkpoints, not trained. Errors: OperandError.
+
+        persistent: taken as in PyTorch, where False leaves it out of checkpoints; here every buffer is saved.
+        """
         refuse_no_array(name, array)
         setattr(self, name, array)
         if name not in self.buffer_names:
