@@ -118,3 +118,21 @@ def test_lists_have_a_probe_in_their_own_form():
     i, j = probe.index
     number = theirs(probe.params)[probe.name][i][j]
     assert number == pytest.approx(probe.first if "not_transposed" in probe.between[0] else probe.second, rel=1e-6)
+
+
+@pytest.mark.parametrize(("units", "words"), [(1, "Any factor explains a single number"), (3, "")])
+def test_any_factor_explains_a_single_number_so_that_no_hint_is_given(units, words):
+    """0.37 times one number: some mistake of the catalogue is near it by chance."""
+    r = np.random.default_rng(0)
+    x, t = r.normal(size=(1, units)), np.array([[0.2]])
+    p = {"a": r.normal(size=(units, units)), "b": r.normal(size=(units, 1))}
+
+    def forward(p):
+        return 0.5 * np.sum((np.tanh(x @ p["a"]) @ p["b"] - t) ** 2)
+
+    h = np.tanh(x @ p["a"])
+    d = h @ p["b"] - t
+    grads = {"a": 0.37 * x.T @ (d @ p["b"].T * (1 - h * h)), "b": h.T @ d}
+    report = check_backprop(forward, p, grads)
+    assert words in report.note
+    assert bool(report.explanations) == (units > 1)

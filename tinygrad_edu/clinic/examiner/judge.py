@@ -34,6 +34,7 @@ EMPTY = (  # mistakes that give a 0 only if the weight, the input or a sample's 
     *("gradient_times_weight", "wrong_layer_input", "weight_instead_of_input", "gradient_of_another_parameter"),
     "only_last_sample",
 )
+FEW = 2  # wrong gradients of one number each; if there are more, a mistake that nearly gives them is worth a hint
 HINT = 0.05  # relative; a mistake whose numbers are further off explains nothing
 WITHOUT_GRAPH = (
     *("gradient_times_weight", "gradient_transposed", "missing_bias_gradient", "regularisation_wrong"),
@@ -171,6 +172,8 @@ def explain(report: BackpropReport, search: Search, unsummed: set[str]) -> None:
         slips = [describe_slip(search, m, e, certain) for m in e.mutants] + rows
         report.explanations.append(tuple(slips))
     report.explanations = without_repeats(report.explanations)
+    if not found:
+        report.note = f"{words_of_single_numbers(report)} {report.note}".strip()
     if found:
         report.predicted = found[0].gradients
 
@@ -196,7 +199,21 @@ def is_below(net: Network, layer: Layer, hit: Collection[int]) -> bool:
 def worth_a_hint(e: Explanation, report: BackpropReport) -> bool:
     """An uncertain mistake is shown only if it removes most of the error and no number in it was fitted."""
     error = max(report.wrong.values())
-    return not e.by_chance and e.residual < HINT and e.residual < 0.1 * error
+    near = not e.by_chance and e.residual < HINT and e.residual < 0.1 * error
+    return near and not words_of_single_numbers(report)
+
+
+def words_of_single_numbers(report: BackpropReport) -> str:
+    """What is said where each wrong gradient is one number: any factor gives it, and some mistake nearly does."""
+    names = [n for n in report.wrong if n in report.given and report.right[n].size == report.given[n].size == 1]
+    if len(names) < len(report.wrong) or len(names) > FEW or not all(np.any(report.right[n]) for n in names):
+        return ""
+    ratios = {n: report.given[n].item() / report.right[n].item() for n in names}
+    factors = [f"d{n} is {c:.4g} times the right one" for n, c in ratios.items()]
+    return (
+        f"{'; '.join(factors)}. Any factor explains a single number, so that mistakes cannot be told apart here: "
+        "check a network with more units or samples."
+    )
 
 
 def describe_slip(search: Search, mutant: Mutant, e: Explanation, certain: bool) -> FoundSlip:
