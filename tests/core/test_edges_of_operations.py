@@ -89,6 +89,26 @@ def test_options_that_numpy_refuses(words):
         REFUSED[words](tg.Tensor(np.ones((2, 3)), requires_grad=True))
 
 
+REPEATED = {"equal": np.eye(3), "rounded": 1.1 * np.eye(3) + 1e-16 * np.diag([0.0, 1.0, 2.0]), "zero": np.zeros((3, 3))}
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_vectors_of_equal_values_have_no_derivative(kind):
+    """It was a finite number that was wrong: exp(A) by eigh at the identity had a diagonal derivative."""
+    x, weights = REPEATED[kind], np.arange(9.0).reshape(3, 3)
+
+    def made_of_vectors(x):
+        values, vectors = np.linalg.eigh(x)
+        return np.sum(weights * ((vectors * np.exp(values)) @ vectors.T))
+
+    assert np.isnan(tg.grad(made_of_vectors)(x)).all()
+    np.testing.assert_allclose(tg.grad(lambda x: np.sum(np.exp(np.linalg.eigh(x)[0])))(x), np.diag(np.exp(np.diag(x))))
+    np.testing.assert_allclose(tg.grad(lambda x: np.linalg.norm(x + np.eye(3), "nuc"))(x), np.eye(3), atol=1e-15)
+    single = np.diag([1.0, 1.0, 3.0])  # of a vector whose value is no other's it exists
+    slope = tg.grad(lambda x: np.sum(weights[0] * np.linalg.eigh(x)[1][:, 2] ** 2))(single)
+    assert np.isfinite(slope).all()
+
+
 def test_powers_without_columns_are_refused():
     with pytest.raises(tg.errors.ShapeError, match=r"vander\(N=0\) of 2 numbers would have no columns"):
         np.vander(tg.Tensor([1.0, 2.0]), 0)

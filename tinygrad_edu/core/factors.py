@@ -62,19 +62,27 @@ def eigen_columns(x: ArrayLike, /, triangle: str = "L") -> Any:
 
 
 def eigh_vjp(g: ArrayLike, y: ArrayLike) -> Any:
-    """V·(diag(w̄) + (Vᵀ·V̄)∘F)·Vᵀ, Fᵢⱼ = 1/(wⱼ - wᵢ), made symmetric. Equal eigenvalues: their vectors count as fixed."""
+    """V·(diag(w̄) + (Vᵀ·V̄)∘F)·Vᵀ, Fᵢⱼ = 1/(wⱼ - wᵢ), made symmetric. For equal ones see `inverse_gaps`."""
     w, v = getitem(y, (..., 0, slice(None))), getitem(y, (..., slice(1, None), slice(None)))
     gw, gv = getitem(g, (..., 0, slice(None))), getitem(g, (..., slice(1, None), slice(None)))
-    inner = (swap_last_axes(v) @ gv) * inverse_gaps(w) + expand_dims(gw, -1) * np.eye(np.shape(w)[-1])
+    inner = (swap_last_axes(v) @ gv) * inverse_gaps(w, w, gv) + expand_dims(gw, -1) * np.eye(np.shape(w)[-1])
     whole = v @ inner @ swap_last_axes(v)
     return 0.5 * (whole + swap_last_axes(whole))
 
 
-def inverse_gaps(w: ArrayLike) -> Any:
-    """1/(wⱼ - wᵢ), and 0 where they are equal, as on the diagonal."""
-    gaps = expand_dims(w, -2) - expand_dims(w, -1)
-    same = numbers(gaps, "eigh") == 0.0
-    return ops.where(same, 0.0, 1.0 / ops.where(same, 1.0, gaps))
+def inverse_gaps(w: ArrayLike, of_what: ArrayLike, *of_vectors: ArrayLike) -> Any:
+    """1/(fⱼ - fᵢ) of what is made of w, w itself or its square, and 0 on the diagonal.
+
+    Vectors of equal w may be turned into each other. They have no derivative, and what is made of them may have one
+    that cannot be told from V̄ (0/0). So it is NaN there if an entry of V̄ (columns) is not 0, and 0 if all are.
+    Equal is what differs by LAPACK's rounding alone: 4·n·ε of the largest.
+    """
+    size, gaps = numbers(w, "eigh"), expand_dims(of_what, -2) - expand_dims(of_what, -1)
+    least = 4.0 * size.shape[-1] * np.finfo(size.dtype).eps * np.abs(size).max(axis=-1, initial=0.0)
+    same = np.abs(size[..., None, :] - size[..., :, None]) <= least[..., None, None]
+    used = np.any([np.any(numbers(g, "eigh") != 0.0, axis=-2) for g in of_vectors], axis=0)
+    unknown = (used[..., None, :] | used[..., :, None]) & ~np.eye(used.shape[-1], dtype=bool)
+    return ops.where(same, np.where(unknown, np.nan, 0.0), 1.0 / ops.where(same, 1.0, gaps))
 
 
 class EigenPairs(NamedTuple):
@@ -86,7 +94,10 @@ class EigenPairs(NamedTuple):
 
 @compose(numpy="linalg.eigh", method=False)
 def eigh(x: ArrayLike, UPLO: str = "L") -> EigenPairs:
-    """Eigenvalues, ascending, and eigenvectors (columns) of a symmetric x, of which one triangle is read."""
+    """Eigenvalues, ascending, and eigenvectors (columns) of a symmetric x, of which one triangle is read.
+
+    Vectors of equal eigenvalues have no derivative: NaN, if they are used.
+    """
     y = eigen_columns(mirror(x, UPLO == "L"), UPLO)
     return EigenPairs(getitem(y, (..., 0, slice(None))), getitem(y, (..., slice(1, None), slice(None))))
 
@@ -113,7 +124,7 @@ def svd_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike) -> Any:
     (ut, s, vt), (gut, gs, gvt) = (
         (getitem(z, (..., slice(m))), getitem(z, (..., m)), getitem(z, (..., slice(m + 1, None)))) for z in (y, g)
     )
-    u, gaps = swap_last_axes(ut), inverse_gaps(s * s)
+    u, gaps = swap_last_axes(ut), inverse_gaps(s, s * s, swap_last_axes(gut), swap_last_axes(gvt))
     inner_u, inner_v = ut @ swap_last_axes(gut), vt @ swap_last_axes(gvt)
     row, column = expand_dims(s, -2), expand_dims(s, -1)
     inner = gaps * (inner_u - swap_last_axes(inner_u)) * row + column * (gaps * (inner_v - swap_last_axes(inner_v)))
@@ -133,7 +144,7 @@ class SingularValues(NamedTuple):
 
 @compose(numpy="linalg.svd", method=False)
 def svd(x: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> Any:
-    """U, S (descending) and Vᵀ with x = U·diag(S)·Vᵀ, or S alone. Equal singular values: their vectors count as fixed.
+    """U, S (descending) and Vᵀ with x = U·diag(S)·Vᵀ, or S alone. Vectors of equal values have no derivative (NaN).
 
     Errors: OperandError for full_matrices=True of a matrix that is not square: the further columns have no derivative.
     """
