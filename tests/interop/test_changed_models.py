@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.interop.node import literal, numbers, run
-from tinygrad_edu import nn
+from tinygrad_edu import nn, optim
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.interop.torch_weights import load_torch_state_dict, torch_state_dict
 
@@ -92,3 +92,24 @@ def test_a_number_too_large_for_float32_is_not_written_as_infinity(tmp_path):
     with pytest.raises(TraceError, match=r"1e\+300 is infinite in float32"):
         tg.export(model, tmp_path / "net.onnx", X)
     tg.export(model, tmp_path / "net.onnx", X, dtype="float64")
+
+
+class Shrinking(optim.SGD):
+    def step(self):
+        super().step()
+        for p in self.params:
+            p.data = 0.9 * p.data
+
+
+REFUSED = {
+    "a step of its own": lambda p: Shrinking(p, lr=0.1),
+    "reads Tensors": lambda p: optim.SGD(p, lr=lambda t: 0.1 / (1.0 + abs(p[0].data.sum()))),
+    "groups of parameters": lambda p: optim.SGD([{"params": p[:1]}, {"params": p[1:], "lr": 0.2}], lr=0.1),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+@pytest.mark.parametrize("ending", [".c", ".js"])
+def test_a_program_that_trains_holds_no_steps_of_ones_own(words, ending, tmp_path):
+    with pytest.raises(TraceError, match=words):
+        tg.export(MAKERS[1](), tmp_path / f"net{ending}", X, X[:, :2], loss="mse", optimizer=REFUSED[words])

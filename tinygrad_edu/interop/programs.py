@@ -56,8 +56,7 @@ def network_program(
     job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), bare)
     if job.minimizer is not None:
         raise TraceError("L-BFGS searches along a line instead of looping over batches: it cannot be exported")
-    programs.refuse_frozen(job.optimizer)
-    programs.refuse_groups(job.optimizer)
+    programs.refuse_optimizer(job)
     return NetworkProgram(job, hidden, given)
 
 
