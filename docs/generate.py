@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 MARK = re.compile(r"<!-- generated: (\w+) -->")
+PICTURE = re.compile(r'<p>(<img [^>]*?src="([^"]+)"[^>]*>)</p>')
 MODULE = re.compile(r"<!-- reference: ([\w.]+) -->")
 
 
@@ -28,7 +29,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """The page whose source code is not searched: a word of it would hide the entry that explains the word."""
+    """The page whose pictures open alone at a click, and whose source code is not searched.
+
+    A word of the code would hide the entry that explains the word.
+    """
+    html = PICTURE.sub(r'<p><a class="whole" href="\2">\1</a></p>', html)
     return html.replace(
         '<details class="mkdocstrings-source"', '<details class="mkdocstrings-source" data-search-exclude'
     )

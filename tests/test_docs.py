@@ -96,6 +96,12 @@ def loaded(name):
     return module
 
 
+def test_a_picture_opens_alone_at_a_click():
+    alone, beside = '<img alt="a, b" src="pictures/x.svg" />', '<p>text <img src="y.svg"></p>'
+    found = loaded("generate").on_page_content(f"<p>{alone}</p>{beside}")
+    assert found == f'<p><a class="whole" href="pictures/x.svg">{alone}</a></p>{beside}'
+
+
 @pytest.mark.parametrize(
     ("text", "markdown"),
     [
