@@ -22,7 +22,7 @@ POLES = (
     "digamma",
     "polygamma",
 )  # near the poles SciPy has values of its own: usual numbers only
-ELEMENTWISE = sorted(name for name, row in ROWS.items() if row.partials is not None)
+ELEMENTWISE = sorted(name for name, row in ROWS.items() if row.partials and not hasattr(row, "fixed"))
 
 
 @dataclass
