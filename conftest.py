@@ -4,8 +4,10 @@ TINYGRAD_EDU_TEST_CACHE names a folder that is kept instead: `make test-fast` fi
 How well they are optimized: tests/compiler_of_tests.py.
 """
 
+import atexit
 import gc
 import os
+import shutil
 import sys
 import tempfile
 from collections import defaultdict
@@ -43,7 +45,9 @@ def in_memory():
 
 ROOM = 2 * 2**30  # bytes: all of the tests write 0.3e9
 if "TMPDIR" not in os.environ and (found := in_memory()):
-    os.environ["TMPDIR"] = str(found)
+    # of this run alone: browsers and clusters leave folders behind
+    os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tinygrad_edu_tests_", dir=found)
+    atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
     tempfile.tempdir = None  # asked for anew
 
 # The time of an example shows how busy the machine is, not whether the code is right.
