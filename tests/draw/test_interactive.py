@@ -217,6 +217,8 @@ def test_the_legend_has_a_row_for_the_boxes_of_each_view_and_no_other():
     rows = {kind: (views, hidden) for views, hidden, kind in re.findall(told, page_of(((x @ w) ** 2).mean()))}
     assert list(rows) == ["input", "parameter", "constant", "result", "output"]
     assert rows["constant"] == ("unfolded", " hidden")  # of the mean, as a sum by a number
+    assert "|data|, |grad|: the length" in page_of(network())
+    assert "|data|, |grad|: the length" not in page_of(neuron())
     assert [kind for kind in rows if f">{kind}:" in page_of(neuron())] == ["input", "result", "output"]
 
 

@@ -91,3 +91,6 @@ def drawn_kinds(svgs: Mapping[str, str]) -> Iterator[str]:
             hidden = " hidden" * (next(iter(svgs)) not in views)
             swatch = f'<span style="background:{fill};border-color:{border}"></span>'
             yield f'<li data-views="{" ".join(views)}"{hidden}>{swatch}{kind}: {MEANINGS[kind]}</li>'
+    if views := [view for view, svg in svgs.items() if ">|data|" in svg]:
+        hidden = " hidden" * (next(iter(svgs)) not in views)
+        yield f'<li data-views="{" ".join(views)}"{hidden}>|data|, |grad|: the length √Σx² of an array</li>'
