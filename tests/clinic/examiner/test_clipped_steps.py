@@ -29,6 +29,14 @@ def by_own_norm(grads):
     return [g * min(1.0, 0.9 / np.linalg.norm(g)) for g in grads]
 
 
+def by_value_and_norm(grads):
+    return by_norm(by_value(grads))
+
+
+def by_own_size(grads):
+    return [g / max(1.0, np.abs(g).max()) for g in grads]
+
+
 def momentum(m, v, g, t):
     m[...] = 0.9 * m + g
     return m
@@ -77,7 +85,9 @@ class Net:
 
 RIGHT = [(by_value, adagrad, "clipped by value"), (by_numbers, momentum, "clipped by value"),
          (by_norm, rmsprop, "clipped to a norm"), (as_pytorch, momentum, "clipped to a norm"),
-         (by_own_norm, rmsprop, "each gradient clipped to a norm"), (by_value, adam, "clipped by value")]  # fmt: skip
+         (by_own_norm, rmsprop, "each gradient clipped to a norm"), (by_value, adam, "clipped by value"),
+         (by_value_and_norm, momentum, "by value and then to a norm"),
+         (by_own_size, adagrad, "largest entry")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("clip", "rule", "words"), RIGHT)

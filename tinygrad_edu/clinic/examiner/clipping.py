@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -37,12 +39,20 @@ def by_own_norm(gradients: Sequence[Array], limit: float) -> list[Array]:
     return [by_norm([g], limit)[0] for g in gradients]
 
 
+def by_own_size(gradients: Sequence[Array], limit: float) -> list[Array]:
+    sizes = [float(np.abs(g).max(initial=0.0)) for g in gradients]
+    return [g * (limit / size) if size > limit else g for g, size in zip(gradients, sizes, strict=True)]
+
+
 WAYS: dict[str, Cut] = {
     ", with gradients clipped by value": by_value,
     ", with gradients clipped to a norm": by_norm,
     ", with gradients clipped to a norm as PyTorch does": by_norm_as_pytorch,
     ", with each gradient clipped to a norm": by_own_norm,
+    ", with each gradient shortened to a largest entry": by_own_size,
 }
+BOTH = ", with gradients clipped by value and then to a norm"  # as tg.fit clips
+PAIRED = 5  # limits of either kind that are tried where a step may clip by both
 
 
 def limits_of(recording: Recording, walk: Walk, factors: Iterable[float]) -> list[float]:
@@ -75,9 +85,25 @@ def seen_limits(recording: Recording, gradients: Sequence[Array]) -> Iterator[fl
 
 def cut_walks(walk: Walk, limits: Sequence[float]) -> Iterator[tuple[str, Walk]]:
     """(in words, the walk with its gradients cut) for each way and limit that cuts something."""
+    for words, cut in all_cuts(limits):
+        gradients = [dict(zip(step, cut([*step.values()]), strict=True)) for step in walk.gradients]
+        pairs = zip(gradients, walk.gradients, strict=True)
+        if any(np.any(step[n] != whole[n]) for step, whole in pairs for n in whole):
+            yield words, replace(walk, gradients=gradients)
+
+
+def all_cuts(limits: Sequence[float]) -> Iterator[tuple[str, Callable[[Sequence[Array]], list[Array]]]]:
+    """(in words, a function of all gradients) for each way and limit, and for two limits at once."""
     for words, cut in WAYS.items():
-        for limit in limits:
-            gradients = [dict(zip(step, cut([*step.values()], limit), strict=True)) for step in walk.gradients]
-            pairs = zip(gradients, walk.gradients, strict=True)
-            if any(np.any(step[n] != whole[n]) for step, whole in pairs for n in whole):
-                yield words, replace(walk, gradients=gradients)
+        yield from ((words, with_limit(cut, limit)) for limit in limits)
+    for first, second in product(limits[:PAIRED], repeat=2):
+        for norm in (by_norm, by_norm_as_pytorch):
+            yield BOTH, one_after_the_other(with_limit(by_value, first), with_limit(norm, second))
+
+
+def with_limit(cut: Cut, limit: float) -> Callable[[Sequence[Array]], list[Array]]:
+    return lambda gradients: cut(gradients, limit)
+
+
+def one_after_the_other(first: Callable[..., list[Array]], second: Callable[..., list[Array]]) -> Any:
+    return lambda gradients: second(first(gradients))

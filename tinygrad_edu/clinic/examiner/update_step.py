@@ -36,7 +36,7 @@ USUAL = {
 }
 OFTEN_CLIPPED = (  # rules that are tried after clipping, since each limit costs a search
     *("momentum", "averaged_momentum", "nesterov", "adagrad", "adagrad_eps_inside", "rmsprop", "rmsprop_eps_inside"),
-    *("adam", "adam_eps_elsewhere", "adam_eps_inside"),
+    *("adam", "adam_eps_elsewhere", "adam_eps_inside", "gradient_descent"),
 )
 
 
