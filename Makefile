@@ -59,7 +59,7 @@ clean: ## remove .venv and everything generated
 
 $(VENV)/.ready-demo:  EXTRAS := viz
 $(VENV)/.ready-test:  EXTRAS := viz,sklearn,test,dev,docs
-$(VENV)/.ready-docs:  EXTRAS := sklearn,docs
+$(VENV)/.ready-docs:  EXTRAS := viz,sklearn,docs
 $(VENV)/.ready-site:  EXTRAS := site
 $(VENV)/.ready-bench: EXTRAS := viz,bench
 

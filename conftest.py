@@ -46,7 +46,7 @@ def in_memory():
 ROOM = 2 * 2**30  # bytes: all of the tests write 0.3e9
 if "TMPDIR" not in os.environ and (found := in_memory()):
     # of this run alone: browsers and clusters leave folders behind
-    os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tinygrad_edu_tests_", dir=found)
+    os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tests_", dir=found)
     atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
     tempfile.tempdir = None  # asked for anew
 

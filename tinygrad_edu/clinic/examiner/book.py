@@ -18,6 +18,7 @@ from tinygrad_edu.clinic.examiner.known_values import (
     addends_of,
     partial_sums,
     shares_of_readings,
+    slopes_of_activations,
     softmax_jacobians,
 )
 from tinygrad_edu.clinic.examiner.layers import Use
@@ -160,6 +161,7 @@ class Truth:
     values: Book = field(default_factory=Book)
     derivatives: Book = field(default_factory=Book)
     wholes: Book = field(default_factory=Book)  # the complete derivatives, without shares of single paths
+    slopes: Book = field(default_factory=Book)  # of activations, where the forward has been
     parts: Book = field(default_factory=Book)  # sums that occur in backward passes in closed form
     singly: bool = False
     same: float = SAME
@@ -173,7 +175,7 @@ class Truth:
     def within(cls, same: float, singly: bool, batch: Batch | None = None) -> Truth:
         """Empty books whose entries are found again to this precision."""
         values = Book(same, replace(batch, scale=1.0) if batch is not None else None)
-        return cls(values, Book(same, batch), Book(same, batch), Book(same, batch), singly, same)
+        return cls(values, Book(same, batch), Book(same, batch), Book(same), Book(same, batch), singly, same)
 
     def add_share(self, array: Any, label: str) -> None:
         """What one reader of a value gives to its derivative."""
@@ -211,6 +213,8 @@ def truth_of(
     truth.jacobians = softmax_jacobians(net)
     for jacobian in truth.jacobians:
         truth.values.add(jacobian)
+    for slope in slopes_of_activations(net):
+        truth.slopes.add(slope)
     add_without_one_path(net, truth, names)
     add_terms(net, truth.derivatives)
     add_samples(net, truth.derivatives)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.activations import ACTIVATIONS
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.program import above
 
@@ -23,6 +24,13 @@ def softmax_jacobians(net: Network) -> list[Array]:
         if step.activation == "softmax" and step.y.size and step.y.shape[-1] * step.y.size <= SUMMED:
             found += [np.diag(s) - np.outer(s, s) for s in step.y.reshape(-1, step.y.shape[-1])]
     return found
+
+
+def slopes_of_activations(net: Network) -> list[Array]:
+    """da/dz of each activation where the forward has been: no derivative of the loss, but right in a backward pass."""
+    steps = [step for step in net.steps if step.activation in ACTIVATIONS and step.source >= 0]
+    with np.errstate(all="ignore"):
+        return [ACTIVATIONS[step.activation].slope_at_input(net.steps[step.source].y) for step in steps]
 
 
 def shares_of_readings(net: Network) -> set[int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Mutant, letters
+from tinygrad_edu.clinic.examiner.layout import ROWS, in_layout, layout_of
 from tinygrad_edu.clinic.examiner.lines import FoundPlace
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.pen import check_attributes
@@ -269,10 +270,9 @@ def describe_mutant(
 ) -> FoundSlip:
     """A mutant in words."""
     words = letters_of(net, mutant)
-    entry = mutant.slip
-    line, right, sentence, fix = (
-        text.format_map(words) for text in (mutant.line, entry.right, entry.sentence, entry.fix)
-    )
+    entry, layout = mutant.slip, layout_of(net, mutant.layers[0]) if mutant.layers else ROWS
+    texts = (mutant.line, entry.right, entry.sentence, entry.fix)
+    line, right, sentence, fix = (in_layout(text, layout).format_map(words) for text in texts)
     hit = [*dict.fromkeys(n for layer in mutant.layers for n in layer.names)]
     name = mutant.parameter or ", ".join([n for n in hit if n in explains] or hit)
     return FoundSlip(

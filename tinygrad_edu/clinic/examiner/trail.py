@@ -31,6 +31,8 @@ class Trail:
         self.both: set[Key] = set()  # derivatives that are forward values too: y - t, a mean with its KL term
         for key, made in self.made.items():  # in order of execution, so inputs come first
             self.kinds[key] = self.kind(made)
+        made_of_forward = [m for m in self.made.values() if self.kinds[m.key] == MADE and m.value.size > 1]
+        self.slopes = {m.key for m in made_of_forward if (x := truth.slopes.find(m.value)) and self.is_one(x[1])}
         self.wrong = {key_of(np.asarray(x, dtype=float)) for x in wrong}
         ends = [self.made[key] for key in self.wrong if key in self.made]
         # the new parameters, and what is subtracted to get them
@@ -124,7 +126,7 @@ class Trail:
         """Is it right, or on a way of the learner's own to something right?"""
         kind = self.kinds.get(key, UNKNOWN)
         lenient = (kind == SCALED and strict < 1) or (kind == MADE and strict < 2)
-        return kind in (RIGHT, FORWARD, PART) or key in self.pardoned or lenient
+        return kind in (RIGHT, FORWARD, PART) or key in self.pardoned or key in self.slopes or lenient
 
     def suspects(self, end: Key, strict: int) -> set[Key]:
         """The unknown values behind `end` that are made of known things only."""
