@@ -92,7 +92,7 @@ def unknown_argument(owner: str, given: Iterable[str], known: Iterable[str]) -> 
     """
     names = [name for name in known if name != "self"]
     slip = next(name for name in given if name not in names)
-    meant = meant_names(slip, names, ARGUMENTS_ALIKE)
+    meant = names_meant(slip, names, ARGUMENTS_ALIKE)
     if meant and meant[0] in EXAMPLES and not near_names(slip, meant):
         fix = f"Write {EXAMPLES[meant[0]]}"
     else:
@@ -100,12 +100,12 @@ def unknown_argument(owner: str, given: Iterable[str], known: Iterable[str]) -> 
     return TypeError(f"{owner}() got an unexpected keyword argument {slip!r}. {fix}")
 
 
-def meant_names(slip: str, known: Iterable[str], alike: Iterable[tuple[str, ...]]) -> list[str]:
+def names_meant(slip: str, known: Iterable[str], alike: Iterable[tuple[str, ...]]) -> list[str]:
     """The names that somebody may have meant: spelled nearly so, or another word for the same thing; at most two.
 
-    >>> meant_names("acitvation", ["activation", "seed"], ARGUMENTS_ALIKE)
+    >>> names_meant("acitvation", ["activation", "seed"], ARGUMENTS_ALIKE)
     ['activation']
-    >>> meant_names("losses", ["loss_curve", "model"], ATTRIBUTES_ALIKE)
+    >>> names_meant("losses", ["loss_curve", "model"], ATTRIBUTES_ALIKE)
     ['loss_curve']
     """
     plain = {spelled(each): each for each in known}
@@ -125,7 +125,7 @@ class UnknownAttributeError(AttributeError):
         kind = type(self.owner)  # on the class `Missing` raises, and a property is not computed
         here = {*getattr(self.owner, "__dict__", {}), *filter(functools.partial(hasattr, kind), dir(kind))}
         known = sorted(name for name in here if not name.startswith("_"))
-        meant = meant_names(self.slip, known, ATTRIBUTES_ALIKE)
+        meant = names_meant(self.slip, known, ATTRIBUTES_ALIKE)
         fix = f"Did you mean {' or '.join(meant)}?" if meant else f"It has {', '.join(known)}"
         return f"{kind.__name__!r} object has no attribute {self.slip!r}. {fix}"
 

@@ -43,7 +43,7 @@ def test_another_scipy_is_left_to_minimize(monkeypatch):
     monkeypatch.setattr(lbfgs_loop.scipy, "__version__", "9.0.0")
     assert not lbfgs_loop.is_possible.__wrapped__()
     monkeypatch.undo()
-    monkeypatch.setattr(lbfgs_loop, "minimized", lambda *_: 1 / 0)
+    monkeypatch.setattr(lbfgs_loop, "run_setulb", lambda *_: 1 / 0)
     assert not lbfgs_loop.is_possible.__wrapped__()
 
 

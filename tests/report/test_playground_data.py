@@ -179,7 +179,7 @@ def test_page_and_command_line_read_the_same_encodings(opened, tmp_path, capsys,
         assert "save it as UTF-8" in capsys.readouterr().err or encoding == "utf-16-be"
     else:
         assert told == "20 samples of 2 features."
-        assert opened.execute_script("return document.body.textContent.includes('Classes: é, ü')")
+        assert opened.execute_script("return /Classes: é [a-z ]+, ü /.test(document.body.textContent)")
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from tinygrad_edu.core.broadcasting import Axes, axes_of, sum
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.positions import in_dtype_of
 from tinygrad_edu.core.rearrange import roll
-from tinygrad_edu.core.reductions import left_over, max, min, prod, root
+from tinygrad_edu.core.reductions import degrees_of_freedom, max, min, prod, root
 from tinygrad_edu.core.shapes import cumsum, reshape
 from tinygrad_edu.core.statistics import cumprod
 from tinygrad_edu.core.whole_numbers import as_floats, is_mask, is_whole
@@ -63,7 +63,7 @@ def count_known(x: ArrayLike, axis: Axes, keepdims: bool) -> Any:
 def nanvar(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """The variance over the axes of the entries that are not NaN; NaN where there are no more of them than ddof."""
     off = ops.where(is_nan(x), 0.0, x - nanmean(x, axis=axis, keepdims=True))
-    free = left_over(count_known(x, axis, keepdims), ddof)
+    free = degrees_of_freedom(count_known(x, axis, keepdims), ddof)
     return sum(off * off, axis=axis, keepdims=keepdims) / ops.where(free <= 0.0, math.nan, free)
 
 

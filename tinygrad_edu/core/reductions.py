@@ -79,7 +79,7 @@ def var(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False
     """
     deviation = x - mean(x, axis=axis, keepdims=True)
     # as in NumPy: at least 0, so that the variance of one number is NaN
-    free = ops.maximum(left_over(count_reduced(x, axis) * 1.0, ddof), 0.0)
+    free = ops.maximum(degrees_of_freedom(count_reduced(x, axis) * 1.0, ddof), 0.0)
     return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / free
 
 
@@ -92,7 +92,7 @@ def std(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False
     return root(var(x, axis=axis, ddof=ddof, keepdims=keepdims))
 
 
-def left_over(count: ArrayLike, ddof: ArrayLike) -> Any:
+def degrees_of_freedom(count: ArrayLike, ddof: ArrayLike) -> Any:
     """count - ddof, what a variance divides by. Errors: SettingError for a ddof that is no number."""
     if not hasattr(ddof, "parents") and np.asarray(ddof).dtype.kind not in "biuf":
         raise SettingError(f"ddof={ddof!r} is subtracted from the count of numbers: a number such as 0 or 1 is needed")

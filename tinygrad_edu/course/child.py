@@ -90,7 +90,7 @@ def called(function: Any, arguments: dict[str, Any], count: int, names: dict[str
             found = function(**copies) if takes_names(function, copies) else function(*copies.values())
     except BaseException as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "submission"]
-        before = {name: encode(x) for name, x in left_behind(error.__traceback__, names).items()}
+        before = {name: encode(x) for name, x in variables_at_end(error.__traceback__, names).items()}
         line = frames[-1].lineno if frames else 0
         return {"error": f"{type(error).__name__}: {error}"[:500], "line": line, "before": before}
     if not count:
@@ -102,7 +102,7 @@ def called(function: Any, arguments: dict[str, Any], count: int, names: dict[str
     return {"outputs": [encode(x) for x in (found if several else (found,))]}
 
 
-def left_behind(trace: Any, names: dict[str, str]) -> dict[str, Any]:
+def variables_at_end(trace: Any, names: dict[str, str]) -> dict[str, Any]:
     """The variables of these results in the learner's function, as they were when it failed."""
     while trace is not None and trace.tb_frame.f_code.co_filename != "submission":
         trace = trace.tb_next

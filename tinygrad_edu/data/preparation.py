@@ -126,12 +126,12 @@ def one_hot(labels: Samples, classes: int | None = None) -> Array:
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
     if hasattr(labels, "rows_of"):
-        return traced_one_hot(labels, classes)  # type: ignore[no-any-return]
+        return one_hot_in_trace(labels, classes)  # type: ignore[no-any-return]
     numbers = class_labels(labels, classes)
     return np.eye(int(numbers.max()) + 1 if classes is None else classes)[numbers]
 
 
-def traced_one_hot(labels: Any, classes: int | None) -> Any:
+def one_hot_in_trace(labels: Any, classes: int | None) -> Any:
     """`one_hot` of labels without numbers, while a program is traced. Errors: TraceError."""
     if classes is None:
         raise TraceError("one_hot in a compiled function needs the number of classes: one_hot(labels, classes=3)")

@@ -52,7 +52,7 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
     heading, alternative = html.escape(clean(title, 120) or "Computation graph"), html.escape(summary)
     pictures = "".join(place_picture(view, svg, alternative, place) for place, (view, svg) in enumerate(svgs.items()))
     script, style = asset("graph.js"), asset("graph.css")
-    legend = "".join(drawn_kinds(svgs)) if story else ""  # a network has a legend of its own
+    legend = "".join(kinds_in_view(svgs)) if story else ""  # a network has a legend of its own
     body = f"""
 <header><h1>{heading}</h1><p class="summary">{alternative}</p></header>
 {CONTROLS}
@@ -83,7 +83,7 @@ def asset(name: str) -> str:
     return (Path(__file__).parent / "assets" / name).read_text(encoding="utf-8")
 
 
-def drawn_kinds(svgs: Mapping[str, str]) -> Iterator[str]:
+def kinds_in_view(svgs: Mapping[str, str]) -> Iterator[str]:
     """An entry of the legend for each kind of box that is drawn, with its rule; hidden where another view draws it."""
     for kind, (fill, border) in COLOURS.items():
         views = [view for view, svg in svgs.items() if f'stroke="{border}"' in svg]

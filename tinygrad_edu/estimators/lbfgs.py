@@ -217,7 +217,7 @@ def minimize_loss(model: Estimator, X: Samples, Y: Array, weight: Array | None) 
 def search(model: Estimator, objective: AtOnePoint, limits: dict[str, Any]) -> Any:
     """SciPy's result; by a loop of our own where no callback may end it."""
     if not model.callbacks and lbfgs_loop.is_possible():
-        return lbfgs_loop.minimized(objective, limits, functools.partial(setattr, model, "n_iter_"))
+        return lbfgs_loop.run_setulb(objective, limits, functools.partial(setattr, model, "n_iter_"))
     start, asked = objective.w.copy(), watch(model)
     return minimize(objective.loss, start, method="L-BFGS-B", jac=objective.gradient, options=limits, callback=asked)
 

@@ -37,7 +37,7 @@ class Found:
     message: str
 
 
-def minimized(objective: Any, limits: dict[str, Any], iteration: Callable[[int], None]) -> Found:
+def run_setulb(objective: Any, limits: dict[str, Any], iteration: Callable[[int], None]) -> Found:
     """What `minimize(..., method="L-BFGS-B", options=limits)` finds from `objective.w`.
 
     objective: a lbfgs.AtOnePoint, whose `loss(w)` leaves the gradient in `g`.
@@ -103,7 +103,7 @@ def is_possible() -> bool:
 def same_as_scipy(limits: dict[str, Any]) -> bool:
     own: list[int] = []
     own_valley, valley = Valley(), Valley()
-    found = minimized(own_valley, limits, own.append)
+    found = run_setulb(own_valley, limits, own.append)
     known = minimize(
         lambda w: (valley.loss(w), valley.g.copy()), valley.w.copy(), jac=True, method="L-BFGS-B", options=limits
     )

@@ -216,7 +216,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
     def __sklearn_clone__(self) -> Any:
         """scikit-learn's clone; a quarter of its time where there is nothing but plain parameters."""
         given = vars(self)  # also what is set with set_callbacks, set_output and the like, and what a fit leaves
-        if len(given) == len(self._get_param_names()) and all(map(is_plain, given.values())):
+        if len(given) == len(self._get_param_names()) and all(map(is_simple, given.values())):
             made = type(self)(**given)
             if all(vars(made).get(name) is x for name, x in given.items()):
                 return made
@@ -261,9 +261,9 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
         return write_onnx(self, path)
 
 
-def is_plain(x: object) -> bool:
+def is_simple(x: object) -> bool:
     """Is it a number, a text, None, or a tuple of such, which nobody can change?"""
-    return type(x) in PLAIN or (type(x) is tuple and all(map(is_plain, x)))
+    return type(x) in PLAIN or (type(x) is tuple and all(map(is_simple, x)))
 
 
 def store(estimator: Estimator, given: dict[str, Any]) -> None:

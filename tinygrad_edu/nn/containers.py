@@ -69,6 +69,8 @@ class ModuleDict(Module, MutableMapping[str, Any]):
         """(name, module)."""
         yield from list(self.entries.items())
 
+    update = MutableMapping.update  # of a dict; other modules name the optimizer's step here
+
     def __getattr__(self, name: str) -> Any:
         entries = self.__dict__.get("entries", {})
         if name not in entries:

@@ -238,7 +238,7 @@ def fitted(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, np.
 def fitting(name: str, array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
     """The numbers given for one parameter, checked."""
     try:
-        new = float_array(given, dtype=float) if array.dtype.kind in "fO" else whole(array, given)
+        new = float_array(given, dtype=float) if array.dtype.kind in "fO" else as_whole_numbers(array, given)
     except TinygradError as error:
         raise type(error)(f"load_state_dict: {name}: {error}") from None
     if new.shape != array.shape:
@@ -264,7 +264,7 @@ def refuse_two_answers(arrays: Mapping[str, Any], new: Mapping[str, np.ndarray[A
             raise SettingError(f"load_state_dict: {other} and {name} are one array here, but differ in the state")
 
 
-def whole(array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
+def as_whole_numbers(array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
     """The numbers for a buffer of another kind, such as counts or a mask: as they are, and none of them rounded.
 
     Errors: DtypeError where its dtype does not hold one of them.

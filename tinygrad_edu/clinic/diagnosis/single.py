@@ -93,11 +93,11 @@ def make_cause(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> Fo
     proof = f"{short(t.as_is)}; {short(trial)}"
     proof += f"; as a control, {short(check)}." if check is not None else "."
     evidence = cause.evidence(t.symptoms)
-    remedy = f"{cause.remedy} {faster(t, trial) or proved_numbers(t, trial)}".strip()
+    remedy = f"{cause.remedy} {faster(t, trial) or numbers_of_proof(t, trial)}".strip()
     return FoundCause(cause.code, cause.sentence, evidence, proof, remedy, dict(trial.change), trial)
 
 
-def proved_numbers(t: Trials, trial: Trial) -> str:
+def numbers_of_proof(t: Trials, trial: Trial) -> str:
     """The numbers that helped in the trials, which the sentence of a remedy does not know: "Here: lr 0.5 → 0.05."."""
     if t.record.setup.dialect != "fit":
         return ""  # words.py tells them as the tool's own arguments

@@ -63,13 +63,13 @@ def limits_of(recording: Recording, walk: Walk, factors: Iterable[float]) -> lis
     """
     gradients = walk.gradients[0]
     most = MOST if gradients_are_made(recording, gradients, factors, walk.lr) else FEW
-    found = [*seen_limits(recording, [*gradients.values()])]
+    found = [*limits_in_run(recording, [*gradients.values()])]
     found += [*recording.numbers, *walk.numbers] if recording.clips else []
     largest = max((float(np.linalg.norm(g)) for g in walk.slopes), default=0.0)
     return [*dict.fromkeys(x for x in found if 0.0 < x < largest)][:most]
 
 
-def seen_limits(recording: Recording, gradients: Sequence[Array]) -> Iterator[float]:
+def limits_in_run(recording: Recording, gradients: Sequence[Array]) -> Iterator[float]:
     """The largest entry of each value that is a right gradient cut at it, and the norm of one that is shortened."""
     whole = float(np.sqrt(sum(np.vdot(g, g) for g in gradients)))
     for g in gradients:

@@ -38,11 +38,11 @@ def wrong_factors(trail: Trail, made: Made) -> list[Made]:
         return []
     if is_slope_of_values(trail, found[0]):
         return at_point(found[0], made)
-    first = min(made_behind(trail, found[0]), key=lambda m: m.order)
+    first = min(makers_behind(trail, found[0]), key=lambda m: m.order)
     return [replace(first, remark=FACTOR)]
 
 
-def made_behind(trail: Trail, end: Made) -> list[Made]:
+def makers_behind(trail: Trail, end: Made) -> list[Made]:
     """The value and those of its size, made of forward values alone, of which it is made: the first may be wrong."""
     found, waiting = [end], [end]
     while waiting:

@@ -28,10 +28,10 @@ NAME = "tanh_rows"
 HALF = ir.IntType(32)
 
 
-def rows() -> Array:
+def tanh_rows() -> Array:
     """The table, (2 · LAST + 1, 4): cubic polynomials through tanh at the Chebyshev nodes of each interval; odd.
 
-    >>> rows().shape, rows()[LAST + 32, 0] == np.float32(np.tanh(1.0))
+    >>> tanh_rows().shape, bool(tanh_rows()[LAST + 32, 0] == np.float32(np.tanh(1.0)))
     ((593, 4), True)
     """
     middles = np.arange(LAST + 1) / PER_UNIT
@@ -49,8 +49,8 @@ def tanh_by_table(at_work: Any, x: IRValue) -> Any:
     if x.type != FLOAT:
         raise NotImplementedError(f"tanh_by_table takes float32, not {x.type}")
     builder, end = at_work.builder, FLOAT(LAST / PER_UNIT)
-    own = limited(builder, x, end, keep_nan=True)
-    shifted = builder.fadd(builder.fmul(limited(builder, x, end, keep_nan=False), FLOAT(float(PER_UNIT))), shift())
+    own = clamp(builder, x, end, keep_nan=True)
+    shifted = builder.fadd(builder.fmul(clamp(builder, x, end, keep_nan=False), FLOAT(float(PER_UNIT))), shift())
     r = builder.fsub(own, builder.fmul(builder.fsub(shifted, shift()), FLOAT(1.0 / PER_UNIT)))
     row = builder.sub(builder.bitcast(shifted, HALF), HALF(int(SHIFT.view(np.int32)) - LAST))
     c0, c1, c2, c3 = row_of_table(builder, builder.zext(row, INT))
@@ -64,7 +64,7 @@ def shift() -> Any:
     return FLOAT(float(SHIFT))
 
 
-def limited(builder: Any, x: IRValue, end: Any, keep_nan: bool) -> Any:
+def clamp(builder: Any, x: IRValue, end: Any, keep_nan: bool) -> Any:
     """x between -end and end; NaN is kept, or becomes an end, so that it has a row too."""
     for sign, far in ((">", end), ("<", FLOAT(-end.constant))):
         if keep_nan:
@@ -79,7 +79,7 @@ def row_of_table(builder: Any, row: Any) -> list[Any]:
     """The numbers of a row; the table is made at its first use in a program."""
     module = builder.module
     if NAME not in module.globals:
-        numbers = [FLOAT(float(x)) for x in rows().ravel()]
+        numbers = [FLOAT(float(x)) for x in tanh_rows().ravel()]
         table = ir.GlobalVariable(module, ir.ArrayType(FLOAT, len(numbers)), NAME)
         table.linkage, table.global_constant, table.align = "internal", True, 64
         table.initializer = ir.Constant(table.value_type, numbers)

@@ -203,7 +203,7 @@ def with_whole_numbers(x: Traced, parts: Sequence[Any]) -> list[Any]:
     found: list[Any] = []
     for i, part in enumerate(parts):
         if not is_mask(part):
-            found.append(int(part) if is_number(part) else part)
+            found.append(int(part) if is_one_number(part) else part)
             continue
         start = x.ndim - sum(axes[i:]) if any(other is Ellipsis for other in parts[:i]) else sum(axes[:i])
         if x.sizes[start : start + part.ndim] != part.shape:
@@ -217,7 +217,7 @@ def is_mask(part: Any) -> bool:
     return isinstance(part, np.ndarray) and part.dtype == bool and part.ndim > 0
 
 
-def is_number(part: Any) -> bool:
+def is_one_number(part: Any) -> bool:
     """Is it a plain whole number in an array without axes?"""
     return isinstance(part, np.ndarray) and not part.ndim and part.dtype.kind in "iu"
 

@@ -19,7 +19,7 @@ class ProgramText:
 
 
 @functools.lru_cache(2)
-def taken_apart(text: str) -> ProgramText:
+def take_apart(text: str) -> ProgramText:
     """A writer in C goes through the program that predicts five times, to write it and for each check of sizes."""
     return ProgramText(text)
 
@@ -39,17 +39,17 @@ def effects_of(node: ast.AST) -> list[tuple[str | None, set[str]]]:
     """(the variable that gets a value, the names read for it) of a statement; None: they are read in any case."""
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple):
         pairs = zip(node.targets[0].elts, node.value.elts, strict=True)
-        return [(name_of(target), loads(target) | loads(value)) for target, value in pairs]
+        return [(target_name(target), loads(target) | loads(value)) for target, value in pairs]
     if isinstance(node, (ast.Assign, ast.AugAssign)):
         target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-        return [(name_of(target), loads(target) | loads(node.value))]
+        return [(target_name(target), loads(target) | loads(node.value))]
     if isinstance(node, (ast.For, ast.While, ast.If)):
         head = node.iter if isinstance(node, ast.For) else node.test
         return [(None, loads(head)), *(each for inner in (*node.body, *node.orelse) for each in effects_of(inner))]
     return [(None, loads(node))]
 
 
-def name_of(target: ast.AST) -> str | None:
+def target_name(target: ast.AST) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 

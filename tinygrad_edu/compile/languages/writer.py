@@ -10,7 +10,7 @@ from typing import Any
 from tinygrad_edu.compile.languages import values
 from tinygrad_edu.compile.languages.functions import FunctionWriter
 from tinygrad_edu.compile.languages.language import Language
-from tinygrad_edu.compile.languages.program_text import taken_apart
+from tinygrad_edu.compile.languages.program_text import take_apart
 from tinygrad_edu.compile.languages.values import LETTERS, Array, Number
 
 
@@ -31,7 +31,7 @@ class Writer:
     """
 
     def __init__(self, text: str, language: Language, known: Mapping[str, int] | None = None) -> None:
-        self.program, self.language, self.known = taken_apart(text), language, dict(known or {})
+        self.program, self.language, self.known = take_apart(text), language, dict(known or {})
         self.made: dict[Any, Made] = {}
         self.pieces: dict[str, str] = {}
         self.written: dict[str, str] = {}  # functions of earlier programs -> kind of their result
@@ -43,7 +43,7 @@ class Writer:
 
     def read(self, text: str) -> None:
         """Go on with another generated program, which must have the same operations but may have other loops."""
-        self.program = taken_apart(text)
+        self.program = take_apart(text)
         self.made = {key: made for key, made in self.made.items() if all(isinstance(kind, str) for kind in key[1])}
 
     def need(self, name: str, text: str) -> None:

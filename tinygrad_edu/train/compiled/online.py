@@ -268,7 +268,7 @@ def trace_series(job: Any) -> OnlineProgram:
     if state.opaque:
         raise TraceError(state.opaque)
     try:
-        made = program_of(job)
+        made = online_program(job)
         made.foreign = state.foreign
         if state.foreign:
             for again in (trace_watched, trace_as_later):
@@ -280,19 +280,19 @@ def trace_series(job: Any) -> OnlineProgram:
         state.restore()
 
 
-def program_of(job: Any) -> OnlineProgram:
+def online_program(job: Any) -> OnlineProgram:
     return OnlineProgram(job.model, job.loss, job.optimizer, job.X, job.y)
 
 
 def trace_watched(job: Any) -> str:
     """The text of a trace. Errors: TraceError if it reads numbers that training changes."""
-    return refuse_frozen_numbers(job.model, job.optimizer, lambda: program_of(job).text)  # type: ignore[no-any-return]
+    return refuse_frozen_numbers(job.model, job.optimizer, lambda: online_program(job).text)  # type: ignore[no-any-return]
 
 
 def trace_as_later(job: Any) -> str:
     """The text of a trace when everything that training changes is as it may be at the end."""
     with as_later(job.model, job.optimizer, job.updates):
-        return program_of(job).text
+        return online_program(job).text
 
 
 def refuse_other_numbers(program: OnlineProgram, job: Any) -> None:

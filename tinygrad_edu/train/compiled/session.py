@@ -51,7 +51,7 @@ class Course:
         # of the largest weight matrix: multiplications per batch
         self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)
         self.size = len(self.buffers.fixed[2]), job.samples, job.batch_size
-        self.pace = program.paces.get(self.size) or self.guessed_pace()
+        self.pace = program.paces.get(self.size) or self.guess_pace()
         self.read()
 
     def read(self) -> None:
@@ -62,7 +62,7 @@ class Course:
         self.steps = common_steps(self.optimizer)
         self.buffers.read(self.program.captures(self.parameters))
 
-    def guessed_pace(self) -> float:
+    def guess_pace(self) -> float:
         """Seconds that an epoch may take."""
         weights, _, batch = self.size
         return self.job.batches * (STEP + weights * batch / PRODUCTS)
@@ -141,7 +141,7 @@ class Course:
         if block.seconds and done:
             self.pace = block.seconds / done
             # not longer than the guess: the first block's time includes compiling
-            self.program.paces[self.size] = min(self.pace, self.guessed_pace())
+            self.program.paces[self.size] = min(self.pace, self.guess_pace())
         self.write_back()
         if not job.watched:
             job.progress.rule[:] = block.stopping
