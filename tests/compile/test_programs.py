@@ -106,7 +106,9 @@ def test_compiled_networks(loss):
         same_gradients(nn.MLP(widths, seed=2), function, X, y)
 
 
-def test_a_network_of_other_widths_is_the_same_program_on_the_disk():
+def test_a_network_of_other_widths_is_the_same_program_on_the_disk(tmp_path, monkeypatch):
+    """In a folder of its own: another process of the tests may compile at the same time."""
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
     X, y = normal(6, 3), normal(6, 2)
     same_gradients(nn.MLP([3, 8, 2], seed=2), nn.losses.mse, X, y)
     before = cache.info().programs

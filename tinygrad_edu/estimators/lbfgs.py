@@ -25,7 +25,6 @@ from tinygrad_edu.estimators import choices, forward, general, lbfgs_loop, messa
 from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array, join_arrays, parts, shapes_of
 
-STOPPED = 99  # SciPy's status after StopIteration from a callback
 # With fewer multiplications, waiting for a second BLAS thread costs more than it saves (45 ms against 6 per fit).
 SMALL = 1_000_000
 
@@ -210,32 +209,31 @@ def minimize_loss(model: Estimator, X: Samples, Y: Array, weight: Array | None) 
         model.coefs_, model.intercepts_ = parts(found.x, [w.shape for w in [*model.coefs_, *model.intercepts_]])
     if model.verbose:
         print(f"lbfgs: {found.nit} iterations, {found.nfev} evaluations, loss = {found.fun:.8f}")
-    if found.status not in (0, STOPPED):
+    if found.status not in (0, lbfgs_loop.HALTED):
         warnings.warn(not_converged(model, found), ConvergenceWarning, stacklevel=messages.callers())
 
 
 def search(model: Estimator, objective: AtOnePoint, limits: dict[str, Any]) -> Any:
-    """SciPy's result; by a loop of our own where no callback may end it."""
-    if not model.callbacks and lbfgs_loop.is_possible():
-        return lbfgs_loop.run_setulb(objective, limits, functools.partial(setattr, model, "n_iter_"))
-    start, asked = objective.w.copy(), watch(model)
-    return minimize(objective.loss, start, method="L-BFGS-B", jac=objective.gradient, options=limits, callback=asked)
-
-
-def watch(model: Estimator) -> Callable[..., None]:
-    """The model's callbacks after each iteration, also those that it gets while it runs."""
-    iterations = count(1)
+    """SciPy's result, by a loop of our own where that is possible."""
+    if lbfgs_loop.is_possible():
+        return lbfgs_loop.run_setulb(objective, limits, functools.partial(is_over, model))
+    start, iterations = objective.w.copy(), count(1)
 
     def ask(intermediate_result: Any) -> None:  # SciPy passes the loss too if the argument has this name
-        model.n_iter_ = next(iterations)
-        if model.callbacks:
-            model.loss_ = float(intermediate_result.fun)
-            # a list, so that every callback is called, as after an epoch of the other solvers
-            asked = [callback(model) for callback in model.callbacks]
-            if any(found is True for found in asked):
-                raise StopIteration
+        if is_over(model, next(iterations), intermediate_result.fun):
+            raise StopIteration
 
-    return ask
+    return minimize(objective.loss, start, method="L-BFGS-B", jac=objective.gradient, options=limits, callback=ask)
+
+
+def is_over(model: Estimator, iteration: int, loss: float) -> bool:
+    """After each iteration: does one of the model's callbacks end the search, also one that it got while it runs?"""
+    model.n_iter_ = iteration
+    if not model.callbacks:
+        return False
+    model.loss_ = float(loss)
+    # a list, so that every callback is called, as after an epoch of the other solvers
+    return any(found is True for found in [callback(model) for callback in model.callbacks])
 
 
 def not_converged(model: Estimator, found: Any) -> str:

@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 
 Array = np.ndarray[Any, Any]
 RELEASES = ("1.15.", "1.16.", "1.17.")
+HALTED = 99  # status of a search that a callback ended, as SciPy's
 KEPT = 10  # pairs of steps and changes of the gradient; this and the next two are the defaults of `minimize`
 FTOL, LINE_SEARCH = 2.220446049250313e-09, 20
 NEW_POINT, EVALUATE, CONVERGED, STOP = 1, 3, 4, 5  # task[0]
@@ -37,11 +38,11 @@ class Found:
     message: str
 
 
-def run_setulb(objective: Any, limits: dict[str, Any], iteration: Callable[[int], None]) -> Found:
+def run_setulb(objective: Any, limits: dict[str, Any], iteration: Callable[[int, Any], object]) -> Found:
     """What `minimize(..., method="L-BFGS-B", options=limits)` finds from `objective.w`.
 
     objective: a lbfgs.AtOnePoint, whose `loss(w)` leaves the gradient in `g`.
-    iteration: called with the number of each.
+    iteration: called with the number of each and its loss; True ends the search.
     """
     from scipy.optimize import _lbfgsb, _lbfgsb_py
 
@@ -61,7 +62,8 @@ def run_setulb(objective: Any, limits: dict[str, Any], iteration: Callable[[int]
                 nfev += 1
         elif asked == NEW_POINT:
             nit += 1
-            iteration(nit)
+            if iteration(nit, f) is True:
+                return Found(x, f, g, nit, nfev, HALTED, "a callback has ended the search")
             if nit >= limits["maxiter"]:
                 task[:] = STOP, OF_ITERATIONS
             elif nfev > limits["maxfun"]:
@@ -103,7 +105,7 @@ def is_possible() -> bool:
 def same_as_scipy(limits: dict[str, Any]) -> bool:
     own: list[int] = []
     own_valley, valley = Valley(), Valley()
-    found = run_setulb(own_valley, limits, own.append)
+    found = run_setulb(own_valley, limits, lambda nit, _: own.append(nit))
     known = minimize(
         lambda w: (valley.loss(w), valley.g.copy()), valley.w.copy(), jac=True, method="L-BFGS-B", options=limits
     )
