@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -60,10 +61,11 @@ def run(name: str) -> Ran:
 
 
 def printed_by(file: Path, folder: str) -> str:
-    """What the program prints in a process of its own."""
+    """What a copy of the program in this folder prints, in a process of its own: no line has a path of this machine."""
+    copy = shutil.copy(file, folder)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg", "PYTHONHASHSEED": "0"}
     done = subprocess.run(
-        [sys.executable, str(file)], cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
+        [sys.executable, copy], cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
     )
     if done.returncode:
         raise RuntimeError(f"examples/{file.name} failed:\n{done.stderr}")

@@ -1,10 +1,13 @@
 """10. Check my own NumPy backprop: which line is wrong, and what should it say?
 
-You will learn to hand your own forward function, parameters and gradients to the examiner, and to read its answer. It
-knows the right gradients from your forward function, then looks for the mistake that gives exactly your numbers.
+You will learn to hand your own forward function, parameters and backward function to the examiner, and to read its
+answer. It knows the right gradients from your forward function, looks for the mistake that gives exactly your numbers,
+and shows the line of your backward function that computes the first wrong value. Gradients alone have no lines to show.
 
     python examples/10_check_my_numpy_backprop.py
 """
+
+from functools import partial
 
 import numpy as np
 
@@ -55,6 +58,6 @@ for title, draft in {
     "third draft": {"first_draft": False},
 }.items():
     print(f"== {title}: loss {forward(params):.2f} -> {learns(**draft):.2g} in 300 steps")
-    report = tg.clinic.check_backprop(forward, params, backward(params, **draft))
+    report = tg.clinic.check_backprop(forward, params, partial(backward, **draft))
     print(report, "\n")
 print("The wrong gradients lower the loss as well: a falling loss is no proof of a right gradient.")

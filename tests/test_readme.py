@@ -19,6 +19,14 @@ def test_it_is_short():
     assert len(README.splitlines()) <= LONGEST
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/find-out-why.md"])
+def test_a_proof_is_shown_to_its_end(page):
+    """How many seeds learn after the one change, and with the control; cut off before them it proves nothing."""
+    proofs = re.findall(r"Proof: ([^>`]*?)\n   (?:Remedy|\d)", (ROOT / page).read_text(encoding="utf-8"))
+    assert proofs
+    assert all(re.search(r"; only .*: +12 of 12;\s+as a control, .*: 0 of 5\.$", each, re.DOTALL) for each in proofs)
+
+
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)", README))))
 def test_its_links_and_pictures_are_there(target):
     assert (ROOT / target).is_file()

@@ -174,3 +174,35 @@ def table_pass(p):
 def test_a_lambda_in_a_table_is_a_line_like_any_other():
     report = check_backprop(lambda p: np.sum((np.tanh(X @ p["W"]) @ p["V"] - T) ** 2), only("W", "V"), table_pass)
     assert report.places[0].source == '"tanh": (np.tanh, lambda a: 1 - a),'
+
+
+UNCHANGED = [  # what a backward pass does to ∂L/∂a1, which then is no δ1
+    "d1 = d2 @ p['V'].T",
+    "d1 = d2 @ p['V'].T * (h >= 0)",
+    "d1 = d2 @ p['V'].T; d1[h < 0] = 0",
+]
+
+
+@pytest.mark.parametrize("line", UNCHANGED)
+def test_a_gradient_made_with_another_delta_says_which(line, tmp_path, monkeypatch):
+    """It said "Everything that this line reads is right" of the line that reads d1, which is what is wrong."""
+    text = f"""def backward(p):
+    h = np.maximum(X @ p["W"], 0)
+    d2 = h @ p["V"] - T
+    {line}
+    return {{"W": X.T @ d1, "V": h.T @ d2}}
+"""
+    file, space = tmp_path / "mine.py", {"np": np, "X": X, "T": T}
+    file.write_text(text, encoding="utf-8")
+    exec(compile(text, str(file), "exec"), space)
+    params = {"W": P["W"], "V": P["V"]}
+    report = check_backprop(
+        lambda p: 0.5 * np.sum((np.maximum(X @ p["W"], 0) @ p["V"] - T) ** 2), params, space["backward"]
+    )
+    assert report.places
+    for place in report.places:
+        assert "Everything that this line reads is right" not in place.sentence
+        assert "∂L/∂a1" in place.sentence
+    assert f"  {file}:" in str(report)
+    monkeypatch.chdir(tmp_path)
+    assert "  mine.py:" in str(report), "in the folder that one works in, as one types it"

@@ -9,6 +9,7 @@ the line that explains most of the wrong gradients, and was run first, comes fir
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -66,7 +67,13 @@ class FoundPlace:
     explains: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.source}\n  {self.sentence}"
+        return f"{from_here(self.file)}:{self.line}: {self.source}\n  {self.sentence}"
+
+
+def from_here(file: str) -> str:
+    """The path of a file as it is typed in the folder that one works in; the whole path of a file outside of it."""
+    inside = file.removeprefix(os.path.join(os.getcwd(), ""))
+    return inside or file
 
 
 @dataclass(frozen=True)
@@ -252,6 +259,8 @@ def place_in_words(
         text = f"{what} is {label}, but not the derivative that is needed here."
     elif has and wants and has not in wants and made.key not in trail.updates and not is_of_size(made, wanted):
         text = f"{what} is made with {has}, where {' or '.join(wants)} belongs."
+    elif other := another_delta(trail, made, wanted):
+        text = f"{what} is made with {other} and not {' or '.join(wants) or 'the derivative that is needed here'}."
     elif unchecked := names_unchecked(trail, made):
         text = f"{what} is not a derivative of the loss. It is made with {unchecked}, which could not be checked."
     else:
@@ -263,6 +272,16 @@ def place_in_words(
 def is_of_size(made: Made, wanted: Sequence[Array]) -> bool:
     """Has it the size of a derivative that is needed, which it may have to be itself?"""
     return any(d.size == made.value.size for d in wanted)
+
+
+def another_delta(trail: Trail, made: Made, wanted: Sequence[Array]) -> str:
+    """The derivative that the line of a gradient reads in place of one of its size: `d1`, which is ∂L/∂a1."""
+    reads = [] if is_of_size(made, wanted) else [trail.whole_of(key) for key in made.inputs]
+    for read in [x for x in reads if x and x.value.size > 1 and trail.kinds.get(x.key) == RIGHT]:
+        name, label = read.named[-1][2] if read.named else read.variable, trail.found[read.key][0]
+        if name.isidentifier() and label and is_another(read.value, wanted):
+            return f"`{name}`, which is {label}"
+    return ""
 
 
 def names_unchecked(trail: Trail, made: Made) -> str:
