@@ -21,7 +21,7 @@ X, Y = RNG.normal(size=(30, 3)), RNG.integers(0, 3, 30)
 @pytest.mark.parametrize("extra", [{}, {"activation": "gelu"}, {"activation": "logistic", "alpha": 0.1}])
 @pytest.mark.filterwarnings("ignore")
 def test_the_loop_gives_the_bits_of_minimize(limits, extra, monkeypatch):
-    assert lbfgs_loop.is_possible()
+    assert lbfgs_loop.is_possible(), "compare the loop with this release of SciPy, then add it to RELEASES"
     own = MLPClassifier((4,), solver="lbfgs", random_state=0, **limits, **extra).fit(X, Y)
     monkeypatch.setattr(lbfgs_loop, "is_possible", lambda: False)
     known = clone(own).fit(X, Y)

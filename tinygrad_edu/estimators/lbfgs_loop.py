@@ -17,7 +17,7 @@ import scipy
 from scipy.optimize import minimize
 
 Array = np.ndarray[Any, Any]
-RELEASES = ("1.15.", "1.16.", "1.17.")
+RELEASES = ("1.15.", "1.16.", "1.17.", "1.18.")
 HALTED = 99  # status of a search that a callback ended, as SciPy's
 KEPT = 10  # pairs of steps and changes of the gradient; this and the next two are the defaults of `minimize`
 FTOL, LINE_SEARCH = 2.220446049250313e-09, 20
@@ -47,10 +47,11 @@ def run_setulb(objective: Any, limits: dict[str, Any], iteration: Callable[[int,
     from scipy.optimize import _lbfgsb, _lbfgsb_py
 
     n, loss = objective.w.size, objective.loss
-    x, f, free, no_bounds = objective.w.copy(), np.array(0.0), np.zeros(n), np.zeros(n, np.int32)
-    numbers = np.zeros(2 * KEPT * n + 5 * n + 11 * KEPT**2 + 8 * KEPT), np.zeros(3 * n, np.int32)
-    task = np.zeros(2, np.int32)
-    state = np.zeros(4, np.int32), np.zeros(44, np.int32), np.zeros(29), LINE_SEARCH, np.zeros(2, np.int32)
+    whole = np.int64 if getattr(_lbfgsb_py, "HAS_ILP64", False) else np.int32  # 1.18 can be built with wide integers
+    x, f, free, no_bounds = objective.w.copy(), np.array(0.0), np.zeros(n), np.zeros(n, whole)
+    numbers = np.zeros(2 * KEPT * n + 5 * n + 11 * KEPT**2 + 8 * KEPT), np.zeros(3 * n, whole)
+    task = np.zeros(2, whole)
+    state = np.zeros(4, whole), np.zeros(44, whole), np.zeros(29), LINE_SEARCH, np.zeros(2, whole)
     tolerances, g = (FTOL / np.finfo(float).eps, limits["gtol"]), objective.g
     nit = nfev = 0
     while True:
