@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.files_read import files_read
+from tinygrad_edu.compile.outside import asked_outside
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
 from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
@@ -22,7 +23,11 @@ from tinygrad_edu.errors import TraceError
 Function = Callable[..., Any]
 Task = Callable[[Any, Sequence[Any]], Any]  # called with a ScalarFunction or ArrayFunction and the arguments
 # Names of things that differ from call to call without any state that could be compared.
-VOLATILE = {"SystemRandom", "datetime", "default_rng", "os", "perf_counter", "secrets", "time", "urandom", "uuid"}
+VOLATILE = {
+    "Random", "RandomState", "SeedSequence", "SystemRandom", "date", "datetime", "default_rng", "getrandom",
+    "monotonic", "os", "perf_counter", "process_time", "randbelow", "randbits", "secrets", "time", "time_ns", "urandom",
+    "uuid", "uuid1", "uuid4",
+}  # fmt: skip
 
 
 class ChangesStateError(TraceError):
@@ -63,7 +68,7 @@ class Watch:
             what = self.first_change()
             state.restore()
             raise ChangesStateError(f"{self.name} changes {what}, which it reads for other arguments")
-        if changed or guard.names & VOLATILE:
+        if changed or state.outside or guard.names & VOLATILE:
             guard = self.refuse_difference(program, trace, state, changed, guard)
         unread = {id(x) for x in nodes}
         if any(isinstance(x, np.ndarray) for x in program.read_anew()):
@@ -82,13 +87,15 @@ class Watch:
         """
         after, guard = PythonState(f=self.f), Guard(self.f)
         try:
-            again = trace()
+            with asked_outside() as asked:
+                again = trace()
             # what every trace changes, such as a list of losses that it appends to, is not compared
             guard.settle(earlier)
         finally:
             after.restore()
-        if program.signature() != again.signature():
+        if asked or program.signature() != again.signature():
             seen = f"it changes {changed}" if changed else "it depends on the time or on random numbers"
+            seen = f"it calls {asked[0]}" if asked else seen
             raise TraceError(
                 f"{self.name} computes something else at each call, which a compiled program cannot do: "
                 f"{state.opaque or seen}. Give the numbers as an argument"

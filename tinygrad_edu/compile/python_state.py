@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.outside import answers_otherwise
 from tinygrad_edu.compile.user_code import (
     ENVIRONMENT,
     ask_once,
@@ -50,8 +51,7 @@ from tinygrad_edu.core.tensor import Tensor
 MOST = 20_000  # things that can be noted; a run with more is eager
 RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # the global generators
 TORCH = "the random numbers of torch"
-# their names in messages, in the same order
-SHARED = ("the random numbers of numpy.random", "the module random", TORCH)
+SHARED = ("the random numbers of numpy.random", "the module random", TORCH)  # their names in messages, in this order
 ABSENT = object()  # equal to nothing else
 
 
@@ -81,8 +81,8 @@ class Kept:
 class PythonState:
     """All that is reached from some roots, as it is now.
 
-    `foreign`: does any of the user's own code take part? `opaque`: what cannot be compared, such as an iterator, which
-    every look would advance; "" if there is nothing of the kind.
+    `foreign`: does any of the user's own code take part? `outside`: does it hold a clock, or chance? `opaque`: what
+    cannot be compared, such as an iterator, which every look would advance; "" if there is nothing of the kind.
     """
 
     def __init__(self, **roots: Any) -> None:
@@ -90,9 +90,8 @@ class PythonState:
         self.seen: dict[int, Any] = {}
         self.spaces: set[Any] = set()  # (namespace, names) already looked through
         self.caches: list[Any] = []  # functools caches that were empty at the start
-        self.foreign, self.opaque = False, ""
-        places = list(roots.items())
-        places += list(zip(SHARED, RANDOM, strict=False))
+        self.foreign, self.outside, self.opaque = False, False, ""
+        places = [*roots.items(), *zip(SHARED, RANDOM, strict=False)]
         self.of_torch()
         while places and not self.opaque:
             name, x = places.pop()
@@ -125,7 +124,7 @@ class PythonState:
 
     def inside(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
         """The things that one leads to, by name; notes what can change in it."""
-        look = look_of(type(x))
+        self.outside, look = self.outside or answers_otherwise(x), look_of(type(x))
         if look is not None:
             yield from look(self, name, x)
         else:
@@ -205,7 +204,8 @@ class PythonState:
         return iter(())
 
     def of_random(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
-        self.keep(name, x, x.getstate, x.setstate)
+        if not answers_otherwise(x):  # SystemRandom has no state
+            self.keep(name, x, x.getstate, x.setstate)
         return iter(())
 
     def of_cell(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.outside import asked_outside
 from tinygrad_edu.compile.unread import ARRAY, FORM, make_class, readings
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
@@ -119,4 +120,16 @@ def refuse_frozen_numbers(model: Module, optimizer: Optimizer, trace: Callable[[
     with lookout.looking():
         found = trace()
     lookout.refuse()
+    return found
+
+
+def refuse_outside(trace: Callable[[], Any]) -> Any:
+    """A trace, its result. Errors: TraceError where it asks for the time, or for random numbers of the system."""
+    with asked_outside() as asked:
+        found = trace()
+    for name in asked[:1]:
+        raise TraceError(
+            f"forward or the loss calls {name}, which answers otherwise at each call: a compiled program would keep "
+            "the answer of its trace"
+        )
     return found

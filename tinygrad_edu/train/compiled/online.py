@@ -20,7 +20,7 @@ from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.sequence import Recurrent
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train.compiled.comparison import CLOSE, TRACED
-from tinygrad_edu.train.compiled.moving import as_later, refuse_frozen_numbers
+from tinygrad_edu.train.compiled.moving import as_later, refuse_frozen_numbers, refuse_outside
 from tinygrad_edu.train.compiled.program import product_of, tuple_of, views
 from tinygrad_edu.train.compiled.programs import refuse_difference, refuse_optimizer
 from tinygrad_edu.train.compiled.session import common_dtype, common_steps
@@ -271,8 +271,8 @@ def trace_series(job: Any) -> OnlineProgram:
         made = online_program(job)
         made.foreign = state.foreign
         if state.foreign:
-            for again in (trace_watched, trace_as_later):
-                refuse_difference(made.text, again(job))
+            refuse_difference(made.text, refuse_outside(functools.partial(trace_watched, job)))
+            refuse_difference(made.text, trace_as_later(job))
             if changed := state.first_change():
                 raise TraceError(f"each step changes {changed}, which a compiled program would do only once")
         return made

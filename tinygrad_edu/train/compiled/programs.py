@@ -22,7 +22,7 @@ from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.comparison import Comparison
 from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes, OfSizes
 from tinygrad_edu.train.compiled.forward import forward_trace
-from tinygrad_edu.train.compiled.moving import OF_A_JOB, as_later, refuse_frozen_numbers
+from tinygrad_edu.train.compiled.moving import OF_A_JOB, as_later, refuse_frozen_numbers, refuse_outside
 from tinygrad_edu.train.compiled.program import TrainingProgram
 from tinygrad_edu.train.compiled.session import Course, common_dtype
 from tinygrad_edu.train.compiled.sizes_of_job import choose_sizes
@@ -249,8 +249,8 @@ def trace_job(job: Job, stacked: bool = True) -> TrainingProgram:
         program = trace_once(job, stacked)
         program.foreign = state.foreign
         if state.foreign:
-            for trace in (trace_watched, trace_as_later):
-                refuse_difference(program.signature, trace(job))
+            refuse_difference(program.signature, refuse_outside(partial(trace_watched, job)))
+            refuse_difference(program.signature, trace_as_later(job))
             changed = what_a_step_changes(job, state)
             if changed:
                 raise TraceError(f"each step changes {changed}, which a compiled program would do only once")
