@@ -113,3 +113,62 @@ REFUSED = {
 def test_a_program_that_trains_holds_no_steps_of_ones_own(words, ending, tmp_path):
     with pytest.raises(TraceError, match=words):
         tg.export(MAKERS[1](), tmp_path / f"net{ending}", X, X[:, :2], loss="mse", optimizer=REFUSED[words])
+
+
+def train(optimizer, callbacks=()):
+    model = MAKERS[1]()
+    sgd = optimizer(model.parameters())
+    return tg.fit(
+        model, X, X[:, :2], loss="mse", optimizer=sgd, epochs=3, batch_size=2, shuffle=False, callbacks=callbacks,
+    )  # fmt: skip
+
+
+def sgd(p):
+    return optim.SGD(p, lr=0.1)
+
+
+def scale_weights(job):
+    job.model.layers[0].weight.data = 0.9 * job.model.layers[0].weight.data
+
+
+WRITERS = {
+    "rate": lambda job: setattr(job.optimizer, "lr", 0.01),
+    "setting": lambda job: job.optimizer.param_groups[0].update(momentum=0.5),
+    "weights": scale_weights,
+    "batch size": lambda job: setattr(job, "batch_size", 3),
+    "late freezing": lambda job: setattr(job.model.layers[0].bias, "requires_grad", len(job.losses) > 1),
+}
+WAYS = {**REFUSED, "step set on the object": lambda p: set_step(sgd(p))}
+
+
+def set_step(optimizer):
+    step = optimizer.step
+    optimizer.step = lambda: step() or None
+    return optimizer
+
+
+@pytest.mark.parametrize("writes", WRITERS)
+def test_a_run_whose_callbacks_changed_something_gives_no_program_that_trains(writes, tmp_path):
+    run = train(sgd, [WRITERS[writes]])
+    with pytest.raises(TraceError, match="callbacks of this run changed weights, rates, batches or other settings"):
+        tg.export(run, tmp_path / "net.js")
+    tg.export(run, tmp_path / "net.js", train=False)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_gives_no_program_with_another_optimizer_than_its_own(way, tmp_path):
+    with pytest.raises(TraceError):
+        tg.export(train(WAYS[way]), tmp_path / "net.js")
+
+
+def test_a_run_is_written_with_the_parameters_that_it_trained(tmp_path):
+    first = train(lambda p: sgd(p[2:]), [lambda job: None])
+    before = first.model.state_dict()
+    program = tg.export(first, tmp_path / "net.js").read_text()
+    script = f"{program}\nconst net = network.create(); net.train({literal(X)}, {literal(X[:, :2])}, 3, null);"
+    (found,) = run(f"{script}\nfound.push(Array.from(net.predict({literal(X)})));", tmp_path)
+    again = tg.fit(
+        first.model, X, X[:, :2], loss="mse", optimizer=lambda p: sgd(p[2:]), epochs=3, batch_size=2, shuffle=False,
+    )  # fmt: skip
+    np.testing.assert_allclose(numbers(found), again.model.eval()(X).data.ravel(), rtol=1e-9)
+    np.testing.assert_array_equal(first.model.state_dict()["layers.0.weight"], before["layers.0.weight"])

@@ -18,6 +18,7 @@ from tinygrad_edu.interop.programs import NetworkProgram, network_program
 from tinygrad_edu.interop.torch_weights import save_torch_state_dict
 from tinygrad_edu.nn.layer_modes import mode_here
 from tinygrad_edu.pen import check_arguments
+from tinygrad_edu.train.compiled.programs import refuse_optimizer
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
 from tinygrad_edu.whole_files import replace
@@ -40,7 +41,8 @@ def export(
     model: a Module, or the Run that `fit` returned, which brings data, loss, optimizer and settings with it.
     X, y, loss, optimizer, batch_size, clip_norm, clip_value, tol, patience, accurate: as for `fit`, of a Module;
     without loss and optimizer, or with train=False, the file predicts alone, and X is one sample or more. Optimizers
-    begin anew. The stopping rule looks at the training loss: that of a run which held samples out is left out.
+    begin anew, without callbacks: a run whose callbacks changed something is refused. The stopping rule looks at the
+    training loss: that of a run which held samples out is left out.
     name: what functions (C) or the constant (JavaScript) are called by, default "net" and "network".
     main: C only, a program of its own that reads CSV.
     samples: C only, the number of samples that this program has room for.
@@ -116,7 +118,7 @@ def program_of(
     X = np.zeros((1, model.n_features_in_)) if X is None and hasattr(model, "out_activation_") else X
     model = of_estimator(model)
     if isinstance(model, Run):
-        model, X, y, loss, optimizer, settings = of_run(model, (X, y, loss, optimizer), settings)
+        model, X, y, loss, optimizer, settings = of_run(model, (X, y, loss, optimizer), settings, train)
     given = (y is not None) + (loss is not None) + (optimizer is not None)
     if (train is None and 0 < given < 3) or (train and given < 3):
         raise SettingError(
@@ -136,7 +138,7 @@ def of_estimator(model: Any) -> Any:
     return network_with_output(model)
 
 
-def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[Any, ...]:
+def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any], train: bool | None) -> tuple[Any, ...]:
     """The model, loss, data and optimizer of a run, the optimizer as it was at the start."""
     if run.job is None:
         raise SettingError(
@@ -148,18 +150,30 @@ def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[
             "a run brings data, loss, optimizer and settings with it: leave them out, or export run.model"
         )
     job, own = run.job, run.job.optimizer
-    if len(job.data) > 2 or job.chances is not None:
-        raise TraceError("weights of samples cannot be exported: this run has them (sample_weight)")
-    if job.minimizer is not None:
-        own = job.minimizer
+    if train is not False:
+        refuse_run(job)
+    own = job.minimizer or own
 
-    def fresh(parameters: Any) -> Any:
-        return type(own)(parameters, own.schedule, **own.options) if job.minimizer is None else own
+    def fresh(_: Any) -> Any:
+        return type(own)(own.params, own.schedule, **own.options) if job.minimizer is None else own
 
     found = {name: getattr(job.settings, name) for name in FROM_JOB}
     if job.held_out:
         found |= {"tol": None, "patience": None}
     return run.model, *job.data[:2], job.loss, fresh, found
+
+
+def refuse_run(job: Any) -> None:
+    """Errors: TraceError for what trained the network in this run, and no program of it would do."""
+    if len(job.data) > 2 or job.chances is not None:
+        raise TraceError("weights of samples cannot be exported: this run has them (sample_weight)")
+    if job.written or len(job.sizes) > 1:
+        raise TraceError(
+            "callbacks of this run changed weights, rates, batches or other settings, which the program would train "
+            "without: export run.model with X, y, loss and optimizer, perhaps with a schedule instead of the callback"
+        )
+    if job.minimizer is None:  # a new optimizer has neither groups nor a step that was set on the old one
+        refuse_optimizer(job)
 
 
 def numbers_of(dtype: Any) -> str:

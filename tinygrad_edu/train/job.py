@@ -49,6 +49,7 @@ class Job:
     steps_made: list[int] = field(default_factory=list)  # each parameter's number of updates when the run ended
     start: Mapping[str, Array] = field(default_factory=dict)  # weights before the first epoch, for the clinic
     keeps_start: bool = True
+    written: bool = False  # have callbacks changed weights, rates or other settings?
     ranks: Any = None  # a train.ranks.Ranks if batches are split among processes
 
     def __post_init__(self) -> None:

@@ -45,6 +45,7 @@ class Snapshot:
         self.weights = {name: copy_numbers_of(array) for name, array in kept_in(inside, leaves).items()}
         self.memory, own = optimizer.state(), {id(p) for _, p in parameters_in(leaves)}
         self.others = [(p, copy_numbers_of(p)) for p in optimizer.params if id(p) not in own and hasattr(p, "array")]
+        self.trained = [getattr(p, "requires_grad", True) for p in optimizer.params]
         modules = [vars(module) for _, module in inside]
         self.generators = [(rng, rng.bit_generator.state) for rng in generators_in(modules)]
         self.plain = [(kept, {k: x for k, x in kept.items() if type(x) in NUMBERS}) for kept in modules]
@@ -75,6 +76,7 @@ class Snapshot:
             and all(now[name].tobytes() == x.tobytes() for name, x in self.weights.items())
             and repr(states) == repr([state for _, state in self.generators])
             and all(own.schedule is x and own.settings == values for own, x, _, values in self.parts)
+            and self.trained == [getattr(p, "requires_grad", True) for p in self.optimizer.params]
             and self.optimizer.t == self.memory[0]
             and all(a is b for a, b in zip(self.optimizer.memory, self.memory[1], strict=True))
             and all(kept.get(name) == x for kept, plain in self.plain for name, x in plain.items())
