@@ -51,10 +51,56 @@ def test_a_module_dict_has_attributes():
         both.b  # noqa: B018
 
 
-def test_a_buffer_is_saved_persistent_or_not():
-    model = nn.Module()
-    model.register_buffer("pe", np.zeros(2), persistent=False)
-    assert list(model.state_dict()) == ["pe"]
+class Encoded(nn.Module):
+    """It keeps a table that is made anew with each model, and moves it on in forward."""
+
+    def __init__(self):
+        self.inner = nn.Linear(2, 1, rng=0)
+        self.register_buffer("table", tg.Tensor(np.ones(2)), persistent=False)
+        self.register_buffer("kept", tg.Tensor(np.ones(2)))
+
+    def forward(self, x):
+        self.table = tg.Tensor(self.table.data + 1.0)
+        return self.inner(x * self.table)
+
+
+def test_a_buffer_that_is_not_persistent_is_not_saved(tmp_path):
+    model, other = nn.Sequential(Encoded(), Encoded()), nn.Sequential(Encoded(), Encoded())
+    names = {f"layers.{i}.{name}" for i in (0, 1) for name in ("inner.weight", "inner.bias", "kept")}
+    assert set(model.state_dict()) == names
+    assert "layers.1.table" in dict(model.named_buffers())
+    model[0].table.data = np.zeros(2)
+    model.save(tmp_path / "model.safetensors")
+    other.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(other[0].table.data, np.ones(2))
+    other.load_state_dict({**model.state_dict(), "layers.0.table": np.full(2, 5.0)})
+    np.testing.assert_array_equal(other[0].table.data, np.full(2, 5.0))
+    assert set(nn.Module.state_dict(model)) == set(torch_like(model))
+    model[0].register_buffer("table", np.zeros(2))
+    assert set(model.state_dict()) == {*names, "layers.0.table"}
+
+
+def torch_like(model):
+    from tinygrad_edu.interop.torch_weights import torch_state_dict
+
+    return {f"layers.{name}" for name in torch_state_dict(model)}
+
+
+def test_a_run_goes_on_with_buffers_that_are_not_persistent(tmp_path):
+    X = np.random.default_rng(0).normal(size=(8, 2))
+
+    def train(epochs, **more):
+        model = Encoded()
+        run = tg.fit(
+            model, X, X[:, :1], loss="mse", optimizer="sgd", epochs=epochs, compiled=False, validation=(X, X[:, :1]),
+            patience=9, **more,
+        )  # fmt: skip
+        return run, model
+
+    train(2)[0].save(tmp_path / "run.safetensors")
+    (whole, model), (resumed, other) = train(4), train(4, resume_from=tmp_path / "run.safetensors")
+    np.testing.assert_array_equal(whole.loss_curve, resumed.loss_curve)
+    np.testing.assert_array_equal(model.table.data, other.table.data)
 
 
 def test_tied_weights_are_named_once():

@@ -105,3 +105,63 @@ def test_what_is_set_elsewhere_is_state_again():
     model.before = Tensor([1.0])
     model(X)
     assert set(model.state_dict()) == {*STATE, "before"}
+
+
+class Appending(nn.Module):
+    """It fills containers in forward, in a helper, and in a class above."""
+
+    def __init__(self):
+        self.inner, self.cache, self.named = nn.Linear(3, 1, rng=np.random.default_rng(0)), [], {}
+        self.constants = [Tensor([1.0])]
+
+    def note(self, h):
+        self.named["h"] = h.detach()
+
+    def forward(self, x):
+        h = self.inner(x)
+        self.cache.append(h.detach())
+        self.note(h)
+        return h
+
+
+class Derived(Appending):
+    def forward(self, x):
+        return super().forward(x) * self.constants[0]
+
+
+def forward_on_the_object():
+    model = nn.Sequential(nn.Linear(3, 1, rng=np.random.default_rng(0)))
+
+    def forward(x):
+        h = model[0](x)
+        model.h = h.detach()
+        return h
+
+    model.forward = forward
+    return model
+
+
+def hooked():
+    model = nn.Sequential(nn.Linear(3, 1, rng=np.random.default_rng(0)))
+    model[0].register_forward_hook(lambda module, inputs, output: setattr(module, "h", output.detach()))
+    return model
+
+
+FILLING = [Appending, Derived, forward_on_the_object, hooked]
+
+
+@pytest.mark.parametrize("make", FILLING)
+def test_constants_that_a_forward_appends_or_a_hook_sets_are_no_state(make, tmp_path):
+    model, whole = make(), make()
+    names = set(model.state_dict())
+    train(model, compiled=False, epochs=2).save(tmp_path / "run.safetensors")
+    assert set(model.state_dict()) == names
+    run = train(make(), compiled=False, resume_from=tmp_path / "run.safetensors")
+    np.testing.assert_array_equal(run.loss_curve, train(whole, compiled=False).loss_curve)
+    with no_grad():
+        whole(X)
+    whole.load_state_dict(model.state_dict())
+    if "constants.0" in names:
+        whole.cache.append(Tensor([1.0]))
+        whole.constants.append(Tensor([2.0]))
+        assert set(whole.state_dict()) == {*names, "constants.1"}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from types import FrameType
+from collections.abc import Callable, Iterator
+from dis import get_instructions
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
+from tinygrad_edu.compile.user_code import names_in
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.nn.parameters import is_kept
+from tinygrad_edu.nn.parameters import LazyParameter, is_kept, is_parameter
 
+Named = list[tuple[str, Any]]  # (name, module or leaf)
 CONTAINERS = (list, tuple, dict)
 PLAIN = frozenset([bool, int, float, str, type(None)])  # attributes that hold no parameter and no module
 HOLDERS = frozenset([Tensor, *CONTAINERS])
+FILLING = {"append", "extend", "insert", "setdefault", "update"}  # methods that put things into a list or dict
 
 
 def leaves_of(attribute: Any, name: str) -> list[tuple[str, Any]]:
@@ -45,10 +51,68 @@ def results_with(module: Any, name: str, value: Any) -> tuple[str, ...]:
 
 
 def in_forward(module: Any, frame: FrameType | None) -> bool:
-    """Is a forward of this module running in the frame or around it?"""
+    """Is a forward of this module running in the frame or around it, or a call of it, which may have hooks?"""
     while frame is not None:
         code = frame.f_code
-        if code.co_name == "forward" and code.co_argcount and frame.f_locals.get(code.co_varnames[0]) is module:
+        calls = code.co_name in ("forward", "__call__") and code.co_argcount
+        if calls and frame.f_locals.get(code.co_varnames[0]) is module:
             return True
         frame = frame.f_back
     return False
+
+
+def fills_containers(kind: type) -> bool:
+    """Does a method of this class, other than __init__, put things into a list or dict?"""
+    own = [f.__code__ for name, f in vars(kind).items() if isinstance(f, FunctionType) and name != "__init__"]
+    return any(not FILLING.isdisjoint(names_in(code)) or sets_items(code) for code in own)
+
+
+def sets_items(code: CodeType) -> bool:
+    """Does it, or a function inside it, contain x[key] = ...?"""
+    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
+    return any(each.opname == "STORE_SUBSCR" for each in get_instructions(code)) or any(map(sets_items, inner))
+
+
+def call_and_note(call: Callable[..., Any]) -> Callable[..., Any]:
+    """`__call__` of a class that fills containers: constants in one that held none before are results of forward."""
+
+    @functools.wraps(call)
+    def called(module: Any, *inputs: Any, **options: Any) -> Any:
+        before = containers_of_constants(module)
+        output = call(module, *inputs, **options)
+        new = containers_of_constants(module) - before - {*module.kept_results, *module.buffer_names}
+        if new:
+            object.__setattr__(module, "kept_results", (*module.kept_results, *sorted(new)))
+        return output
+
+    return called
+
+
+def containers_of_constants(module: Any) -> set[str]:
+    """The names of its lists, tuples and dicts that hold a Tensor without gradient."""
+    held = [(name, x) for name, x in vars(module).items() if isinstance(x, CONTAINERS) and x]
+    return {name for name, x in held if any(is_kept(leaf) for _, leaf in leaves_of(x, name))}
+
+
+def kept_in(modules: Named, leaves: Named) -> dict[str, Any]:
+    """`arrays_to_keep`, of what a module contains."""
+    made = [(name, leaf) for name, leaf in leaves if not isinstance(leaf, LazyParameter)]
+    return {**{name: leaf for name, leaf in made if is_parameter(leaf)}, **dict(buffers_in(modules, made))}
+
+
+def buffers_in(modules: Named, leaves: Named) -> Iterator[tuple[str, Any]]:
+    """(name, array) of the buffers among what a module contains."""
+    for place, module in modules:
+        for name in module.buffer_names:
+            if getattr(module, name) is not None:
+                yield f"{place}.{name}" if place else name, getattr(module, name)
+    yield from ((name, leaf) for name, leaf in leaves if is_kept(leaf))
+
+
+def inside_first(module: Any, path: tuple[Any, ...]) -> Iterator[Any]:
+    """All inside a module in the order of its attributes, each after what it contains; then the module."""
+    path = (*path, module)
+    for child in module.children():
+        if not any(child is above for above in path):
+            yield from inside_first(child, path)
+    yield module

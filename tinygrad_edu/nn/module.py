@@ -17,9 +17,18 @@ from tinygrad_edu.core.value import Value
 from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.hooks import Handle, Hooks, register_hook
-from tinygrad_edu.nn.kept import HOLDERS, PLAIN, leaves_of, results_with
+from tinygrad_edu.nn.kept import (
+    HOLDERS,
+    PLAIN,
+    buffers_in,
+    call_and_note,
+    fills_containers,
+    inside_first,
+    kept_in,
+    leaves_of,
+    results_with,
+)
 from tinygrad_edu.nn.parameters import (
-    LazyParameter,
     Parameters,
     clear,
     convert,
@@ -28,7 +37,6 @@ from tinygrad_edu.nn.parameters import (
     fill,
     fitted,
     gradient,
-    is_kept,
     is_parameter,
     parameters_in,
     refuse_dtypes,
@@ -57,7 +65,7 @@ class Module(TorchNames):
     An attribute is a parameter, a module, or a list, tuple or dict of them, nested as deeply as you like. `training`
     selects what a layer such as Dropout does: `train()` and `eval()` set it, here and in every module inside. Saved in
     a checkpoint but not trained are Tensors that need no gradient, and attributes named in `buffer_names`; not those
-    that `forward` alone sets, as in self.h = h.detach().
+    that `forward` alone sets, or appends, as in self.h = h.detach().
 
     >>> from tinygrad_edu import nn
     >>> [name for name, _ in nn.Linear(2, 1).named_parameters()]
@@ -80,6 +88,7 @@ class Module(TorchNames):
     waits = False  # True for a lazy layer before its first input
     keeps_state = True  # traces treat its attributes as known state: compile/python_state.py
     buffer_names: tuple[str, ...] = ()
+    unsaved_names: tuple[str, ...] = ()  # those of them that state_dict leaves out
     kept_results: tuple[str, ...] = ()  # attributes that a forward pass has set: see kept.py
     hooks: Hooks | None = None
 
@@ -87,6 +96,11 @@ class Module(TorchNames):
         made = super().__new__(cls)
         ALIVE[id(made)] = made
         return made
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not cls.__module__.startswith("tinygrad_edu.") and fills_containers(cls):
+            cls.__call__ = call_and_note(cls.__call__)  # type: ignore[method-assign]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if type(value) in HOLDERS and name != "kept_results":
@@ -162,14 +176,16 @@ class Module(TorchNames):
         return Parameters(dict.fromkeys([parameter for _, parameter in self.named_parameters()]))
 
     def register_buffer(self, name: str, array: ArrayLike, persistent: bool = True) -> None:
-        """Make an array (None: later) the attribute `name`: saved in checkpoints, not trained. Errors: OperandError.
+        """Make an array (None: later) the attribute `name`, which is not trained. Errors: OperandError.
 
-        persistent: taken as in PyTorch, where False leaves it out of checkpoints; here every buffer is saved.
+        persistent: with False it is no part of state_dict() and saved models; a run that is resumed has it.
         """
         refuse_no_array(name, array)
         setattr(self, name, array)
         if name not in self.buffer_names:
             self.buffer_names = (*self.buffer_names, name)
+        others = tuple(each for each in self.unsaved_names if each != name)
+        self.unsaved_names = others if persistent else (*others, name)
 
     # What is applied to everything inside
 
@@ -229,7 +245,8 @@ class Module(TorchNames):
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of the parameters' and buffers' numbers by name, equal on both back ends."""
-        return {name: copy_numbers_of(array) for name, array in arrays_to_keep(self).items()}
+        left_out = names_unsaved(self)
+        return {name: numbers for name, numbers in all_numbers(self).items() if name not in left_out}
 
     def gradients(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of the gradients by name, equal on both back ends; zeros before the first backward pass."""
@@ -240,10 +257,10 @@ class Module(TorchNames):
 
         Errors: SettingError for other names, ShapeError for other shapes, DtypeError for what an array does not hold.
         """
-        arrays = arrays_to_keep(self)
-        new = fitted(arrays, state)
-        for name, array in arrays.items():
-            fill(array, new[name])
+        arrays, left_out = arrays_to_keep(self), names_unsaved(self)
+        arrays = {name: array for name, array in arrays.items() if name in state or name not in left_out}
+        for name, numbers in fitted(arrays, state).items():
+            fill(arrays[name], numbers)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write parameters and buffers to a safetensors file, which other libraries can read too.
@@ -285,10 +302,14 @@ def arrays_to_keep(module: Module, waiting: bool = False) -> dict[str, Any]:
     return kept_in(*(modules_inside(module) if waiting else with_weights(module)))
 
 
-def kept_in(modules: Named[Module], leaves: Named[Any]) -> dict[str, Any]:
-    """`arrays_to_keep`, of what a module contains."""
-    made = [(name, leaf) for name, leaf in leaves if not isinstance(leaf, LazyParameter)]
-    return {**{name: leaf for name, leaf in made if is_parameter(leaf)}, **dict(buffers_in(modules, made))}
+def all_numbers(module: Module) -> dict[str, np.ndarray[Any, Any]]:
+    """Copies of the numbers of all parameters and buffers by name, also of buffers that are not saved."""
+    return {name: copy_numbers_of(array) for name, array in arrays_to_keep(module).items()}
+
+
+def names_unsaved(module: Module) -> set[str]:
+    """The names of the buffers that are no part of `state_dict`."""
+    return {f"{place}.{n}" if place else n for place, each in modules_inside(module)[0] for n in each.unsaved_names}
 
 
 def with_weights(module: Module) -> tuple[Named[Module], Named[Any]]:
@@ -301,15 +322,6 @@ def with_weights(module: Module) -> tuple[Named[Module], Named[Any]]:
                 "model once, as in model(X[:1])"
             )
     return modules, leaves
-
-
-def buffers_in(modules: Named[Module], leaves: Named[Any]) -> Iterator[tuple[str, Any]]:
-    """(name, array) of the buffers among what a module contains."""
-    for place, module in modules:
-        for name in module.buffer_names:
-            if getattr(module, name) is not None:
-                yield f"{place}.{name}" if place else name, getattr(module, name)
-    yield from ((name, leaf) for name, leaf in leaves if is_kept(leaf))
 
 
 def modules_inside(module: Module) -> tuple[Named[Module], Named[Any]]:
@@ -336,15 +348,6 @@ def collect(module: Module, name: str, path: tuple[int, ...], modules: Named[Mod
                 found.append((inner, leaf))
             elif id(leaf) not in path:
                 collect(leaf, inner, path, modules, found)
-
-
-def inside_first(module: Module, path: tuple[Module, ...]) -> Iterator[Module]:
-    """All inside a module in the order of its attributes, each after what it contains; then the module."""
-    path = (*path, module)
-    for child in module.children():
-        if not any(child is above for above in path):
-            yield from inside_first(child, path)
-    yield module
 
 
 tell(Module, SLIPS_OF_MODULE | instead_of("nn.Module"), Missing)

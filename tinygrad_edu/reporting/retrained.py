@@ -7,6 +7,7 @@ import copy
 import numpy as np
 
 from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.nn.module import all_numbers
 from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.train.histograms import Histograms, Snapshot, measure_layers
 from tinygrad_edu.train.snapshots import State, snapshots_of
@@ -32,7 +33,7 @@ def histograms_of(record: Record) -> Histograms | None:
 
 def states_of(record: Record) -> dict[int, State]:
     """The weights by epoch."""
-    run, now = record.run, record.model.state_dict()
+    run, now = record.run, all_numbers(record.model)
     if run.job is None or not run.n_epochs:
         return {run.n_epochs: now}
     work = run.job.samples * run.n_epochs * sum(int(array.size) for array in now.values())

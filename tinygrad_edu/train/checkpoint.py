@@ -16,6 +16,7 @@ from tinygrad_edu.checks import whole
 from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
+from tinygrad_edu.nn.module import all_numbers
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import generators
@@ -80,7 +81,7 @@ def arrays(job: Job) -> dict[str, Array]:
     """Weights, the optimizer's memories and counts, curves."""
     progress = job.progress
     best = progress.best and progress.best[2]
-    states = {"model": job.model.state_dict(), "last": progress.last, "best": best, "start": job.start}
+    states = {"model": all_numbers(job.model), "last": progress.last, "best": best, "start": job.start}
     found = {f"{place}.{name}": x for place, state in states.items() for name, x in (state or {}).items()}
     for k, memory in enumerate(zip(*job.optimizer.memory, strict=True)):
         found[f"memory.{k}"] = np.concatenate([np.ravel(x) for x in memory])

@@ -17,7 +17,7 @@ from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.layer_modes import modes_kept
-from tinygrad_edu.nn.module import Module, with_weights
+from tinygrad_edu.nn.module import Module, all_numbers, with_weights
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
 from tinygrad_edu.train.one_thread import calling_back
@@ -53,7 +53,7 @@ class Job:
     ranks: Any = None  # a train.ranks.Ranks if batches are split among processes
 
     def __post_init__(self) -> None:
-        self.start = self.start or (self.model.state_dict() if self.keeps_start else {})
+        self.start = self.start or (all_numbers(self.model) if self.keeps_start else {})
         self.progress = Progress(self.settings.tol, self.settings.patience)
         self.sizes: list[tuple[int, int]] = []  # batch sizes over time: (epochs done when it was set, samples)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
@@ -184,7 +184,7 @@ class Job:
             loss = float(self.loss(self.model.eval()(X), y).item())
         progress.validation.append(loss)
         if self.settings.patience and (progress.best is None or loss < progress.best[0]):
-            progress.best = (loss, progress.epochs, self.model.state_dict())
+            progress.best = (loss, progress.epochs, all_numbers(self.model))
         return loss
 
     def refuse_indices(self) -> None:
@@ -198,7 +198,7 @@ class Job:
         if progress.best is None or progress.best[1] == progress.epochs:
             return ""
         if progress.last is None:
-            progress.last = self.model.state_dict()
+            progress.last = all_numbers(self.model)
         loss, epoch, state = progress.best
         self.model.load_state_dict(state)
         return f"; the weights are those of epoch {epoch}, the best by validation ({loss:.4g})"

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_edu.nn.module import Module, arrays_to_keep, kept_in, with_weights
+from tinygrad_edu.nn.kept import kept_in
+from tinygrad_edu.nn.module import Module, all_numbers, arrays_to_keep, with_weights
 from tinygrad_edu.nn.parameters import copy_numbers_of, fill, parameters_in
 from tinygrad_edu.optim import Optimizer
 
@@ -69,7 +70,7 @@ class Snapshot:
 
     def is_now(self) -> bool:
         """Is everything still so?"""
-        now = self.model.state_dict()
+        now = all_numbers(self.model)
         states = [rng.bit_generator.state for rng, _ in self.generators]
         return (
             now.keys() == self.weights.keys()
@@ -87,7 +88,7 @@ class Snapshot:
 
         A weight that the model has in two places counts once.
         """
-        now, names = self.model.state_dict(), {id(x): name for name, x in self.model.named_arrays()}
+        now, names = all_numbers(self.model), {id(x): name for name, x in self.model.named_arrays()}
         pairs = [(now[name], self.weights[name]) for name in names.values()]
         with np.errstate(invalid="ignore"):
             return math.sqrt(sum(float(np.sum(np.where(a == b, 0.0, a - b) ** 2)) for a, b in pairs))

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.checks import whole
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.module import all_numbers
 from tinygrad_edu.train.fit import train_job
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.run import Run
@@ -49,7 +50,7 @@ class Snapshots:
         if not self.states:
             self.states[0] = dict(job.start)
         if epoch % self.every == 0 or not job.left:
-            self.states[epoch] = job.model.state_dict()
+            self.states[epoch] = all_numbers(job.model)
         while len(self.states) > self.most:
             self.every *= 2
             self.states = {e: s for e, s in self.states.items() if e % self.every == 0 or e == epoch}
@@ -98,7 +99,7 @@ def retrain(run: Run, epochs: Sequence[int]) -> dict[int, State]:
 
     def keep(job: Any) -> None:
         if len(job.losses) in wanted:
-            states[len(job.losses)] = job.model.state_dict()
+            states[len(job.losses)] = all_numbers(job.model)
 
     again = fresh_job(run.job, run.n_epochs, keep)
     found = again_run(again, [epoch for epoch in epochs if epoch], states, compiled=run.compiled)
@@ -128,7 +129,7 @@ def again_run(job: Job, epochs: Sequence[int], states: dict[int, State], compile
             if len(curve) < epoch:
                 return curve
             job.go_on()  # continues from the last weights even if those of the best epoch were restored
-            states[epoch] = job.model.state_dict()
+            states[epoch] = all_numbers(job.model)
     return curve
 
 

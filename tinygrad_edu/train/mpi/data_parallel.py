@@ -26,6 +26,7 @@ from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.nn.module import all_numbers
 from tinygrad_edu.optim import SGD, clip_by_norm, clip_by_value, flat
 from tinygrad_edu.train.batches import batches
 from tinygrad_edu.train.checkpoint import prints
@@ -92,7 +93,7 @@ def refuse(job: Job) -> None:
 
 def facts(job: Job) -> dict[str, Any]:
     """Everything that must be the same on every rank; arrays by their shapes and fingerprints."""
-    state = job.model.state_dict()
+    state = all_numbers(job.model)
     memory = [np.asarray(x) for each in job.optimizer.memory for x in each]
     found = {
         "tinygrad_edu": release(),
@@ -259,7 +260,7 @@ class RankStepper(Stepper):
         """After an epoch: run the callbacks on rank 0; did any rank fail, have they drifted apart, is it over?"""
         what = "finish an epoch (validation, callbacks, checkpoint)"
         over = bool(fail_together(self.ranks, partial(self.job.look, measured), what))
-        state = self.job.model.state_dict().values()
+        state = all_numbers(self.job.model).values()
         self.ranks.agree({"weights": marks(state), "lr": self.job.optimizer.lr}, f"after epoch {len(self.job.losses)}")
         first = self.ranks.texts(self.job.progress.callback_reason if over else "", "the end of an epoch")[0]
         self.job.progress.callback_reason = first

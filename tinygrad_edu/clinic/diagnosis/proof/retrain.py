@@ -21,7 +21,7 @@ from tinygrad_edu.clinic.diagnosis.proof.budget import Budget, NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.price import Prices
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.errors import TraceError
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.module import Module, all_numbers
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.train.choose import training_program
 from tinygrad_edu.train.fit import train_job as trained_by
@@ -86,7 +86,7 @@ class Patience:
         best, since, state = self.best.get(job.settings.seed, (math.inf, 0, None))
         now = len(job.losses)
         if watched < best - self.setup.min_delta:
-            kept = job.model.state_dict() if self.setup.restores else None
+            kept = all_numbers(job.model) if self.setup.restores else None
             self.best[job.settings.seed] = watched, now, kept
             return False
         ends = now - since >= (self.setup.patience or math.inf) and now > 1
