@@ -153,6 +153,14 @@ def test_a_failure_leaves_the_old_file(program, monkeypatch, tmp_path):
     assert os.listdir(tmp_path) == ["a.svg"]
 
 
+def test_a_traceback_of_graphviz_is_told_by_its_last_line():
+    said = render_module.complaint_in(
+        "Traceback (most recent call last):\n  File ...\nOSError: No space left on device\n"
+    )
+    assert said == "OSError: No space left on device"
+    assert render_module.complaint_in("Error: <stdin>: syntax error in line 1\nnear 'x'\n").endswith("near 'x'")
+
+
 def test_a_full_disk_leaves_the_old_file(monkeypatch, tmp_path):
     old = tmp_path / "a.dot"
     old.write_text("old")

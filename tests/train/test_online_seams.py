@@ -131,3 +131,17 @@ def test_it_trains_in_training_mode_as_fit_does_and_leaves_the_mode():
         curves.append(fit_online(model, X, Y, loss="mse", optimizer="sgd", epochs=1).loss_curve)
         assert model.dropout.training is mode
     np.testing.assert_array_equal(*curves)
+
+
+def test_a_program_trains_some_of_the_parameters_as_eager_steps_do():
+    (eager, state, t), (run, found, steps) = (train(nn.Elman, lambda p: sgd(p[1:], 0.1), way) for way in (False, True))
+    np.testing.assert_allclose(run.loss_curve, eager.loss_curve, rtol=1e-12)
+    assert steps == t
+    for name, x in state.items():
+        np.testing.assert_allclose(found[name], x, rtol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"num_layers": 2}, {"bidirectional": True}])
+def test_several_layers_are_refused_in_clear_words(options):
+    with pytest.raises(TraceError, match="this GRU has several layers or directions: a program of fit_online holds"):
+        train(lambda *_, seed: nn.GRU(2, 1, rng=seed, **options), lambda p: sgd(p, 0.1), True)

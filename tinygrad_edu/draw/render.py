@@ -68,4 +68,10 @@ def run_layout(command: list[str], text: bytes, time_limit: float) -> tuple[byte
         return b"", str(problem)
     if done.returncode == 0 and done.stdout:
         return done.stdout, ""
-    return b"", done.stderr.decode(errors="replace").strip()[-500:] or f"exit code {done.returncode}"
+    return b"", complaint_in(done.stderr.decode(errors="replace")) or f"exit code {done.returncode}"
+
+
+def complaint_in(said: str) -> str:
+    """The end of what a program said; of Python's tracebacks the last line, as in OSError: ... No space left."""
+    said = said.strip()
+    return said.splitlines()[-1] if "Traceback (most recent call last)" in said else said[-500:]

@@ -187,6 +187,10 @@ def program_for(job: Series) -> Any:
         raise TraceError(f"steps={job.steps}: only an update after every single time can be compiled")
     if not all(isinstance(p, Tensor) for p in job.model.parameters()):
         raise TraceError('compiled=True needs a model with backend="tensor"')
+    if getattr(job.model, "levels", None) is not None:
+        raise TraceError(
+            f"this {type(job.model).__name__} has several layers or directions: a program of fit_online holds one"
+        )
     from tinygrad_edu.train.compiled.online import trace_series
 
     return trace_series(job)

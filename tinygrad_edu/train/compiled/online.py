@@ -157,7 +157,8 @@ class OnlineProgram:
         known = {"x": self.X[:1], "y": self.y[:1]} | dict(zip(self.states, self.state, strict=True))
         for names, w in zip(self.names, self.weights, strict=True):
             known |= dict.fromkeys(names, w.array)
-        self.given = {k: np.ascontiguousarray(a, self.dtype) for k, a in self.trace.captured.items() if k not in known}
+        given = {k: getattr(a, "array", a) for k, a in self.trace.captured.items() if k not in known}
+        self.given = {k: np.ascontiguousarray(a, self.dtype) for k, a in given.items()}
         found = self.step.sizes([{**known, **self.given}.get(name, 0.0) for name in self.trace.inputs])
         assert found is not None
         rooms = [shape_of(s, found) for s in self.step.buffers.values()]
