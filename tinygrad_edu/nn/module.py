@@ -21,12 +21,11 @@ from tinygrad_edu.nn.kept import (
     HOLDERS,
     PLAIN,
     buffers_in,
-    call_and_note,
-    fills_containers,
     inside_first,
     kept_in,
     leaves_of,
     results_with,
+    watch_containers,
 )
 from tinygrad_edu.nn.parameters import (
     Parameters,
@@ -99,8 +98,7 @@ class Module(TorchNames):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if not cls.__module__.startswith("tinygrad_edu.") and fills_containers(cls):
-            cls.__call__ = call_and_note(cls.__call__)  # type: ignore[method-assign]
+        watch_containers(cls)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if type(value) in HOLDERS and name != "kept_results":
@@ -133,10 +131,8 @@ class Module(TorchNames):
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """(name, module): this one under "", then every module inside it."""
-        modules = modules_inside(self)[0]
-        if prefix:
-            modules = [(f"{prefix}.{name}" if name else prefix, module) for name, module in modules]
-        yield from modules
+        for name, module in modules_inside(self)[0]:
+            yield (f"{prefix}.{name}" if prefix and name else prefix or name), module
 
     def modules(self) -> Iterator[Module]:
         """This module and every module inside it."""
