@@ -306,9 +306,14 @@ def test_the_guide_to_the_engine_names_what_is_there():
     """Each function and file that it tells the reader to open has that name in `core`, or is the reader's to use."""
     page = (DOCS / "explanation" / "read-the-engine.md").read_text(encoding="utf-8")
     told = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
-    paths = list((ROOT / "tinygrad_edu" / "core").glob("*.py"))
+    paths = list((ROOT / "tinygrad_edu" / "core").rglob("*.py"))
     text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
-    known = {path.stem for path in paths} | set(re.findall(r"(?:def|class) (\w+)", text)) | set(TABLE) | set(dir(tg))
+    known = (
+        {name for path in paths for name in (path.stem, path.parent.name)}
+        | set(re.findall(r"(?:def|class) (\w+)", text))
+        | set(TABLE)
+        | set(dir(tg))
+    )
     named = {code.removesuffix(".py") for code in re.findall(r"`(\w+(?:\.py)?)`", told)}
     assert len(named) > 30
     assert named - known == set()

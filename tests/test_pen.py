@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.spellings import SLIPS_OF_MODULE, SLIPS_OF_TENSOR, SLIPS_OF_VALUE
+from tinygrad_edu.core.methods.spellings import SLIPS_OF_MODULE, SLIPS_OF_TENSOR, SLIPS_OF_VALUE
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.pen import UnknownAttributeError, names_of

@@ -32,13 +32,13 @@ HOMES = {
     "core.value": ("Value",),
     "core.tensor": ("Tensor",),
     "core.modes": ("no_grad", "detect_anomaly"),
-    "core.transforms": ("grad", "value_and_grad", "vjp", "jvp"),
-    "core.jacobians": ("jacobian", "hessian", "hvp"),
+    "core.transforms.derivatives": ("grad", "value_and_grad", "vjp", "jvp"),
+    "core.transforms.jacobians": ("jacobian", "hessian", "hvp"),
     "core.places": ("record_lines",),
     "core.check": ("gradcheck", "taylor_slope"),
     "core.own_operations": ("operation",),
     "core.scan": ("scan",),
-    "core.vmap": ("vmap",),
+    "core.transforms.vmap": ("vmap",),
     "compile.jit": ("jit",),
     "draw": ("draw", "Drawing"),
     "interop": ("export", "from_keras", "from_torch"),
@@ -70,15 +70,15 @@ if TYPE_CHECKING:
     from tinygrad_edu import cases, clinic, course, data, errors, estimators, nn, ops, optim, stats, train
     from tinygrad_edu.compile.jit import jit
     from tinygrad_edu.core.check import gradcheck, taylor_slope
-    from tinygrad_edu.core.jacobians import hessian, hvp, jacobian
     from tinygrad_edu.core.modes import detect_anomaly, no_grad
     from tinygrad_edu.core.own_operations import operation
     from tinygrad_edu.core.places import record_lines
     from tinygrad_edu.core.scan import scan
     from tinygrad_edu.core.tensor import Tensor
-    from tinygrad_edu.core.transforms import grad, jvp, value_and_grad, vjp
+    from tinygrad_edu.core.transforms.derivatives import grad, jvp, value_and_grad, vjp
+    from tinygrad_edu.core.transforms.jacobians import hessian, hvp, jacobian
+    from tinygrad_edu.core.transforms.vmap import vmap
     from tinygrad_edu.core.value import Value
-    from tinygrad_edu.core.vmap import vmap
     from tinygrad_edu.draw import Drawing, draw
     from tinygrad_edu.interop import export, from_keras, from_torch
     from tinygrad_edu.reporting import report
@@ -115,7 +115,7 @@ def __getattr__(name: str) -> Any:
 
 def without_numpy(name: str) -> Any:
     """The version of a name for a machine without NumPy: derivatives of functions of numbers."""
-    found = importlib.import_module(f"{__name__}.core.scalar_transforms")
+    found = importlib.import_module(f"{__name__}.core.transforms.scalar_transforms")
     if name not in found.__all__:
         raise packages.missing("numpy", f"tg.{name}") from None
     return getattr(found, name)

@@ -6,8 +6,8 @@ import pytest
 import tinygrad_edu as tg
 from tests.examples import CALLS, IDS, drawn
 from tinygrad_edu.core import backward, ops, reductions, shapes
-from tinygrad_edu.core.array_pulls import gradient_order, sweep
 from tinygrad_edu.core.backward import pull, pull_with_care
+from tinygrad_edu.core.fast.pulls import gradient_order, sweep
 from tinygrad_edu.core.graph import cotangents
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 from tinygrad_edu.core.ops import TABLE

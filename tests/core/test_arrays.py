@@ -11,7 +11,7 @@ from tests import windows
 from tests.examples import CALLS, COMPOSED, EXAMPLES, IDS, drawn
 from tests.examples_linalg import LAPACK, NORMS, PACKED
 from tinygrad_edu.core import operation
-from tinygrad_edu.core.special_arrays import SCIPYS
+from tinygrad_edu.core.arrays.special_arrays import SCIPYS
 from tinygrad_edu.errors import SettingError, ShapeError
 
 each_call = pytest.mark.parametrize(("name", "call", "shapes"), CALLS, ids=IDS)

@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.collector import LARGE, WAIT
+from tinygrad_edu.core.fast.collector import LARGE, WAIT
 
 VALUE = tg.Value
 

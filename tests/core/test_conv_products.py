@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygrad_edu.core.conv import conv_weight
+from tinygrad_edu.core.arrays.conv import conv_weight
 
 CASES = {  # (samples, channels in, channels out, length, kernel size, groups)
     "few windows": (3, 4, 32, 40, 3, 2), "few channels": (3, 4, 8, 40, 3, 2), "many windows": (2, 4, 32, 300, 3, 2),

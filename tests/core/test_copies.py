@@ -9,7 +9,8 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.core import tensor, write_guard
+from tinygrad_edu.core import tensor
+from tinygrad_edu.core.writes import write_guard
 from tinygrad_edu.errors import GraphError, SavedArrayChangedError
 
 MAKES = {"Value": lambda: tg.Value(1.5), "Tensor": lambda: tg.Tensor([1.5, 2.0], requires_grad=True)}

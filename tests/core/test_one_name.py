@@ -7,9 +7,9 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.core import scalar_transforms
+from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.one_name import GROUPS, SAME
-from tinygrad_edu.core.plain_arrays import PlainArray
+from tinygrad_edu.core.transforms import scalar_transforms
 from tinygrad_edu.errors import TinygradError
 
 X = np.array([[1.0, 2.0, 3.0], [3.0, 1.0, 2.5], [0.3, 0.2, 0.1]])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import overwrite
+from tinygrad_edu.core.writes import overwrite
 from tinygrad_edu.errors import GraphError, SavedArrayChangedError, TraceError
 
 RNG = np.random.default_rng(0)

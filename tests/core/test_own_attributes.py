@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.spellings import SET, slips_of
+from tinygrad_edu.core.methods.spellings import SET, slips_of
 
 OWN = ["g", "grad_avg", "sqr_avg", "velocity", "m", "v", "state", "name", "id", "grad_mean", "rad", "dat", "old_data",
        "labels", "grads"]  # fmt: skip

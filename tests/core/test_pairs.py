@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
-from tinygrad_edu.core.pairs import METHODS
+from tinygrad_edu.core.methods.pairs import METHODS
 from tinygrad_edu.errors import OperandError, SavedArrayChangedError, SettingError, ShapeError, TraceError
 
 RNG = np.random.default_rng(0)

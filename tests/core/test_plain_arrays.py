@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.plain_arrays import UPDATES, PlainArray
+from tinygrad_edu.core.methods.plain_arrays import UPDATES, PlainArray
 from tinygrad_edu.errors import ForgottenZeroGradWarning, GraphError, ShapeError
 
 START = np.array([[0.5, -2.0, 3.0], [1.5, 0.25, -1.0]])

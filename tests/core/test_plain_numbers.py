@@ -8,7 +8,7 @@ import pytest
 import scipy.special
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.spellings import OF_TENSOR, OF_VALUE
+from tinygrad_edu.core.methods.spellings import OF_TENSOR, OF_VALUE
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 
 NUMBER = 2.123456

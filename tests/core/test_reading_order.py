@@ -15,14 +15,19 @@ def lines_of(names):
 
 
 def modules(text):
-    return [name for name in re.findall(r"`(\w+)(?:\.py)?`", text) if (FOLDER / f"{name}.py").exists()]
+    return [name for name in re.findall(r"`(\w+)(?:\.py|/)?`", text) if is_there(name)]
+
+
+def is_there(name):
+    """A file or a folder of the engine."""
+    return (FOLDER / f"{name}.py").exists() or (FOLDER / name / "__init__.py").exists()
 
 
 def test_every_module_that_is_named_is_there():
-    named = re.findall(r"^ *\d+\. ((?:`\w+`(?:, )?)+)", ORDER, re.MULTILINE)
+    named = re.findall(r"^ *\d+\. ((?:`\w+/?`(?:, )?)+)", ORDER, re.MULTILINE)
     steps = [name for line in named for name in re.findall(r"\w+", line)]
     assert len(named) == 10
-    assert [name for name in steps if not (FOLDER / f"{name}.py").exists()] == []
+    assert [name for name in steps if not is_there(name)] == []
     assert set(steps) - {"reductions"} <= set(modules(PAGE))
 
 

@@ -6,7 +6,7 @@ import scipy.special
 
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
-from tinygrad_edu.core.special_arrays import SCIPYS
+from tinygrad_edu.core.arrays.special_arrays import SCIPYS
 from tinygrad_edu.errors import TraceError, UnsupportedNumpyError
 
 X = np.array([0.31, 0.48, 0.7, 0.85])

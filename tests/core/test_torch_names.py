@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.torch_names import INSTEAD, METHODS
+from tinygrad_edu.core.methods.torch_names import INSTEAD, METHODS
 
 X = np.array([[0.5, -2.0, 3.25], [1.5, 0.25, -1.0]])
 SQUARE = np.array([[2.0, 0.5], [-0.3, 1.5]])

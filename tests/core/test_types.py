@@ -61,7 +61,7 @@ def test_a_users_program_passes_strict_type_checks(tmp_path):
 
 def test_few_parameters_of_the_engine_are_any():
     kinds = []
-    for path in CORE.glob("*.py"):
+    for path in CORE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):
                 a = node.args

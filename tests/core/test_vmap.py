@@ -6,9 +6,9 @@ import pytest
 import tinygrad_edu as tg
 from tests.core.test_table import SMOOTH, points
 from tests.examples import CALLS, IDS, drawn
-from tinygrad_edu.core import vmap as at_work
-from tinygrad_edu.core.batch_rules import RULES
 from tinygrad_edu.core.operation import ARRAY_TABLE
+from tinygrad_edu.core.transforms import vmap as at_work
+from tinygrad_edu.core.transforms.batch_rules import RULES
 from tinygrad_edu.errors import DetachedError, OperandError, SettingError, ShapeError, TraceError
 
 SAMPLES = 3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.checksum import BLOCK, SMALL, checksum
+from tinygrad_edu.core.writes.checksum import BLOCK, SMALL, checksum
 from tinygrad_edu.errors import SavedArrayChangedError
 
 RNG = np.random.default_rng(0)

@@ -48,7 +48,7 @@ def test_the_sign_of_zero(dtype):
 def test_a_wrong_rule_is_noticed():
     """The comparison itself: a derivative that is off by a thousandth differs."""
     x = np.array([[0.5, -1.0, 2.0]])
-    made = Case([x], [], [Step("sin", (0,))])  # no hand-written pull-back in core/array_pulls.py
+    made = Case([x], [], [Step("sin", (0,))])  # no hand-written pull-back in core/fast/pulls.py
     assert not differences(made)
     wrong = {"array_partials": lambda _, x: (1.001 * np.cos(x),)}
     with mock.patch.dict(vars(ops.sin), wrong):  # only in the eager pass

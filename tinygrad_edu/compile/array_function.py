@@ -21,12 +21,12 @@ from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.untraceable import compiling, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.aliases import ArrayLike, Samples
+from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.backward import has_nan
-from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.conversion import FLOATS
-from tinygrad_edu.core.positions import in_dtype_of
 from tinygrad_edu.core.pytree import flatten, leaf_names, tree_leaves, tree_map, unflatten, with_leaves
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.errors import DtypeError, OperandError
 
 Function = Callable[..., Any]

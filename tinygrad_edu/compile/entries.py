@@ -13,9 +13,9 @@ import numpy as np
 from tinygrad_edu.compile.files_read import FileRead
 from tinygrad_edu.compile.unread import FORM, GRADIENT, NUMBERS, Put, original
 from tinygrad_edu.compile.user_code import ATOMS, same
-from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.core.writes.checksum import checksum
 
 ABSENT = object()
 NOTHING: tuple[Any, ...] = (ABSENT, None)  # values of an attribute that a trace may fill with what it caches

@@ -21,7 +21,7 @@ from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording
 from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor, record
-from tinygrad_edu.core.transforms import DEPTH
+from tinygrad_edu.core.transforms.derivatives import DEPTH
 from tinygrad_edu.core.value import Value, node
 from tinygrad_edu.errors import SavedArrayChangedError
 

@@ -17,11 +17,11 @@ from tinygrad_edu.compile.in_graph import meets_graph
 from tinygrad_edu.compile.quick_call import QuickCall, signature
 from tinygrad_edu.compile.scalar.function import ScalarFunction
 from tinygrad_edu.compile.static_arguments import Named, StaticArguments
-from tinygrad_edu.core import transforms
-from tinygrad_edu.core.argnums import is_several, places_of
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.pytree import flatten
-from tinygrad_edu.core.transforms import DEPTH
+from tinygrad_edu.core.transforms import derivatives
+from tinygrad_edu.core.transforms.argnums import is_several, places_of
+from tinygrad_edu.core.transforms.derivatives import DEPTH
 from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
@@ -92,14 +92,14 @@ class CompiledFunction:
             if quick is not None and (both := quick.value_and_gradients(leaves, arguments)) is not None:
                 return both[0], both[1][0] if one else tuple(both[1])
         if at_work() or MODES.anomaly or (MODES.recording and DEPTH.level):  # a program does not stop at a NaN
-            return transforms.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
+            return derivatives.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
         given: list[Any] = []
         nesting = flatten((arguments, named), given)
         wanted = places_of(argnum, len(arguments))
         chosen = None if named else frozenset(wanted)
 
         def run_plainly() -> tuple[Any, dict[int, Any]]:
-            y, found = transforms.value_and_grad(self.f, tuple(wanted))(*arguments, **named)
+            y, found = derivatives.value_and_grad(self.f, tuple(wanted))(*arguments, **named)
             return y, dict(zip(wanted, found, strict=True))
 
         result, gradients = self.run(
@@ -256,8 +256,8 @@ def jit(
     a changed flag, attribute (such as `model.training`) or layer means another program. Anything that each call would
     draw or count by itself (random numbers, a counter) is refused. Numbers that Python reads while the function is
     traced (`if A[0] > 0`, `w.data`, `float(A[0])`, `A * 2` of an array) are compared by a checksum before each call,
-    which takes 1.4 ns a number (what a checksum may miss: core/checksum.py); after 8 changes the function runs without
-    jit, with a warning. Of arguments, these are refused.
+    which takes 1.4 ns a number (what a checksum may miss: core/writes/checksum.py); after 8 changes the function runs
+    without jit, with a warning. Of arguments, these are refused.
 
     `static_argnums`, `static_argnames` (one or several): arguments such as a size or a number of rounds, which decide
     what the function does; there is a program for each of their values, as in JAX.

@@ -30,7 +30,7 @@ from tinygrad_edu.core.modes import tracing
 from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.write_guard import CLOCK
+from tinygrad_edu.core.writes.write_guard import CLOCK
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
 Array = np.ndarray[Any, Any]

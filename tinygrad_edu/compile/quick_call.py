@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.packed import parts_of
 from tinygrad_edu.core.backward import has_nan
-from tinygrad_edu.core.plain_arrays import PlainArray
+from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
 
 Signature = tuple[Any, ...]

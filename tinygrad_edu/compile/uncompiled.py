@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.backend import compiler
-from tinygrad_edu.core import transforms
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.transforms import derivatives
 
 Function = Callable[..., Any]
 
@@ -39,7 +39,7 @@ def value_and_gradients(f: Function, arguments: Sequence[Any]) -> tuple[Any, Any
     """(result, gradients nested like the arguments)."""
     arrays = tree_map(lambda x: np.asarray(x, dtype=None if isinstance(x, np.ndarray) else float), tuple(arguments))
     with np.errstate(all="ignore"):
-        y, found = transforms.value_and_grad(f, tuple(range(len(arguments))))(*arrays)
+        y, found = derivatives.value_and_grad(f, tuple(range(len(arguments))))(*arrays)
     return plain(y), tree_map(plain, tuple(found))
 
 

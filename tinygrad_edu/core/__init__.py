@@ -14,11 +14,16 @@ Whole arrays, half an hour more:
 7. `backward`       the pull-back at one node, and broadcasting undone
 8. `shapes`, `broadcasting`, `reductions`, `linalg`   array operations, each with its pull-back
 9. `numpy_protocol` how `np.tanh(x)` finds the operation
-10. `transforms`    grad, vjp, jvp: functions of functions; `jacobians` makes matrices of them
+10. `transforms/`   functions of functions: grad, vjp and jvp in derivatives.py, jacobian and hessian in jacobians.py
 
-Skip these at first: `fast_paths`, `fast_backward`, `fast_tensors`, `fast_arrays`, `array_pulls`, `class_entropy`,
-`row_sums`, `flat_node` and `collector` do the same as the above, for speed; `write_guard` and `checksum` notice arrays
-that were written to;
-`readings` and `array_readings` bind one formula to floats or to arrays; `conversion`, `printing`, `spellings`,
-`shape_errors` hold checks and sentences; the rest is rows.
+What you can leave for later has a folder of its own:
+
+`elementwise/`, `arrays/`   more rows of the table; `ops` and `array_operations` collect all rows
+`fast/`                     the usual cases of the above, written out for speed: the same bits
+`writes/`                   arrays that are written to between forward and backward
+`methods/`                  PyTorch's and NumPy's names for what a Tensor can do anyway
+
+The files that are left here: losses.py, class_losses.py and targets.py hold the losses; readings.py, array_readings.py
+and own_functions.py bind one formula to floats or to arrays; conversion.py, one_name.py, shape_errors.py and
+printing.py hold checks and sentences; modes.py, anomaly.py and places.py hold what a thread can switch on.
 """

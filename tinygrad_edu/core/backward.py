@@ -11,14 +11,14 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.anomaly import label_names, refuse_bad_gradient
-from tinygrad_edu.core.array_pulls import fit_to_array, gradient_order, install, sweep
 from tinygrad_edu.core.broadcasting import unbroadcast
+from tinygrad_edu.core.fast.pulls import fit_to_array, gradient_order, install, sweep
 from tinygrad_edu.core.flat_rows import flat_inputs
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
 from tinygrad_edu.core.shape_errors import explain
-from tinygrad_edu.core.write_guard import refuse_changed, was_written
+from tinygrad_edu.core.writes.write_guard import refuse_changed, was_written
 from tinygrad_edu.errors import (
     BackwardTwiceError,
     GraphError,

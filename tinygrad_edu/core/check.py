@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.transforms import unwrap, vjp
+from tinygrad_edu.core.transforms.derivatives import unwrap, vjp
 from tinygrad_edu.errors import GradcheckError
 from tinygrad_edu.pen import check_arguments
 

@@ -191,11 +191,12 @@ def delta_rule(prediction: ArrayLike, target: ArrayLike) -> Any:
     That rule is exact for the cross-entropy of σ(z), so this is bce_with_logits; the squared error of σ(z) has the
     gradient (σ(z) - t)·σ'(z), which vanishes where a unit is saturated, right or wrong.
 
-    >>> from tinygrad_edu.core import losses, ops, transforms
+    >>> from tinygrad_edu.core import losses, ops
+    >>> from tinygrad_edu.core.transforms.derivatives import grad
     >>> z = np.array([4.0])  # of a saturated unit whose target is 0
-    >>> transforms.grad(lambda z: losses.delta_rule(z, [0.0]))(z).round(4)
+    >>> grad(lambda z: losses.delta_rule(z, [0.0]))(z).round(4)
     array([0.982])
-    >>> transforms.grad(lambda z: 0.5 * losses.mse(ops.sigmoid(z), [0.0]))(z).round(4)
+    >>> grad(lambda z: 0.5 * losses.mse(ops.sigmoid(z), [0.0]))(z).round(4)
     array([0.0173])
     """
     return ops.logistic_loss(prediction, target)

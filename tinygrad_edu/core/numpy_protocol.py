@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Option
+from tinygrad_edu.core.arrays.special_arrays import SCIPYS
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_names import (
     INSTEAD,
@@ -26,7 +27,6 @@ from tinygrad_edu.core.numpy_names import (
 from tinygrad_edu.core.one_name import SECOND, refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
-from tinygrad_edu.core.special_arrays import SCIPYS
 from tinygrad_edu.core.whole_numbers import as_floats, is_whole
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError

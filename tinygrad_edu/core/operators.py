@@ -1,7 +1,7 @@
 """Python's operators and the methods: each says which row of the table it stands for, and lets the class interpret it.
 
 `a * b` is `a.__apply__(ops.mul, (a, b))`, alike for Values, Tensors and nodes of a trace. The usual cases are written
-out once more in `fast_paths.py`, for speed alone.
+out once more in `fast/values.py`, for speed alone.
 """
 
 # An operation on a Value gives a Value, on a Tensor a Tensor: `__apply__` decides, which mypy cannot know.

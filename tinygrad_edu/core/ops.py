@@ -36,11 +36,11 @@ from tinygrad_edu.core.elementary import (
     tanh,
     where,
 )
+from tinygrad_edu.core.elementwise.rounding import *  # noqa: F403
+from tinygrad_edu.core.elementwise.special import *  # noqa: F403
+from tinygrad_edu.core.elementwise.transcendental import *  # noqa: F403
 from tinygrad_edu.core.operation import TABLE as TABLE
 from tinygrad_edu.core.operation import op
-from tinygrad_edu.core.rounding import *  # noqa: F403
-from tinygrad_edu.core.special import *  # noqa: F403
-from tinygrad_edu.core.transcendental import *  # noqa: F403
 
 SQRT_HALF = math.sqrt(0.5)
 INVERSE_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)

@@ -18,23 +18,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.core import augmented, copies, one_name, pairs, plain_arrays, torch_names
+from tinygrad_edu.core import copies, one_name
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.anomaly import refuse_anomaly
 from tinygrad_edu.core.backward import backward, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
-from tinygrad_edu.core.fast_arrays import install_for_arrays
-from tinygrad_edu.core.fast_tensors import install_for_tensors
+from tinygrad_edu.core.fast.tensors import install_for_tensors
+from tinygrad_edu.core.fast.whole_tensors import install_for_arrays
+from tinygrad_edu.core.methods import pairs, plain_arrays, torch_names
+from tinygrad_edu.core.methods.plain_arrays import PlainArray
+from tinygrad_edu.core.methods.spellings import OF_TENSOR, SLIPS_OF_TENSOR, Missing, read_only, refuse_slips, tell
+from tinygrad_edu.core.methods.tensor_methods import TensorMethods, array_method, count_of
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
-from tinygrad_edu.core.overwrite import overwrite, refuse_view
 from tinygrad_edu.core.places import Place, find_place
-from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.printing import in_percent_format
-from tinygrad_edu.core.spellings import OF_TENSOR, SLIPS_OF_TENSOR, Missing, read_only, refuse_slips, tell
-from tinygrad_edu.core.tensor_methods import TensorMethods, array_method, count_of
-from tinygrad_edu.core.write_guard import CLOCK, WriteGuard, guard_of, protect_view
+from tinygrad_edu.core.writes import augmented
+from tinygrad_edu.core.writes.overwrite import overwrite, refuse_view
+from tinygrad_edu.core.writes.write_guard import CLOCK, WriteGuard, guard_of, protect_view
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
 if TYPE_CHECKING:

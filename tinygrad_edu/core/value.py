@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.core import copies, ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
-from tinygrad_edu.core.collector import spare_older
-from tinygrad_edu.core.fast_backward import accumulate, inner_nodes
-from tinygrad_edu.core.fast_paths import install_for_values
-from tinygrad_edu.core.flat_node import CONSTANT, FlatNode
+from tinygrad_edu.core.fast.collector import spare_older
+from tinygrad_edu.core.fast.flat_node import CONSTANT, FlatNode
+from tinygrad_edu.core.fast.values import install_for_values
+from tinygrad_edu.core.fast.values_backward import accumulate, inner_nodes
 from tinygrad_edu.core.flat_rows import stop_gradients
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
+from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, Slip, tell
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import TABLE, Operation, is_compiled
 from tinygrad_edu.core.places import find_place
 from tinygrad_edu.core.printing import in_percent_format
-from tinygrad_edu.core.spellings import OF_VALUE, SLIPS_OF_VALUE, Slip, tell
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu import checks, ops
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
-from tinygrad_edu.core.windows import each_axis, padding_of
+from tinygrad_edu.core.arrays.windows import each_axis, padding_of
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.names import BackEndName, InitializerName
 from tinygrad_edu.nn import init as initializers

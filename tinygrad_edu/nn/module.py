@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
-from tinygrad_edu.core.spellings import SLIPS_OF_MODULE, Missing, tell
+from tinygrad_edu.core.methods.spellings import SLIPS_OF_MODULE, Missing, tell
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.elsewhere import instead_of

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.windows import each_axis
+from tinygrad_edu.core.arrays.windows import each_axis
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn.inputs import as_array
 from tinygrad_edu.nn.module import Module

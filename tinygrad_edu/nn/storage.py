@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks, packages
-from tinygrad_edu.core.checksum import checksum
+from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.errors import CheckpointError, DtypeError
 from tinygrad_edu.whole_files import replace
 

@@ -17,7 +17,7 @@ from tinygrad_edu import checks
 from tinygrad_edu.charts.document import document
 from tinygrad_edu.charts.palette import DARK, LIGHT, variables
 from tinygrad_edu.charts.text import clean
-from tinygrad_edu.core.spellings import Missing
+from tinygrad_edu.core.methods.spellings import Missing
 from tinygrad_edu.draw.page import as_json
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.pen import check_attributes

@@ -11,10 +11,10 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.arrays.diagonals import diagonal
+from tinygrad_edu.core.arrays.factors import cholesky
+from tinygrad_edu.core.arrays.linear_systems import solve
 from tinygrad_edu.core.broadcasting import sum
-from tinygrad_edu.core.diagonals import diagonal
-from tinygrad_edu.core.factors import cholesky
-from tinygrad_edu.core.linear_systems import solve
 from tinygrad_edu.core.shapes import reshape, transpose
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.stats.distribution import as_floats

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.checks import whole
-from tinygrad_edu.core.checksum import checksum
+from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
 from tinygrad_edu.nn.module import all_numbers

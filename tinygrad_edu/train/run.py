@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu import checks, whole_files
 from tinygrad_edu.charts.chart import Chart, Line, Panel, panel_words
-from tinygrad_edu.core.spellings import Missing, tell
+from tinygrad_edu.core.methods.spellings import Missing, tell
 from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage

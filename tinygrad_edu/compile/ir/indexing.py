@@ -19,8 +19,8 @@ from tinygrad_edu.compile.ir.node import Traced, as_node, op_name
 from tinygrad_edu.compile.ir.shape_rules import elementwise_shape, names_of
 from tinygrad_edu.compile.ir.slices import Span, entry, span
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.arrays.sorting import choose_by_position
 from tinygrad_edu.core.operation import ARRAY_TABLE
-from tinygrad_edu.core.sorting import choose_by_position
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
 Sizes = tuple[Any, ...]

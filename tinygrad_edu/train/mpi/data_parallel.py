@@ -22,8 +22,8 @@ import numpy as np
 
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import all_numbers

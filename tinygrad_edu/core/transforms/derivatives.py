@@ -1,0 +1,329 @@
+"""Derivatives of functions: grad, vjp, jvp, on both back ends; `jacobians` makes matrices of them.
+
+Numbers go through the scalar back end, arrays and numbers beside them through the tensor back end; dicts, lists and
+tuples of them count as one argument. Inside another transform the results stay nodes: grad(grad(f)) works.
+
+>>> grad(grad(lambda x: x**3))(2.0)
+12.0
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import checks
+from tinygrad_edu.core import ops, value
+from tinygrad_edu.core.aliases import ArrayLike, Node, Option
+from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
+from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.modes import MODES, recording, switch_mode
+from tinygrad_edu.core.one_name import one_name_each
+from tinygrad_edu.core.operation import is_object
+from tinygrad_edu.core.pytree import given_leaves, tree_leaves, tree_map
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options
+from tinygrad_edu.core.transforms.seeds import exact, zero_like
+from tinygrad_edu.core.transforms.variables import variable
+from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import DetachedError, NonScalarBackwardError, OperandError, ShapeError
+
+Function = Callable[..., Any]
+Argnum = int | Sequence[int]
+
+
+class _Depth(threading.local):
+    level = 0  # number of transforms running around this one
+
+
+DEPTH = _Depth()
+
+
+@contextmanager
+def inside_transform() -> Iterator[None]:
+    DEPTH.level += 1
+    try:
+        with recording():
+            yield
+    finally:
+        DEPTH.level -= 1
+
+
+@functools.partial(one_name_each, "grad")
+def grad(
+    f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False, **options: Option
+) -> Function:
+    """The gradient ∂f/∂x of a function with one number as its result, as a function of the same arguments.
+
+    argnum: the index of the argument to differentiate by, or several; `argnums`, the same under JAX's name.
+    has_aux: f returns (number, anything else), and the result is (gradient, anything else).
+    Errors: NonScalarBackwardError where f gives more than one number; use `jacobian` there.
+
+    >>> round(grad(lambda w, x: (w * x).tanh())(0.5, 2.0), 6)
+    0.839949
+    """
+    both = value_and_grad(f, argnum if argnums is None else argnums, has_aux=has_aux, **options)
+
+    @functools.wraps(f)
+    def gradient(*arguments: ArrayLike, **options: Option) -> Any:
+        y, found = both(*arguments, **options)
+        return (found, y[1]) if has_aux else found
+
+    return gradient
+
+
+@functools.partial(one_name_each, "value_and_grad")
+def value_and_grad(
+    f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False, **options: Option
+) -> Function:
+    """(f, ∂f/∂x) in one pass, as a function of the same arguments.
+
+    argnum: the index of the argument to differentiate with respect to.
+    argnums: the same, under JAX's name.
+    has_aux: f returns (number, anything else), and the result is ((number, anything else), gradient).
+
+    >>> value_and_grad(lambda x: x * x)(3.0)
+    (9.0, 6.0)
+    >>> value_and_grad(lambda x: (x * x, {"half": x / 2}), has_aux=True)(3.0)
+    ((9.0, {'half': 1.5}), 6.0)
+    """
+    checks.function("f", f, "grad")
+    refuse_options("grad", options)
+    which = argnum if argnums is None else argnums
+
+    @functools.wraps(f)
+    def both(*arguments: ArrayLike, **options: Option) -> tuple[Any, Any]:
+        chosen, extra = places_of(which, len(arguments)), list[Any]()
+
+        def number(*x: Node) -> Any:
+            result = f(*replace_arguments(arguments, chosen, x), **options)
+            if not has_aux:
+                return result
+            y, extra[:] = split_pair(result)
+            return y
+
+        y, pull = pull_back(number, at_places(arguments, chosen), dtype_of_arrays(arguments))
+        refuse_several_numbers(y)
+        gradients = pull(1.0)
+        if has_aux:
+            y = y, extra[0] if is_node(y) else unwrap(extra[0])
+        return y, gradients if is_several(which) else gradients[0]
+
+    return both
+
+
+def split_pair(result: ArrayLike) -> tuple[Any, list[Any]]:
+    """(the number, [anything else]) from the pair that `has_aux=True` requires."""
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        raise OperandError(
+            f"has_aux=True needs a function that returns (number, anything else), not {type(result).__name__}"
+            + (f" of {len(result)}" if isinstance(result, (tuple, list, dict)) else "")
+        )
+    return result[0], [result[1]]
+
+
+def refuse_several_numbers(y: Node) -> None:
+    if isinstance(y, (tuple, list, dict)):
+        raise NonScalarBackwardError(
+            f"grad needs one number as the result, but this function returned a {type(y).__name__} of {len(y)}: "
+            "return the number only, and compute the rest outside, or return (number, rest) with has_aux=True"
+        )
+    if np.size(y) != 1:
+        raise NonScalarBackwardError(
+            f"grad needs a function with one number as its result; this one gives shape {np.shape(y)}. "
+            "Reduce it, as in f(x).sum(), or use jacobian"
+        )
+
+
+def call_with_nodes(f: Function, primals: tuple[Any, ...], dtype: Option) -> tuple[Any, Any]:
+    """(new nodes for the primals, what f makes of them).
+
+    Numbers alone are Values, and where f cannot work with these (x.T, np.tril(x * a)) arrays without axes.
+    """
+    variables = tree_map(functools.partial(variable, dtype=dtype), primals)
+    try:
+        return variables, f(*variables)
+    except (TypeError, ValueError, AttributeError, DetachedError) as error:
+        if (other := without_numpys_words(error)) is not error:
+            raise other from None
+        nodes = MODES.value_trace is not None or any(is_node(x) for x in tree_leaves(primals))
+        if dtype is not None or nodes or is_of_user(error):
+            raise
+        arrays = tree_map(functools.partial(variable, dtype=np.dtype(float)), primals)
+        try:
+            return arrays, f(*arrays)
+        except Exception:
+            raise error from None
+
+
+def replace_arguments(arguments: Sequence[Any], places: Sequence[int], by: Sequence[Any]) -> list[Any]:
+    """The arguments with some of them exchanged."""
+    exchanged = dict(zip(places, by, strict=True))
+    return [exchanged.get(i, x) for i, x in enumerate(arguments)]
+
+
+def vjp(f: Function, *primals: Node) -> tuple[Any, Function]:
+    """f(*primals), and the pull-back ȳ ↦ (ȳ·∂f/∂x₁, ȳ·∂f/∂x₂, ...).
+
+    >>> y, pull = vjp(lambda a, b: a * b, 2.0, 5.0)
+    >>> y, pull(1.0)
+    (10.0, (5.0, 2.0))
+    """
+    checks.function("f", f, "vjp")
+    return pull_back(f, primals, dtype_of_arrays(primals))
+
+
+def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, Function]:
+    """`vjp`; `dtype`: that of the arrays among the arguments, in which plain numbers become 0-d arrays."""
+    nested = DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(primals))
+    primals = tuple(primals)
+    with inside_transform():
+        variables, y = call_with_nodes(f, primals, dtype)
+
+    def pull(seed: Node) -> tuple[Any, ...]:
+        further = nested or DEPTH.level > 0
+        again = further or any(map(is_node, tree_leaves(seed)))
+        final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # vmap samples: record no graph
+        with switch_mode("recording", MODES.recording and not final):
+            found = iter(derivatives(y, given_leaves(variables), seed, again))
+        return tuple(tree_map(lambda x: like(x, found, again), primals))
+
+    return (y if nested else unwrap(y)), pull
+
+
+def like(x: Node, found: Iterator[Any], again: bool) -> Any:
+    """The next gradient, as what x is."""
+    if x is None:
+        return None
+    return next(found) if again else plain_like(x, next(found))
+
+
+def is_wanted(seed: Node) -> bool:
+    """Does what is behind a sample of seeds require a gradient?"""
+    while hasattr(seed, "inner"):
+        seed = seed.inner
+    return getattr(seed, "requires_grad", False)
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """f(*primals), and its derivative along the tangents, Σ ∂f/∂xᵢ·tᵢ.
+
+    The pull-back is linear in ȳ; its own pull-back, at the tangents, is the push-forward.
+
+    >>> jvp(lambda x: x * x, (3.0,), (1.0,))
+    (9.0, 6.0)
+    """
+    nested = DEPTH.level > 0 or any(is_node(x) for x in tree_leaves([list(primals), list(tangents)]))
+    with inside_transform():
+        y, pull = vjp(f, *primals)
+        dummy = seed_variable(y)  # seeded with 1: a gradient of 0 would stay 0 even where the derivative is infinite
+        pairs = zip(given_leaves(pull(dummy)), given_leaves(list(tangents)), strict=True)
+        weighted = [as_variable(g) * t for g, t in pairs]
+        total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
+        dummies = list(dummy.flat) if is_object(dummy) else [dummy]
+        found = derivatives(total, dummies, 1.0, nested)
+        tangent = np.reshape(np.array(found, dtype=object), y.shape) if is_object(dummy) else found[0]
+    return (y, tangent) if nested else (unwrap(y), plain_like(unwrap(y), tangent))
+
+
+def seed_variable(y: Node) -> Any:
+    """Ones like y, as nodes: what a pull-back is linear in."""
+    if is_object(y):
+        return np.reshape(np.array([Value(1.0) for _ in y.flat], dtype=object), y.shape)
+    return variable(exact(np.ones(np.shape(y), y.dtype)) if isinstance(y, Tensor) else 1.0)
+
+
+def ops_sum(x: Node) -> Any:
+    return x.sum() if isinstance(x, Tensor) else x
+
+
+def is_node(x: Node) -> bool:
+    return isinstance(x, (Value, Tensor))
+
+
+def as_variable(x: Node) -> Any:
+    return x if is_node(x) else variable(x)
+
+
+def dtype_of_arrays(primals: Node) -> Any:
+    """The dtype of the first array of floats among the leaves, float64 if all are of others; None for numbers alone."""
+    dtypes = [x.dtype for x in tree_leaves(primals) if isinstance(x, (Tensor, np.ndarray)) and x.dtype.kind in "fiub"]
+    return next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(float) if dtypes else None)
+
+
+def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any]:
+    """ȳ·∂y/∂x for each input, as nodes when they are to be differentiated again."""
+    if isinstance(y, (dict, list, tuple)) and isinstance(seed, type(y)):
+        return sum_over_leaves(y, seed, lambda leaf, part: derivatives(leaf, inputs, part, again))
+    if isinstance(y, Value) and isinstance(seed, Tensor):  # one seed per sample of a vmap: scale by it
+        return [ops.mul(seed, g) for g in value.plain_gradients(y, inputs, 1.0)]
+    if isinstance(y, Value):
+        return value.gradients(y, inputs, seed) if again else value.plain_gradients(y, inputs, seed)
+    if isinstance(y, Tensor):
+        return tensor_derivatives(y, inputs, seed, again)
+    if is_object(y):
+        return derivatives(weight_sum(y, seed), inputs, 1.0, again)
+    if np.ndim(y) or not isinstance(y, (int, float, np.number, np.ndarray)):
+        raise OperandError(
+            f"a transform needs a function that returns one Value, Tensor or number, not {type(y).__name__}"
+            + (": does it lack a `return`?" if y is None else "")
+            + (": join them with np.stack or np.concatenate" if isinstance(y, (list, tuple)) else "")
+        )
+    return [zero_like(x) for x in inputs]  # y is a plain number, which depends on no input
+
+
+def sum_over_leaves(y: ArrayLike, seeds: ArrayLike, each: Callable[[Any, Any], list[Any]]) -> list[Any]:
+    """Sum of each(result, seed) over two nestings of the same form; None as a seed counts as 0."""
+    if tree_map(lambda _: 0, y) != tree_map(lambda _: 0, seeds):
+        raise OperandError("the pull-back of a nesting needs seeds that are nested alike")
+    parts = [each(x, s) for x, s in zip(tree_leaves(y), tree_leaves(seeds), strict=True) if s is not None]
+    return [functools.reduce(ops.add, contributions) for contributions in zip(*parts, strict=True)]
+
+
+def weight_sum(y: Node, weights: ArrayLike) -> Any:
+    """Σ wᵢ·yᵢ of an array of Values, made of numbers: its gradient is the pull-back of the weights."""
+    if np.shape(weights) not in (y.shape, ()):
+        raise ShapeError(f"the pull-back needs a seed of the result's shape {y.shape}, not {np.shape(weights)}")
+    each = np.broadcast_to(np.asarray(weights, dtype=object), y.shape)
+    return functools.reduce(ops.add, [ops.mul(v, w) for v, w in zip(y.flat, each.flat, strict=True)], Value(0.0))
+
+
+def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Node, again: bool) -> list[Any]:
+    shape = np.shape(seed)
+    if shape not in (y.shape, ()):
+        raise ShapeError(f"the pull-back needs a seed of the result's shape {y.shape}, not {shape}")
+    if not y.requires_grad:
+        return [zero_like(x) for x in inputs]
+    if again and MODES.tensor_trace is not None:
+        found = tensor_gradients(y, inputs, seed)
+    elif again:
+        ones = np.ones(y.shape, y.dtype)
+        full = ops.mul(seed, ones) if is_node(seed) else Tensor(np.broadcast_to(seed, y.shape), dtype=y.dtype)
+        found = tensor_gradients(y, inputs, full)
+    else:
+        with np.errstate(all="ignore"):
+            start = np.array(np.broadcast_to(np.asarray(seed, dtype=y.dtype), y.shape))
+            pairs = cotangents(topological(y, wanting), start, pull_with_care)
+        found = [pairs.get(x) for x in inputs]
+    return [zero_like(x) if g is None else g for x, g in zip(inputs, found, strict=True)]
+
+
+def unwrap(x: Node) -> Any:
+    """A node as the number or array that it holds; lists and tuples of nodes too."""
+    if isinstance(x, Tensor):
+        return x.array if x.ndim else x.array.item()
+    if is_object(x):
+        return np.reshape([float(unwrap(v)) for v in x.flat], x.shape)
+    return tree_map(unwrap, x) if isinstance(x, (list, tuple, dict)) else getattr(x, "data", x) if is_node(x) else x
+
+
+def plain_like(x: Node, g: Node) -> Any:
+    """A gradient as what x is: a float for a number, an array for an array."""
+    array: Any = getattr(g, "array", getattr(g, "data", g)) if is_node(g) else g
+    return np.asarray(unwrap(array)) if isinstance(x, np.ndarray) else float(array)
