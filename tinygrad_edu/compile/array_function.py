@@ -12,8 +12,9 @@ from tinygrad_edu.compile import packed, uncompiled
 from tinygrad_edu.compile.call import Call, prepare_call, refuse_inexact, refuse_too_large
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced, as_node
-from tinygrad_edu.compile.ir.truth import hold
+from tinygrad_edu.compile.ir.truth import FLOAT, hold
 from tinygrad_edu.compile.own_attributes import own_attributes, withhold
+from tinygrad_edu.compile.passes.exact_range import COUNT, count_inexact
 from tinygrad_edu.compile.program import Program, Trace, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.rounds.repeats import roll
@@ -204,25 +205,31 @@ class ArrayFunction:
             hold(node, x)
             withhold(node, argument)
         with explain_failure(self.f, arguments):
-            trace.results = trace.run(lambda: with_repeats_rolled(with_constants(tree_map(as_traced, self.f(*nodes)))))
-            outputs = list(tree_leaves(trace.results))
+            results = trace.run(lambda: with_constants(tree_map(as_traced, self.f(*nodes))))
+            outputs = list(tree_leaves(results))
             if not outputs or not all(isinstance(y, Traced) for y in outputs):
                 raise OperandError(
-                    f"a compiled function returns what it computes from its arguments, not {trace.results!r:.80}"
+                    f"a compiled function returns what it computes from its arguments, not {results!r:.80}"
                 )
+            inexact = trace.run(
+                lambda: count_inexact(outputs, whole_inputs(trace, own, arguments), program_dtype(trace, given))
+            )
+            trace.results = trace.run(lambda: with_repeats_rolled(results))
+            outputs = list(tree_leaves(trace.results))
         with compiling(getattr(self.f, "__name__", "the function")):
-            return self.program_of(trace, own, outputs, arguments, given, by)
+            return self.program_of(trace, own, outputs, inexact, arguments, given, by)
 
     def program_of(
         self,
         trace: Trace,
         own: Sequence[Traced],
         outputs: Sequence[Traced],
+        inexact: Traced | None,
         arguments: Sequence[Any],
         given: Sequence[Any],
         by: str,
     ) -> Program:
-        """The program of a trace; `own`, its inputs that are arguments."""
+        """The program of a trace; `own`, its inputs that are arguments; `inexact`, a result that must be 0."""
         if by.removesuffix(CAREFUL):
             closed_over = [trace.inputs[k] for k, x in trace.captured.items() if getattr(x, "requires_grad", False)]
             wanted = select_inputs(own, arguments, by) if by.startswith("arguments") else closed_over
@@ -230,9 +237,10 @@ class ArrayFunction:
             results = {"result": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, found, strict=True)}
         else:
             results = {f"result{i}": y for i, y in enumerate(outputs)}
-        captured = [number_array(x) for x in trace.captured.values()]
-        program = packed.program_of(trace, results, common_dtype([*given, *captured]), self.accurate, self.parallel)
-        program.captured_structure = [structure(x) for x in captured]
+        if inexact is not None:
+            results[COUNT] = inexact
+        program = packed.program_of(trace, results, program_dtype(trace, given), self.accurate, self.parallel)
+        program.captured_structure = [structure(number_array(x)) for x in trace.captured.values()]
         return program
 
 
@@ -244,6 +252,21 @@ def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> l
     chosen = {int(i) for i in numbers.split(",")}
     places = [i for i, x in enumerate(arguments) for _ in tree_leaves(x)]
     return [x for i, x in zip(places, own, strict=True) if i in chosen]
+
+
+def program_dtype(trace: Trace, given: Sequence[Any]) -> str:
+    """float32 where every array of floats, also those closed over, is float32."""
+    return common_dtype([*given, *map(number_array, trace.captured.values())])
+
+
+def whole_inputs(trace: Trace, own: Sequence[Traced], arguments: Sequence[Any]) -> dict[Traced, Any]:
+    """The inputs that hold whole numbers, and their dtypes; of arguments also those without axes, which are floats."""
+    found = {x: x.kind for x in trace.inputs.values() if x.integer}
+    for x, argument in zip(own, tree_leaves(tuple(arguments)), strict=True):
+        kind: Any = getattr(argument, "dtype", int if isinstance(argument, int) else FLOAT)
+        if kind is int or kind.kind in "iu":
+            found[x] = kind
+    return found
 
 
 def with_repeats_rolled(results: Any) -> Any:

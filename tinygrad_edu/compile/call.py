@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.backend.cache import call_first
+from tinygrad_edu.compile.passes.exact_range import COUNT, EXACT, refuse_computed
 from tinygrad_edu.compile.program import Array, Program, number_array
 from tinygrad_edu.compile.untraceable import untraceable
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
@@ -17,7 +18,6 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 LARGEST = 2**63 - 1  # largest int64
-EXACT = {"float64": 2**53, "float32": 2**24}  # all integers up to here are exact in this dtype
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,15 @@ class Call:
             if compiled:
                 raise
             raise untraceable("the function", error) from error
-        return numbers.tolist(), out
+        found = dict(zip(program.scalars, numbers.tolist(), strict=True))
+        refuse_computed(found.pop(COUNT, 0.0), program.dtype)
+        return list(found.values()), out
 
     def by_name(self, inputs: list[Any]) -> dict[str, Any]:
         """All results by name."""
         numbers, out = self.run(inputs)
-        return dict(zip(self.program.scalars, numbers, strict=True)) | dict(zip(self.program.shapes, out, strict=True))
+        scalars = [name for name in self.program.scalars if name != COUNT]
+        return dict(zip(scalars, numbers, strict=True)) | dict(zip(self.program.shapes, out, strict=True))
 
 
 def prepare_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any]) -> Call:

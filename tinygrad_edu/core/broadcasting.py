@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import array_op
 from tinygrad_edu.core.shapes import one_axis, reshape
-from tinygrad_edu.core.whole_numbers import is_mask, refuse_narrow
+from tinygrad_edu.core.whole_numbers import is_mask, is_whole, refuse_narrow
 from tinygrad_edu.errors import ShapeError
 
 Axes = int | Sequence[int] | None
@@ -34,7 +34,9 @@ def sum_products(x: ArrayLike, axis: Axes = None) -> Any:
     """Their sum over the axes; of truth values, as NumPy multiplies and adds masks, whether any is true."""
     refuse_narrow(x)
     total = sum(x, axis=axis)
-    return total > 0 if is_mask(x) else total
+    if is_mask(x):
+        return total > 0
+    return total.astype(x.dtype) if hasattr(x, "parents") and is_whole(x) else total  # those of int32 stay int32
 
 
 def unbroadcast(g: ArrayLike, shape: Shape) -> Any:

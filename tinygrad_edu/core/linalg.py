@@ -12,6 +12,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.broadcasting import sum, sum_products, unbroadcast
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, transpose
+from tinygrad_edu.core.whole_numbers import typed
 
 Array = np.ndarray[Any, Any]
 
@@ -122,7 +123,7 @@ def as_matrices(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
 def dot(a: ArrayLike, b: ArrayLike) -> Any:
     """a · b: Σ aᵢ·bᵢ over the last axis of a and the last but one of b; a number times an array."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return a * b
+        return typed(a, beside=b) * typed(b, beside=a)
     return matmul(a, b) if np.ndim(b) < 3 else inner(a, swapaxes(b, -1, -2))
 
 
@@ -136,7 +137,7 @@ def outer(a: ArrayLike, b: ArrayLike) -> Any:
 def inner(a: ArrayLike, b: ArrayLike) -> Any:
     """Σ aᵢ·bᵢ over the last axis of both."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return a * b
+        return typed(a, beside=b) * typed(b, beside=a)
     *others, length = np.shape(b)
     columns = transpose(reshape(b, (math.prod(others), length)))
     return reshape(matmul(a, columns), (*np.shape(a)[:-1], *others))

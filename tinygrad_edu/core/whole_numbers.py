@@ -39,3 +39,8 @@ def is_whole(x: ArrayLike) -> bool:
 def as_floats(x: ArrayLike) -> Any:
     """Whole numbers and truth values as floats, where NumPy computes with floats whatever it is given."""
     return x * 1.0 if is_whole(x) else x
+
+
+def typed(x: ArrayLike, beside: ArrayLike) -> Any:
+    """Where NumPy makes an array of each operand first, Python's 1000 beside int8 is int64."""
+    return np.int64(x) if isinstance(x, int) and is_whole(beside) else x

@@ -91,18 +91,28 @@ def kind_of_node(op: Any, parents: Sequence[Any]) -> Kind:
             return kind_by_numpy(op, *kinds)
         except TypeError:
             return FLOAT
-    name = op.name if op is not None else ""
-    if name in MOVES:  # the second operand of a gather is only an index
-        kinds = kinds[:1] if name in ("gather", "entries_along") else kinds
-        return FLOAT if FLOAT in kinds else np.result_type(*[WHOLE if kind is int else kind for kind in kinds])
-    if name in ADDS or name == "matmul":
-        return FLOAT if FLOAT in kinds else WHOLE
-    return FLOAT
+    return kind_of_arrays(op.name if op is not None else "", kinds)
+
+
+def kind_of_arrays(name: str, kinds: Sequence[Kind]) -> Kind:
+    """The dtype of what an operation of arrays gives."""
+    if name in ("gather", "entries_along"):  # the second operand is only an index
+        kinds = kinds[:1]
+    if FLOAT in kinds or not (name in MOVES or name in ADDS or name == "matmul"):
+        return FLOAT
+    found = np.result_type(*[WHOLE if kind is int else kind for kind in kinds])
+    if name not in ADDS:
+        return found
+    return np.result_type(found, np.uint64 if found.kind == "u" else WHOLE)  # of 64 bits
 
 
 def settle(operation: Any, parents: Sequence[Any], found: Any) -> Any:
     """A rewritten operation, with the dtype of the original one."""
-    if operation.name in MOVES and found.op is not None and parents[0].kind is not FLOAT:
+    if (
+        (operation.name in MOVES or operation.name == "matmul")
+        and found.op is not None
+        and parents[0].kind is not FLOAT
+    ):
         found.kind = kind_of_node(operation, parents)
     return found
 

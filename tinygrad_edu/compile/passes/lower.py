@@ -38,7 +38,7 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
     if node.op.name == "scan":
         return lower_loop(node, parents, unique)
     if node.op.name == "stacked":
-        parents = [p if is_in_memory(p, True) else rewritten(copy_node(p), [p], unique) for p in parents]
+        parents = [p if is_in_memory(p, True, False) else rewritten(copy_node(p), [p], unique) for p in parents]
     other = in_other_words(node, parents) if node.op.name != "stacked" else None
     if other is not None:
         return lower_again(other, unique)
@@ -60,20 +60,26 @@ def lower_loop(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) -
     key = ("scan", id(rounds), tuple(map(id, parents)))
     if key not in unique:
         roots, k = lower(rounds.roots), len(rounds.after)
-        stacked = range(len(rounds.states), len(rounds.states) + len(rounds.slices))
+        # (may it have any shape in memory, may it be whole numbers): first states are copied byte by byte into floats
+        ways = [(False, False)] * len(rounds.states) + [(True, x.integer) for x in rounds.slices]
+        ways += [(False, True)] * (len(parents) - len(ways))
         found = [
-            p if is_in_memory(p, i in stacked) else rewritten(copy_node(p), [p], unique) for i, p in enumerate(parents)
+            p if is_in_memory(p, *way) else rewritten(copy_node(p), [p], unique)
+            for p, way in zip(parents, ways, strict=True)
         ]
         options = {"rounds": replace(rounds, after=roots[:k], outputs=roots[k:])}
         unique[key] = Traced((), node.op, tuple(found), options)
     return unique[key]
 
 
-def is_in_memory(x: Traced, in_any_shape: bool) -> bool:
-    """Is it a number, or an array in memory, in this shape or (if only its place counts) in any?"""
+def is_in_memory(x: Traced, in_any_shape: bool, whole: bool) -> bool:
+    """Is it a number, or an array in memory, in this shape or (if only its place counts) in any?
+
+    whole: may it be an array of whole numbers, which has other bytes than floats?
+    """
     while in_any_shape and op_name(x) == "reshape":
         x = x.parents[0]
-    return not x.sizes or (op_name(x) not in VIEWS and not is_positions(x))
+    return not x.sizes or (op_name(x) not in VIEWS and not is_positions(x) and (whole or not x.integer))
 
 
 def in_other_words(node: Traced, parents: list[Traced]) -> Any:

@@ -12,7 +12,8 @@ import numpy as np
 from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.in_graph import number_node
-from tinygrad_edu.compile.ir.truth import refuse_own
+from tinygrad_edu.compile.ir.truth import is_comparison, refuse_own
+from tinygrad_edu.compile.passes.exact_range import EXACT, KEEP_WHOLE, read_exactly, refuse_computed
 from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.scalar.tape_loops import LEAF
 from tinygrad_edu.compile.untraceable import explain_failure
@@ -58,7 +59,7 @@ class TracedValue(Value):
         refuse_own(operation)
         if not MODES.recording:  # a program on arrays can handle no_grad
             raise TraceError("no_grad in a compiled function of numbers: give them as arrays, np.array(x)")
-        parents = tuple([x if isinstance(x, Value) else TracedValue(x) for x in arguments])
+        parents = tuple([x if isinstance(x, Value) else made_of(x) for x in arguments])
         inputs = [NUMBER.__get__(x) for x in parents]
         y = operation.on_floats(*inputs)
         made = TracedValue(float(y))
@@ -93,6 +94,17 @@ class TracedValue(Value):
     __hash__ = object.__hash__
 
 
+class WholeConstant(TracedValue):
+    """An int in the text of a function: what Python computes of such numbers alone is exact."""
+
+    __slots__ = ()
+
+
+def made_of(x: Any) -> TracedValue:
+    """A number in the text of a function."""
+    return WholeConstant(x) if isinstance(x, int) else TracedValue(x)
+
+
 def keep_zero(g: Value, partial: Any) -> Any:
     """g·∂y/∂x, where a gradient of 0 stays 0 even through an infinite derivative."""
     if not isinstance(partial, Value):
@@ -109,7 +121,7 @@ class Program:
 
     def __init__(self, f: Function, nesting: Any, given: Sequence[Any]) -> None:
         self.nesting = nesting
-        inputs = [TracedValue(number(x)) for x in given]
+        self.inputs = inputs = [TracedValue(number(x)) for x in given]
         with tracing("value_trace", TracedValue):
             self.result = f(*unflatten(nesting, iter(inputs)))
         outputs: list[Any] = []
@@ -124,6 +136,7 @@ class Program:
         self.closed_over = [x for x in self.tape.leaves if not isinstance(x, TracedValue)]
         self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
         self.lock = threading.RLock()  # guards the tape's numbers
+        self.whole: dict[Any, Any] = {}  # rows of whole numbers, by the types of the arguments
 
     def signature(self) -> Any:
         """Equal for two traces that compute the same from the same Values."""
@@ -138,10 +151,28 @@ class Program:
     def forward(self, given: Sequence[Any]) -> Any:
         """The result for these arguments and the present data of the Values that the function closes over."""
         data = self.tape.data
-        data[self.input_rows] = given if set(map(type, given)) == {float} else [number(x) for x in given]
+        kinds = tuple(map(type, given))
+        floats = set(kinds) == {float}
+        data[self.input_rows] = given if floats else [number(x) for x in given]
         data[self.closed_over_rows] = [x.data for x in self.closed_over]
         self.tape.forward()
+        if not floats:
+            refuse_computed(float(np.sum(~(np.abs(data[self.whole_rows(kinds)]) <= EXACT["float64"]))), "float64")
         return unflatten(self.result_nesting, iter(data[self.output_rows].tolist()))
+
+    def whole_rows(self, kinds: tuple[type, ...]) -> list[int]:
+        """The rows of what Python computes exactly, from arguments that are ints, and whose last digit counts."""
+        if kinds not in self.whole:
+            pairs = zip(self.inputs, kinds, strict=True)
+            whole: dict[Value, Any] = dict.fromkeys([x for x, kind in pairs if issubclass(kind, int)], int)
+            order = list(self.tape.rows) if whole else []
+            for x in order:
+                ints = x.op is not None and x.op.name in KEEP_WHOLE
+                if ints and all(p in whole or isinstance(p, WholeConstant) for p in x.parents):
+                    whole[x] = int
+            read = read_exactly([x for x in order if x in whole or is_comparison(x)], whole)
+            self.whole[kinds] = [self.tape.row(x) for x in read]
+        return self.whole[kinds]  # type: ignore[no-any-return]
 
     def backward(self) -> Any:
         """The gradient of the one output, in the nesting of the arguments."""

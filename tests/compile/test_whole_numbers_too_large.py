@@ -1,0 +1,88 @@
+"""Whole numbers that NumPy wraps round or keeps to the last digit, where floats do neither: refused, never rounded."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tests.compile.programs import without_numba
+from tinygrad_edu.errors import DtypeError, TinygradError
+
+X = np.array([0.5, 1.5, 2.5])
+FUNCTIONS = {
+    "product": lambda x, n: x * (n * n),
+    "power": lambda x, n: x * n**3,
+    "square": lambda x, n: x * np.square(n),
+    "sum": lambda x, n: x * np.sum(n * 3),
+    "prod": lambda x, n: x * np.prod(n),
+    "cumsum": lambda x, n: x * np.cumsum(n),
+    "dot": lambda x, n: x * np.dot(n, n),
+    "einsum": lambda x, n: x * np.einsum("i,i", n, n),
+    "dot with a number": lambda x, n: x * np.dot(n, 1000),
+    "chosen": lambda x, n: x * np.where(n > 1, n * n, 0),
+    "difference": lambda x, n: x * (n * n - n),
+    "remainder": lambda x, n: x * ((n * n) % 1003),
+    "comparison": lambda x, n: np.where(n * n == n * n - 1, x, 2.0 * x),
+    "cast": lambda x, n: x * (n.astype(np.int64) + 2**20).astype(np.int32),
+    "loop": lambda x, n: x * tg.scan(lambda s, r: (s * r, None), n[0], n)[0],
+}
+HELD = {
+    "small": (np.array([3, 2, 1]), np.float64),
+    "of 16 bits": (np.array([181, 5001, 7], np.int16), np.float32),
+    "near 2**31": (np.array([2**31 - 1, 46341, -70000], np.int32), np.float64),
+    "no sign": (np.array([65000, 5000, 2], np.uint32), np.float32),
+    "near 2**40": (np.array([2**40, 3, -(2**33)]), np.float64),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_arrays(name):
+    f, agree = FUNCTIONS[name], 0
+    for held, (n, dtype) in HELD.items():
+        with without_numba():
+            expected = f(X, n)
+            try:
+                found = tg.jit(f)(X.astype(dtype), n)
+            except TinygradError:
+                assert held != "small"
+                continue
+        np.testing.assert_allclose(found, expected, rtol=1e-6, err_msg=held)
+        agree += 1
+    assert agree
+
+
+NUMBERS = {
+    "product": (lambda x, n: x * (n * n), np.int64(2**33), np.int32(10**5), np.array(2**33), np.int8(100)),
+    "remainder": (lambda x, n: x * ((n * n) % 1003), 10**9 + 7, np.int64(10**9)),
+    "power": (lambda x, n: x * ((3**n) % 7), 50),
+    "itself": (lambda x, n: x * (n % 7), 2**60 + 1),
+}
+
+
+@pytest.mark.parametrize("x", [0.5, X], ids=["number", "array"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_single_numbers(name, x):
+    f, *given = NUMBERS[name]
+    with without_numba():
+        for n in given if x is X else [n for n in given if isinstance(n, int)]:
+            with pytest.raises(DtypeError, match="whole numbers"):
+                tg.jit(f)(x, n)
+        np.testing.assert_allclose(tg.jit(f)(x, 3), f(x, 3))
+
+
+def test_powers_of_a_number_that_happens_to_be_whole():
+    f = tg.jit(lambda x: x**3 - 2 * x)  # rounded as other numbers are: only a remainder needs the last digit
+    assert f(10**6) == 1e18 - 2e6
+    assert f.value_and_grad(10**6) == (1e18 - 2e6, 3e12 - 2.0)
+
+
+def test_a_loop_that_begins_with_whole_numbers():
+    """Compiled: the state of a loop is kept as floats, and 5 as an int64 has the bytes of 2.5e-323."""
+
+    def f(x, n):
+        y, s = n, n
+        for _ in range(60):
+            y, s = np.tanh(y) * x + y * 0.1, (s * 3) % 1003
+        return x * s + y
+
+    n = np.array([5, 2, 3])
+    np.testing.assert_allclose(tg.jit(f)(X, n), f(X, n))
