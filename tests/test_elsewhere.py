@@ -1,6 +1,8 @@
 """Names of other libraries: what is advised exists, and whoever writes the name that they know is told."""
 
 import ast
+import importlib
+import re
 from typing import get_args
 
 import numpy as np
@@ -9,12 +11,19 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import names
 from tinygrad_edu.elsewhere import SOUGHT, SPELLINGS
+from tinygrad_edu.foreign_arguments import FILES, INSTEAD, OF_NUMBERS
+from tinygrad_edu.foreign_names import FOREIGN
 from tinygrad_edu.spelling import near_names
 
 RUN = tg.fit(tg.nn.MLP([2, 2, 1]), *tg.data.xor_gate(), loss="mse", optimizer="sgd", epochs=1)
 PLACES = {
     "": tg, "nn": tg.nn, "nn.losses": tg.nn.losses, "optim": tg.optim, "clinic": tg.clinic, "data": tg.data,
     "train": tg.train, "estimators": tg.estimators,
+}  # fmt: skip
+TEST = tg.train.RangeTest(np.ones(2), np.ones(2), np.ones(2))
+INSTANCES = {  # a class whose objects are asked -> one of them
+    tg.nn.Module: tg.nn.MLP([2, 1]), tg.train.Run: RUN, tg.train.RangeTest: TEST,
+    tg.clinic.Diagnosis: tg.clinic.Diagnosis.__new__(tg.clinic.Diagnosis),
 }  # fmt: skip
 MEANT = {"tg": tg, "np": np, "y": tg.Value(2.0) * 3.0, "model": tg.nn.MLP([2, 1]), "run": RUN, "print": print}
 
@@ -37,17 +46,54 @@ def test_what_is_advised_exists(spelling):
                     thing = getattr(thing, place)
 
 
-@pytest.mark.parametrize("name", SOUGHT)
-def test_a_name_of_another_library_is_answered(name):
-    *places, last = name.split(".")
+@pytest.mark.parametrize("room", sorted({name.rpartition(".")[0] for name in SOUGHT}))
+def test_a_name_of_another_library_is_answered(room):
     thing = tg
-    for place in places:
+    for place in filter(None, room.split(".")):
         thing = getattr(thing, place)
-    thing = {tg.nn.Module: tg.nn.MLP([2, 1]), tg.train.Run: RUN}.get(thing, thing)
-    with pytest.raises(AttributeError) as told:
-        getattr(thing, last)
-    assert SOUGHT[name].ours in str(told.value)
-    assert not hasattr(thing, last)
+    thing = INSTANCES.get(thing, thing)
+    names = [name for name in SOUGHT if name.rpartition(".")[0] == room]
+    assert names
+    for name in names:
+        with pytest.raises(AttributeError) as told:
+            getattr(thing, name.rpartition(".")[2])
+        assert SOUGHT[name].ours in str(told.value)
+        assert not hasattr(thing, name.rpartition(".")[2])
+
+
+def test_what_is_advised_for_habits_exists():
+    tables = [names for names, _ in FOREIGN], [*INSTEAD.values()], [*FILES.values()], [*OF_NUMBERS.values()]
+    texts = [text for table in tables for text in table]
+    for name in {each for text in texts for each in re.findall(r"\btg((?:\.[A-Za-z_]\w*)+)", text)}:
+        thing = tg
+        for place in name[1:].split("."):
+            thing = getattr(thing, place)
+
+
+def test_no_habit_is_told_twice():
+    names = [name for _, names in FOREIGN for name in names.split()]
+    assert len(names) == len(set(names))
+    assert set(names).isdisjoint(name for x in SPELLINGS for name in x.sought)
+
+
+def test_the_import_of_a_module_of_another_library_is_answered():
+    """`import tinygrad_edu.nn.functional as F`, `from tinygrad_edu.layers import Dense`: the first line of programs."""
+    for name in [x for x in SOUGHT if x.rpartition(".")[0] in ("", "nn", "data", "train", "optim")]:
+        with pytest.raises(ModuleNotFoundError) as told:
+            importlib.import_module(f"tinygrad_edu.{name}")
+        assert SOUGHT[name].ours in str(told.value)
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'tinygrad_edu.no_such_module'$"):
+        importlib.import_module("tinygrad_edu.no_such_module")
+
+
+def test_a_function_of_numpy_is_named():
+    with pytest.raises(AttributeError, match=r"Write np.argmin: NumPy takes Tensors$"):
+        tg.argmin  # noqa: B018
+
+
+def test_a_name_that_people_look_for_in_another_module_is_answered_too():
+    with pytest.raises(AttributeError, match="drawn digits"):
+        tg.load_digits  # noqa: B018
 
 
 @pytest.mark.parametrize("module", ["", "nn", "nn.losses", "optim", "data", "train", "clinic"])
@@ -103,15 +149,12 @@ def test_loading_a_module_of_ours_looks_for_no_advice(monkeypatch):
         assert elsewhere.advice(package, name, ["MLP"]).endswith(f"has no attribute {name!r}")
 
 
-OF_MODULES = [x for x in SOUGHT if x.rpartition(".")[0] in ("", "nn", "optim", "data")]
-
-
-@pytest.mark.parametrize("name", OF_MODULES)
-def test_an_import_of_such_a_name_shows_the_advice_too(name):
-    *places, last = name.split(".")
-    with pytest.raises(ImportError) as told:
-        exec(f"from {'.'.join(['tinygrad_edu', *places])} import {last}")
-    assert SOUGHT[name].ours in str(told.value)
+@pytest.mark.parametrize("room", ["", "nn", "optim", "data"])
+def test_an_import_of_such_a_name_shows_the_advice_too(room):
+    for name in [x for x in SOUGHT if x.rpartition(".")[0] == room]:
+        with pytest.raises(ImportError) as told:
+            exec(f"from {'.'.join(filter(None, ['tinygrad_edu', room]))} import {name.rpartition('.')[2]}")
+        assert SOUGHT[name].ours in str(told.value)
 
 
 @pytest.mark.parametrize("table", ["ActivationName", "InitializerName", "LossName", "OptimizerName"])

@@ -16,8 +16,10 @@ MEDIAN_BODY, LONGEST_FUNCTION, LONGEST_FILE = 7, 45, 350
 SHAPELESS = {"utils", "helpers", "misc"}  # names that do not say what a module contains
 ROOMS = [
     "spelling",
-    "pen",
+    "foreign_arguments",
+    "foreign_names",
     "errors",
+    "pen",
     "packages",
     "whole_files",
     "elsewhere",

@@ -22,6 +22,7 @@ without NumPy.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import packages
@@ -119,6 +120,18 @@ def without_numpy(name: str) -> Any:
     if name not in found.__all__:
         raise packages.missing("numpy", f"tg.{name}") from None
     return getattr(found, name)
+
+
+class ForeignImports:
+    """Python asks it last for a module: `import tinygrad_edu.nn.functional` is answered with what to write here."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        if name.startswith(f"{__name__}."):
+            importlib.import_module(f"{__name__}.elsewhere").refuse_import(name)
+
+
+sys.meta_path.append(ForeignImports)
 
 
 def __dir__() -> list[str]:

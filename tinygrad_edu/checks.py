@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.foreign_arguments import OF_NUMBERS, is_page_or_picture
 
 UNLIMITED = "(-inf, inf)"
 PLAIN = (int, float)  # tested first: an abstract class takes five times as long
@@ -150,6 +151,25 @@ def path(name: str, x: object, owner: str = "") -> Path:
     if not isinstance(found, str) or not found or "\0" in found:
         raise SettingError(f"{argument(name, x, owner)}: the path of a file is needed")
     return Path(found)
+
+
+def path_of_numbers(x: object, owner: str) -> Path:
+    """Where a file of numbers is. Errors: SettingError for the ending of a page or a picture, which others write.
+
+    >>> path_of_numbers("net.svg", "Module.save")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SettingError: Module.save('net.svg') would write numbers to be loaded again, not a page or a \
+picture: tg.draw(model(X)).save('net.svg') writes a page or a picture
+    """
+    found = path("path", x, owner)
+    if is_page_or_picture(found.name):
+        file = repr(os.fspath(found))
+        raise SettingError(
+            f"{owner}({file}) would write numbers to be loaded again, not a page or a picture: "
+            f"{OF_NUMBERS[owner].format(file=file)}"
+        )
+    return found
 
 
 def argument(name: str, x: object, owner: str) -> str:

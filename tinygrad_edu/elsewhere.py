@@ -6,8 +6,10 @@ import importlib.util
 import opcode
 import sys
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any, NamedTuple
 
+from tinygrad_edu import foreign_names
 from tinygrad_edu.spelling import near_names
 
 
@@ -35,7 +37,8 @@ SPELLINGS = (
     Spelling("PyTorch", "torch.zeros(3, 4)", "tg.Tensor(np.zeros((3, 4)))", ("zeros", "ones", "eye", "arange")),
     Spelling("PyTorch", "torch.cat([a, b], dim=1)", "np.concatenate([a, b], axis=1)", ("cat",)),
     Spelling("PyTorch", "torch.stack([a, b])", "np.stack([a, b])", ("stack",)),
-    Spelling("PyTorch", "torch.manual_seed(0)", "tg.nn.MLP([2, 8, 1], seed=0)", ("manual_seed", "set_seed")),
+    Spelling("PyTorch", "torch.manual_seed(0)", "tg.nn.MLP([2, 8, 1], seed=0) and tg.nn.Linear(2, 8, rng=0)",
+             ("manual_seed", "set_seed")),
     Spelling("PyTorch", "torch.exp(x), torch.tanh(x)", "np.exp(x) and np.tanh(x)", ("exp", "tanh", "log")),
     Spelling("PyTorch", "torch.relu(x), F.softmax(x, 1)", "tg.ops.relu(x) and tg.ops.softmax(x, 1)",
              ("relu", "sigmoid", "softmax", "functional", "nn.functional")),
@@ -110,7 +113,8 @@ SPELLINGS = (
     Spelling("scikit-learn", "from sklearn.neural_network import MLPClassifier", "tg.estimators.MLPClassifier",
              ("MLPClassifier", "MLPRegressor")),
     Spelling("scikit-learn", "StandardScaler().fit_transform(X)", "tg.data.standardize(X)", ("data.StandardScaler",)),
-    Spelling("scikit-learn", "make_moons(200)", "tg.data.moons(200)", ("data.make_moons", "data.make_circles")),
+    Spelling("scikit-learn", "make_moons(200)", "tg.data.moons(200)", ("data.make_moons",)),
+    Spelling("scikit-learn", "make_circles(100)", "tg.data.circles(100)", ("data.make_circles",)),
     Spelling("scikit-learn", "clf.loss_curve_, a bad one", "tg.clinic.diagnose(clf, X, y)"),
     Spelling("JAX", "jax.grad(f), jax.vmap(f), jax.jit(f)", "tg.grad(f) and tg.vmap(f) and tg.jit(f)"),
     Spelling("JAX", "jax.numpy.tanh(x)", "np.tanh(x)", ("numpy",)),
@@ -140,7 +144,8 @@ SPELLINGS = (
     Spelling("MyGrad", "mg.tensor(x), mg.no_autodiff", "tg.Tensor(x) and tg.no_grad()", ("no_autodiff",)),
 )  # fmt: skip
 SHELVES = ("", "nn", "nn.losses", "optim", "optim.schedules", "clinic", "data", "train", "estimators", "ops")
-SOUGHT = {name: spelling for spelling in SPELLINGS for name in spelling.sought}
+SOUGHT = {name: Spelling("", "", ours) for name, ours in foreign_names.replacements().items()}
+SOUGHT |= {name: spelling for spelling in SPELLINGS for name in spelling.sought}
 
 
 def advice(module: str, name: str, known: Iterable[str]) -> str:
@@ -157,14 +162,34 @@ def advice(module: str, name: str, known: Iterable[str]) -> str:
     place = f"module '{package}' has no attribute {name!r}"
     if name.startswith("_") or is_module(f"{package}.{name}"):
         return place
-    spelling = SOUGHT.get(".".join(filter(None, [module, name])))
-    if spelling:
-        return f"{place}. For {spelling.theirs} of {spelling.library} write {spelling.ours}"
+    if instead := replacement_of(module, name):
+        return f"{place}. {instead}"
     names = sorted(known)
-    if shelf := on_a_shelf(name):
-        return f"{place}. It is {shelf}"
     near = near_names(name, names, most=3) or [x for x in names if x.lower() == name.lower()]
     return f"{place}. Did you mean {' or '.join(near)}?" if near else f"{place}. It has: {', '.join(names)}"
+
+
+def replacement_of(module: str, name: str) -> str:
+    """What to write for a name of another library, or where in the package it is, in a sentence; "" if not known.
+
+    >>> replacement_of("", "MSELoss"), replacement_of("nn", "argmin")
+    ('For nn.MSELoss()(p, t) of PyTorch write tg.nn.losses.mse(p, t)', 'Write np.argmin: NumPy takes Tensors')
+    """
+    spelling = SOUGHT.get(".".join(filter(None, [module, name])))
+    if spelling is None and (shelf := on_a_shelf(name)):
+        return f"It is {shelf}"
+    spelling = spelling or next((x for each, x in SOUGHT.items() if each.rpartition(".")[2] == name), None)
+    if spelling is None:
+        return f"Write np.{name}: NumPy takes Tensors" if in_numpy(name) else ""
+    return f"For {spelling.theirs} of {spelling.library} write {spelling.ours}" * bool(spelling.library) or (
+        f"Write {spelling.ours}"
+    )
+
+
+def in_numpy(name: str) -> bool:
+    """Is it a function or a module of NumPy, which is not loaded for that?"""
+    found = getattr(sys.modules.get("numpy"), name, None)
+    return callable(found) or isinstance(found, ModuleType)
 
 
 def is_module(path: str) -> bool:
@@ -194,6 +219,21 @@ def on_a_shelf(name: str) -> str:
     return public.get(name) or next((place for each, place in public.items() if each.lower() == name.lower()), "")
 
 
+def refuse_import(path: str) -> None:
+    """Errors: ModuleNotFoundError for `import tinygrad_edu.nn.functional`, a module of other libraries: what to write.
+
+    >>> refuse_import("tinygrad_edu.nn.functional")
+    Traceback (most recent call last):
+        ...
+    ModuleNotFoundError: No module named 'tinygrad_edu.nn.functional'. For torch.relu(x), F.softmax(x, 1) of PyTorch \
+write tg.ops.relu(x) and tg.ops.softmax(x, 1)
+    """
+    package, _, name = path.rpartition(".")
+    module = package.partition(".")[2]
+    if ".".join(filter(None, [module, name])) in SOUGHT:
+        raise ModuleNotFoundError(f"No module named {path!r}. {replacement_of(module, name)}", name=path, path=path)
+
+
 def unknown_error(text: str) -> Exception:
     """The error for a name that a module does not have, for its `__getattr__` to raise.
 
@@ -202,7 +242,8 @@ def unknown_error(text: str) -> Exception:
     """
     caller = sys._getframe(2)
     imports = opcode.opname[caller.f_code.co_code[caller.f_lasti]] == "IMPORT_FROM"
-    return ImportError(text) if imports else AttributeError(text)
+    # a name and an object of None: else Python adds a suggestion of its own, the nearest spelling
+    return ImportError(text) if imports else AttributeError(text, name=None, obj=None)
 
 
 def habits(module: str, known: list[str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:

@@ -4,44 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.foreign_arguments import ALIKE, FILES, fix_of_argument, is_page_or_picture
 from tinygrad_edu.spelling import near_names, spelled
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Kind = TypeVar("Kind", bound=type)
 
-# Words for one thing. Of a function or an object that has one of them, another one is answered with it.
-ARGUMENTS_ALIKE = (
-    ("lr", "learning_rate", "learning_rate_init", "rate", "step_size", "eta", "alpha"),
-    ("seed", "rng", "random_state", "random_seed", "key", "generator"),
-    ("seeds", "seed", "n_seeds"),
-    ("epochs", "n_epochs", "num_epochs", "max_iter", "iterations", "steps"),
-    ("activation", "act", "nonlinearity", "nonlin"),
-    ("sizes", "layers", "hidden", "hidden_layers", "units", "nin"),
-    ("hidden_layer_sizes", "hidden_layers", "layers", "sizes", "hidden"),
-    ("label", "name", "_label"),
-    ("label", "labels", "title"),
-    ("samples", "n_samples", "n", "size"),
-    ("path", "file", "filename", "out", "output"),
-    ("optimizer", "opt", "optim", "solver"),
-    ("loss", "criterion", "loss_fn", "objective"),
-    ("validation", "validation_split", "validation_data", "val"),
-    ("model", "net", "network"),
-    ("slope", "negative_slope", "alpha"),
-    ("bias", "use_bias", "fit_intercept"),
-    ("weight_decay", "l2", "decay", "lambda_"),
-    ("backend", "device", "back_end"),
-    ("init", "initializer", "kernel_initializer", "weight_init"),
-)
 ATTRIBUTES_ALIKE = (
     ("loss_curve", "loss", "losses", "history", "curve", "final_loss"),
     ("n_epochs", "epochs"),
     ("lr", "learning_rate"),
     ("step", "update", "apply"),
-    ("save", "write", "savefig", "to_file", "to_html"),
     ("plot", "chart", "show", "draw"),
+    ("save", "write", "savefig", "to_file", "to_html", "show", "view", "display", "export"),
     ("causes", "cause", "reasons", "findings", "explanations"),
     ("model", "net", "network"),
 )
@@ -61,14 +42,20 @@ def check_arguments(function: Function) -> Function:
         ...
     TypeError: train() got an unexpected keyword argument 'learning_rate'. Did you mean lr?
     """
-    known = names_of(function)
+    known, most = names_of(function), most_by_place(function)
     if known is None:
         return function
+    owner = function.__qualname__.removesuffix(".__init__")
+    takes_file = owner in FILES
 
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
         if options and not options.keys() <= known.keys():
-            raise unknown_argument(function.__qualname__.removesuffix(".__init__"), options, known)
+            raise unknown_argument(owner, options, known)
+        if takes_file:
+            refuse_file_by_place(owner, arguments)
+        if len(arguments) > most:
+            raise too_many_by_place(owner, len(arguments), most, known)
         return function(*arguments, **options)
 
     return call  # type: ignore[return-value]
@@ -82,6 +69,47 @@ def names_of(function: Callable[..., Any]) -> dict[str, None] | None:
     return {p.name: None for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
+def most_by_place(function: Callable[..., Any]) -> float:
+    """How many arguments can be given by place; inf where any number is taken."""
+    kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return math.inf
+    return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
+
+
+def refuse_file_by_place(owner: str, arguments: tuple[Any, ...]) -> None:
+    """Errors: SettingError for the name of a page or a picture among the arguments, where data belong.
+
+    >>> refuse_file_by_place("report", ("a run", "run.html"))
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SettingError: report(..., 'run.html'): a file is not given by place here. Write tg.report(run, \
+path='run.html')
+    """
+    for place, x in enumerate(arguments):
+        if is_page_or_picture(x) or (place and isinstance(x, os.PathLike)):
+            file = repr(str(x))
+            raise SettingError(
+                f"{owner}({'..., ' * bool(place)}{file}): a file is not given by place here. "
+                f"Write {FILES[owner].format(file=file)}"
+            )
+
+
+def too_many_by_place(owner: str, given: int, most: float, known: Iterable[str]) -> TypeError:
+    """The error for more arguments by place than a function takes.
+
+    >>> print(too_many_by_place("draw", 2, 1, ["target", "inputs", "title"]))
+    draw() takes 1 argument by place, target, and 2 were given. Give the others by name: inputs=, title=
+    """
+    names = [name for name in known if name != "self"]
+    own = int("self" in known)
+    count, by_place = int(most) - own, names[: int(most) - own]
+    others = ", ".join(f"{name}=" for name in names[count:])
+    takes = ", ".join([f"{count or 'no'} argument{'s' * (count != 1)} by place", *by_place])
+    fix = f"Give the others by name: {others}" if others else "It has no others"
+    return TypeError(f"{owner}() takes {takes}, and {given - own} {'was' if given - own == 1 else 'were'} given. {fix}")
+
+
 def unknown_argument(owner: str, given: Iterable[str], known: Iterable[str]) -> TypeError:
     """The error for the first argument that is not known.
 
@@ -92,26 +120,39 @@ def unknown_argument(owner: str, given: Iterable[str], known: Iterable[str]) -> 
     """
     names = [name for name in known if name != "self"]
     slip = next(name for name in given if name not in names)
-    meant = names_meant(slip, names, ARGUMENTS_ALIKE)
-    if meant and meant[0] in EXAMPLES and not near_names(slip, meant):
+    fix = fix_of_argument(owner, slip, given[slip] if isinstance(given, Mapping) else ...)
+    words = words_for_the_same(slip, names, ALIKE)
+    meant = words or ([] if fix_of_argument("", slip, ...) else near_in_spelling(slip, names))
+    if not fix and meant and meant[0] in EXAMPLES and not near_names(slip, meant):
         fix = f"Write {EXAMPLES[meant[0]]}"
-    else:
-        fix = f"Did you mean {' or '.join(meant)}?" if meant else f"It takes {', '.join(names) or 'none'}"
+    fix = fix or (f"Did you mean {' or '.join(meant)}?" if meant else fix_of_argument("", slip, ...))
+    fix = fix or f"It takes {', '.join(names) or 'none'}"
     return TypeError(f"{owner}() got an unexpected keyword argument {slip!r}. {fix}")
 
 
 def names_meant(slip: str, known: Iterable[str], alike: Iterable[tuple[str, ...]]) -> list[str]:
     """The names that somebody may have meant: spelled nearly so, or another word for the same thing; at most two.
 
-    >>> names_meant("acitvation", ["activation", "seed"], ARGUMENTS_ALIKE)
+    >>> names_meant("acitvation", ["activation", "seed"], ALIKE)
     ['activation']
     >>> names_meant("losses", ["loss_curve", "model"], ATTRIBUTES_ALIKE)
     ['loss_curve']
     """
+    names = list(known)
+    return words_for_the_same(slip, names, alike) or near_in_spelling(slip, names)
+
+
+def words_for_the_same(slip: str, known: Iterable[str], alike: Iterable[tuple[str, ...]]) -> list[str]:
+    """The known names that are other words for the same thing; at most two."""
+    names = {*known}
+    found = [word for words in alike if slip in words for word in words if word in names and word != slip]
+    return list(dict.fromkeys(found))[:2]
+
+
+def near_in_spelling(slip: str, known: Iterable[str]) -> list[str]:
+    """The known names that are spelled nearly so, also with other capitals; at most two."""
     plain = {spelled(each): each for each in known}
-    words = [word for words in alike if slip in words for word in words if word in plain and word != slip]
-    near = [plain[each] for each in near_names(spelled(slip), plain, most=2, cutoff=0.7)]
-    return list(dict.fromkeys(words or near))[:2]
+    return [plain[each] for each in near_names(spelled(slip), plain, most=2, cutoff=0.7)]
 
 
 class UnknownAttributeError(AttributeError):

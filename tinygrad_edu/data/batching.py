@@ -28,6 +28,7 @@ Array = np.ndarray[Any, Any]
 Seed = int | np.random.Generator
 
 
+@check_arguments
 def orders(y: Samples, epochs: int, order: OrderName = "shuffled", seed: Seed = 0, weights: ArrayLike = None) -> Array:
     """The indices of the samples in the order in which each epoch sees them: (epochs, samples), integers.
 

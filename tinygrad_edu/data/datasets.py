@@ -18,6 +18,7 @@ Array = np.ndarray[Any, Any]
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 
 
+@check_arguments
 def or_gate() -> tuple[Array, Array]:
     """The four corners and their logical or.
 
@@ -27,6 +28,7 @@ def or_gate() -> tuple[Array, Array]:
     return CORNERS.copy(), np.array([[0.0], [1.0], [1.0], [1.0]])
 
 
+@check_arguments
 def and_gate() -> tuple[Array, Array]:
     """The four corners and their logical and.
 
@@ -36,6 +38,7 @@ def and_gate() -> tuple[Array, Array]:
     return CORNERS.copy(), np.array([[0.0], [0.0], [0.0], [1.0]])
 
 
+@check_arguments
 def xor_gate() -> tuple[Array, Array]:
     """The four corners and their exclusive or, which no single line separates.
 

@@ -22,6 +22,7 @@ from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.data.arguments import finite, pairs
 from tinygrad_edu.data.preparation import class_labels
 from tinygrad_edu.errors import ImageError, SettingError, ShapeError
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 PARTIAL = ".partial-"  # part of the name of a folder that is still being written
@@ -29,6 +30,7 @@ PARTIAL = ".partial-"  # part of the name of a folder that is still being writte
 PGM = re.compile(rb"P5(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)\s")
 
 
+@check_arguments
 def write_image_folders(path: str | Path, X: Samples, y: Samples, names: Sequence[str] | None = None) -> None:
     """Write images as path/NAME/NUMBER.pgm, NAME being the class and NUMBER the place in X.
 
@@ -66,6 +68,7 @@ def write_image_folders(path: str | Path, X: Samples, y: Samples, names: Sequenc
         raise
 
 
+@check_arguments
 def read_image_folders(path: str | Path) -> tuple[Array, Array, list[str]]:
     """(images, labels, names) from one folder for each class: images (samples, height, width), grey from 0 to 1.
 

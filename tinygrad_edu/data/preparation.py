@@ -76,6 +76,7 @@ class Scaling(NamedTuple):
         return raw
 
 
+@check_arguments
 def standardize(X: Samples) -> tuple[Array, Scaling]:
     """Each feature with mean 0 and standard deviation 1, and the scaling to use on new data.
 
@@ -92,6 +93,7 @@ def standardize(X: Samples) -> tuple[Array, Scaling]:
     return scale_array(array, array.mean(axis=0), array.std(axis=0))
 
 
+@check_arguments
 def min_max(X: Samples) -> tuple[Array, Scaling]:
     """Each feature from 0 to 1, and the scaling to use on new data.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.errors import unknown_name
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 SPECIES = ("setosa", "versicolor", "virginica")
@@ -23,6 +24,7 @@ PEOPLE = {
 }  # fmt: skip
 
 
+@check_arguments
 def iris() -> tuple[Array, Array]:
     """Sepal length and width, petal length and width, in cm, of 150 irises: X (150, 4), y (150,) numbers of SPECIES.
 
@@ -40,6 +42,7 @@ def iris() -> tuple[Array, Array]:
     return X, np.array([SPECIES.index(row[4]) for row in table])
 
 
+@check_arguments
 def lynx() -> Array:
     """The Canadian lynxes trapped in each year from 1821 to 1934: a series of shape (114,).
 
@@ -54,6 +57,7 @@ def lynx() -> Array:
     return np.array([line.split(",")[1] for line in lines_of_file("lynx.csv")], dtype=float)
 
 
+@check_arguments
 def body_metrics(part: str = "train") -> tuple[Array, Array]:
     """Height (cm), weight (kg) and shoe size of eleven people: X (11, 3), y (11,) numbers of SEXES.
 

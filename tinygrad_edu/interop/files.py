@@ -56,7 +56,7 @@ def export(
     >>> "net_predict(" in text, "malloc" in text
     (True, False)
     """
-    path = checks.path("path", path, "export")
+    path = path_beside(model, path)
     refuse(model, path, main, samples)
     if path.suffix == ".onnx":
         return write_onnx(path, model, X, numbers_of(dtype))
@@ -72,6 +72,17 @@ def export(
     text = c_text(program, name, main, samples) if path.suffix == ".c" else js_text(program, name, path.suffix)
     replace(path.resolve(), text.encode())
     return path
+
+
+def path_beside(model: Any, path: object) -> Path:
+    """The path of the file. Errors: SettingError for a path before the model, or data where the path belongs."""
+    if isinstance(model, (str, os.PathLike)):
+        raise SettingError(f"export({str(model)!r}, ...): the model comes first. Write export(model, {str(model)!r})")
+    if hasattr(path, "shape"):
+        raise SettingError(
+            f"export(path=an array {path.shape}): the path comes second, then X. Write export(model, 'net.onnx', X)"
+        )
+    return checks.path("path", path, "export")
 
 
 def refuse(model: Any, path: Path, main: bool, samples: int | None) -> None:

@@ -23,6 +23,7 @@ from tinygrad_edu.interop.chain import Chain, Step
 from tinygrad_edu.interop.torch_modules import ACTIVATIONS, LAYERS, chain_of, is_torch, step_of
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 RECURRENT = recurrent.GATES["torch"]
@@ -37,6 +38,7 @@ FUNCTIONS = (  # (function that a forward may call, our name of the activation)
 Shaped = Callable[[Array], Array]  # what a forward does to the shape of X before its first layer
 
 
+@check_arguments
 def from_torch(module: Any, X: Any = None) -> Module:
     """A torch.nn.Module as a Module of this library, with the same weights and, in eval mode, the same outputs.
 

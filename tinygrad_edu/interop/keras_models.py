@@ -14,6 +14,7 @@ from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.interop import recurrent
 from tinygrad_edu.interop.chain import Chain, Step
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 ACTIVATIONS = {  # Keras' name -> ours
@@ -34,6 +35,7 @@ FEW = 3  # samples on which the layers are compared with the model
 SAME, HALF = 1e-3, 0.05  # relative, through many layers: in float32, and in 2-byte floats
 
 
+@check_arguments
 def from_keras(model: Model) -> Module:
     """A Keras model as a Module of this library: with its weights, or from its JSON as such a network begins.
 

@@ -21,6 +21,7 @@ from tinygrad_edu.nn import storage
 from tinygrad_edu.nn.attention import MultiHeadAttention, TransformerEncoderLayer
 from tinygrad_edu.nn.layers import MLP, Sequential
 from tinygrad_edu.nn.normalization import BatchNorm
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 COUNTER = "num_batches_tracked"  # an entry of torch's BatchNorm that nothing here depends on
@@ -53,11 +54,13 @@ def torch_state_dict(model: Model) -> dict[str, Array]:
     return found
 
 
+@check_arguments
 def save_torch_state_dict(model: Model, path: str | os.PathLike[str]) -> None:
     """Write `torch_state_dict(model)` as safetensors: `net.load_state_dict(safetensors.torch.load_file(path))`."""
     storage.write_arrays(path, torch_state_dict(model), {"format": "pt"})
 
 
+@check_arguments
 def load_torch_state_dict(model: Model, state: Mapping[str, Any] | str | os.PathLike[str]) -> None:
     """Take the weights of the same network in torch: its state_dict(), arrays, or a safetensors file of them.
 

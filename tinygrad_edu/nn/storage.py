@@ -28,7 +28,7 @@ def write_arrays(
 
     Errors: DtypeError for what such a file does not hold.
     """
-    path = checks.path("path", path, "save").resolve()
+    path = checks.path_of_numbers(path, "Module.save").resolve()
     save = packages.find("safetensors.numpy", "a file of weights").save
     # C order, as the file format needs: transposed arrays are copied
     in_order = {name: np.array(array, native(name, array.dtype), order="C") for name, array in arrays.items()}

@@ -77,7 +77,7 @@ def on_the_cpu(init: Callable[..., None]) -> Callable[..., None]:
             name = type(self).__name__
             raise SettingError(f"{name}(device={str(device)!r}): this library computes on the CPU: leave device out")
         if known is not None and not options.keys() <= known.keys():
-            raise unknown_argument(init.__qualname__.removesuffix(".__init__"), options, known)
+            raise unknown_argument(type(self).__name__, options, known)
         init(self, *arguments, **options)
 
     return start

@@ -10,8 +10,10 @@ from tinygrad_edu.checks import number
 from tinygrad_edu.core import ops
 from tinygrad_edu.optim import flat
 from tinygrad_edu.optim.optimizer import Parameters, check_parameters
+from tinygrad_edu.pen import check_arguments
 
 
+@check_arguments
 def clip_by_value(params: Parameters, limit: float) -> None:
     """g ← min(max(g, -limit), limit), element by element; PyTorch's clip_grad_value_.
 
@@ -28,6 +30,7 @@ def clip_by_value(params: Parameters, limit: float) -> None:
     flat.change_gradients(check_parameters(params), lambda g: ops.minimum(ops.maximum(g, -bound), bound))
 
 
+@check_arguments
 def clip_by_norm(params: Parameters, max_norm: float) -> float:
     """g ← g·min(1, max_norm/(‖g‖ + 1e-6)), with ‖g‖ the length of all gradients together; returns ‖g‖.
 

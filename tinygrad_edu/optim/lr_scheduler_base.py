@@ -8,6 +8,7 @@ from typing import Any
 from tinygrad_edu import checks
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim.optimizer import Optimizer
+from tinygrad_edu.pen import check_arguments
 
 
 class LRScheduler:
@@ -26,6 +27,11 @@ class LRScheduler:
     >>> optimizer.lr, scheduler.get_last_lr()
     (0.05, [0.05])
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = check_arguments(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self.accept(optimizer, last_epoch)

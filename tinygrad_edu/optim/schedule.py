@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.checks import is_number, number, whole
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.pen import unknown_argument
 
 Array = np.ndarray[Any, Any]
 Settings = ParamSpec("Settings")
@@ -163,6 +164,8 @@ def declare_schedule(
         def make(*arguments: Settings.args, **options: Settings.kwargs) -> Schedule:
             if len(arguments) == len(names) and not options:  # fast path: signature.bind would double the time
                 return Schedule(make, formula, tail, check_settings(dict(zip(names, arguments, strict=True))))
+            if not options.keys() <= signature.parameters.keys():
+                raise unknown_argument(formula.__name__, options, names)
             given = signature.bind(*arguments, **options)
             given.apply_defaults()
             return Schedule(make, formula, tail, check_settings(given.arguments))

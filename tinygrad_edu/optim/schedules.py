@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim.schedule import (
     LearningRate,
@@ -34,6 +35,9 @@ __all__ = [
     "exponential", "inverse_power", "inverse_time", "invscaling", "one_cycle", "piecewise", "reduce_on_plateau",
     "step", "warmup",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = habits(__name__, __all__)
 
 
 def geometric(factor: float, **_: Any) -> float:

@@ -71,10 +71,11 @@ def report(
 def run_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | None) -> tuple[Any, Record]:
     """(the Run or the estimator, what a page is made from)."""
     from tinygrad_edu.reporting.estimators import record_of_estimator
-    from tinygrad_edu.reporting.record import record_of
+    from tinygrad_edu.reporting.record import record_of, refuse_model
     from tinygrad_edu.reporting.retrained import histograms_of
     from tinygrad_edu.train import Run
 
+    refuse_model("report", run)
     known = Run.load(run) if isinstance(run, (str, os.PathLike)) else run
     of_fit = isinstance(known, Run)
     record = record_of(known, X, y, histograms) if of_fit else record_of_estimator(known, X, y)

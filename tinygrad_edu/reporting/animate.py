@@ -17,7 +17,7 @@ from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.reporting.frames import Camera, levels_of, points_of
 from tinygrad_edu.reporting.live_page import Page, asset, write_page
 from tinygrad_edu.reporting.page import sentence
-from tinygrad_edu.reporting.record import Record, record_of
+from tinygrad_edu.reporting.record import Record, record_of, refuse_model
 from tinygrad_edu.reporting.tables import figure
 from tinygrad_edu.train import Run
 from tinygrad_edu.train.snapshots import State, snapshots_of
@@ -56,6 +56,7 @@ def animate(
     >>> animate(run, frames=10)
     <Animation of 30 epochs in 9 frames: .save("page.html") writes it>
     """
+    refuse_model("animate", run)
     if not isinstance(run, Run):
         raise OperandError(f"animate takes a run, which tg.fit returns, not {type(run).__name__}")
     if (X is None) != (y is None):

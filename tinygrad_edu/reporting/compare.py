@@ -14,6 +14,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.pen import check_arguments
+from tinygrad_edu.reporting.record import refuse_model
 from tinygrad_edu.reporting.settings import setting_text
 from tinygrad_edu.reporting.tables import figure, scrolling, table
 from tinygrad_edu.train import ManyRuns, Run
@@ -79,8 +80,11 @@ def entries_of(runs: Any, names: Sequence[str] | None) -> list[Entry]:
     if isinstance(runs, Mapping):
         given, runs = [str(name) for name in runs], list(runs.values())
         names = given if names is None else names
+    if isinstance(names, str):
+        raise SettingError(f"compare(names={names!r}): a list with a name for each run is needed")
     single = isinstance(runs, (Run, ManyRuns)) or hasattr(runs, "loss_curve_")
     if not single and (not isinstance(runs, Iterable) or getattr(runs, "shape", None) == ()):
+        refuse_model("compare", runs)
         raise SettingError(f"compare takes runs, or a list or dict of them, not {runs!r:.80}")
     found = [runs] if single else list(runs)
     if names is not None and len(names) != len(found):

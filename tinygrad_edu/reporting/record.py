@@ -9,12 +9,26 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import Samples
-from tinygrad_edu.errors import NameNotFoundError, SettingError
+from tinygrad_edu.errors import NameNotFoundError, OperandError, SettingError
 from tinygrad_edu.nn import losses
+from tinygrad_edu.nn.module import Module
 from tinygrad_edu.train import Histograms, Run
 from tinygrad_edu.train.samples import as_classes, output_shape, samples_and_targets
 
 Array = np.ndarray[Any, Any]
+
+
+def refuse_model(function: str, x: object) -> None:
+    """Errors: OperandError for a network in place of its run.
+
+    >>> from tinygrad_edu import nn
+    >>> refuse_model("report", nn.MLP([2, 1]))
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.OperandError: report takes the run, not the model alone: report(tg.fit(model, X, y, ...))
+    """
+    if isinstance(x, Module):
+        raise OperandError(f"{function} takes the run, not the model alone: {function}(tg.fit(model, X, y, ...))")
 
 
 @dataclass(frozen=True)

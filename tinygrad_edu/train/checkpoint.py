@@ -17,6 +17,7 @@ from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
 from tinygrad_edu.nn.module import all_numbers
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import generators
@@ -54,8 +55,9 @@ class Checkpoint:
     True
     """
 
+    @check_arguments
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        self.path, self.every = checks.path("path", path, "Checkpoint"), whole("every", every, owner="Checkpoint")
+        self.path, self.every = checks.path_of_numbers(path, "Checkpoint"), whole("every", every, owner="Checkpoint")
 
     def __call__(self, job: Job) -> None:
         if len(job.losses) % self.every == 0:

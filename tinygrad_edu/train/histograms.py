@@ -24,6 +24,7 @@ from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.layers import is_activation
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.storage import file_bytes, parse_json
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
@@ -91,6 +92,7 @@ class Histograms:
     ([1, 2, 3, 4, 5], ['layers.0', 'layers.1'])
     """
 
+    @check_arguments
     def __init__(self, every: int = 1, *, most: int = 40, samples: int = 256) -> None:
         self.first_every = self.every = whole("every", every, owner="Histograms")
         self.most, self.samples = whole("most", most, owner="Histograms"), whole("samples", samples, owner="Histograms")
@@ -113,7 +115,7 @@ class Histograms:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the snapshots as JSON, in one step; returns the path."""
-        path = checks.path("path", path, "save")
+        path = checks.path_of_numbers(path, "Histograms.save")
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, json.dumps({"snapshots": [asdict(snapshot) for snapshot in self.snapshots]}).encode())
         return path

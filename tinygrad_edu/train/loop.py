@@ -12,6 +12,7 @@ from tinygrad_edu.core.scan import by_position
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 Loss = Callable[[Any, Any], Any]
@@ -26,6 +27,7 @@ def step(model: Module, x: Array, y: Array, loss: Loss, optimizer: Optimizer) ->
     return float(value.item())
 
 
+@check_arguments
 def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, batches: Iterable[Any]) -> list[float]:
     """Train, and return the loss at each step; `batches` gives each step's rows: an index, a slice or an index array.
 
@@ -44,6 +46,7 @@ def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, b
     return [step(model, X[rows], y[rows], loss, optimizer) for rows in batches]
 
 
+@check_arguments
 def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) -> float:
     """The share of samples that a model gets right, from 0 to 1.
 
@@ -67,6 +70,7 @@ def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) 
     return float(np.mean((output.ravel() > limit) == (truth.ravel() > middle)))
 
 
+@check_arguments
 def one_minus_mae(model: Module, X: Array, y: Array) -> float:
     """1 - the mean absolute error: how close outputs in [0, 1] are to targets of 0 and 1, as in the OR/XOR question.
 

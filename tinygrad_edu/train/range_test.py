@@ -11,6 +11,8 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Samples
+from tinygrad_edu.core.methods.spellings import Missing, tell
+from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.names import LossName
 from tinygrad_edu.nn.layer_modes import Modes
@@ -45,6 +47,7 @@ class RangeTest:
         slopes = np.gradient(self.smoothed[:end], np.log(self.rates[:end]))
         return float(self.rates[int(np.argmin(slopes))])
 
+    @check_arguments
     def plot(self, axes: Any = None) -> Any:
         """The losses over the rate, on Matplotlib's axes (new ones by default). Errors: as Matplotlib's."""
         if axes is None:
@@ -64,6 +67,9 @@ class RangeTest:
             f"<range test of {len(self.rates)} rates from {self.rates[0]:.2g} to {self.rates[-1]:.2g}: the loss is "
             f"lowest at {lowest:.2g} and falls fastest at {self.suggestion:.2g}>"
         )
+
+
+tell(RangeTest, instead_of("train.RangeTest"), Missing)
 
 
 @check_arguments

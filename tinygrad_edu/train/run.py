@@ -17,7 +17,7 @@ from tinygrad_edu.core.methods.spellings import Missing, tell
 from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
-from tinygrad_edu.pen import check_attributes
+from tinygrad_edu.pen import check_arguments, check_attributes
 from tinygrad_edu.train import checkpoint, stored
 from tinygrad_edu.train.config import as_json
 
@@ -88,7 +88,7 @@ class Run:
         safetensors: weights, the optimizer's memory, curves, settings, the state of random generators.
         Errors: SettingError for a run that `fit` cannot go on with, or that has gone on since.
         """
-        path = checks.path("path", path, "save")
+        path = checks.path_of_numbers(path, "Run.save")
         if self.job is not None and getattr(self.job, "ranks", None) and self.job.ranks.rank:
             return path  # only rank 0 writes
         if path.suffix != ".json":
@@ -120,6 +120,7 @@ class Run:
             model.load_state_dict(state)
         return cls(model=made, **record, **facts)
 
+    @check_arguments
     def plot(self) -> Chart:
         """The curves of this run as a chart: loss and validation loss, and the lengths of gradient and update.
 

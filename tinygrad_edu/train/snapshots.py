@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_edu.checks import whole
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.module import all_numbers
+from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.fit import train_job
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.run import Run
@@ -38,6 +39,7 @@ class Snapshots:
     [0, 2, 4, 5]
     """
 
+    @check_arguments
     def __init__(self, every: int = 1, *, most: int = 60) -> None:
         self.first_every = self.every = whole("every", every, owner="Snapshots")
         self.most = whole("most", most, 3, owner="Snapshots")

@@ -235,6 +235,7 @@ def diagnose_curve(losses: ArrayLike, validation: Any = None) -> Diagnosis:
     return of_history(History(curve, held_out))
 
 
+@check_arguments
 def diagnose_history(history: Any) -> Diagnosis:
     """What the history of a training tells, as Keras, Lightning, fastai, pandas or a console log keep it.
 

@@ -18,6 +18,8 @@ from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.repair import apply_setup
 from tinygrad_edu.clinic.diagnosis.repair import repair_model as repair_model
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
+from tinygrad_edu.core.methods.spellings import Missing, tell
+from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.pen import check_attributes
@@ -138,3 +140,6 @@ def wrap_line(line: str) -> list[str]:
 def settings_by_name(setup: Setup, more: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a setup by name, apart from the network itself."""
     return {**{k: v for k, v in vars(setup).items() if k != "pattern"}, **more}
+
+
+tell(Diagnosis, instead_of("clinic.Diagnosis"), Missing)

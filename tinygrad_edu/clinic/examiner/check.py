@@ -215,6 +215,7 @@ def rounding(w: Array, g: Array, lr: float) -> float:
     return float(4e-16 * np.linalg.norm(w) / (lr * float(np.linalg.norm(g)) or np.inf))
 
 
+@check_arguments
 def check_step(step: Callable[[Any], Any], forward: Forward, params: Any, *, lr: float) -> BackpropReport:
     """Check a whole training step of gradient descent, as `check_backprop` checks gradients.
 
@@ -243,6 +244,7 @@ def check_step(step: Callable[[Any], Any], forward: Forward, params: Any, *, lr:
     return check_backprop(forward, params, updated=new, lr=lr)
 
 
+@check_arguments
 def check_lists(
     forward: Forward, params: Any, grads: Any = None, *, lr: float | None = None, updated: Any = None
 ) -> BackpropReport:

@@ -19,10 +19,12 @@ from tinygrad_edu.clinic.examiner.step_verdict import Verdict
 from tinygrad_edu.clinic.examiner.structure import Leaf
 from tinygrad_edu.clinic.examiner.untouched import forgotten, like_weights, remark_on
 from tinygrad_edu.errors import ExaminerError
+from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
 
 
+@check_arguments
 def check_program(
     obj: Any, *, step: Callable[[], Any], loss: Callable[[], Any], lr: float | None = None
 ) -> BackpropReport:
@@ -53,9 +55,12 @@ def check_program(
         return examine_program(LearnerProgram(obj, step, loss, state, name), rate)
 
 
+FRAMES = 3  # from `variable_of` to the caller: check_program, and the check of its arguments around it
+
+
 def variable_of(obj: Any) -> str:
     """The caller's name for the object."""
-    names = [n for n, x in sys._getframe(2).f_locals.items() if x is obj and not n.startswith("_")]
+    names = [n for n, x in sys._getframe(FRAMES).f_locals.items() if x is obj and not n.startswith("_")]
     return names[0] if names and not isinstance(obj, dict) else ""
 
 
