@@ -7,9 +7,9 @@ from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.examiner.check import check_backprop, check_lists, check_step
 from tinygrad_edu.clinic.examiner.distinguish import Probe
 from tinygrad_edu.clinic.examiner.grade import Grade, grade
-from tinygrad_edu.clinic.examiner.lines import FoundPlace
+from tinygrad_edu.clinic.examiner.lines.lines import FoundPlace
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
-from tinygrad_edu.clinic.examiner.whole_program import check_program
+from tinygrad_edu.clinic.examiner.steps.whole_program import check_program
 from tinygrad_edu.elsewhere import habits
 
 __all__ = [

@@ -7,14 +7,14 @@ from bench import examiner
 from bench.clinic import slipped, slipped_elman
 from bench.clinic.slipped import Injected
 from tinygrad_edu.clinic import check_backprop
-from tinygrad_edu.clinic.examiner.activations import ACTIVATIONS
 from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Mutant, Variant, mutants, slip
 from tinygrad_edu.clinic.examiner.catalogue import Learner as Given
-from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.program import Change
+from tinygrad_edu.clinic.examiner.forward.activations import ACTIVATIONS
+from tinygrad_edu.clinic.examiner.forward.network import Network
+from tinygrad_edu.clinic.examiner.forward.program import Change
+from tinygrad_edu.clinic.examiner.forward.tracing import trace_call
 from tinygrad_edu.clinic.examiner.report import SCOPE, describe_mutant
 from tinygrad_edu.clinic.examiner.search import Search
-from tinygrad_edu.clinic.examiner.tracing import trace_call
 
 LISTED = """sign_flipped constant_factor missing_activation_derivative derivative_at_activation derivative_at_error
 wrong_activation_derivative not_transposed updated_weights_used weight_instead_of_input gradient_times_weight

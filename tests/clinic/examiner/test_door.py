@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.clinic.examiner.structure import Structure
+from tinygrad_edu.clinic.examiner.learner.structure import Structure
 from tinygrad_edu.errors import ExaminerError
 
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.clinic.examiner.activations import ACTIVATIONS, PARTS
+from tinygrad_edu.clinic.examiner.forward.activations import ACTIVATIONS, PARTS
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.nn.layers import is_activation
 from tinygrad_edu.nn.losses import LOSSES

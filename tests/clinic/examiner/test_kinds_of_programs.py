@@ -13,9 +13,9 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.clinic import examiner
 from tinygrad_edu.clinic.examiner import search
-from tinygrad_edu.clinic.examiner.traced_functions import as_strided
-from tinygrad_edu.clinic.examiner.traced_numpy import TRACED_NUMPY
-from tinygrad_edu.clinic.examiner.tracing import trace_call
+from tinygrad_edu.clinic.examiner.forward.traced_functions import as_strided
+from tinygrad_edu.clinic.examiner.forward.traced_numpy import TRACED_NUMPY
+from tinygrad_edu.clinic.examiner.forward.tracing import trace_call
 from tinygrad_edu.clinic.examiner.work import Work
 
 CLOCKS = {"inputs.py"}  # a bar of finite differences says how long it takes, and stops nothing

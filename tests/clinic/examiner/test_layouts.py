@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.clinic import check_backprop
-from tinygrad_edu.clinic.examiner.layout import Layout, in_layout
+from tinygrad_edu.clinic.examiner.forward.layout import Layout, in_layout
 
 LAYOUTS = list(itertools.product([False, True], [False, True]))  # is W on the left, is it transposed?
 rng = np.random.default_rng(2)

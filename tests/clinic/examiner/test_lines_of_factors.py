@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.clinic.examiner import reachable
+from tinygrad_edu.clinic.examiner.learner import reachable
 
 MODULE = """
 import numpy as np

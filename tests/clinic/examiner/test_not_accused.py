@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.clinic import check_backprop, check_program
-from tinygrad_edu.clinic.examiner.recording import Recording
-from tinygrad_edu.clinic.examiner.untouched import belong, forgotten
+from tinygrad_edu.clinic.examiner.lines.recording import Recording
+from tinygrad_edu.clinic.examiner.lines.untouched import belong, forgotten
 from tinygrad_edu.optim import rules
 
 DATA = np.random.default_rng(0)

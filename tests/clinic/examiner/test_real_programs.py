@@ -196,7 +196,7 @@ def test_two_fitted_factors_are_no_explanation():
 
 
 def test_every_order_of_three_falling_rates_but_the_falling_one_is_no_schedule():
-    from tinygrad_edu.clinic.examiner.rate_schedule import is_schedule
+    from tinygrad_edu.clinic.examiner.steps.rate_schedule import is_schedule
 
     rates = [SCHEDULES["1/t"](t) for t in range(3)]
     assert [is_schedule(x) for x in itertools.permutations(rates)] == [True] + [False] * 5

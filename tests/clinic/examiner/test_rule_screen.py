@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinygrad_edu.clinic.examiner.rule_screen import Screen
-from tinygrad_edu.clinic.examiner.step_walk import Walk
-from tinygrad_edu.clinic.examiner.update_rules import FRESH, RULES
-from tinygrad_edu.clinic.examiner.update_step import choices_of, find_rule
+from tinygrad_edu.clinic.examiner.steps.rule_screen import Screen
+from tinygrad_edu.clinic.examiner.steps.step_walk import Walk
+from tinygrad_edu.clinic.examiner.steps.update_rules import FRESH, RULES
+from tinygrad_edu.clinic.examiner.steps.update_step import choices_of, find_rule
 
 NUMBERS = {"mu": 0.8, "beta2": 0.97, "eps": 1e-7, "dampening": 0.2}
 

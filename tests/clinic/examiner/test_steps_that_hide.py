@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.clinic import check_program
-from tinygrad_edu.clinic.examiner.used_gradients import CUT, is_cut
+from tinygrad_edu.clinic.examiner.steps.used_gradients import CUT, is_cut
 
 OPTIMIZERS = ("adam", "rmsprop", "adagrad", "cut", "norm")
 

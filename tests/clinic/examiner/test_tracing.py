@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from tinygrad_edu.clinic.examiner.book import total
-from tinygrad_edu.clinic.examiner.forward_network import network_of, on_arrays
-from tinygrad_edu.clinic.examiner.inputs import LearnerForward, parameters
+from tinygrad_edu.clinic.examiner.forward.book import total
+from tinygrad_edu.clinic.examiner.forward.forward_network import network_of, on_arrays
+from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward, parameters
 
 RNG = np.random.default_rng(0)
 X, T = RNG.normal(size=(5, 3)), RNG.random((5, 4))

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.activations import ACTIVATIONS
-from tinygrad_edu.clinic.examiner.layers import Layer, Use
-from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.program import Change, Scope
+from tinygrad_edu.clinic.examiner.forward.activations import ACTIVATIONS
+from tinygrad_edu.clinic.examiner.forward.layers import Layer, Use
+from tinygrad_edu.clinic.examiner.forward.network import Network
+from tinygrad_edu.clinic.examiner.forward.program import Change, Scope
 
 Array = np.ndarray[Any, Any]
 TURN = 6  # variants of one mistake tried before the next mistake's turn

@@ -11,11 +11,10 @@
 >>> list(report.wrong), report.slips[0].code, report.slips[0].where
 (['W1'], 'missing_activation_derivative', 'hidden layer 1')
 
-To read the examiner, follow what it does: `inputs` checks what is given; `tracing` (with `signs`, `recognise`) makes a
-`program` of the forward, in which `network` finds the layers; the `catalogue` makes mutants of the slips declared in
-`slips_activation`, `slips_layer`, `slips_sums`; `search` (with `factors`) runs the backward pass with each and
-compares; `report` says what was found, `marking` draws it, `probe` tells equals apart. `lists` (with `exchange`,
-`vectors`) brings pure Python to the same.
+To read the examiner, follow what it does. learner/inputs.py checks what is given. forward/tracing.py makes a list of
+steps of the forward (forward/program.py), in which forward/network.py finds the layers. catalogue.py makes a variant of
+the backward pass for each mistake that is declared in slips/, and search.py runs them and compares. report.py says what
+was found, picture.py draws it, and distinguish.py tells two mistakes apart that give the same numbers.
 """
 
 from __future__ import annotations
@@ -27,22 +26,22 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks
-from tinygrad_edu.clinic.examiner.book import truth_of
-from tinygrad_edu.clinic.examiner.factor_lines import ratios_of
-from tinygrad_edu.clinic.examiner.gradients import Given, match_gradients, of_call
-from tinygrad_edu.clinic.examiner.inputs import (
+from tinygrad_edu.clinic.examiner.forward.book import truth_of
+from tinygrad_edu.clinic.examiner.forward.network import Network
+from tinygrad_edu.clinic.examiner.judge import judge
+from tinygrad_edu.clinic.examiner.learner.gradients import Given, match_gradients, of_call
+from tinygrad_edu.clinic.examiner.learner.inputs import (
     Forward,
     LearnerForward,
     check_names,
     check_rate,
     parameters,
 )
-from tinygrad_edu.clinic.examiner.judge import judge
-from tinygrad_edu.clinic.examiner.lines import Hints, find_places
-from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.reachable import preserve
-from tinygrad_edu.clinic.examiner.recorder import record_run
-from tinygrad_edu.clinic.examiner.recording import Recording
+from tinygrad_edu.clinic.examiner.learner.reachable import preserve
+from tinygrad_edu.clinic.examiner.lines.factor_lines import ratios_of
+from tinygrad_edu.clinic.examiner.lines.lines import Hints, find_places
+from tinygrad_edu.clinic.examiner.lines.recorder import record_run
+from tinygrad_edu.clinic.examiner.lines.recording import Recording
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.scale_factors import common_factors
 from tinygrad_edu.clinic.examiner.search import TOLERANCE

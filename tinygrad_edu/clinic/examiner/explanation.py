@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Mutant
-from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.forward.network import Network
 
 Array = np.ndarray[Any, Any]
 Gradients = dict[str, Array]

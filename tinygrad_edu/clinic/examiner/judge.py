@@ -11,18 +11,18 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Learner, Mutant, parameter_layer
 from tinygrad_edu.clinic.examiner.distinguish import NetworkAt, add_probe
 from tinygrad_edu.clinic.examiner.explanation import Explanation
-from tinygrad_edu.clinic.examiner.forward_network import network_of
-from tinygrad_edu.clinic.examiner.gradients import Given
-from tinygrad_edu.clinic.examiner.inputs import (
+from tinygrad_edu.clinic.examiner.forward.forward_network import network_of
+from tinygrad_edu.clinic.examiner.forward.layers import Layer
+from tinygrad_edu.clinic.examiner.forward.network import Network
+from tinygrad_edu.clinic.examiner.learner.gradients import Given
+from tinygrad_edu.clinic.examiner.learner.inputs import (
     LearnerForward,
     check_shapes,
 )
-from tinygrad_edu.clinic.examiner.layers import Layer
-from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.recording import Recording
+from tinygrad_edu.clinic.examiner.lines.recording import Recording
+from tinygrad_edu.clinic.examiner.lines.untouched import forgotten
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip, describe_mutant
 from tinygrad_edu.clinic.examiner.search import TOLERANCE, Search
-from tinygrad_edu.clinic.examiner.untouched import forgotten
 
 Array = np.ndarray[Any, Any]
 BY_DIFFERENCES = 1e-5  # relative; central differences cannot resolve less

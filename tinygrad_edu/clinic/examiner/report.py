@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Mutant, letters
-from tinygrad_edu.clinic.examiner.layout import ROWS, in_layout, layout_of
-from tinygrad_edu.clinic.examiner.lines import FoundPlace
-from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.forward.layout import ROWS, in_layout, layout_of
+from tinygrad_edu.clinic.examiner.forward.network import Network
+from tinygrad_edu.clinic.examiner.lines.lines import FoundPlace
 from tinygrad_edu.pen import check_attributes
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Mutant, parameter_layer
 from tinygrad_edu.clinic.examiner.explanation import Comparison, Explanation
-from tinygrad_edu.clinic.examiner.layers import Layer
-from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.forward.layers import Layer
+from tinygrad_edu.clinic.examiner.forward.network import Network
 
 Array = np.ndarray[Any, Any]
 FREE = 2  # entries that a factor without a name must explain; one could be chance

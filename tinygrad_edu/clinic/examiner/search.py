@@ -11,9 +11,9 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Mutant, mutants
 from tinygrad_edu.clinic.examiner.explanation import Explanation, Gradients, far_fetched
-from tinygrad_edu.clinic.examiner.layers import Use
-from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.program import Change, Contributions, stretch_to
+from tinygrad_edu.clinic.examiner.forward.layers import Use
+from tinygrad_edu.clinic.examiner.forward.network import Network
+from tinygrad_edu.clinic.examiner.forward.program import Change, Contributions, stretch_to
 from tinygrad_edu.clinic.examiner.scale_factors import Factors
 from tinygrad_edu.clinic.examiner.slips import activation as slips_activation
 from tinygrad_edu.clinic.examiner.slips import finished as slips_finished

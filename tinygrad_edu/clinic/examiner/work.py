@@ -6,7 +6,7 @@ networks with 3 to 50,000 parameters; they give 0.5 to 1.5 times the seconds tha
 
 from __future__ import annotations
 
-from tinygrad_edu.clinic.examiner.program import Step
+from tinygrad_edu.clinic.examiner.forward.program import Step
 from tinygrad_edu.core.operation import Operation
 
 # about seconds, independent of size: to make a mutant, a gradient, a use, a residual

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.activations import (
+from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, slip
+from tinygrad_edu.clinic.examiner.forward.activations import (
     ACTIVATIONS,
     Activation,
     positive,
@@ -16,10 +17,9 @@ from tinygrad_edu.clinic.examiner.activations import (
     softmax_pull,
     tanh_slope,
 )
-from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, slip
-from tinygrad_edu.clinic.examiner.layers import Layer
-from tinygrad_edu.clinic.examiner.network import Network, proportion
-from tinygrad_edu.clinic.examiner.program import Change
+from tinygrad_edu.clinic.examiner.forward.layers import Layer
+from tinygrad_edu.clinic.examiner.forward.network import Network, proportion
+from tinygrad_edu.clinic.examiner.forward.program import Change
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, parameter_layer, slip
-from tinygrad_edu.clinic.examiner.layers import Layer, Use
-from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.forward.layers import Layer, Use
+from tinygrad_edu.clinic.examiner.forward.network import Network
 from tinygrad_edu.clinic.examiner.scale_factors import common_factors, factor_name
 from tinygrad_edu.clinic.examiner.slips.sums import gradient_of
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, slip
-from tinygrad_edu.clinic.examiner.layers import Layer
-from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.program import Change, Step
+from tinygrad_edu.clinic.examiner.forward.layers import Layer
+from tinygrad_edu.clinic.examiner.forward.network import Network
+from tinygrad_edu.clinic.examiner.forward.program import Change, Step
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import MANY, Learner, Variant, final, slip
-from tinygrad_edu.clinic.examiner.layers import Layer, Use
-from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.program import Change, Step, above
+from tinygrad_edu.clinic.examiner.forward.layers import Layer, Use
+from tinygrad_edu.clinic.examiner.forward.network import Network
+from tinygrad_edu.clinic.examiner.forward.program import Change, Step, above
 from tinygrad_edu.clinic.examiner.slips.nodes import nearest
 from tinygrad_edu.clinic.examiner.slips.sums import copies, nothing
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, slip
-from tinygrad_edu.clinic.examiner.layers import Layer, Use
-from tinygrad_edu.clinic.examiner.network import Network, below_term, proportion, terms_of
-from tinygrad_edu.clinic.examiner.program import Change, Step
+from tinygrad_edu.clinic.examiner.forward.layers import Layer, Use
+from tinygrad_edu.clinic.examiner.forward.network import Network, below_term, proportion, terms_of
+from tinygrad_edu.clinic.examiner.forward.program import Change, Step
 from tinygrad_edu.clinic.examiner.slips.layer import parameters
 
 Array = np.ndarray[Any, Any]
@@ -56,7 +56,7 @@ def only(row: int, axis: int, factor: float) -> Callable[[Array], Array]:
 
 
 def own_rows(net: Network, use: Use, one: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    from tinygrad_edu.clinic.examiner.program import pull_step
+    from tinygrad_edu.clinic.examiner.forward.program import pull_step
 
     return lambda g: pull_step(net.steps[use.step], one(g))[use.slot]
 

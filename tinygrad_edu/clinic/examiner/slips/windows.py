@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, slip
-from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.program import Change, Step
+from tinygrad_edu.clinic.examiner.forward.network import Network
+from tinygrad_edu.clinic.examiner.forward.program import Change, Step
 from tinygrad_edu.clinic.examiner.slips.layer import propagating, with_operand
 from tinygrad_edu.clinic.examiner.slips.nodes import nearest
 from tinygrad_edu.core.aliases import Axis

@@ -1,0 +1,71 @@
+"""A learner's forward function, called on Tensors, as a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.forward.detect_activations import mark_activations
+from tinygrad_edu.clinic.examiner.forward.negation import undo_negation
+from tinygrad_edu.clinic.examiner.forward.program import MOVES, ForwardProgram, Step
+from tinygrad_edu.clinic.examiner.forward.traced_array import WRITES, LostError, unwrap, wrap
+from tinygrad_edu.clinic.examiner.forward.traced_numpy import trace_world
+from tinygrad_edu.clinic.examiner.learner.structure import Structure
+from tinygrad_edu.core.graph import parent_nodes, topological
+from tinygrad_edu.core.tensor import Tensor
+
+Array = np.ndarray[Any, Any]
+
+
+def trace_call(
+    forward: Callable[[Any], Any],
+    params: Mapping[str, Array],
+    form: Structure | None = None,
+    roots: tuple[Any, ...] = (),
+    part: Callable[[Any], Any] | None = None,
+) -> ForwardProgram:
+    """Call the function on arrays that remember, in the learner's form, and list what it computed.
+
+    roots: what the function reaches, if that is more than itself. part: takes from the loss what is to be listed, as
+    the loss of one sample. Whatever it raises is passed on.
+    """
+    leaves = {name: Tensor(np.asarray(x), requires_grad=True, dtype=float, label=name) for name, x in params.items()}
+    form = form or Structure.of(dict(params))
+    WRITES.floats.clear()
+    with trace_world(*(roots or (forward,))):
+        loss = graph_of(forward(form.fill({name: wrap(node) for name, node in leaves.items()}, trace_leaf)))
+    return list_program(undo_negation(part(loss) if part else loss), leaves)
+
+
+def trace_leaf(traced: Any, given: Any) -> Any:
+    """A parameter as the learner keeps it: in nested lists, its single numbers."""
+    if isinstance(given, (list, tuple)):
+        return type(given)(trace_leaf(inner, like) for inner, like in zip(traced, given, strict=True))
+    return traced
+
+
+def graph_of(loss: Any) -> Tensor:
+    """The node of what a forward has returned."""
+    node = WRITES.node_of(loss) if isinstance(loss, float) else unwrap(loss)
+    if not isinstance(node, Tensor):
+        raise LostError(f"the loss became a {type(loss).__name__} without a graph")
+    return node
+
+
+def list_program(loss: Tensor, leaves: Mapping[str, Tensor]) -> ForwardProgram:
+    """The graph that leads to a loss as a program."""
+    nodes = topological(loss, parent_nodes)
+    place = {id(node): i for i, node in enumerate(nodes)}
+    steps = [Step(i, node, tuple(place.get(id(p), -1) for p in node.parents)) for i, node in enumerate(nodes)]
+    names = {id(leaf): name for name, leaf in leaves.items()}
+    for step in steps:
+        step.parameter = names.get(id(step.node), "")
+        if step.operation in MOVES and len(step.parents) == 1:
+            step.parameter = steps[step.parents[0]].parameter
+    program = ForwardProgram(steps, {name: place[id(leaf)] for name, leaf in leaves.items() if id(leaf) in place})
+    with np.errstate(all="ignore"):
+        mark_activations(program)
+        program.settle()
+    return program

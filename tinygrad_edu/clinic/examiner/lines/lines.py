@@ -1,0 +1,316 @@
+"""The line at which a backward pass leaves the derivatives: found by following the learner's own run.
+
+Every value that a line made is one of these: *right* (a derivative of the loss, or a value of the forward, or made of
+such values alone), *scaled* (a derivative times a plain factor such as -1 or n, which may be the learner's way of
+writing it), or *unknown*. An unknown value from which a right one is made later is a detour, and pardoned. What is
+left, and is made of right things only, is where it went wrong. Walking back from the wrong gradients finds those lines;
+the line that explains most of the wrong gradients, and was run first, comes first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.forward.book import Truth
+from tinygrad_edu.clinic.examiner.lines.factor_lines import (
+    Ratio,
+    delta_left_out,
+    first_of_backward,
+    lines_of_factors,
+    lonely_numbers,
+    made_of_no_delta,
+    too_late,
+    wrong_jacobians,
+)
+from tinygrad_edu.clinic.examiner.lines.misplaced import (
+    ONE_SAMPLE,
+    against_sign,
+    another_gradient,
+    find_misnamed,
+    find_renaming,
+    first_share,
+    is_another,
+    last_named,
+    made_wrong,
+    wrong_statistics,
+)
+from tinygrad_edu.clinic.examiner.lines.recording import HANDED, RESULT, Key, Made, Recording, key_of
+from tinygrad_edu.clinic.examiner.lines.trail import FORWARD, MADE, PART, PASSES, RIGHT, UNKNOWN, Trail
+from tinygrad_edu.clinic.examiner.lines.undone_lines import wrong_addends, wrong_factors
+
+Array = np.ndarray[Any, Any]
+Ranked = tuple[tuple[int, ...], Made, tuple[str, ...]]  # (rank, value, names of the gradients that it goes into)
+ONE_ALONE = "is what one sample alone gives to ∂L/∂{}: the other samples are left out."
+ADDED = "what is added to "
+MOST = 5  # lines that are shown
+
+
+@dataclass(frozen=True)
+class FoundPlace:
+    """A line of the learner's program; `sentence` says what it makes that is no derivative.
+
+    >>> print(FoundPlace("net.py", 3, "d = d * 2", "This line is the first that makes something else.", "d"))
+    net.py:3: d = d * 2
+      This line is the first that makes something else.
+    """
+
+    file: str
+    line: int
+    source: str
+    sentence: str
+    variable: str = ""
+    explains: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{from_here(self.file)}:{self.line}: {self.source}\n  {self.sentence}"
+
+
+def from_here(file: str) -> str:
+    """The path of a file as it is typed in the folder that one works in; the whole path of a file outside of it."""
+    inside = file.removeprefix(os.path.join(os.getcwd(), ""))
+    return inside or file
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What the numbers tell: gradients that are multiples of the right ones; right ends; that a delta is left out."""
+
+    ratios: Mapping[str, Ratio]
+    right: Sequence[Any] = ()
+    delta_left_out: bool = False
+    updates: bool = False  # the ends are new parameters instead of gradients
+    at_end: bool = False  # the mistake is in the last line itself, which writes the new parameter
+    gradients: Mapping[str, Array] = field(default_factory=dict)  # the right gradients of all parameters
+
+
+def find_places(
+    recording: Recording,
+    truth: Truth,
+    ends: Mapping[str, Any],
+    factors: Sequence[float] = (),
+    deltas: Mapping[str, Sequence[Array]] | None = None,
+    hints: Hints | None = None,
+) -> list[FoundPlace]:
+    """The lines behind the wrong gradients (`ends`: name → the learner's numbers), best first.
+
+    deltas: name → the derivatives by the products in which the parameter stands, of which its gradient is made.
+    hints: what the numbers of the gradients tell of the mistake.
+    """
+    trail = Trail(recording, truth, factors, ends.values())
+    in_arrays = not truth.singly and any(np.size(value) > 1 for value in ends.values())
+
+    hints = hints or Hints({})
+    order = places_by_hints(trail, ends, hints)
+    for strict in PASSES:
+        reached: dict[Key, list[str]] = {}
+        for name, value in ends.items():
+            for key in ends_of(trail, value):
+                for suspect in trail.suspects(key, strict):
+                    reached.setdefault(suspect, []).append(name)
+        order += rank_suspects(Suspects(trail, reached, strict, in_arrays), deltas or {}, hints)
+    return by_line(trail, order, deltas or {})[:MOST]
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """The values of one pass at which wrong gradients begin; `reached`: each with the gradients that it goes into."""
+
+    trail: Trail
+    reached: Mapping[Key, Sequence[str]]
+    strict: int
+    in_arrays: bool
+
+    def rank(self, made: Made, names: Sequence[str], last: int = 1) -> tuple[int, ...]:
+        """Where all else is an array, a single number (a norm, a step count) is last; what explains more is first."""
+        lonely = int(self.in_arrays and made.value.size == 1)
+        return (self.strict, lonely, -len(names), made.order, last)
+
+
+def rank_suspects(suspects: Suspects, deltas: Mapping[str, Sequence[Array]], hints: Hints) -> list[Ranked]:
+    """The lines of the suspects, and before each the lines of what is right and stands in the wrong place in it."""
+    trail, order = suspects.trail, list[Ranked]()
+    # contributions that replace the whole gradient, and the gradients they go into
+    shares: dict[Key, tuple[Made, list[str]]] = {}
+    for key, reasons in suspects.reached.items():
+        made, unique = trail.made[key], tuple(dict.fromkeys(reasons))
+        is_right = trail.kinds.get(key) == RIGHT
+        for names in [(n,) for n in unique] if is_right else [unique]:
+            last = last_named(first_share(trail, made), names[0]) if is_right else made
+            order.append((suspects.rank(made, unique), last, names))
+        order += [(suspects.rank(x, unique), x, unique) for x in wrong_statistics(trail, made)]
+        for earlier in find_misplaced(trail, made, unique, deltas, hints):
+            order.append((suspects.rank(made, unique, 0), earlier, unique))
+            shares.setdefault(earlier.key, (earlier, []))[1].extend(unique)
+    for share, held in shares.values():
+        more = [n for key, reasons in suspects.reached.items() if share.key in trail.made[key].inputs for n in reasons]
+        whole = tuple(dict.fromkeys((*held, *more)))
+        order += [(suspects.rank(share, whole, 0), share, whole)] if more else []
+    return order
+
+
+def find_misplaced(
+    trail: Trail, made: Made, names: Sequence[str], deltas: Mapping[str, Sequence[Array]], hints: Hints
+) -> list[Made]:
+    """What is right by itself and makes a suspect wrong."""
+    found = wrong_factors(trail, made) + wrong_addends(trail, made)
+    found += find_misnamed(trail, made, [d for name in names for d in deltas.get(name, ())])
+    found += made_wrong(trail, made) if made.key in trail.updates else []
+    found += against_sign(trail, made)
+    ratios = [(n, hints.ratios[n].given) for n in names if n in hints.ratios]
+    return found + [x for n, g in ratios for x in another_gradient(trail, made, n, g, hints.gradients)]
+
+
+def by_line(trail: Trail, order: list[Ranked], deltas: Mapping[str, Sequence[Array]]) -> list[FoundPlace]:
+    """One place for each line, best first, with all gradients that it explains."""
+    places: dict[tuple[str, int], FoundPlace] = {}
+    for rank, made, names in sorted(order, key=lambda x: x[0]):
+        there = places.get((made.file, made.line))
+        names = tuple(dict.fromkeys((*(there.explains if there else ()), *names)))
+        wanted = [d for name in names for d in deltas.get(name, ())]
+        places[made.file, made.line] = (
+            replace(there, explains=names) if there else place_in_words(trail, made, names, wanted, rank[0] < 0)
+        )
+    return [*places.values()]
+
+
+def places_by_hints(trail: Trail, ends: Mapping[str, Any], hints: Hints | None) -> list[Ranked]:
+    """Lines that the numbers point at, which come first: where a factor came in, or where a delta was replaced."""
+    if hints is None or trail.truth.singly:
+        return []
+    keys = {n: found[0] for n, value in ends.items() if (found := ends_of(trail, value))}
+    right = [key for value in hints.right for key in ends_of(trail, value)[:1]]
+    if hints.at_end:
+        return [((-1, 0, k, 0, 0), trail.made[key], (n,)) for k, (n, key) in enumerate(keys.items())]
+    found = one_sample_alone(trail, keys) + too_late(trail, keys) + wrong_jacobians(trail, keys)
+    found += lines_of_factors(trail, keys, hints.ratios, right, updates=hints.updates)
+    no_delta = hints.delta_left_out or any(made_of_no_delta(trail, k) for k in keys.values())
+    left_out = None
+    if no_delta and len(keys) > 1:
+        everything = not hints.right and all(made_of_no_delta(trail, k) for k in keys.values())
+        left_out = (first_of_backward(trail, keys.values()) if everything else None) or delta_left_out(
+            trail, keys.values(), (FORWARD, MADE, PART)
+        )
+    found += [(left_out, tuple(keys))] if left_out is not None else []
+    found += lonely_numbers(trail, keys)
+    return [((-1, 0, k, 0, 0), made, names) for k, (made, names) in enumerate(found)]
+
+
+def one_sample_alone(trail: Trail, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str, ...]]]:
+    """Where the share of one sample takes the place of the sum over all of them, and is subtracted."""
+    found: list[tuple[Made, tuple[str, ...]]] = []
+    for name, end in ends.items():
+        last = trail.made[end]
+        at_end = [x for k in last.inputs if (x := trail.made.get(k)) and (x.file, x.line) == (last.file, last.line)]
+        for key in (k for made in (last, *at_end) for k in made.inputs):
+            label, factor = trail.found.get(key, ("", 0.0))
+            share = trail.made.get(key)
+            if share is None or (share.file, share.line) == (last.file, last.line):
+                continue
+            if label == f"∂L/∂{name} {ONE_SAMPLE}" and trail.is_plain(abs(factor)):
+                place = (find_renaming(share, last.order) or [share])[-1]
+                found.append((replace(place, remark=ONE_ALONE.format(name)), (name,)))
+    return found
+
+
+def ends_of(trail: Trail, value: Any) -> list[Key]:
+    """The recorded values that are a gradient, whole or number by number."""
+    array = np.asarray(value, dtype=float)
+    whole = key_of(array)
+    if whole in trail.made and trail.made[whole].line:
+        return [whole]
+    same = [m.key for m in trail.made.values() if m.line and m.value.size == array.size
+            and np.allclose(m.value.ravel(), array.ravel(), rtol=1e-12, atol=0.0)]  # fmt: skip
+    if same:
+        return same[-1:]
+    single = [key_of(np.asarray(float(x))) for x in array.ravel()[:200]]
+    rows = [key_of(np.ascontiguousarray(row)) for row in array] if array.ndim > 1 else []
+    return [key for key in (*rows, *single) if key in trail.made and trail.made[key].line]
+
+
+def place_in_words(
+    trail: Trail, made: Made, names: tuple[str, ...], wanted: Sequence[Array], sure: bool = False
+) -> FoundPlace:
+    """A line with what is wrong with it, in words; sure: it is known to be the one that brought its factor in."""
+    label, factor = trail.found.get(made.key, ("", 1.0))
+    what, has, wants = subject_of(made), delta_named(trail, made), labels_of(trail, wanted)
+    label = label or "a derivative of the loss"
+    if made.remark:
+        text = f"{what} {made.remark}"
+    elif not trail.is_one(factor) and label.startswith("the "):
+        text = f"{what} is {factor:.4g} times {label}: a factor is missing, or there is one too many."
+    elif not trail.is_one(factor) and is_another(made.value, wanted):
+        text = f"{what} is {factor:.4g} times {label}, and not a multiple of the one that is needed here."
+    elif not (sure or trail.is_one(factor)) and trail.is_plain(factor):
+        text = (
+            f"{what} is {factor:.4g} times {label}, which is not what belongs here, whatever is done with the factor."
+        )
+    elif not trail.is_one(factor):
+        text = f"{what} is {factor:.4g} times {label}: a factor is missing, or there is one too many."
+    elif label.endswith(ONE_SAMPLE):
+        text = f"{what} is {label} alone: what the other samples give is missing."
+    elif trail.is_share(made.key):
+        text = f"{what} is only a part of {label}: the parts that come on other paths are missing."
+    elif trail.kinds.get(made.key) == RIGHT:
+        text = f"{what} is {label}, but not the derivative that is needed here."
+    elif has and wants and has not in wants and made.key not in trail.updates and not is_of_size(made, wanted):
+        text = f"{what} is made with {has}, where {' or '.join(wants)} belongs."
+    elif other := another_delta(trail, made, wanted):
+        text = f"{what} is made with {other} and not {' or '.join(wants) or 'the derivative that is needed here'}."
+    elif unchecked := names_unchecked(trail, made):
+        text = f"{what} is not a derivative of the loss. It is made with {unchecked}, which could not be checked."
+    else:
+        text = f"Everything that this line reads is right, and {lower(what)} is not a derivative of the loss."
+    text = f"{text} It goes into the gradient of {', '.join(names)}."
+    return FoundPlace(made.file, made.line, made.source, text, made.variable, names)
+
+
+def is_of_size(made: Made, wanted: Sequence[Array]) -> bool:
+    """Has it the size of a derivative that is needed, which it may have to be itself?"""
+    return any(d.size == made.value.size for d in wanted)
+
+
+def another_delta(trail: Trail, made: Made, wanted: Sequence[Array]) -> str:
+    """The derivative that the line of a gradient reads in place of one of its size: `d1`, which is ∂L/∂a1."""
+    reads = [] if is_of_size(made, wanted) else [trail.whole_of(key) for key in made.inputs]
+    for read in [x for x in reads if x and x.value.size > 1 and trail.kinds.get(x.key) == RIGHT]:
+        name, label = read.named[-1][2] if read.named else read.variable, trail.found[read.key][0]
+        if name.isidentifier() and label and is_another(read.value, wanted):
+            return f"`{name}`, which is {label}"
+    return ""
+
+
+def names_unchecked(trail: Trail, made: Made) -> str:
+    """The variables that a line reads of which it is not known whether they are right."""
+    read = [x for k in made.inputs if (x := trail.whole_of(k)) and trail.kinds.get(x.key) in (UNKNOWN, MADE)]
+    names = dict.fromkeys(x.named[-1][2] for x in read if x.named and x.value.size > 1 and not x.total)
+    return " and ".join(f"`{name}`" for name in names if name.isidentifier())
+
+
+def subject_of(made: Made) -> str:
+    """A value by the name that its line gives it, as the subject of a sentence."""
+    added = made.variable.removeprefix(ADDED)
+    if added != made.variable:
+        return f"What is added to `{added}`"
+    if made.variable.startswith(HANDED):
+        return f"What this line hands to `{made.variable.removeprefix(HANDED)}`"
+    return "What this line returns" if made.variable == RESULT else f"`{made.variable}`"
+
+
+def lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def delta_named(trail: Trail, made: Made) -> str:
+    """The derivative that a line reads, if it reads one that has a name: ∂L/∂a1."""
+    labels = [trail.found[k][0] for k in made.inputs if trail.kinds.get(k) == RIGHT and k in trail.found]
+    return next((label for label in labels if label), "")
+
+
+def labels_of(trail: Trail, wanted: Sequence[Array]) -> list[str]:
+    found = [trail.truth.wholes.find(d) for d in wanted if d.size > 1]
+    return [*dict.fromkeys(x[0] for x in found if x and x[0])]

@@ -1,0 +1,135 @@
+"""A whole program that trains itself: its parameters are found, and its step is followed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import checks
+from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward, check_rate
+from tinygrad_edu.clinic.examiner.learner.learner_program import (
+    LearnerProgram,
+    are_equal,
+    floats_in,
+    form_of,
+    whole_numbers,
+)
+from tinygrad_edu.clinic.examiner.learner.reachable import preserve
+from tinygrad_edu.clinic.examiner.learner.structure import Leaf
+from tinygrad_edu.clinic.examiner.lines.recorder import record_run
+from tinygrad_edu.clinic.examiner.lines.recording import Recording
+from tinygrad_edu.clinic.examiner.lines.untouched import forgotten, like_weights, remark_on
+from tinygrad_edu.clinic.examiner.report import BackpropReport
+from tinygrad_edu.clinic.examiner.steps.step_verdict import Verdict
+from tinygrad_edu.errors import ExaminerError
+from tinygrad_edu.pen import check_arguments
+
+Array = np.ndarray[Any, Any]
+
+
+@check_arguments
+def check_program(
+    obj: Any, *, step: Callable[[], Any], loss: Callable[[], Any], lr: float | None = None
+) -> BackpropReport:
+    """Examine a program that updates itself: its gradients, and its update.
+
+    What a step changes and the loss depends on is a parameter; each is named by its path. What the step leaves as it
+    is counts as forgotten where the program makes a gradient for it or trains its other half (W1 of b1); other weights
+    that stay get a remark. A right step of an optimizer of `tg.optim`, clipped or with weight decay, is right, and so
+    is one that makes several of them, on one sample or a few each; where the rule is not known, the gradients alone
+    are judged. Everything that the program can reach is left as it was, also when its step raises.
+
+    obj: what holds the parameters: an object, a list of layers, a dict, a module or its globals().
+    step: a function without arguments that trains the program once.
+    loss: a function without arguments that measures the loss, on the same data.
+    lr: the learning rate, where it is known.
+    Errors: ExaminerError where the step changes nothing, or the loss cannot be judged.
+
+    >>> net = {"w": 3.0}
+    >>> def train():
+    ...     net["w"] -= 0.1 * 2.0 * (net["w"] - 1.0)
+    >>> check_program(net, step=train, loss=lambda: (net["w"] - 1.0) ** 2, lr=0.1).ok, net
+    (True, {'w': 3.0})
+    """
+    checks.function("step", step, "check_program")
+    checks.function("loss", loss, "check_program")
+    rate, name = check_rate(lr), variable_of(obj)
+    with preserve(obj, step, loss) as state:
+        return examine_program(LearnerProgram(obj, step, loss, state, name), rate)
+
+
+FRAMES = 3  # from `variable_of` to the caller: check_program, and the check of its arguments around it
+
+
+def variable_of(obj: Any) -> str:
+    """The caller's name for the object."""
+    names = [n for n, x in sys._getframe(FRAMES).f_locals.items() if x is obj and not n.startswith("_")]
+    return names[0] if names and not isinstance(obj, dict) else ""
+
+
+def examine_program(program: LearnerProgram, rate: float | None) -> BackpropReport:
+    """Run the step once, find what it changed, and judge that."""
+    before, numbers = program.leaves(), program.numbers()
+    states = floats_in(program.roots)
+    recording = record_run(program.step)
+    after, later = program.numbers(), floats_in(program.roots)
+    held = {id(leaf.given) for leaf in program.leaves().values()}
+    counts = [k for k in whole_numbers(states[1]) if k + 1 in set(whole_numbers(later[1]))]
+    program.state.restore()
+    program.find_spots()
+    changed = [n for n in numbers if n in after and not are_equal(numbers[n], after[n])]
+    chosen = {n: before[n] for n in changed if program.matters(before[n])}
+    late = not chosen and {n: before[n] for n in names_of_second_step(program, numbers) if program.matters(before[n])}
+    if not chosen and not late:
+        raise ExaminerError(words_of_no_change(program, changed))
+    chosen = chosen or late or {}
+    left, remark = left_alone(program, before, numbers, {*changed, *(numbers.keys() - after.keys())}, chosen, recording)
+    chosen |= {n: before[n] for n in left}
+    # really gone, not only found in another place first
+    lost = [n for n in numbers if n not in after and id(before[n].given) not in held]
+    gone = [n for n in lost if program.matters(before[n])]
+    chosen |= {n: before[n] for n in gone}
+    learner = LearnerForward(program.loss(chosen), form_of(chosen), program.state, program.roots, whole=True)
+    weights = {n: numbers[n] for n in chosen}
+    new = {n: after.get(n, numbers[n]) for n in chosen}
+    report = Verdict(
+        program, learner, weights, new, rate, recording, (states[0], later[0]), counts, gone, bool(late)
+    ).report()
+    report.note = f"{report.note} {remark}".strip()
+    return report
+
+
+def left_alone(
+    program: LearnerProgram,
+    leaves: Mapping[str, Leaf],
+    numbers: Mapping[str, Array],
+    changed: Collection[str],
+    trained: Collection[str],
+    recording: Recording,
+) -> tuple[list[str], str]:
+    """(parameters that the step has forgotten, a remark on weights that it may keep fixed on purpose)."""
+    idle = [n for n in numbers if n not in changed and not isinstance(leaves[n].given, (int, np.integer))]
+    left = [n for n in forgotten(idle, numbers, trained, recording) if program.matters(leaves[n])]
+    kept = [n for n in like_weights(idle, numbers, trained) if n not in left and program.matters(leaves[n])]
+    return left, remark_on(kept)
+
+
+def names_of_second_step(program: LearnerProgram, numbers: Mapping[str, Array]) -> list[str]:
+    """Parameters that change in two steps but not in one: the first may use gradients that do not exist yet."""
+    program.step()
+    program.step()
+    after = program.numbers()
+    program.state.restore()
+    return [n for n in numbers if n in after and not are_equal(numbers[n], after[n])]
+
+
+def words_of_no_change(program: LearnerProgram, changed: Sequence[str]) -> str:
+    if not changed:
+        return f"step() changed nothing that can be reached from {program.name or 'the object'}"
+    return (
+        f"step() changed {', '.join(changed)}, but loss() does not depend on any of them: does it measure "
+        "the same object? Or does the step only give a name to new weights (w = w - lr * g in a loop over them)?"
+    )
