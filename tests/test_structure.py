@@ -46,6 +46,14 @@ TOP = {"demo", "cli", "expression", "__init__", "__main__"}
 
 FOLDERS = sorted(path.parent for path in (ROOT / "tinygrad_edu").rglob("__init__.py"))[1:]  # without the package itself
 
+OF_LEARNERS = {"net.py", "01_chain_rule.py", "02_mlp_layer.py"}  # files that examples name
+FILES = {
+    "/".join(path.parts[start:])  # with any of the folders above it
+    for folder in ("tinygrad_edu", "tests", "bench", "docs", "examples")
+    for path in (ROOT / folder).rglob("*.py")
+    for start in range(-len(path.relative_to(ROOT).parts), 0)
+}
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -117,6 +125,19 @@ def no_file_is_long(modules: list[Module]) -> list[str]:
 def no_name_is_shapeless(modules: list[Module]) -> list[str]:
     shapeless = [m for m in modules if SHAPELESS & {part.strip("_") for part in m.parts}]
     return [module.at(1, "name it after what it holds") for module in shapeless]
+
+
+def files_that_are_named_are_there(modules: list[Module]) -> list[str]:
+    """A comment or docstring that names a file leads nowhere once the file has another name or folder."""
+    names = [
+        (module.at(number, name), name)
+        for module in modules
+        for number, line in enumerate(module.lines, 1)
+        for name in re.findall(r"\b[\w/]*\w\.py\b", line)
+    ]
+    return [
+        f"{place} is not there" for place, name in names if name not in FILES and Path(name).name not in OF_LEARNERS
+    ]
 
 
 # Imports
@@ -207,6 +228,7 @@ SLIPS = [
     (no_file_is_long, {"nn/init.py": "x = 1\n" * 351}, "nn/init.py:351: 351 lines"),
     (no_name_is_shapeless, {"core/_utils.py": ""}, "core/_utils.py:1:"),
     (no_name_is_shapeless, {"misc/a.py": ""}, "misc/a.py:1:"),
+    (files_that_are_named_are_there, {"cli.py": "# see core/values.py\n# and graph.py"}, "cli.py:1: core/values.py"),
     (every_file_has_a_room, {"loose.py": ""}, "loose.py:1: loose is not a room"),
     (
         imports_run_one_way,

@@ -161,7 +161,7 @@ def next_double(builder: Builder, source: IRValue) -> Any:
 
 @intrinsic
 def dot(context: Context, a: IRValue, b: IRValue, out: IRValue) -> Any:
-    """out = a b for matrices in C order, or transposes of such (product.py)."""
+    """out = a b for matrices in C order, or transposes of such (matmul.py)."""
 
     def build(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> Any:
         made = [target.make_array(kind)(target, builder, x) for kind, x in zip(signature.args, arguments, strict=True)]

@@ -278,7 +278,7 @@ def another_delta(trail: Trail, made: Made, wanted: Sequence[Array]) -> str:
     """The derivative that the line of a gradient reads in place of one of its size: `d1`, which is ∂L/∂a1."""
     reads = [] if is_of_size(made, wanted) else [trail.whole_of(key) for key in made.inputs]
     for read in [x for x in reads if x and x.value.size > 1 and trail.kinds.get(x.key) == RIGHT]:
-        name, label = read.named[-1][2] if read.named else read.variable, trail.found[read.key][0]
+        name, label = read.named[-1][2] if read.named else read.variable, trail.found.get(read.key, ("", 1.0))[0]
         if name.isidentifier() and label and is_another(read.value, wanted):
             return f"`{name}`, which is {label}"
     return ""
