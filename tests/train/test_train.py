@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from tinygrad_edu import nn, optim
+from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.data import moons, or_gate, xor_gate
 from tinygrad_edu.demo import half_squared_error, network
+from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.train import accuracy, one_minus_mae, train
 
@@ -63,6 +64,47 @@ def test_accuracy_is_the_share_that_is_right(backend):
     assert accuracy(two, X, labels) == np.mean((logits > 0.5) == labels)
     assert accuracy(two, X, labels, threshold=0.0) == np.mean((logits > 0) == labels)
     assert two.training
+
+
+class Giving(nn.Module):
+    """Its outputs are given."""
+
+    def __init__(self, outputs):
+        self.outputs = np.array(outputs)
+
+    def forward(self, x):
+        return Tensor(self.outputs)
+
+
+HALF = [0.9, 0.2, 0.8, 0.4]
+ACCURACIES = [  # outputs, targets, threshold, accuracy
+    (HALF, [1, 0, 1, 0], None, 1.0),  # a model that returns (samples,), as after x[:, 0]
+    (HALF, [[1], [0], [0], [0]], None, 0.75),
+    ([[x] for x in HALF], [True, True, True, True], 0.5, 0.5),
+    ([[x] for x in HALF], [0, 0, 0, 0], 0.5, 0.5),
+    ([[-1.0], [2.0], [3.0], [0.5]], [1, 1, 1, 1], 0.0, 0.75),
+    ([[np.nan], [0.9], [np.nan], [0.1]], [0, 1, 1, 0], None, 0.5),
+    ([[np.nan, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, np.nan]], [0, 1, 0, 1], None, 0.5),
+    ([[0.2], [0.9], [0.1], [0.8]], np.array([[0], [255], [0], [200]], np.uint8), None, 0.5),
+]
+
+
+@pytest.mark.parametrize(("outputs", "y", "threshold", "expected"), ACCURACIES)
+def test_accuracy_of_one_level_one_axis_and_outputs_that_are_no_numbers(outputs, y, threshold, expected):
+    assert accuracy(Giving(outputs), np.zeros((4, 1)), y, threshold) == expected
+
+
+@pytest.mark.parametrize("y", [[1, 1, 1, 1], [0.0] * 4, [False] * 4, [[-1.0]] * 4])
+def test_one_level_does_not_tell_the_other(y):
+    with pytest.raises(SettingError, match=r"alone, which does not tell the other level: give threshold=0\.5"):
+        accuracy(Giving(HALF), np.zeros((4, 1)), y)
+
+
+@pytest.mark.parametrize("measure", [accuracy, one_minus_mae])
+@pytest.mark.parametrize("y", [1.0, [1.0], [[1.0, 0.0, 1.0, 0.0]], [1, 0, 1]])
+def test_each_output_has_a_target(measure, y):
+    with pytest.raises(ShapeError, match="give one for each"):
+        measure(Giving([[x] for x in HALF]), np.zeros((4, 1)), y)
 
 
 @both

@@ -92,7 +92,8 @@ def answer(record: Record, outputs: Array, y: Array) -> Answer | None:
         else:
             return None
         classes = tuple(float(c) for c in range(outputs.shape[1]))
-        return Answer(target, outputs.argmax(axis=1), classes, labels=record.classes)
+        given = np.where(np.isnan(outputs).any(axis=1), np.nan, outputs.argmax(axis=1))
+        return Answer(target, given, classes, labels=record.classes)
     flat = np.ravel(y)
     values = np.unique(flat)
     if flat.shape != (len(outputs),):

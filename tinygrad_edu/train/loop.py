@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.scan import by_position
+from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
@@ -51,10 +52,12 @@ def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) 
     """The share of samples that a model gets right, from 0 to 1.
 
     With several outputs the largest one is the answer. With one output the answer is the upper level if the output is
-    above `threshold`.
+    above `threshold`. An output that is NaN is wrong.
     X: the inputs, (samples, ...).
     y: class numbers, one-hot rows, or one column of two levels such as 0 and 1, or -1 and 1.
     threshold: midway between the levels by default; for logits use 0.
+    Errors: SettingError where y holds one level only, which does not tell the other, and no threshold is given;
+    ShapeError for targets of another number than the outputs.
 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import or_gate
@@ -62,12 +65,40 @@ def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) 
     0.5
     """
     output, truth = outputs(model, X), np.asarray(y)
-    if output.shape[-1] > 1:
-        classes = truth.argmax(-1) if truth.shape == output.shape else truth.reshape(output.shape[:-1])
-        return float(np.mean(output.argmax(-1) == classes))
-    middle = (truth.min() + truth.max()) / 2.0
+    if output.ndim > 1 and output.shape[-1] > 1:
+        right = output.argmax(-1) == classes_of(truth, output)
+        return float(np.mean(right & ~np.isnan(output).any(axis=-1)))
+    output, truth = output.ravel(), as_many(truth, output).astype(float)
+    middle = middle_of(truth, threshold)
     limit = middle if threshold is None else threshold
-    return float(np.mean((output.ravel() > limit) == (truth.ravel() > middle)))
+    return float(np.mean(((output > limit) == (truth > middle)) & ~np.isnan(output)))
+
+
+def classes_of(truth: Array, output: Array) -> Array:
+    """The class number of each sample, of class numbers or one-hot rows. Errors: ShapeError."""
+    if truth.shape == output.shape:
+        return np.asarray(truth.argmax(-1))
+    return as_many(truth, output[..., 0]).reshape(output.shape[:-1])
+
+
+def as_many(truth: Array, output: Array) -> Array:
+    """The targets in a row. Errors: ShapeError unless there is one for each sample."""
+    if truth.size != output.size or truth.shape[:1] != output.shape[:1]:
+        raise ShapeError(f"y has shape {truth.shape}, the outputs of the model {output.shape}: give one for each")
+    return truth.ravel()
+
+
+def middle_of(truth: Array, threshold: float | None) -> float:
+    """The number between the two levels. Errors: SettingError where there is one level, and no threshold."""
+    low, high = float(truth.min()), float(truth.max())
+    if low < high:
+        return (low + high) / 2.0
+    if threshold is None:
+        raise SettingError(
+            f"y holds {low:g} alone, which does not tell the other level: give threshold=0.5 for levels 0 and 1, "
+            "threshold=0 for -1 and 1 or for logits"
+        )
+    return threshold
 
 
 @check_arguments
@@ -76,14 +107,15 @@ def one_minus_mae(model: Module, X: Array, y: Array) -> float:
 
     model: a Module.
     X: the inputs, a row for each sample.
-    y: the targets, a row for each sample.
+    y: the targets, a row for each sample. Errors: ShapeError for another number of them than outputs.
 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import or_gate
     >>> 0.0 < one_minus_mae(nn.MLP([2, 1], out_activation="sigmoid", seed=0), *or_gate()) < 1.0
     True
     """
-    return 1.0 - float(np.mean(np.abs(outputs(model, X).ravel() - np.ravel(y))))
+    output = outputs(model, X)
+    return 1.0 - float(np.mean(np.abs(output.ravel() - as_many(np.asarray(y), output))))
 
 
 def outputs(model: Module, X: Array) -> Array:
