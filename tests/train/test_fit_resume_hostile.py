@@ -91,6 +91,11 @@ def put(facts, place, x):
 HARMLESS = {"stop_reason", "seen"}  # text, and a number within bounds
 
 
+def is_number_now(place):
+    """Is it one of the numbers of modules at the end? Without it the model's own stays."""
+    return place[:2] == ("modules", "now") and len(place) > 2
+
+
 @pytest.mark.slow
 def test_every_fact(saved, tmp_path):
     """Missing, and a third of the hostile values, in turn; a value that is taken trains on to the end.
@@ -103,7 +108,7 @@ def test_every_fact(saved, tmp_path):
         for x in [put, *HOSTILE[i % 3 :: 3]]:
             error = tried(tmp_path / "bad", arrays, texts, put(facts, place, x))
             refused, taken = refused + (error is not None), taken + (error is None)
-            if x is put and place[-1] not in HARMLESS and place[0] != "config":
+            if x is put and place[-1] not in HARMLESS and place[0] != "config" and not is_number_now(place):
                 assert error is not None, place
     assert refused > 9 * taken
 

@@ -20,6 +20,7 @@ from tinygrad_edu.nn.module import all_numbers
 from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.snapshot import generators
 
 Array = np.ndarray[Any, Any]
@@ -35,6 +36,7 @@ RECORD = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
 STATES = ("model", "last", "best", "start")  # weights: now, after the last epoch, of the best epoch, at the start
 FACTS = (
     "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "best", "schedule", "generators",
+    "modules",
 )  # fmt: skip
 
 
@@ -106,6 +108,7 @@ def facts(job: Job) -> dict[str, Any]:
             "pending": job.progress.pending,
             "best": job.progress.best and job.progress.best[:2],
             "schedule": job.optimizer.state()[2],
+            "modules": {"start": job.form, "now": form_of(job.model)},
             "generators": [rng.bit_generator.state for rng in generators(job.model)],
         }
     )

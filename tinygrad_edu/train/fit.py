@@ -70,7 +70,7 @@ def fit(
     callbacks: functions of the Job, called after each epoch; one that returns True ends the run.
     progress: whether to show a progress bar; by default in a terminal.
     accurate: use the C library's exp, tanh and log in compiled code: right to the last digit, and slower.
-    resume_from: the file of an earlier run (Run.save) to continue; give everything else again.
+    resume_from: the file of an earlier run (Run.save) to continue; give everything else again, as in a new program.
     comm: mpi4py's MPI.COMM_WORLD, which splits each batch over the ranks of `mpiexec` (see train.mpi).
     comm_timeout_s: how many seconds a rank waits for the others before it ends them all.
     Code of your own is traced a few times, and its compiled step compared with the eager one before the first epoch,

@@ -20,6 +20,7 @@ from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module, all_numbers, with_weights
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
+from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.one_thread import calling_back
 from tinygrad_edu.train.progress import Curve, Progress
 from tinygrad_edu.train.recipe import Loss, Recipe, Settings
@@ -54,6 +55,7 @@ class Job:
 
     def __post_init__(self) -> None:
         self.start = self.start or (all_numbers(self.model) if self.keeps_start else {})
+        self.form = form_of(self.model) if self.keeps_start else {}  # classes and plain attributes of its modules
         self.progress = Progress(self.settings.tol, self.settings.patience)
         self.sizes: list[tuple[int, int]] = []  # batch sizes over time: (epochs done when it was set, samples)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))

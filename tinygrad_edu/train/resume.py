@@ -18,9 +18,11 @@ from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, Found, prints, read_checkpoint
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.model_form import numbers_to_set, refuse_other_form
 from tinygrad_edu.train.progress import as_curve
 from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.snapshot import Point, for_certain, generators
+from tinygrad_edu.train.state_outside import refuse_impossible, state_outside
 from tinygrad_edu.train.stopping import PATIENCE, TOL, WAITED
 
 START = ("init", "seed")  # attributes that only say how a model was initialized
@@ -54,9 +56,16 @@ def change_of(job: Job, found: Found) -> Change:
             f"the function of the learning rate {rate}, and a file does not hold that: write it as a "
             "function of the step t only, or continue in this process with run.resume(epochs)"
         )
+    refuse_other_form(job.model, found.facts["modules"]["start"])
+    if found.facts["how"].startswith("eager") and (changed := state_outside(job)):
+        raise SettingError(
+            f"each step changes {changed}, and a file does not hold that: keep it as a buffer "
+            "(model.register_buffer(name, array)), or continue in this process with run.resume(epochs)"
+        )
     refuse_nothing_to_do(job, len(found.arrays["curve.losses"]))
     refuse_other_facts(job, found, states)
-    return Change(job, found, states, memories(job, found.arrays))
+    numbers = numbers_to_set(job.model, **found.facts["modules"])
+    return Change(job, found, states, memories(job, found.arrays), numbers)
 
 
 def refuse_other_data(job: Job, theirs: Mapping[str, Any]) -> None:
@@ -172,6 +181,7 @@ class Change:
     found: Found
     states: Mapping[str, dict[str, Array]]
     memory: list[tuple[Any, ...]]
+    numbers: list[tuple[dict[str, Any], str, Any]]
 
     def __post_init__(self) -> None:
         for rng, state in self.generator_states():
@@ -199,4 +209,8 @@ class Change:
         progress.pending = facts["pending"]
         for rng, state in self.generator_states():
             rng.bit_generator.state = state
+        for attributes, name, value in self.numbers:
+            attributes[name] = value
+        if self.numbers:
+            refuse_impossible(job)
         job.optimizer.rates(job.optimizer.steps, 1)  # raises now if the schedule's numbers give no learning rate

@@ -66,6 +66,10 @@ class Snapshot:
         for rng, state in self.generators:
             rng.bit_generator.state = state
         for kept, plain in self.plain:
+            for name in [name for name, x in kept.items() if type(x) in NUMBERS and name not in plain]:
+                del kept[
+                    name
+                ]  # a counter that begins in its class, as n = 0, and is the object's from the first n += 1
             kept.update(plain)
 
     def is_now(self) -> bool:

@@ -1,0 +1,97 @@
+"""What training keeps in Python besides what a file holds: lists, counters, generators, an optimizer's own memory.
+
+A file holds weights, buffers, generators and plain attributes of modules, and the memory of the optimizer's rule. A run
+that also depends on a closure's counter, on np.random or on what an optimizer's own `step` remembers would go on from
+another state. To notice that, one step is tried twice when a run is resumed: the second time with what the first one
+has left in Python. A list that only grows, and results that forward keeps, may differ if they have no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.python_state import ABSENT, Kept, PythonState
+from tinygrad_edu.compile.user_code import is_own_class, same
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.nn.layer_modes import mode_here
+from tinygrad_edu.optim import flat
+from tinygrad_edu.train.batches import step
+from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.snapshot import Snapshot, generators
+
+
+def state_outside(job: Job) -> str:
+    """What a step changes in Python that no file holds, and that later steps may depend on; "" for nothing."""
+    with trial_of(job) as (state, before):
+        if not (state.foreign or has_own_step(job.optimizer)):
+            return ""
+        own = [*job.model.parameters(), *(x for _, x in job.model.named_buffers()), *generators(job.model)]
+        moving = {id(x) for x in (*own, *parts_of(job.optimizer), *job.optimizer.params)}
+        first = step_from(job, before)
+        changed = [kept for kept in state.kept if id(kept.thing) not in moving and kept.first_change()]
+        if not changed or (all(map(only_keeps, changed)) and same(first, step_from(job, before))):
+            return state.opaque
+        return next((kept for kept in changed if not only_keeps(kept)), changed[0]).first_change()
+
+
+def refuse_impossible(job: Job) -> None:
+    """Try a step. Errors: those of the model, where its attributes do not go together."""
+    with trial_of(job) as (_, before):
+        step_from(job, before)
+
+
+@contextmanager
+def trial_of(job: Job) -> Iterator[tuple[PythonState, Snapshot]]:
+    """What is done to model, optimizer and the state in Python is undone at the end."""
+    optimizer = {"optimizer": vars(job.optimizer)} if has_own_step(job.optimizer) else {}
+    state, before = PythonState(**job.roots | optimizer), Snapshot(job.model, job.optimizer)
+    grads = [(p, p.grad) for p in job.optimizer.params]
+    try:
+        yield state, before
+    finally:
+        before.restore()
+        state.restore()
+        for p, grad in grads:
+            p.grad = grad
+
+
+def has_own_step(optimizer: Any) -> bool:
+    """Has it a step or a zero_grad of the user's?"""
+    return is_own_class(type(optimizer)) or bool({"step", "zero_grad"} & vars(optimizer).keys())
+
+
+def parts_of(optimizer: Any) -> list[Any]:
+    """The objects of an optimizer that a step changes, and a file holds."""
+    return [x for own in (optimizer, *optimizer.groups) for x in (own.t, own.memory, own.schedule)]
+
+
+def step_from(job: Job, before: Snapshot) -> list[Any]:
+    """Loss, and weights after a step by the first batch; what a file holds is as before then."""
+    with mode_here(job.model, training=True), np.errstate(all="ignore"):
+        loss = step(job, np.arange(job.batch_size))
+    after = flat.weights(job.optimizer.params)
+    before.restore()
+    return [loss, after]
+
+
+def only_keeps(kept: Kept) -> bool:
+    """Is it a list that has grown, or a place that holds another Tensor or container than before?"""
+    now, was = kept.read(), kept.was
+    if isinstance(was, (list, tuple)):
+        return len(now) > len(was) and all(map(same, now, was))
+    if isinstance(was, set):
+        return bool(now > was)
+    if not isinstance(was, dict):
+        return is_result(now)
+    changed = [key for key in {**now, **was} if not same(now.get(key, ABSENT), was.get(key, ABSENT))]
+    return all(is_result(now.get(key, ABSENT)) for key in changed)
+
+
+def is_result(x: Any) -> bool:
+    """Is it a Tensor, a Value, an array of Values, or a container?"""
+    return isinstance(x, (Tensor, Value, list, tuple, dict)) or getattr(x, "dtype", None) == np.dtype(object)
