@@ -48,10 +48,18 @@ EVERY_WAY = [  # (changes, error, text), for one output and mse unless stated ot
 OF_FIT = [
     ({"y": last(LABELS, 3), "loss": "cross_entropy", "outputs": 3}, SettingError, "classes from 0 to 3 .* 3 outputs"),
     ({"y": last(LABELS, -1), "loss": "cross_entropy", "outputs": 3}, SettingError, "classes from -1 to 2"),
-    ({"y": LABELS * 1.0, "loss": "cross_entropy", "outputs": 3}, SettingError, "whole numbers from 0 to 2"),
-    ({"y": LABELS, "loss": "cross_entropy", "outputs": 1}, SettingError, "1 output: give it an output for each class"),
+    (
+        {"y": LABELS * 1.0, "loss": "cross_entropy", "outputs": 3},
+        SettingError,
+        r"from 0 to 2 are needed. Write y.astype\(int\)$",
+    ),
+    (
+        {"y": LABELS, "loss": "cross_entropy", "outputs": 1},
+        SettingError,
+        "1 output. .*give the model an output for each",
+    ),
     ({"y": LABELS[:0], "loss": "cross_entropy", "outputs": 3}, ShapeError, "X has 12 rows and y has 0"),
-    ({"y": last(LABELS * 1.0, np.nan), "loss": "cross_entropy", "outputs": 3}, SettingError, "whole numbers"),
+    ({"y": last(LABELS * 1.0, np.nan), "loss": "cross_entropy", "outputs": 3}, SettingError, "target is NaN"),
     ({"batch_size": 0}, SettingError, "batch_size=0"),
     ({"batch_size": 2.5}, SettingError, r"batch_size=2\.5"),
 ]

@@ -97,5 +97,5 @@ def test_a_weight_that_was_infinite_before_is_not_called_too_large_a_step(compil
 @pytest.mark.parametrize("names", [["a", "b"], np.array(["a", None], dtype=object)], ids=["text", "objects"])
 def test_classes_that_are_no_numbers_are_named(names):
     model, y = nn.MLP([3, 2], seed=0), np.resize(names, 32)
-    with pytest.raises(SettingError, match=r"y holds classes from \w+ to \w+ .* whole numbers from 0 to 1 are needed"):
+    with pytest.raises(SettingError, match=r"y of .* holds classes from \w+ to \w+ .* from 0 to 1 are needed"):
         fit(model, X, y, loss="cross_entropy", optimizer="sgd", epochs=1)

@@ -110,7 +110,7 @@ def test_the_loss_of_a_language_model_is_that_of_its_definition():
 @pytest.mark.parametrize("bad", [np.full((24, 4), 5), np.full((24, 4), -1)])
 def test_classes_outside_are_refused_in_every_shape(bad):
     model = Language()
-    with pytest.raises(SettingError, match=r"y holds classes from .* the model has 5 outputs"):
+    with pytest.raises(SettingError, match=r"y of shape .* holds classes from .* the model has 5 outputs"):
         fit(model, TOKENS, bad, loss="cross_entropy", optimizer=optim.SGD(model.parameters()), epochs=1)
 
 

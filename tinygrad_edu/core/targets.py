@@ -12,6 +12,7 @@ from tinygrad_edu import checks
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.target_advice import fix_of_classes, fix_of_range, fix_of_shape, fix_of_sign
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 
@@ -45,7 +46,7 @@ def like_prediction(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     """Finite numbers in the prediction's shape: (n,) against (n, 1) would silently compare all pairs."""
     p, t = quick_shape(prediction), quick_shape(target)
     if p != t:
-        fix = f" Did you mean target.reshape{p}?" if sizes_agree(p, t) else ""
+        fix = f" Did you mean target.reshape{p}?" if sizes_agree(p, t) else fix_of_shape(name, p, plain_numbers(target))
         raise ShapeError(f"{name}: prediction {p} and target {t} differ in shape.{fix}")
     numbers = plain_numbers(target)
     if numbers is not None:
@@ -96,9 +97,7 @@ def from_0_to_1(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     target, numbers = like_prediction(name, prediction, target), plain_numbers(target)
     if outside(numbers):
         bad = (numbers < 0.0) | (numbers > 1.0)
-        refuse_targets(
-            name, numbers, bad, "is not between 0 and 1. For classes -1 and 1 use hinge, or write (target + 1)/2"
-        )
+        refuse_targets(name, numbers, bad, f"is not between 0 and 1. {fix_of_range(numbers)}")
     return ops.where(target * (1.0 - target) >= 0.0, target, math.nan) if are_unknown(target) else target
 
 
@@ -112,8 +111,9 @@ def plus_or_minus_one(name: str, prediction: ArrayLike, target: ArrayLike) -> An
     target = like_prediction(name, prediction, target)
     numbers = plain_numbers(target)
     if numbers is not None:
-        zeros = " For classes 0 and 1 write 2*target - 1" if np.all((numbers == 0) | (numbers == 1)) else ""
-        refuse_targets(name, numbers, np.abs(numbers * 1.0) != 1.0, f"is neither -1 nor 1.{zeros}")
+        bad = np.abs(numbers * 1.0) != 1.0
+        if bad.any():
+            refuse_targets(name, numbers, bad, f"is neither -1 nor 1.{fix_of_sign(numbers)}")
     return ops.where(ops.abs(target) == 1.0, target, math.nan) if are_unknown(target) else target
 
 
@@ -134,15 +134,16 @@ def class_numbers_or_probabilities(name: str, logits: ArrayLike, target: ArrayLi
     if labels is None:
         return untraceable(name, shape, quick_shape(target))
     refuse_text(name, "targets", labels)
-    if labels.shape == shape:
+    if labels.shape == shape and (labels.dtype.kind not in "iu" or shape[-1] != 1):
         return labels.astype(float_dtype(logits))
+    variable = "target.data" if hasattr(target, "parents") else "target"
     if labels.shape != shape[:-1] or labels.dtype.kind not in "iu":
         raise ShapeError(
             f"{name}: logits of shape {shape} need integer classes of shape {shape[:-1]} or probabilities "
             f"of shape {shape}; the targets have shape {labels.shape} and dtype {labels.dtype}"
-            f"{swapped(name, shape, labels) or whole_numbers(labels)}"
+            f"{swapped(name, shape, labels) or whole_numbers(labels, shape, variable)}"
         )
-    refuse_classes(name, labels, shape[-1])
+    refuse_classes(name, labels, shape[-1], variable)
     return labels
 
 
@@ -152,19 +153,19 @@ def swapped(name: str, logits: tuple[Any, ...], labels: ArrayLike) -> str:
     return f". Are the two swapped? Write {name}(logits, classes)" if many else ""
 
 
-def whole_numbers(labels: ArrayLike) -> str:
-    """What to write where class numbers are floats."""
-    whole = labels.dtype.kind == "f" and np.array_equal(labels, np.round(labels))
-    fix = ": class numbers are plain integers, a list or an array and no Tensor, as y.astype(int) gives from an array"
-    return fix if whole else ""
+def whole_numbers(labels: ArrayLike, logits: tuple[Any, ...], variable: str) -> str:
+    """What to write for class numbers that are floats, or stand in a column."""
+    fix = fix_of_classes(labels, logits[:-1], logits[-1], variable) if logits else ""
+    return f": class numbers are plain integers.{fix}" if fix else ""
 
 
-def refuse_classes(name: str, labels: ArrayLike, classes: int) -> None:
+def refuse_classes(name: str, labels: ArrayLike, classes: int, variable: str = "target") -> None:
     """Name a class number that has no column."""
     if labels.size and not 0 <= np.minimum.reduce(labels, None) <= np.maximum.reduce(labels, None) < classes:
         outside = labels[(labels < 0) | (labels >= classes)].flat[0]
-        ends = f"0..{classes - 1}: the logits have {classes} columns"
-        raise SettingError(f"{name}: class {outside} is outside {ends}")
+        ends = f"0..{classes - 1}: the logits have {classes} column{'s' * (classes != 1)}"
+        fix = fix_of_classes(labels, labels.shape, classes, variable)
+        raise SettingError(f"{name}: class {outside} is outside {ends}.{fix}".removesuffix("."))
 
 
 def rows_of_classes(labels: ArrayLike, classes: int) -> Any:

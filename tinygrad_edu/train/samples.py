@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import Dtype, Samples
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.readings import refuse_masked
+from tinygrad_edu.core.target_advice import fix_of_classes
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.layer_modes import modes_kept
@@ -105,9 +106,10 @@ def samples_and_targets(model: Module, loss: Any, X: Samples, y: Samples) -> tup
     """
     inputs, labels = inputs_for(model, X), as_sample_array(y, "y")
     same_length(inputs, np.atleast_1d(labels), "y")
-    if getattr(loss, "takes_class_numbers", False) and (labels.ndim == 1 or labels.dtype.kind in "iu"):
+    in_a_column = labels.shape[1:] == (1,)
+    if getattr(loss, "takes_class_numbers", False) and (labels.ndim == 1 or in_a_column or labels.dtype.kind in "iu"):
         outputs = output_shape(model, inputs)
-        if labels.ndim == 1 or labels.shape[1:] == outputs[1:-1]:
+        if labels.ndim == 1 or labels.shape[1:] == outputs[1:-1] or (in_a_column and len(outputs) == 2):
             return inputs, classes(labels, outputs[-1])
     columns = as_samples(y, "y", inputs.dtype if inputs.dtype.kind == "f" else dtype_of_parameters(model))
     if labels.dtype.kind in "iu" and not isinstance(loss, Loss):
@@ -201,11 +203,13 @@ def extent(y: Array) -> str:
 
 def classes(y: Array, count: int) -> Array:
     """Class numbers, each of which the model has an output for."""
-    if y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < count):
-        told = f"y holds classes {extent(y)} ({y.dtype}), the model has {count} output{'s' * (count > 1)}"
-        if count == 1:  # "whole numbers from 0 to 0" would be no advice
-            raise SettingError(f"{told}: give it an output for each class, or take bce_with_logits for two classes")
-        raise SettingError(f"{told}: whole numbers from 0 to {count - 1} are needed")
+    in_a_column = y.ndim == 2 and y.shape[1] == 1
+    if in_a_column or y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < count):
+        outputs = f"{count} output{'s' * (count > 1)}"
+        told = f"y of shape {y.shape} holds classes {extent(y)} ({y.dtype}), the model has {outputs}"
+        rows = y.shape[:1] if in_a_column else y.shape
+        needed = f": class numbers of shape {rows} from 0 to {count - 1} are needed." if count > 1 else "."
+        raise SettingError(f"{told}{needed}{fix_of_classes(y, rows, count, 'y')}".removesuffix("."))
     return np.ascontiguousarray(y, dtype=np.int64)
 
 
