@@ -12,11 +12,12 @@ ROOT = Path(__file__).parents[1]
 # packages → the uses that need them. No use needs two packages of one row, so a row finds what each package alone would
 # find: a process with 24 uses for each of 11 packages took a minute.
 NEEDED_BY = {
-    "numba,llvmlite": {"fit, compiled"},
+    "numba,llvmlite,graphviz,platformdirs,pygraphviz": {"fit, compiled", "a picture's source"},
     "scipy": {"fit, compiled", "fit by L-BFGS", "classifier", "regressor by lbfgs"},
-    "sklearn,safetensors,tqdm,matplotlib": {"classifier", "regressor by lbfgs", "weights", "a run with weights"},
-    # scikit-learn imports threadpoolctl
-    "threadpoolctl,graphviz,platformdirs,pygraphviz": {"classifier", "regressor by lbfgs", "a picture's source"},
+    # threadpoolctl is alone below: scikit-learn imports it, and programs ask it for BLAS's threads
+    "sklearn,threadpoolctl,safetensors,tqdm,matplotlib": {
+        "classifier", "regressor by lbfgs", "weights", "a run with weights",
+    },
     "numba,llvmlite,scipy,sklearn,threadpoolctl,safetensors,graphviz,tqdm,platformdirs,matplotlib,pygraphviz,joblib": {
         "fit, compiled", "fit by L-BFGS", "classifier", "regressor by lbfgs", "weights", "a run with weights",
         "a picture's source",
@@ -26,10 +27,10 @@ OFF = {"NUMBA_DISABLE_JIT": "1"}
 PLAIN = {"NUMBA_OPT": "0"}  # what is asked here is no matter of LLVM's passes
 
 
-def used(blocked, **more):
-    """What each use gave."""
+def used(blocked, *names, **more):
+    """What each use gave, or each of these."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.without", blocked],
+        [sys.executable, "-m", "tests.without", blocked, *names],
         cwd=ROOT, env={**os.environ, **PLAIN, **more}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -45,6 +46,23 @@ def refused(found):
 def test_what_can_run_runs_and_the_rest_names_the_package(blocked):
     found, _ = used(blocked)
     assert set(refused(found)) == NEEDED_BY[blocked], refused(found)
+    each_names_the_package(found)
+
+
+ESTIMATORS = ("classifier", "regressor by lbfgs")
+
+
+@pytest.mark.slow
+def test_what_scikit_learn_needs_is_named_too():
+    """What needs scikit-learn needs threadpoolctl: of that row only these uses cannot tell which of the two it was."""
+    found, _ = used("threadpoolctl", "fit", *ESTIMATORS)
+    assert set(found) == {"fit", *ESTIMATORS}
+    assert set(refused(found)) == set(ESTIMATORS), refused(found)
+    assert all("which needs threadpoolctl" in found[name] for name in ESTIMATORS), found
+    each_names_the_package(found)
+
+
+def each_names_the_package(found):
     for name, said in refused(found).items():
         kind, _, words = said.partition(": ")
         assert kind in ("MissingPackageError", "TraceError"), (name, said)

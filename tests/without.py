@@ -1,6 +1,6 @@
-"""Run in a process of its own: `python -m tests.without PACKAGE,...` blocks packages, uses the library, prints JSON.
+"""Run in a process of its own: `python -m tests.without PACKAGE,... [USE ...]` blocks packages, uses the library.
 
-For each use: "ok", or the error's type and message.
+It prints JSON, for each use, or each of those that are named: "ok", or the error's type and message.
 """
 
 import json
@@ -156,7 +156,8 @@ def outcome(use):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        found = {name: outcome(use) for name, use in uses(Path(folder)).items()}
+        wanted = sys.argv[2:]
+        found = {name: outcome(use) for name, use in uses(Path(folder)).items() if not wanted or name in wanted}
     print("\n" + json.dumps(found))
 
 

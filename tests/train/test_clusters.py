@@ -70,6 +70,17 @@ def test_a_cluster_gives_the_serial_numbers(shared_client):
         assert_identical(many(), many(parallel=None))
 
 
+def test_a_search_over_two_processes_finds_what_one_finds(shared_client):
+    X, y = iris()
+    cells = {"solver": ["adam", "sgd", "lbfgs"], "activation": ["tanh", "relu"]}
+    search = GridSearchCV(MLPClassifier((5,), max_iter=20, random_state=0), cells, cv=2)
+    alone = search.fit(X, y).cv_results_
+    with joblib.parallel_config("dask"):
+        beside = search.fit(X, y).cv_results_
+    for name in ("split0_test_score", "split1_test_score", "rank_test_score"):
+        assert alone[name].tolist() == beside[name].tolist()
+
+
 @pytest.mark.usefixtures("home")
 def test_a_worker_of_two_threads(monkeypatch):
     """Two traces and two compilations at once, in both of which CPython 3.11 may parse one at a time only.
