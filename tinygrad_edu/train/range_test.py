@@ -17,12 +17,13 @@ from tinygrad_edu.errors import SettingError
 from tinygrad_edu.names import LossName
 from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim import LBFGS, Rprop
 from tinygrad_edu.optim.named import optimizer_for
 from tinygrad_edu.pen import check_arguments, check_attributes
 from tinygrad_edu.train.job import job_of
 from tinygrad_edu.train.recipe import Settings
 from tinygrad_edu.train.samples import parameters_of
-from tinygrad_edu.train.snapshot import Snapshot
+from tinygrad_edu.train.state_outside import trial_of
 
 MEMORY = 0.9  # decay of the running mean of the losses
 
@@ -95,6 +96,7 @@ def lr_range_test(
     optimizer: a name, a function of the parameters, or an optimizer, as in fit.
     batch_size: the samples of one update.
     stop_at: the test ends once the smoothed loss is this many times the lowest one, or not finite.
+    Groups of parameters keep the ratios of their rates; `rates` are those of the optimizer's own lr.
     Errors: SettingError for bad settings; those of fit for data that does not fit.
 
     >>> from tinygrad_edu import data, nn
@@ -107,16 +109,25 @@ def lr_range_test(
     if not checks.number("end", end, "(0, inf)") > start:
         raise SettingError(f"end={end}: it must be above start={start}")
     made = optimizer_for(optimizer, parameters_of(model))
+    refuse_optimizer_without_rate(made)
     job = job_of(model, X, y, made, Settings(loss=loss, epochs=1, batch_size=batch_size, seed=seed))
-    before, modes = Snapshot(model, made), Modes(model)
+    modes = Modes(model)
     try:
-        model.train()
-        with np.errstate(all="ignore"):
+        with trial_of(job), np.errstate(all="ignore"):
+            model.train()
             return steps_at(job, np.geomspace(start, end, steps), stop_at, np.random.default_rng(seed))
     finally:
-        before.restore()
-        made.zero_grad()
         modes.restore()
+
+
+def refuse_optimizer_without_rate(optimizer: Any) -> None:
+    """Errors: SettingError where no rate makes the loss fall fastest."""
+    if isinstance(optimizer, LBFGS):
+        raise SettingError("L-BFGS has no learning rate to test: it searches along a line. Give another optimizer")
+    if isinstance(optimizer, Rprop):
+        raise SettingError("Rprop takes its rate for its first step only: no test can find one")
+    if any(part.maximize for part in optimizer.parts):
+        raise SettingError("maximize=True makes the loss grow, and this test finds the rate at which it falls fastest")
 
 
 def steps_at(job: Any, rates: ArrayLike, stop_at: float, rng: np.random.Generator) -> RangeTest:
@@ -124,6 +135,7 @@ def steps_at(job: Any, rates: ArrayLike, stop_at: float, rng: np.random.Generato
     losses: list[float] = []
     smoothed: list[float] = []
     running, rows = 0.0, np.empty(0, dtype=int)
+    shares = [part.lr / job.optimizer.lr if job.optimizer.lr else 1.0 for part in job.optimizer.parts]
     for lr in rates:
         if len(rows) < job.batch_size:
             rows = rng.permutation(job.samples)
@@ -133,12 +145,14 @@ def steps_at(job: Any, rates: ArrayLike, stop_at: float, rng: np.random.Generato
         number = float(getattr(value, "array", getattr(value, "data", value)))
         running = MEMORY * running + (1.0 - MEMORY) * number
         mean = running / (1.0 - MEMORY ** (len(losses) + 1))  # Adam's bias correction
-        if not math.isfinite(mean) or (smoothed and mean > stop_at * min(smoothed)):
+        lowest = min(smoothed, default=mean)
+        if not math.isfinite(mean) or mean - lowest > (stop_at - 1.0) * abs(lowest):  # losses may be negative
             break
         losses.append(number)
         smoothed.append(mean)
         value.backward()
-        job.optimizer.lr = float(lr)
+        for part, share in zip(job.optimizer.parts, shares, strict=True):
+            part.lr = share * float(lr)
         job.optimizer.step()
     if len(losses) < 3:
         raise SettingError(f"start={rates[0]:.3g}: the loss is not finite, or grows, from the first steps: start lower")
