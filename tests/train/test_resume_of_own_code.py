@@ -73,10 +73,10 @@ def sgd(parameters):
     return optim.SGD(parameters, lr=0.05)
 
 
-def train(model, epochs, path=None, optimizer=sgd, loss="mse", **more):
+def train(model, epochs, path=None, optimizer=sgd, loss="mse", way=False, **more):
     return fit(
         model, X, X[:, :1], loss=loss, optimizer=optimizer(model.parameters()), epochs=epochs, batch_size=5,
-        compiled=False, resume_from=path, **more,
+        compiled=way, resume_from=path, **more,
     )  # fmt: skip
 
 
@@ -209,3 +209,84 @@ def test_a_counter_that_is_new_is_refused(path):
         SettingError, match=r"the run changed model\.k from 'absent' to 6, and a file does not hold that"
     ):
         resume()
+
+
+SCALE = 1.0
+
+
+def scaled(model, x):
+    return SCALE
+
+
+class Squares:
+    """A loss that is an object."""
+
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def __call__(self, z, y):
+        return np.mean((z - y) ** 2) * self.factor
+
+
+def hooked(model):
+    model.layer.register_forward_hook(lambda module, inputs, output: output * 2.0)
+    return model
+
+
+def own():
+    return Own(list, lambda m, x: 1.0)
+
+
+SAME = {
+    "lambda": ((own, lambda z, y: np.mean(np.abs(z - y))), (own, lambda z, y: np.mean(np.abs(z - y)))),
+    "object": ((own, Squares()), (own, Squares())),
+    "hook": ((lambda: hooked(own()), "mse"), (lambda: hooked(own()), "mse")),
+    "float32": ((lambda: own().astype("float32"), "mse"), (lambda: own().astype("float32"), "mse")),
+}
+CHANGED = {
+    "lambda": ((own, lambda z, y: np.mean((z - y) ** 2)), (own, lambda z, y: np.mean(np.abs(z - y)))),
+    "object": ((own, Squares()), (own, Squares(2.0))),
+    "hook": ((own, "mse"), (lambda: hooked(own()), "mse")),
+    "function": ((own, "mse"), (lambda: Own(list, lambda m, x: 2.0), "mse")),
+    "number in a list": (
+        (lambda: Own(lambda: [1.0], lambda m, x: m.kept[0]), "mse"),
+        (lambda: Own(lambda: [2.0], lambda m, x: m.kept[0]), "mse"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "compiled"), [*((kind, False) for kind in SAME), ("float32", True)])
+def test_the_same_code_goes_on(kind, compiled, path):
+    (make, loss), (again, same) = SAME[kind]
+    curves = [train(make(), epochs, loss=loss, way=compiled) for epochs in (2, 4)]
+    curves[0].save(path)
+    resumed = train(again(), 4, path, loss=same, way=compiled)
+    np.testing.assert_allclose(resumed.loss_curve, curves[1].loss_curve, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", CHANGED)
+def test_other_code_of_the_same_name_is_refused(kind, path):
+    (make, loss), (other, another) = CHANGED[kind]
+    train(make(), 2, loss=loss).save(path)
+    model = other()
+    before = model.state_dict()
+    with pytest.raises(SettingError, match=r"the first batch has the loss .*, and had .* when this run was saved"):
+        train(model, 4, path, loss=another)
+    for name, x in model.state_dict().items():
+        np.testing.assert_array_equal(x, before[name])
+
+
+def test_another_global_number_is_refused(path, monkeypatch):
+    train(Own(list, scaled), 2).save(path)
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    with pytest.raises(SettingError, match=r"a number that they read is another one than then"):
+        train(Own(list, scaled), 4, path)
+
+
+def test_an_iterator_is_refused_and_not_moved(path):
+    numbers = iter(range(1, 100))
+    train(Own(lambda: numbers, lambda m, x: 1.0 / next(m.kept)), 2).save(path)
+    following = next(numbers)
+    with pytest.raises(SettingError, match=r"model\.kept is an iterator .*, and a file does not hold that"):
+        train(Own(lambda: numbers, lambda m, x: 1.0 / next(m.kept)), 4, path)
+    assert next(numbers) == following + 1

@@ -22,6 +22,7 @@ from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.snapshot import generators
+from tinygrad_edu.train.state_outside import first_loss
 
 Array = np.ndarray[Any, Any]
 FORMAT = "tinygrad_edu run, 1"
@@ -36,7 +37,7 @@ RECORD = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
 STATES = ("model", "last", "best", "start")  # weights: now, after the last epoch, of the best epoch, at the start
 FACTS = (
     "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "best", "schedule", "generators",
-    "modules",
+    "modules", "first_loss",
 )  # fmt: skip
 
 
@@ -109,6 +110,7 @@ def facts(job: Job) -> dict[str, Any]:
             "best": job.progress.best and job.progress.best[:2],
             "schedule": job.optimizer.state()[2],
             "modules": {"start": job.form, "now": form_of(job.model)},
+            "first_loss": first_loss(job),
             "generators": [rng.bit_generator.state for rng in generators(job.model)],
         }
     )

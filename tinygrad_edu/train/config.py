@@ -77,5 +77,6 @@ def as_json(x: object) -> Any:
     if isinstance(x, (str, int, float, type(None))):
         return x
     if isinstance(x, Schedule) or not hasattr(x, "__qualname__"):
-        return repr(x)
+        plain = type(x).__repr__ is object.__repr__  # with an address, which is another one in each process
+        return f"{type(x).__module__}.{type(x).__qualname__} object" if plain else repr(x)
     return f"{x.__module__}.{x.__qualname__}"

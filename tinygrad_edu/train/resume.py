@@ -22,7 +22,7 @@ from tinygrad_edu.train.model_form import numbers_to_set, refuse_other_form
 from tinygrad_edu.train.progress import as_curve
 from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.snapshot import Point, for_certain, generators
-from tinygrad_edu.train.state_outside import refuse_impossible, state_outside
+from tinygrad_edu.train.state_outside import refuse_impossible, refuse_other_loss, state_outside
 from tinygrad_edu.train.stopping import PATIENCE, TOL, WAITED
 
 START = ("init", "seed")  # attributes that only say how a model was initialized
@@ -57,9 +57,9 @@ def change_of(job: Job, found: Found) -> Change:
             "function of the step t only, or continue in this process with run.resume(epochs)"
         )
     refuse_other_form(job.model, found.facts["modules"]["start"])
-    if found.facts["how"].startswith("eager") and (changed := state_outside(job)):
+    if found.facts["how"].startswith("eager") and (moved := state_outside(job)):
         raise SettingError(
-            f"each step changes {changed}, and a file does not hold that: keep it as a buffer "
+            f"{moved}, and a file does not hold that: keep it as a buffer "
             "(model.register_buffer(name, array)), or continue in this process with run.resume(epochs)"
         )
     refuse_nothing_to_do(job, len(found.arrays["curve.losses"]))
@@ -120,6 +120,7 @@ def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> Non
         "seen": not is_whole(seen) or not 0 <= seen <= done,
         "stopped": not is_flag(facts["stopped"]),
         "pending": not is_flag(facts["pending"]),
+        "the loss of the first batch": facts["first_loss"] is not None and not is_number(facts["first_loss"]),
         "how": not isinstance(facts["how"], str) or not facts["how"].startswith(("compiled", "eager")),
         "the stopping rule": not is_rule(facts["stopping"], job.progress.rule.tolist(), done),
         "the schedule": not has_same_form(facts["schedule"], job.optimizer.state()[2]),
@@ -213,4 +214,5 @@ class Change:
             attributes[name] = value
         if self.numbers:
             refuse_impossible(job)
+        refuse_other_loss(job, facts["first_loss"])
         job.optimizer.rates(job.optimizer.steps, 1)  # raises now if the schedule's numbers give no learning rate

@@ -18,25 +18,55 @@ from tinygrad_edu.compile.python_state import ABSENT, Kept, PythonState
 from tinygrad_edu.compile.user_code import is_own_class, same
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.layer_modes import mode_here
 from tinygrad_edu.optim import flat
 from tinygrad_edu.train.batches import step
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import Snapshot, generators
 
+EACH_STEP = "each step"
+
 
 def state_outside(job: Job) -> str:
     """What a step changes in Python that no file holds, and that later steps may depend on; "" for nothing."""
     with trial_of(job) as (state, before):
-        if not (state.foreign or has_own_step(job.optimizer)):
-            return ""
+        if state.opaque or not (state.foreign or has_own_step(job.optimizer)):
+            return state.opaque if EACH_STEP in state.opaque else ""  # others write files, or keep very much
         own = [*job.model.parameters(), *(x for _, x in job.model.named_buffers()), *generators(job.model)]
         moving = {id(x) for x in (*own, *parts_of(job.optimizer), *job.optimizer.params)}
         first = step_from(job, before)
         changed = [kept for kept in state.kept if id(kept.thing) not in moving and kept.first_change()]
         if not changed or (all(map(only_keeps, changed)) and same(first, step_from(job, before))):
-            return state.opaque
-        return next((kept for kept in changed if not only_keeps(kept)), changed[0]).first_change()
+            return ""
+        one = next((kept for kept in changed if not only_keeps(kept)), changed[0])
+        return f"{EACH_STEP} changes {one.first_change()}"
+
+
+def first_loss(job: Job) -> float | None:
+    """The loss of the first batch, where the user's own code takes part: a resumed run is to have the same.
+
+    It tells another loss function, forward, hook or global number, which no other fact of a file does. None where
+    forward cannot be asked once more without a trace of it, or raises.
+    """
+    with trial_of(job) as (state, _), mode_here(job.model, training=True), np.errstate(all="ignore"):
+        if not state.foreign or state.opaque or job.ranks:
+            return None
+        try:
+            return float(job.batch_loss(*[array[: job.batch_size] for array in job.data]).item())
+        except Exception:  # a model that was changed after its run is saved all the same
+            return None
+
+
+def refuse_other_loss(job: Job, before: float | None) -> None:
+    """Errors: SettingError where the loss of the first batch is another one than when the run was saved."""
+    now = first_loss(job) if before is not None else None
+    close = {"rtol": 1e-3, "atol": 1e-4} if str(job.data[0].dtype) == "float32" else {"rtol": 1e-6, "atol": 1e-9}
+    if before is not None and (now is None or not np.isclose(now, before, equal_nan=True, **close)):
+        raise SettingError(
+            f"the first batch has the loss {now}, and had {before:.6g} when this run was saved: forward, the loss, a "
+            "hook or a number that they read is another one than then"
+        )
 
 
 def refuse_impossible(job: Job) -> None:
