@@ -27,12 +27,19 @@ TinygradError
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable
 
 from tinygrad_edu.spelling import near_names, spelled
 
 LISTED = 60  # known names that are shown after a suggestion too; there are hundreds of operations
+
+
+class _Raised(threading.local):
+    in_trace: list[Exception] | None = None  # by the trace that is running in this thread
+
+
+RAISED = _Raised()
 
 
 class TinygradError(Exception):
@@ -45,6 +52,11 @@ class TinygradError(Exception):
     ...     print(type(error).__name__, error)
     NameNotFoundError unknown activation 'tanhh'. Did you mean 'tanh'? Known: ...
     """
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*words)
+        if RAISED.in_trace is not None:
+            RAISED.in_trace.append(self)
 
 
 class ShapeError(TinygradError, ValueError):
@@ -300,6 +312,7 @@ class MissingPackageError(TinygradError, ImportError):
 class ForgottenZeroGradWarning(UserWarning):
     """A gradient that an optimizer has used already is being added to.
 
+    >>> import warnings
     >>> from tinygrad_edu import Value, optim
     >>> w = Value(1.0, label="w")
     >>> optimizer = optim.SGD([w], lr=0.1)
@@ -310,17 +323,6 @@ class ForgottenZeroGradWarning(UserWarning):
     >>> print(caught[0].message)
     Value(...label='w'): an optimizer has used this gradient already, and a second one is now being added to it. ...
     """
-
-
-def warn_forgotten(leaves: Sequence[object], stacklevel: int) -> None:
-    """Warn that a gradient which an optimizer has used is being added to."""
-    others = f" (and {len(leaves) - 1} more)" if len(leaves) > 1 else ""
-    warnings.warn(
-        f"{leaves[0]!r}{others}: an optimizer has used this gradient already, and a second one is now being added to "
-        "it. Call zero_grad() before the next backward()",
-        ForgottenZeroGradWarning,
-        stacklevel=stacklevel,
-    )
 
 
 def first_line(error: BaseException) -> str:

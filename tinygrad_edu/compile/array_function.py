@@ -19,7 +19,7 @@ from tinygrad_edu.compile.program import Program, Trace, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.rounds.repeats import roll
 from tinygrad_edu.compile.rounds.trace import first_that_works
-from tinygrad_edu.compile.untraceable import compiling, explain_failure
+from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.arrays.positions import in_dtype_of
@@ -205,15 +205,15 @@ class ArrayFunction:
             hold(node, x)
             withhold(node, argument)
         with explain_failure(self.f, arguments):
-            results = trace.run(lambda: with_constants(tree_map(as_traced, self.f(*nodes))))
+            results = trace.run(lambda: with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
             outputs = list(tree_leaves(results))
             if not outputs or not all(isinstance(y, Traced) for y in outputs):
                 raise OperandError(
                     f"a compiled function returns what it computes from its arguments, not {results!r:.80}"
                 )
-            inexact = trace.run(
-                lambda: count_inexact(outputs, whole_inputs(trace, own, arguments), program_dtype(trace, given))
-            )
+            # looked up before `run`, in which arrays of Tensors would count as read by the function
+            whole, dtype = whole_inputs(trace, own, arguments), program_dtype(trace, given)
+            inexact = trace.run(lambda: count_inexact(outputs, whole, dtype))
             trace.results = trace.run(lambda: with_repeats_rolled(results))
             outputs = list(tree_leaves(trace.results))
         with compiling(getattr(self.f, "__name__", "the function")):

@@ -15,7 +15,7 @@ from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
 from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
 from tinygrad_edu.compile.variants import PLAIN, Variants
-from tinygrad_edu.core.modes import MODES, tracing
+from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import TraceError
@@ -183,7 +183,7 @@ class Forms:
     def compiles_with_arrays(self, arguments: Sequence[Any]) -> bool:
         try:
             # a Value that is closed over must not decide anything here either
-            with tracing("value_trace", TracedValue):
+            with switch_mode("recording", True), switch_mode("value_trace", TracedValue):
                 self.arrays.prepare(arguments, by="")
         except Exception:
             return False

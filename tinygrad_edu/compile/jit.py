@@ -263,7 +263,8 @@ def jit(
     what the function does; there is a program for each of their values, as in JAX.
 
     The result also has `f.value_and_grad(*arguments)`, `f.backward(*arguments)` and `f.source`.
-    Errors: TraceError for a function that cannot be compiled but would give a result without jit.
+    Errors: TraceError for a function that cannot be compiled but would give a result without jit, or that writes to a
+    dict or list which it is given; DtypeError for whole numbers above 2⁵³ or beyond their dtype.
 
     >>> @jit
     ... def f(w, x):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.pytree import flatten
 from tinygrad_edu.core.user_errors import without_numpys_words
 from tinygrad_edu.errors import TinygradError, TraceError
 
@@ -28,6 +30,23 @@ def explain_failure(f: Callable[..., Any], arguments: Sequence[Any]) -> Iterator
         if fails(f, arguments):
             raise
         raise untraceable(getattr(f, "__name__", "the function"), error) from error
+
+
+def call_with_nodes(f: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any] = {}) -> Any:
+    """f(*arguments, **named) in a trace. Errors: TraceError if it writes to a dict or list that it is given.
+
+    These are the program's own: the caller's would stay as they are, and the next call would not find them changed.
+    """
+    before: list[Any] = []
+    after: list[Any] = []
+    nesting = flatten((tuple(arguments), dict(named)), before)
+    result = f(*arguments, **named)
+    if flatten((tuple(arguments), dict(named)), after) != nesting or any(map(operator.is_not, before, after)):
+        raise TraceError(
+            f"{getattr(f, '__name__', 'the function')} writes to a dict or list that it is given, which a compiled "
+            "function cannot do: let it write to a copy, as in p = dict(p), and return what is new"
+        )
+    return result
 
 
 def fails(f: Callable[..., Any], arguments: Sequence[Any]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.untraceable import call_with_nodes
 from tinygrad_edu.core.pytree import flatten, unflatten
 from tinygrad_edu.errors import OperandError, TraceError
 
@@ -92,7 +93,7 @@ def flat(f: Function, nesting: Any, count: int, fixed: Mapping[int, Any]) -> Fun
     def g(*numbers: Any) -> Any:
         rest = iter(numbers)
         arguments, named = unflatten(nesting, iter([fixed[i] if i in fixed else next(rest) for i in range(count)]))
-        return f(*arguments, **named)
+        return call_with_nodes(f, arguments, named)
 
     g.__name__ = getattr(f, "__name__", "program")
     names = leaf_names(f, nesting)

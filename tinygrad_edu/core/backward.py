@@ -14,7 +14,7 @@ from tinygrad_edu.core.anomaly import label_names, refuse_bad_gradient
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.fast.pulls import fit_to_array, gradient_order, install, sweep
 from tinygrad_edu.core.flat_rows import flat_inputs
-from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
+from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological, warn_forgotten
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
 from tinygrad_edu.core.shape_errors import explain
@@ -25,7 +25,6 @@ from tinygrad_edu.errors import (
     NonScalarBackwardError,
     ShapeError,
     TinygradError,
-    warn_forgotten,
 )
 
 Node = Any  # a Tensor; an alias, because tensor.py imports this file

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from tinygrad_edu.errors import ForgottenZeroGradWarning
 
 Node = Any
 
@@ -66,3 +69,14 @@ def cotangents(
             earlier = found.get(parent)
             found[parent] = contribution if earlier is None else earlier + contribution
     return found
+
+
+def warn_forgotten(leaves: Sequence[object], stacklevel: int) -> None:
+    """Warn that a gradient which an optimizer has used is being added to."""
+    others = f" (and {len(leaves) - 1} more)" if len(leaves) > 1 else ""
+    warnings.warn(
+        f"{leaves[0]!r}{others}: an optimizer has used this gradient already, and a second one is now being added to "
+        "it. Call zero_grad() before the next backward()",
+        ForgottenZeroGradWarning,
+        stacklevel=stacklevel,
+    )

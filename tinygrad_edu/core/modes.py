@@ -8,6 +8,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.errors import (
+    RAISED,
+    DetachedError,
+    DtypeError,
+    GraphError,
+    OperandError,
+    TinygradError,
+    TraceError,
+    UnsupportedNumpyError,
+)
+
+OF_NODES = (TraceError, DetachedError, DtypeError, OperandError, UnsupportedNumpyError)
 
 
 class _Modes(threading.local):
@@ -72,8 +84,43 @@ def detect_anomaly() -> Iterator[None]:
 @contextmanager
 def tracing(mode: str, back_end: ArrayLike) -> Iterator[None]:
     """Record every operation of this thread on nodes of `back_end`; `mode` is "value_trace" or "tensor_trace"."""
-    with switch_mode("recording", True), switch_mode("anomaly", False), switch_mode(mode, back_end):
+    with none_caught(), switch_mode("recording", True), switch_mode("anomaly", False), switch_mode(mode, back_end):
         yield
+
+
+@contextmanager
+def none_caught() -> Iterator[None]:
+    """Errors: that of the trace, where the function has caught it and gone a way that it would not go without a trace.
+
+    An example is `try: k = int(x)`, `except TypeError: k = 1`.
+    """
+    with errors_raised() as found:
+        yield
+    for error in found:
+        raise error
+
+
+@contextmanager
+def errors_raised() -> Iterator[list[Exception]]:
+    """A block, and after it the errors that only nodes have raised in it, and not numbers and arrays.
+
+    Others, such as one about shapes, come either way.
+    """
+    outer, mine = RAISED.in_trace, list[Exception]()
+    RAISED.in_trace = mine
+    try:
+        yield mine
+    finally:
+        RAISED.in_trace = outer
+    mine[:] = [
+        x for x in mine if isinstance(x, OF_NODES) or x.__class__ is GraphError or not isinstance(x, TinygradError)
+    ]
+
+
+def forgive(error: Exception) -> None:
+    """The library has caught an error itself, and goes another way to the same result."""
+    if RAISED.in_trace is not None and error in RAISED.in_trace:
+        RAISED.in_trace.remove(error)
 
 
 @contextmanager

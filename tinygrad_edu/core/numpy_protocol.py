@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.arrays.special_arrays import SCIPYS
-from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.modes import MODES, forgive
 from tinygrad_edu.core.numpy_names import (
     INSTEAD,
     METHODS,
@@ -54,9 +54,10 @@ def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str
     if ufunc not in STEPS or wants_gradient([inputs, options]):
         try:
             return call_operation(ufunc, method, inputs, options)
-        except (DetachedError, UnsupportedNumpyError):
+        except (DetachedError, UnsupportedNumpyError) as error:
             if wants_gradient([inputs, options]):
                 raise
+            forgive(error)
     return getattr(ufunc, method)(*tree_map(copy_numbers, inputs), **tree_map(copy_numbers, options))
 
 
@@ -92,9 +93,10 @@ def call_function(function: Any, arguments: Sequence[Any], options: dict[str, An
     if function not in STEPS or wants_gradient([list(arguments), options]):
         try:
             return call_differentiable(function, arguments, options)
-        except (DetachedError, UnsupportedNumpyError):
+        except (DetachedError, UnsupportedNumpyError) as error:
             if wants_gradient([list(arguments), options]):
                 raise
+            forgive(error)
     return function(*tree_map(copy_numbers, list(arguments)), **tree_map(copy_numbers, options))
 
 

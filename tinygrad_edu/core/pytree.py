@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.errors import OperandError
 
 
 def tree_leaves(tree: ArrayLike) -> Iterator[Any]:
@@ -40,6 +41,45 @@ def tree_map(function: Callable[..., Any], tree: ArrayLike, *others: ArrayLike) 
     if isinstance(tree, (list, tuple)):
         return rebuild(type(tree), [tree_map(function, *branches) for branches in zip(tree, *others, strict=True)])
     return function(tree, *others)
+
+
+def leaf_pairs(tree: ArrayLike, other: ArrayLike) -> Iterator[tuple[Any, Any]]:
+    """The leaves of two trees of the same nesting in pairs; those of dicts by key, whatever their order.
+
+    Errors: OperandError where the nestings differ.
+
+    >>> list(leaf_pairs({"W": 1.0, "b": 2.0}, {"b": 20.0, "W": 10.0}))
+    [(1.0, 10.0), (2.0, 20.0)]
+    """
+    if isinstance(tree, dict) and isinstance(other, dict) and tree.keys() == other.keys():
+        pairs = [(branch, other[key]) for key, branch in tree.items()]
+    elif isinstance(tree, (list, tuple)) and isinstance(other, (list, tuple)) and len(tree) == len(other):
+        pairs = list(zip(tree, other, strict=True))
+    elif isinstance(tree, (dict, list, tuple)) or isinstance(other, (dict, list, tuple)):
+        raise OperandError(f"{outline(other)} is nested otherwise than {outline(tree)}, whose counterpart it has to be")
+    else:
+        yield tree, other
+        return
+    for branch, counterpart in pairs:
+        yield from leaf_pairs(branch, counterpart)
+
+
+def outline(tree: ArrayLike) -> str:
+    """What a tree is, in a few words.
+
+    >>> outline({"W": 1.0}), outline([1.0, 2.0]), outline(3.0)
+    ("a dict of ['W']", 'a list of 2', 'one float')
+    """
+    if isinstance(tree, dict):
+        return f"a dict of {list(tree)}"
+    return (
+        f"a {type(tree).__name__} of {len(tree)}" if isinstance(tree, (list, tuple)) else f"one {type(tree).__name__}"
+    )
+
+
+def own_nesting(tree: ArrayLike) -> Any:
+    """The same leaves in dicts and lists of their own, which a function that writes to its arguments may change."""
+    return tree_map(lambda leaf: leaf, tree)
 
 
 def leaf_names(tree: ArrayLike, name: str) -> Iterator[str]:

@@ -23,9 +23,9 @@ from tinygrad_edu.core.fast.flat_node import CONSTANT, FlatNode
 from tinygrad_edu.core.fast.values import install_for_values
 from tinygrad_edu.core.fast.values_backward import accumulate, inner_nodes
 from tinygrad_edu.core.flat_rows import stop_gradients
-from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
+from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological, warn_forgotten
 from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, Slip, tell
-from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.modes import MODES, forgive
 from tinygrad_edu.core.operation import TABLE, Operation, is_compiled
 from tinygrad_edu.core.places import find_place
 from tinygrad_edu.core.printing import in_percent_format
@@ -35,7 +35,6 @@ from tinygrad_edu.errors import (
     DetachedError,
     OperandError,
     SavedArrayChangedError,
-    warn_forgotten,
 )
 
 PARENTS = attrgetter("parents")
@@ -74,8 +73,9 @@ class Value(FlatNode):
             return MODES.value_trace.__apply__(operation, arguments)
         try:
             parents = tuple([x if x.__class__ is Value else constant(x) for x in arguments])
-        except OperandError:
+        except OperandError as error:
             if any(map(is_array, arguments)):
+                forgive(error)
                 return over_arrays(operation, arguments)
             raise
         inputs = [x.data for x in parents]

@@ -1,7 +1,7 @@
 """Whole numbers that a program computes: those that floats cannot stand for are counted, and the call is refused.
 
-NumPy wraps 2**40 * 2**40 of int64 round to 0 and keeps 3**34 to its last digit; a program computes with floats, which
-do neither. Rounding is harmless in a result of floats, and not in 3**34 % 7 or in a difference. Which numbers leave the
+NumPy wraps 2**40 * 2**40 of int64 round to 0 and keeps the last digit of 3**34; a program computes with floats, which
+do neither. Rounding is harmless in a result of floats, and not in a remainder or a difference. Which numbers leave the
 range is not known before a call, so the program has one more result: their count.
 """
 

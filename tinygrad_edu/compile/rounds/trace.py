@@ -23,6 +23,7 @@ from tinygrad_edu.compile.ir.truth import FLOAT, WHOLE, is_truth
 from tinygrad_edu.compile.rounds.body import SCAN, Rounds, closed, description, leaf, pick
 from tinygrad_edu.core import broadcasting
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.modes import forgive
 from tinygrad_edu.core.pytree import flatten, unflatten
 from tinygrad_edu.errors import TraceError
 
@@ -50,7 +51,8 @@ def scan(step: Step, state: Any, xs: Any, length: int | None) -> tuple[Any, Any]
         return None
     try:
         loop = Loop(step, state, xs, length)
-    except OneByOneError:
+    except OneByOneError as error:
+        forgive(error)
         return None
     try:
         return loop.rolled()

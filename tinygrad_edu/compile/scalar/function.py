@@ -16,7 +16,7 @@ from tinygrad_edu.compile.ir.truth import is_comparison, refuse_own
 from tinygrad_edu.compile.passes.exact_range import EXACT, KEEP_WHOLE, read_exactly, refuse_computed
 from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.scalar.tape_loops import LEAF
-from tinygrad_edu.compile.untraceable import explain_failure
+from tinygrad_edu.compile.untraceable import call_with_nodes, explain_failure
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, tracing
@@ -123,7 +123,7 @@ class Program:
         self.nesting = nesting
         self.inputs = inputs = [TracedValue(number(x)) for x in given]
         with tracing("value_trace", TracedValue):
-            self.result = f(*unflatten(nesting, iter(inputs)))
+            self.result = call_with_nodes(f, unflatten(nesting, iter(inputs)))
         outputs: list[Any] = []
         self.result_nesting = flatten(self.result, outputs)
         if not all(isinstance(y, Value) for y in outputs):

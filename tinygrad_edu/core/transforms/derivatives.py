@@ -22,10 +22,10 @@ from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
-from tinygrad_edu.core.modes import MODES, recording, switch_mode
+from tinygrad_edu.core.modes import MODES, forgive, recording, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
-from tinygrad_edu.core.pytree import given_leaves, tree_leaves, tree_map
+from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, own_nesting, tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options
 from tinygrad_edu.core.transforms.seeds import exact, zero_like
@@ -148,7 +148,7 @@ def call_with_nodes(f: Function, primals: tuple[Any, ...], dtype: Option) -> tup
     """
     variables = tree_map(functools.partial(variable, dtype=dtype), primals)
     try:
-        return variables, f(*variables)
+        return variables, f(*own_nesting(variables))
     except (TypeError, ValueError, AttributeError, DetachedError) as error:
         if (other := without_numpys_words(error)) is not error:
             raise other from None
@@ -157,9 +157,11 @@ def call_with_nodes(f: Function, primals: tuple[Any, ...], dtype: Option) -> tup
             raise
         arrays = tree_map(functools.partial(variable, dtype=np.dtype(float)), primals)
         try:
-            return arrays, f(*arrays)
+            found = f(*own_nesting(arrays))
         except Exception:
             raise error from None
+        forgive(error)
+        return arrays, found
 
 
 def replace_arguments(arguments: Sequence[Any], places: Sequence[int], by: Sequence[Any]) -> list[Any]:
@@ -223,8 +225,8 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     with inside_transform():
         y, pull = vjp(f, *primals)
         dummy = seed_variable(y)  # seeded with 1: a gradient of 0 would stay 0 even where the derivative is infinite
-        pairs = zip(given_leaves(pull(dummy)), given_leaves(list(tangents)), strict=True)
-        weighted = [as_variable(g) * t for g, t in pairs]
+        pairs = leaf_pairs(pull(dummy), tuple(tangents))
+        weighted = [as_variable(g) * t for g, t in pairs if g is not None]  # None: not given
         total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
         dummies = list(dummy.flat) if is_object(dummy) else [dummy]
         found = derivatives(total, dummies, 1.0, nested)
@@ -282,7 +284,7 @@ def sum_over_leaves(y: ArrayLike, seeds: ArrayLike, each: Callable[[Any, Any], l
     """Sum of each(result, seed) over two nestings of the same form; None as a seed counts as 0."""
     if tree_map(lambda _: 0, y) != tree_map(lambda _: 0, seeds):
         raise OperandError("the pull-back of a nesting needs seeds that are nested alike")
-    parts = [each(x, s) for x, s in zip(tree_leaves(y), tree_leaves(seeds), strict=True) if s is not None]
+    parts = [each(x, s) for x, s in leaf_pairs(y, seeds) if s is not None]
     return [functools.reduce(ops.add, contributions) for contributions in zip(*parts, strict=True)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.one_name import one_name_each
-from tinygrad_edu.core.pytree import tree_leaves, tree_map, with_leaves
+from tinygrad_edu.core.pytree import leaf_pairs, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.transforms.argnums import is_several, places_of, refuse_options
 from tinygrad_edu.core.transforms.derivatives import (
     Argnum,
@@ -108,7 +108,7 @@ def hvp(f: Function, primals: Node, tangents: Node) -> Any:
     gradient = grad(f, tuple(range(len(x))))
 
     def along(*arguments: ArrayLike) -> Any:
-        pairs = zip(tree_leaves(gradient(*arguments)), tree_leaves(t), strict=True)
+        pairs = leaf_pairs(gradient(*arguments), t)
         return functools.reduce(lambda a, b: a + b, [ops_sum(as_variable(g) * v) for g, v in pairs])
 
     found = grad(along, tuple(range(len(x))))(*x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.arrays.rearrange import moveaxis
 from tinygrad_edu.core.broadcasting import broadcast_to
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
-from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.pytree import tree_leaves, tree_map, with_leaves
+from tinygrad_edu.core.modes import MODES, errors_raised
+from tinygrad_edu.core.pytree import leaf_pairs, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.shapes import getitem, stack
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.batched import (
@@ -88,14 +88,10 @@ def axes_for(arguments: Sequence[Any], in_axes: ArrayLike) -> list[Any]:
     return found
 
 
-def pairs_of(arguments: ArrayLike, axes: ArrayLike) -> Iterator[tuple[Any, Any]]:
-    return zip(tree_leaves(list(arguments)), tree_leaves(axes), strict=True)
-
-
 def number_of_samples(arguments: Sequence[Any], axes: ArrayLike) -> Any:
     """The one length that all counting axes have."""
     sizes = []
-    for x, axis in pairs_of(arguments, axes):
+    for x, axis in leaf_pairs(list(arguments), axes):
         if axis is None:
             continue
         if not -np.ndim(x) <= axis < np.ndim(x):
@@ -124,13 +120,17 @@ def all_at_once(
     f: Function, arguments: ArrayLike, options: Option, axes: ArrayLike, out_axes: ArrayLike, size: ArrayLike
 ) -> Any:
     nested = is_nested(arguments)
-    wholes = [x if axis is None else first_axis(as_tensor(x), axis) for x, axis in pairs_of(arguments, axes)]
+    wholes = [x if axis is None else first_axis(as_tensor(x), axis) for x, axis in leaf_pairs(list(arguments), axes)]
     with batch(size):
-        leaves = [x if axis is None else Batched(x, False) for x, axis in zip(wholes, tree_leaves(axes), strict=True)]
+        given = leaf_pairs(list(arguments), axes)
+        leaves = [x if axis is None else Batched(x, False) for x, (_, axis) in zip(wholes, given, strict=True)]
         for x, made in zip(tree_leaves(list(arguments)), leaves, strict=True):
             if isinstance(x, Tensor) and made is not x:  # attributes that the user has set on the whole batch
                 vars(made).update(vars(x))
-        y = f(*with_leaves(list(arguments), leaves), **options)
+        with errors_raised() as caught:
+            y = f(*with_leaves(list(arguments), leaves), **options)
+        if caught:  # by f, which goes another way with them
+            raise NumbersNeededError
         with outside():
             axes = axes_of_results(out_axes, y)
             return tree_map(lambda leaf, axis: finish(leaf, size, axis, nested, len(LEVELS.open) + 1), y, axes)
@@ -140,9 +140,9 @@ def axes_of_results(out_axes: ArrayLike, y: ArrayLike) -> Any:
     """The axis for each leaf of a result, from one number for all or a nesting of them. Errors: SettingError."""
     if not isinstance(out_axes, (tuple, list, dict)):
         return tree_map(lambda _: out_axes, y)
-    keys = list(out_axes) if isinstance(out_axes, dict) else list(range(len(out_axes)))
     alike = isinstance(y, dict) == isinstance(out_axes, dict) and isinstance(y, (tuple, list, dict))
-    if not alike or keys != (list(y) if isinstance(y, dict) else list(range(len(y)))):
+    keys: list[Any] = list(y if isinstance(y, dict) else range(len(y))) if alike else []
+    if not alike or set(keys) != set(out_axes if isinstance(y, dict) else range(len(out_axes))):
         what = f"a {type(y).__name__} of {len(y)}" if isinstance(y, (tuple, list, dict)) else "one array"
         raise SettingError(f"vmap: out_axes={out_axes!r} does not fit the result, {what}")
     found = [axes_of_results(out_axes[key], y[key]) for key in keys]
@@ -187,7 +187,7 @@ def one_after_the_other(
         )
     results = []
     for i in range(int(size)):
-        leaves = [x if axis is None else sample_of(x, axis, i) for x, axis in pairs_of(arguments, axes)]
+        leaves = [x if axis is None else sample_of(x, axis, i) for x, axis in leaf_pairs(list(arguments), axes)]
         results.append(f(*with_leaves(list(arguments), leaves), **options))
     nested = is_nested(arguments)
     return tree_map(lambda axis, *ys: stack_samples(ys, axis, nested), axes_of_results(out_axes, results[0]), *results)

@@ -1,0 +1,90 @@
+"""An error that only nodes raise, caught by the function itself: it would go another way than with numbers."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tests.compile.programs import without_numba
+from tinygrad_edu.errors import TinygradError
+
+X = np.array([0.5, -1.0, 2.0])
+
+
+def set_first(x):
+    x[0] = 5.0
+
+
+LOOKS = {
+    "if": lambda x: 1.0 if x[0] > 0 else 2.0,
+    "float": lambda x: float(x[0]),
+    "int": lambda x: int(x[2]),
+    "item": lambda x: x[0].item(),
+    "asarray": lambda x: np.asarray(x).copy(),
+    "write": set_first,
+    "whole": lambda x: x.astype(int),
+    "format": lambda x: len(f"{x[0]:.2f}"),
+    "sorted": lambda x: sorted(x)[0],
+    "unique": np.unique,
+    "fft": lambda x: np.abs(np.fft.fft(x)),
+    "complex": lambda x: (x * 1j).imag,
+    "out": lambda x: np.multiply(x, 2, out=np.zeros(3)),
+}
+
+
+def guarded(look):
+    def f(x):
+        try:
+            k = look(x)
+        except Exception:
+            return np.sum(x) * 100
+        return np.sum(x) * (1.0 if k is None else np.sum(k))
+
+    return f
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_it_is_refused_or_has_the_same_result(name):
+    f = guarded(LOOKS[name])
+    for way in (tg.jit(f), lambda x: tg.jit(f).value_and_grad(x)[0], lambda x: tg.jit(tg.value_and_grad(f))(x)[0]):
+        with without_numba(), pytest.raises(TinygradError):
+            way(X.copy())
+    np.testing.assert_allclose(tg.vmap(f)(np.stack([X, X])), [f(X.copy())] * 2)  # sample by sample
+
+
+def test_of_numbers():
+    def f(x):
+        try:
+            return x * 2 if x > 0 else x
+        except Exception:
+            return x * 100
+
+    with pytest.raises(TinygradError):
+        tg.jit(f)(2.0)
+
+
+def test_errors_that_numbers_raise_too():
+    def f(x):
+        try:
+            return np.sum(x @ np.ones((5, 5)))
+        except ValueError:
+            return np.sum(x) * 2
+
+    with without_numba():
+        assert tg.jit(f)(X) == f(X)
+
+
+def test_fit_runs_eagerly():
+    def loss(p, t):
+        try:
+            k = 1.0 if p[0, 0] > 0 else 2.0
+        except RuntimeError:
+            k = 100.0
+        return ((p - t) ** 2).mean() * k
+
+    model, y = tg.nn.MLP([3, 1], seed=0), np.ones((2, 1))
+    options = {"loss": loss, "optimizer": tg.optim.SGD(model.parameters(), lr=0.0), "epochs": 1}
+    plain = tg.fit(model, np.stack([X, X]), y, compiled=False, **options)
+    run = tg.fit(model, np.stack([X, X]), y, compiled="auto", **options)
+    assert run.loss_curve == plain.loss_curve
+    with pytest.raises(TinygradError):
+        tg.fit(model, np.stack([X, X]), y, compiled=True, **options)
