@@ -23,53 +23,30 @@ OfArray = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Activation:
-    """a = function(z), and da/dz as a function of z and as a function of a; `slope_text` has {a} for the output."""
+    """a = function(z), and da/dz as a function of z and as a function of a."""
 
     name: str
-    symbol: str
+    symbol: str  # in formulas: σ
     function: OfArray
     slope_at_input: OfArray
     slope_from_output: OfArray | None  # None if the output does not determine it
-    slope_text: str
-    pieces: tuple[tuple[float, float], ...] = (
-        (-2.0, 0.0),
-        (0.0, 2.0),
-    )  # intervals from which inputs are drawn to tell it from other functions
-
-
-def sigmoid(z: Array) -> Array:
-    e = np.exp(-np.abs(z))
-    return np.asarray(np.where(z >= 0.0, 1.0, e) / (1.0 + e))
-
-
-def sigmoid_slope(z: Array) -> Array:
-    return sigmoid(z) * sigmoid(-z)
-
-
-def tanh_slope(z: Array) -> Array:
-    return np.asarray(1.0 - np.tanh(z) ** 2)
+    slope_text: str  # the derivative as learners write it, with {a} for the output
+    pieces: tuple[tuple[float, float], ...]  # intervals from which inputs are drawn to tell it from other functions
 
 
 def positive(z: Array) -> Array:
+    """1 where z > 0, else 0: the derivative of relu, by its input or by its output."""
     return np.asarray(z > 0.0, dtype=float)
 
 
-def leaky_slope(z: Array) -> Array:
-    return np.asarray(np.where(z > 0.0, 1.0, 0.01))
-
-
-ACTIVATIONS = {
-    x.name: x
-    for x in (
-        Activation("sigmoid", "σ", sigmoid, sigmoid_slope, lambda a: a * (1.0 - a), "{a}(1 - {a})"),
-        Activation("tanh", "tanh", np.tanh, tanh_slope, lambda a: 1.0 - a * a, "(1 - {a}²)"),
-        Activation("relu", "relu", lambda z: np.maximum(z, 0.0), positive, positive, "[{a} > 0]"),
-        Activation("leaky_relu", "leaky", lambda z: z * leaky_slope(z), leaky_slope, leaky_slope, "[{a} > 0 or 0.01]"),
-        Activation(
-            "softplus", "softplus", lambda z: np.logaddexp(0.0, z), sigmoid, lambda a: -np.expm1(-a), "(1 - e^-{a})"
-        ),
-    )
-}  # fmt: skip
+# How learners write the rows that they know best: a symbol, the derivative by the output as text, and as a function.
+SPELLED: dict[str, tuple[str, str, OfArray]] = {
+    "sigmoid": ("σ", "{a}(1 - {a})", lambda a: a * (1.0 - a)),
+    "tanh": ("tanh", "(1 - {a}²)", lambda a: 1.0 - a * a),
+    "relu": ("relu", "[{a} > 0]", positive),
+    "leaky_relu": ("leaky", "[{a} > 0 or 0.01]", lambda a: np.asarray(np.where(a > 0.0, 1.0, 0.01))),
+    "softplus": ("softplus", "(1 - e^-{a})", lambda a: -np.expm1(-a)),
+}
 
 
 def from_table(operation: Operation) -> Activation:
@@ -83,7 +60,8 @@ def from_table(operation: Operation) -> Activation:
         return np.asarray(np.broadcast_to(np.asarray(partial, dtype=float), z.shape))
 
     name = operation.name
-    return Activation(name, name, function, slope, None, f"{name}'(z)", tuple(box[0] for box in operation.domain))
+    symbol, text, from_output = SPELLED.get(name, (name, f"{name}'(z)", None))
+    return Activation(name, symbol, function, slope, from_output, text, tuple(box[0] for box in operation.domain))
 
 
 # Table rows that are steps inside other functions (a written-out sigmoid, a norm, a cross-entropy, of which log σ(z) is
@@ -94,15 +72,15 @@ PARTS = frozenset(
 )  # fmt: skip
 
 
-def read_table() -> None:
-    """Add what THE table has beyond the five that have words of their own above."""
-    for name, row in TABLE.items():
-        unary = row.partials is not None and len(row.parameters) - len(row.defaults) == 1
-        if unary and row.activation and name not in PARTS and name not in ACTIVATIONS:
-            ACTIVATIONS[name] = from_table(row)
+def is_activation_alone(row: Operation) -> bool:
+    """Has it one input that is no setting, and is it no step inside other functions?"""
+    unary = row.partials is not None and len(row.parameters) - len(row.defaults) == 1
+    return unary and row.activation and row.name not in PARTS
 
 
-read_table()
+# Those that are written out above come first: where several rows give the same numbers, they are meant.
+NAMES = [*SPELLED, *(name for name, row in TABLE.items() if is_activation_alone(row) and name not in SPELLED)]
+ACTIVATIONS = {name: from_table(TABLE[name]) for name in NAMES}
 
 
 def softmax(z: Array, axis: int = -1) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.forward.activations import sigmoid, softmax
+from tinygrad_edu.clinic.examiner.forward.activations import ACTIVATIONS, softmax
 from tinygrad_edu.clinic.examiner.forward.layers import Layer, Use, neighbours
 from tinygrad_edu.clinic.examiner.forward.program import ForwardProgram, Step
 
@@ -222,6 +222,7 @@ class Network:
 
 
 def implications(z: Array) -> list[Array]:
+    sigmoid = ACTIVATIONS["sigmoid"].function
     return [z, sigmoid(z), *([softmax(z, -1)] if z.ndim else []), *([softmax(z, 0)] if z.ndim > 1 else [])]
 
 

@@ -13,9 +13,7 @@ from tinygrad_edu.clinic.examiner.forward.activations import (
     ACTIVATIONS,
     Activation,
     positive,
-    sigmoid_slope,
     softmax_pull,
-    tanh_slope,
 )
 from tinygrad_edu.clinic.examiner.forward.layers import Layer
 from tinygrad_edu.clinic.examiner.forward.network import Network, proportion
@@ -128,7 +126,8 @@ def wrong_activation_derivative(net: Network, _: Learner) -> Variants:
         forms = {
             "{a}(1 - {a})": a * (1.0 - a), "(1 - {a}²)": 1.0 - a * a, "[{z} > 0]": positive(z),
             "[{a} > 0]": positive(a), "[{z} > 0 or 0.01]": np.where(z > 0.0, 1.0, 0.01),
-            "σ'({z})": sigmoid_slope(z), "tanh'({z})": tanh_slope(z), "(1 - {a})": 1.0 - a, "{a}": a,
+            "σ'({z})": ACTIVATIONS["sigmoid"].slope_at_input(z), "tanh'({z})": ACTIVATIONS["tanh"].slope_at_input(z),
+            "(1 - {a})": 1.0 - a, "{a}": a,
             "(1 - {z}²)": 1.0 - z * z, "{z}(1 - {z})": z * (1.0 - z), "(1 - {a})²": (1.0 - a) ** 2, "{z}": z,
             "(1 + {a}²)": 1.0 + a * a, "{a}²": a * a, "{a}(1 + {a})": a * (1.0 + a), "0.01": np.full_like(z, 0.01),
             "{f}({a})": form.function(a), "(1 - 2{a})": 1.0 - 2.0 * a,
