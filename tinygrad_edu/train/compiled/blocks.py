@@ -169,8 +169,13 @@ def draw_lines(blocks: Blocks, shapes: Shapes, shares: Sequence[float]) -> Itera
         n = size(shapes[name])
         yield f"    {name}_rows = view({name}, k * ({n}), ({n},))"
         yield f"    {name}_rng = view({blocks.first}_all_rng, 2 * ({len(names)} * k + {j}), (2,))"
-        yield f"    for i in range({name}_rows.size):"
-        yield f"        {name}_rows[i] = {1.0 / (1.0 - p)!r} if uniform({name}_rng) >= {p!r} else 0.0"
+        yield from (f"    {line}" for line in draw_mask(name, p))
+
+
+def draw_mask(name: str, p: float) -> Iterator[str]:
+    """One mask of dropout, `{name}_rows` in the program: each entry is 0 with probability p, else 1/(1 - p)."""
+    yield f"for i in range({name}_rows.size):"
+    yield f"    {name}_rows[i] = {1.0 / (1.0 - p)!r} if uniform({name}_rng) >= {p!r} else 0.0"
 
 
 def size(shape: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.sequence import Recurrent
-from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.optim import Optimizer, flat
 from tinygrad_edu.train.compiled.comparison import CLOSE, TRACED
 from tinygrad_edu.train.compiled.moving import as_later, refuse_frozen_numbers, refuse_outside
 from tinygrad_edu.train.compiled.program import product_of, tuple_of, views
@@ -303,14 +303,16 @@ def refuse_other_numbers(program: OnlineProgram, job: Any) -> None:
     """
     if not program.foreign:
         return
-    before, state, start = Snapshot(job.model, job.optimizer), PythonState(model=job.model, loss=job.loss), weights(job)
+    before, state = Snapshot(job.model, job.optimizer), PythonState(model=job.model, loss=job.loss)
+    params = job.optimizer.params
+    start = flat.weights(params)
     try:
         with np.errstate(all="ignore"):
             losses, _ = program.train(program.X[:COMPARED], program.y[:COMPARED], 1)
-            compiled = weights(job)
+            compiled = flat.weights(params)
             before.restore()
             job.one_epoch(COMPARED)
-            eager = weights(job)
+            eager = flat.weights(params)
     finally:
         before.restore()
         state.restore()
@@ -319,13 +321,8 @@ def refuse_other_numbers(program: OnlineProgram, job: Any) -> None:
     if not np.isfinite(losses).all():
         raise CompileError(OWN_NAN)
     limit = CLOSE[str(program.dtype)] * np.abs(eager - start).max()
-    if np.abs(compiled - eager).max() > limit + ROUNDING * np.finfo(start.dtype).eps * np.abs(start).max():
+    if np.abs(compiled - eager).max() > limit + ROUNDING * np.finfo(program.dtype).eps * np.abs(start).max():
         raise CompileError(f"{TRACED}: after {COMPARED} times the weights differ")
-
-
-def weights(job: Any) -> Array:
-    """All weights in a row."""
-    return np.concatenate([p.array.ravel() for p in job.optimizer.params])
 
 
 def refuse_own_nan(job: Any) -> None:

@@ -195,8 +195,7 @@ class TrainingProgram:
                 continue
             extent, p = self.step.names.shape(self.masks[each].node), self.masks[each].p
             yield f"{each}, {each}_rows = view(work, at, {tuple_of(extent)}), view(work, at, ({product_of(extent)},))"
-            yield f"for i in range({each}_rows.size):"
-            yield f"    {each}_rows[i] = {1.0 / (1.0 - p)!r} if uniform({each}_rng) >= {p!r} else 0.0"
+            yield from of_blocks.draw_mask(each, p)
             yield f"at += {product_of(extent)}"
 
     def results(self) -> dict[str, Sequence[str]]:
