@@ -6,6 +6,7 @@ parameter of a group (all of them, one layer's, all below a layer, one) differ b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from tinygrad_edu.clinic.examiner.forward.layers import Layer
 from tinygrad_edu.clinic.examiner.forward.network import Network
 
 Array = np.ndarray[Any, Any]
+LARGEST = 300.0  # log of the largest power of a factor that is tried; a float ends at 709
 FREE = 2  # entries that a factor without a name must explain; one could be chance
 
 
@@ -29,6 +31,11 @@ class FactorGroup:
     where: str
     line: str
     layers: tuple[Layer, ...]
+
+
+def power(c: float, n: int) -> float:
+    """c to the n; 0, which fits nothing, where that is no number: a large c, and as many layers as in a transformer."""
+    return c**n if abs(c) < 1.0 or n * math.log(abs(c)) < LARGEST else 0.0
 
 
 class Factors:
@@ -52,7 +59,7 @@ class Factors:
         for first, text in ((1, "every layer"), (0, "every layer, on the way down")):
             for n in [n for n in names if self.level[n] + first == 1 and self.deepest + first > 1][:1]:
                 c = self.ratio(n, base)
-                powers = {m: (c or 0.0) ** (self.level[m] + first) for m in names}
+                powers = {m: power(c or 0.0, self.level[m] + first) for m in names}
                 if c and abs(c - 1.0) > 1e-6 and all(self.search.fits(m, powers[m] * base[m]) for m in names):
                     layers = tuple(self.search.net.layers)
                     group = FactorGroup(frozenset(names), text, "δ = c·the right delta, again in each layer", layers)

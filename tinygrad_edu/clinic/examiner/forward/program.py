@@ -182,7 +182,7 @@ def repull_step(step: Step, g: Array, arrays: Sequence[Any]) -> Contributions:
     if isinstance(node.op, Operation):
         own = all(a is getattr(p, "array", p) for a, p in zip(arrays, node.parents, strict=True))
         if own and step.partials is None:
-            step.partials = node.op.array_partials(step.y, *arrays)
+            step.partials = [without_missing(x) for x in node.op.array_partials(step.y, *arrays)]
         found = step.partials if own else node.op.array_partials(step.y, *arrays)
         return {
             k: sum_to_shape(g if found[k].__class__ is float and found[k] == 1.0 else g * found[k], step.operand(k))
@@ -192,6 +192,13 @@ def repull_step(step: Step, g: Array, arrays: Sequence[Any]) -> Contributions:
         return {k: share_of_factor(g, arrays[0], arrays[1], k) for k in slots}
     found = node.op.vjp(g, step.y, *arrays, **node.options)
     return {k: sum_to_shape(found[k], step.operand(k)) for k in slots}
+
+
+def without_missing(partial: Any) -> Any:
+    """A derivative with 0 for NaN: where the data are missing. The loss is a number, so it leaves those entries out."""
+    if partial.__class__ is not np.ndarray or not np.isnan(np.sum(partial)):
+        return partial
+    return np.where(np.isnan(partial), 0.0, partial)
 
 
 def share_of_factor(g: Array, a: Array, b: Array, slot: int) -> Array:

@@ -169,10 +169,15 @@ def spots_in(roots: Iterable[Any]) -> Iterator[Place]:
         elif isinstance(x, types.FunctionType):
             yield from of_function(x, worlds)
         elif isinstance(x, types.ModuleType):
-            own = () if is_installed(vars(x)) else items_of(vars(x))
-            yield from (Place(vars(x), name, value) for name, value in own)
+            yield from of_module(x)
         else:
             yield from (Place(x, name, value, attribute=True) for name, value in attributes(x).items())
+
+
+def of_module(module: types.ModuleType) -> list[Place]:
+    """The names of a module of the learner's, which functions of others may read and set as its attributes."""
+    own = () if is_installed(vars(module)) else items_of(vars(module))
+    return [Place(vars(module), name, value) for name, value in own]
 
 
 def of_function(f: types.FunctionType, worlds: set[tuple[int, str]]) -> Iterator[Place]:
@@ -198,7 +203,7 @@ class MutableState:
     containers: list[tuple[Any, Any]] = field(default_factory=list)
     objects: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
     generators: list[tuple[Any, Any]] = field(default_factory=list)
-    spots: list[Place] = field(default_factory=list)  # closure cells, globals and defaults, which can be rebound
+    spots: list[Place] = field(default_factory=list)  # closure cells, globals, modules' names and defaults: rebound
     random: tuple[Any, Any] = ()  # type: ignore[assignment]
 
     @classmethod
@@ -210,6 +215,8 @@ class MutableState:
         functions = [f for f in walk(roots) if isinstance(f, types.FunctionType)]
         worlds: set[tuple[int, str]] = set()
         state.spots = [place for f in functions for place in of_function(f, worlds)]
+        modules = [x for x in walk(roots) if isinstance(x, types.ModuleType)]
+        state.spots += [place for module in modules for place in of_module(module)]
         return state
 
     def add(self, x: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.steps.step_walk import FITS, SINGLE, Walk
+from tinygrad_edu.clinic.examiner.steps.step_walk import FITS, NOISE, SINGLE, Walk
 from tinygrad_edu.clinic.examiner.steps.update_rules import Start, UpdateRule
 
 Array = np.ndarray[Any, Any]
@@ -44,6 +44,7 @@ class FewEntries:
         bounds = [fits * d + lost * w + 10.0 * lost * whole for d, w in zip(lengths, weights, strict=True)]
         small = [1e-7 * d + 1e-14 * w for d, w in zip(lengths, weights, strict=True)]
         wide, narrow = (LOOSE * np.repeat(x, sizes)[chosen] for x in (bounds, small))
+        wide = np.where(walk.numb[chosen], np.maximum(wide, NOISE * np.abs(change).max(initial=0.0)), wide)
         return cls(change[chosen], walk.slopes[k][chosen], weight[chosen], wide, narrow)
 
     def rates(self, made: Array) -> Array:

@@ -236,10 +236,11 @@ class SeveralUpdates:
                 votes[c] += abs(found[1] / c - 1.0) < 1e-6  # type: ignore[index]
         return max(scales, key=lambda c: votes[c])
 
-    def clearness(self) -> tuple[int, float]:
-        """How clearly the examined update belongs to certain samples."""
-        k = self.wrong()[0]
-        return likeness(self.changes(k), self.gradient(k, self.nearest(k)))
+    def clearness(self) -> tuple[float, int, float]:
+        """The share of right updates, and how clearly the first wrong one belongs to certain samples."""
+        wrong = self.wrong()
+        k = wrong[0]
+        return (1.0 - len(wrong) / len(self.updates), *likeness(self.changes(k), self.gradient(k, self.nearest(k))))
 
     def wrong(self) -> list[int]:
         """The updates that are no right steps."""

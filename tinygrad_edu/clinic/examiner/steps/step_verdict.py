@@ -31,6 +31,7 @@ from tinygrad_edu.clinic.examiner.lines.untouched import unchanged
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.clinic.examiner.steps.clipping import limits_of
+from tinygrad_edu.clinic.examiner.steps.in_turn import descent_in_turn
 from tinygrad_edu.clinic.examiner.steps.made_gradients import assigned_ones, gradients_are_made
 from tinygrad_edu.clinic.examiner.steps.moments import moments_of, of_update
 from tinygrad_edu.clinic.examiner.steps.several_updates import SeveralUpdates, order_in, ratio, samples_of
@@ -49,8 +50,15 @@ from tinygrad_edu.clinic.examiner.steps.update_step import (
     update_slip,
 )
 from tinygrad_edu.clinic.examiner.steps.used_gradients import Used, gradients_of_step
-from tinygrad_edu.clinic.examiner.steps.verdict_reports import Examined, Known, has_penalty, plainest, wrong_update
-from tinygrad_edu.clinic.examiner.steps.watch import Updates, readings, watch_updates
+from tinygrad_edu.clinic.examiner.steps.verdict_reports import (
+    Examined,
+    Known,
+    has_penalty,
+    plainest,
+    rate_between,
+    wrong_update,
+)
+from tinygrad_edu.clinic.examiner.steps.watch import Updates, Watched, readings, watch_updates
 
 Array = np.ndarray[Any, Any]
 STEPS = 3  # steps in a row: one identifies gradient descent, three tell momentum from Adam
@@ -73,6 +81,7 @@ class Verdict:
     counts: list[int]
     gone: Sequence[str] = ()  # parameters that the step has discarded
     late: bool = False  # the second step changes them, not the first
+    watched: Watched | None = None  # the first step, change by change
 
     def report(self) -> BackpropReport:
         start = self.learner.checked_loss(self.weights)
@@ -143,9 +152,9 @@ class Verdict:
         """The updates of the step one by one, where it makes more than one, in each way to tell them apart."""
         leaves = {n: leaf for n, leaf in self.program.leaves().items() if n in self.weights}
         self.program.state.restore()
-        watched = watch_updates(self.program.step, lambda: {n: self.program.held(x) for n, x in leaves.items()})
+        self.watched = watch_updates(self.program.step, lambda: {n: self.program.held(x) for n, x in leaves.items()})
         self.program.state.restore()
-        found = [*readings(watched)] if method == "traced" else []
+        found = [*readings(self.watched)] if method == "traced" else []
 
         def walk(points: list[dict[str, Array]], gradients: list[dict[str, Array]]) -> Walk:
             numbers = [float(x) for x in floats_in(self.program.roots)[1]]
@@ -163,13 +172,17 @@ class Verdict:
         self, ways: list[SeveralUpdates], net: Any, right: dict[str, Array], walk: Walk, method: str, note: str
     ) -> BackpropReport | None:
         """All of the updates are right, or the first that is not is examined on the samples that it was made on."""
-        for several in ways:
-            rule = several.rule()
-            if rule is not None:
-                return self.by_rule(net, right, rule, walk, method, note)
-        steps = {n: (difference(x, self.new[n]), right[n]) for n, x in self.weights.items() if x.size > 1}
+        in_turn = descent_in_turn(self.watched, self.gradient_at, self.lr) if method == "traced" else None
+        rule = in_turn or next((found for several in ways if (found := several.rule())), None)
+        if rule is not None:
+            return self.by_rule(net, right, rule, walk, method, note)
+        # the bias of two classes has one direction, whatever it is made of
+        telling = [n for n, x in self.weights.items() if x.size > 2] or [
+            n for n, x in self.weights.items() if x.size > 1
+        ]
+        steps = [(difference(self.weights[n], self.new[n]), right[n]) for n in telling]
         of_all = bool(ways) and gradients_are_made(self.recording, right, [1.0], None)  # a decay, then the rest
-        if not ways or of_all or any(ratio(d, g) is not None for d, g in steps.values() if d.shape == g.shape):
+        if not ways or of_all or any(ratio(d, g) is not None for d, g in steps if d.shape == g.shape):
             return None  # one gradient at one point, applied row by row
         several = max(ways, key=lambda x: x.clearness())
         k, chosen, report, scale = plainest([self.of_update(several, k) for k in several.wrong()[:UPDATES]])
@@ -180,7 +193,8 @@ class Verdict:
         if report.network is not None and not report.ok:
             scale = scale if report.certain else several.scale_in_run(report.network, self.recording, k, chosen)
             ends, batch = (several.points[k], several.points[k + 1]), several.batch(chosen, scale)
-            self.add_places(report, report.network, None, ends, batch=batch)
+            rated = replace(self, lr=self.lr or rate_between(ends, report.given) / scale)
+            rated.add_places(report, report.network, None, ends, batch=batch)
         return report
 
     def of_update(self, several: SeveralUpdates, k: int) -> list[Examined]:

@@ -13,6 +13,8 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 FITS = 1e-6  # relative, for every parameter's change in every step
 SINGLE = 1e-4  # the same for single precision
+NUMB = 1e-12  # of the largest entry; a gradient below it is rounding: that of a key's bias in attention, say
+NOISE = 1e-6  # of the largest change; what Adam makes of such a gradient, divided by itself and its ε of 1e-8
 
 
 @dataclass(eq=False)
@@ -47,6 +49,12 @@ class Walk:
     def slopes(self) -> list[Array]:
         return [self.flat(g) for g in self.gradients]
 
+    @functools.cached_property
+    def numb(self) -> Array:
+        """The entries whose gradient is rounding alone, in each step."""
+        slopes = [np.abs(x) for x in self.slopes]
+        return np.asarray(np.all([x <= NUMB * x.max(initial=0.0) for x in slopes], axis=0))
+
     def parts(self, flat: Array) -> Iterator[tuple[str, Array]]:
         """A flat array, parameter by parameter."""
         begin = 0
@@ -61,6 +69,7 @@ class Walk:
         if not np.isfinite(largest):  # the rule divided by 0
             return False
         w = dict(self.parts(self.flat(self.weights[0])))
+        a = np.where(self.numb & (np.abs(a - b) < NOISE * np.abs(b).max(initial=0.0)), b, a)
         tolerance, lost = (max(tolerance, SINGLE), 1e-7) if self.single else (tolerance, 1e-15)
         for (name, x), (_, y) in zip(self.parts(a), self.parts(b), strict=True):
             rounding = lost * float(np.linalg.norm(w[name])) + 10.0 * lost * largest

@@ -19,6 +19,7 @@ from tinygrad_edu.clinic.examiner.steps.update_mistakes import RULES
 from tinygrad_edu.clinic.examiner.steps.update_step import search_table
 
 SAME = 1e-9  # relative
+SEEN = 1e-6  # relative; a smaller g² is lost in the rounding of what it is added to
 CUT = 1e-7  # relative; rounding of a clipped gradient that is recovered from w - lr·g
 NORM = 1e-4  # relative; PyTorch's clip_grad_norm_ divides by ‖g‖ + 1e-6
 MOST = 400  # values of one size that are examined
@@ -103,9 +104,9 @@ def value_of_square(values: Sequence[Made], numbers: Iterable[float], zero: Arra
 
 
 def is_average(x: Array, old: Array, square: Array, betas: Sequence[float]) -> bool:
-    """Is x = β·old + (1 - β)·g², or old + g²?"""
+    """Is x = β·old + (1 - β)·g², or old + g², with a g² that shows in it?"""
     length = float(np.linalg.norm(x))
-    if not length or not np.any(square) or not np.isfinite(length):
+    if not np.isfinite(length) or not np.linalg.norm(square) > SEEN * length:
         return False
     return any(
         np.linalg.norm(a * old + b * square - x) <= SAME * length

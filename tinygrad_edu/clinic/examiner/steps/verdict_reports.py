@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,13 @@ def plainest(updates: Sequence[Sequence[Examined]]) -> Examined:
     key, best = min(found, key=lambda x: x[0])
     later = [x for update in updates[1:] for x in update if x[2].certain]
     return later[0] if key[0] and later else best
+
+
+def rate_between(ends: tuple[Mapping[str, Array], Mapping[str, Array]], given: Mapping[str, Array]) -> float:
+    """The rate by which gradients were read off a change of the parameters, from the first to the second of `ends`."""
+    changed = {n: float(np.linalg.norm(ends[0][n] - ends[1][n])) for n, g in given.items() if np.any(g)}
+    largest = max(changed, key=lambda n: changed[n], default=None)
+    return changed[largest] / float(np.linalg.norm(given[largest])) if largest and changed[largest] else 1.0
 
 
 def has_penalty(net: Any) -> bool:

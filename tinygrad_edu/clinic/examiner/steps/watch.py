@@ -1,9 +1,9 @@
 """A step followed update by update: what the parameters are after each of several updates in one call.
 
-Where one update ends and the next begins is not written anywhere. Three readings are offered: a new one begins where an
-entry changes that has changed already; or where the program did something else for long; or where the line that began
-it writes again. (In the XOR data the first sample is (0, 0): its update leaves the first weights as they are, and the
-first reading would miss its end.)
+Where one update ends and the next begins is not written anywhere. Four readings are offered: a new one begins where an
+entry changes that has changed already; or where the program did something else, for long or at all; or where the line
+that began it writes again. (In the XOR data the first sample is (0, 0): its update leaves the first weights as they
+are, and the first reading would miss its end.)
 
 >>> one = np.ones(1, dtype=bool)
 >>> events = [Changed(k, "w", np.array([1.0 - 0.25 * k]), one) for k in (1, 2, 3)]
@@ -77,11 +77,15 @@ class Watched:
             touched[event.name] = touched.get(event.name, False) | event.mask
         return self.cut(first)
 
-    def by_pause(self) -> Updates:
-        """An update ends where many lines are run before the next change."""
+    def by_pause(self, share: float = 0.5) -> Updates:
+        """An update ends where many lines are run before the next change: more than this share of the most."""
         pauses = [b.when - a.when for a, b in zip(self.events, self.events[1:], strict=False)]
-        long = max(max(pauses, default=0) / 2.0, SHORT)
+        long = max(max(pauses, default=0) * share, SHORT)
         return self.cut([k for k, pause in enumerate(pauses, 1) if pause > long])
+
+    def by_block(self) -> Updates:
+        """An update is what neighbouring lines change: all at the end of a sample, be it a short or a long one."""
+        return self.by_pause(share=0.0)
 
     def by_lines(self) -> Updates:
         """An update ends where the line that began it writes again, after others have: one row, then a row beside it.
@@ -169,7 +173,7 @@ def readings(watched: Watched) -> Iterable[Updates]:
     if len(touch) < 2:  # a pause alone may be the backward pass between two parameters of the same update
         return []
     found = [touch]
-    for other in (watched.by_pause(), watched.by_lines()):
+    for other in (watched.by_pause(), watched.by_lines(), watched.by_block()):
         if len(other) > 1 and not any(same_points(other, x) for x in found):
             found.append(other)
     return found
