@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,8 +34,8 @@ from tinygrad_edu.clinic.diagnosis.single import by_lower_goal, single
 from tinygrad_edu.clinic.diagnosis.symptoms.data import of_data
 from tinygrad_edu.clinic.diagnosis.symptoms.network import of_network
 from tinygrad_edu.clinic.diagnosis.symptoms.seeds import of_seeds
+from tinygrad_edu.clinic.diagnosis.together import codes_together, with_words
 from tinygrad_edu.clinic.diagnosis.walk import walk_back
-from tinygrad_edu.clinic.diagnosis.words import change_lines
 
 MOST_OF = 0.8  # share of other seeds that reach the goal if the run is healthy
 MOSTLY = 0.5  # share from which bad luck is more likely than a fault that few seeds survive
@@ -298,7 +297,7 @@ class Consultation:
             verdict = f"There is nothing for the run to learn ({self.measured().partition(',')[0]})"
         elif reaches:
             verdict = f"This run reaches the goal by luck ({self.measured()}); {self.others()}"
-        return self.card(False, causes, f"{verdict}: {code}.")
+        return self.card(False, causes, f"{verdict}: {codes_together(causes)}.")
 
     def not_trained(self, why: str, unknown: str = "There was no time to train it again") -> Diagnosis:
         """Not even as it is, or with no goal: what one pass shows, and what the data show, is all there is."""
@@ -326,7 +325,7 @@ class Consultation:
 
     def card(self, healthy: bool | None, causes: list[FoundCause], summary: str) -> Diagnosis:
         t, setup = self.trials, self.subject.setup
-        causes = [replace(c, remedy=f"{c.remedy} {change_lines(setup, c.change)}".strip()) for c in causes]
+        causes = with_words(causes, setup)
         named = {cause.code for cause in causes} | {cause.trial.code for cause in causes if cause.trial}
         tried = [str(x) for x in t.done if x.code not in named and not x.beats(t.as_is)] if healthy is False else []
         return Diagnosis(

@@ -13,9 +13,9 @@ from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import SURE, Trials, chance
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
+from tinygrad_edu.clinic.diagnosis.together import values_here
 
 Row = tuple[float, Cause, Trial]  # (suspicion, cause, the trial that proves it)
-NUMBERS = ("lr", "epochs", "batch_size", "dropout", "sizes")  # fields of a setup that a remedy tells the values of
 HALF = 0.5  # share of the seeds; a change that helps this many is part of a repair
 READ = ("bent_logits", "mismatched")  # symptoms that are seen in the setup, without a run
 BEYOND_CHANCE = 0.1  # largest probability that a change which always helped did so by chance
@@ -93,17 +93,8 @@ def make_cause(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> Fo
     proof = f"{short(t.as_is)}; {short(trial)}"
     proof += f"; as a control, {short(check)}." if check is not None else "."
     evidence = cause.evidence(t.symptoms)
-    remedy = f"{cause.remedy} {faster(t, trial) or numbers_of_proof(t, trial)}".strip()
+    remedy = f"{cause.remedy} {faster(t, trial) or values_here(t, trial)}".strip()
     return FoundCause(cause.code, cause.sentence, evidence, proof, remedy, dict(trial.change), trial)
-
-
-def numbers_of_proof(t: Trials, trial: Trial) -> str:
-    """The numbers that helped in the trials, which the sentence of a remedy does not know: "Here: lr 0.5 → 0.05."."""
-    if t.record.setup.dialect != "fit":
-        return ""  # words.py tells them as the tool's own arguments
-    numbers = {name: x for name, x in trial.change.items() if name in NUMBERS}
-    parts = t.record.setup.differences(numbers)
-    return f"Here: {', '.join(parts)}." if parts else ""
 
 
 def faster(t: Trials, trial: Trial) -> str:

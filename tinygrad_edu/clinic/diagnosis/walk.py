@@ -3,19 +3,21 @@ time. What can be undone is undone; what cannot is the smallest set of changes t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_edu.clinic.diagnosis.causes.changes import scale_rate
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
+from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.proof.baseline import STEPS, reference_of
-from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
+from tinygrad_edu.clinic.diagnosis.together import halves, needed_together, prove_together
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.optim.schedule import Schedule
@@ -67,6 +69,7 @@ def walk_back(t: Trials) -> list[FoundCause]:
         return []
     goal = reference_of(task) if setup.pattern is None else well_trained(setup, task)
     kept = [name for name, group in GROUPS.items() if differs(setup, goal, group)]
+    kept.sort(key=lambda name: max(level(t, name), SUSPECTED))  # what is most suspected is undone last
     build: Callable[[list[str]], dict[str, Any]] = lambda names: {**plain, **change(setup, goal, names)}  # noqa: E731
     whole = t.trial(build(kept), "reference")
     if whole is None or whole.share < ENOUGH or not t.beats(whole):
@@ -83,8 +86,8 @@ def walk_back(t: Trials) -> list[FoundCause]:
         else:
             needed[name] = trial
     whole = own_optimizer(t, whole, kept)
-    order = [name for name in suspects_first(t, kept, needed) if name in needed]
-    return [cause_of_group(t, name, needed[name], whole, kept, name == order[0]) for name in order]
+    order = [name for name in suspects_first(t, kept, needed, whole) if name in needed]
+    return [cause_of_group(t, name, needed[name], whole, order) for name in order]
 
 
 def well_trained(setup: Setup, task: Task) -> Setup:
@@ -137,11 +140,27 @@ def change(setup: Setup, goal: Setup, names: list[str]) -> dict[str, Any]:
     return found
 
 
-def suspects_first(t: Trials, names: list[str], needed: Mapping[str, Trial]) -> list[str]:
+def suspects_first(t: Trials, names: list[str], needed: Mapping[str, Trial], whole: Trial) -> list[str]:
     """The groups in order: those that can least be spared first, and among them the most suspected."""
     least = min((trial.share for trial in needed.values()), default=0.0)
-    spared = {name: name in needed and needed[name].share > least + SPARED for name in names}
-    return sorted(names, key=lambda name: (spared[name], -max(t.suspicion(code) for code in GROUPS[name].codes)))
+
+    def place(name: str) -> tuple[bool, bool, int, float]:
+        if name not in needed:
+            return False, False, 0, -level(t, name)
+        spared = needed[name].share > least + SPARED
+        return goes_with_scales(name, names), spared, halves(t, needed[name], whole), -level(t, name)
+
+    return sorted(names, key=place)
+
+
+def level(t: Trials, name: str) -> float:
+    """How much the causes that a group may stand for are suspected."""
+    return max(t.suspicion(code) for code in GROUPS[name].codes)
+
+
+def goes_with_scales(name: str, names: Sequence[str]) -> bool:
+    """Is it a rate, or a number of epochs, that changes because the scale of the data does?"""
+    return name in ("steps", "epochs") and not {"inputs", "targets"}.isdisjoint(names)
 
 
 def code_of(t: Trials, name: str, whole: Trial) -> str:
@@ -178,20 +197,15 @@ def of_activation(setup: Setup) -> tuple[str, ...]:
     return ("dead_relu",) if row.rectifies else ("saturated_activations", "vanishing_gradient")
 
 
-def cause_of_group(t: Trials, name: str, without: Trial, whole: Trial, kept: list[str], first: bool) -> FoundCause:
-    """The cause of a group that cannot be undone; the proof of the first one lists the others too."""
-    setup = t.record.setup
+def cause_of_group(t: Trials, name: str, without: Trial, whole: Trial, order: Sequence[str]) -> FoundCause:
+    """The cause of a group that cannot be undone; its proof lists the others too."""
     cause = BY_CODE[code_of(t, name, whole)]
     fields = {key: value for key, value in whole.change.items() if key in GROUPS[name].fields}
-    what = setup.difference(fields)
-    others = f"; with all of it but this ({what}): {without.reached} of {without.count}" * (len(kept) > 1)
-    all_of_it = (
-        f"a network that learns the task, changed back to this run as far as it still learns, differs from it in "
-        f"{setup.difference(whole.change)}"
-    )
-    whole_text = all_of_it if first else "with all the changes of the first cause"
-    proof = f"{short(t.as_is)}; {whole_text}: {whole.reached} of {whole.count}{others}."
+    what = t.record.setup.difference(fields)
     evidence = cause.evidence(t.symptoms)
-    sentence = cause.sentence if evidence else f"The difference between this run and one that learns is {what}."
-    remedy = cause.remedy if evidence else f"Change {what}."
+    sentence = cause.sentence if evidence else f"Nothing was seen that shows it, but it takes {what} to learn the task."
+    if name == "steps" and goes_with_scales(name, order):  # what was seen is of the data as it was
+        sentence, evidence = f"Data on another scale takes another rate: {what}.", ""
+    remedy = f"{cause.remedy if evidence else ''} {needed_together(t, whole, name == order[0])}".strip()
+    proof = prove_together(t, fields, without, whole)
     return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(whole.change), whole)

@@ -30,6 +30,8 @@ def change_lines(setup: Setup, change: Change) -> str:
         return ""
     if BROADCAST in setup.loss_name and "loss" in change:
         return f"{TITLES[setup.dialect]}: loss(model(X), y.reshape(-1, 1))."
+    if set(change) == {"seed"} and setup.dialect == "fit":
+        return f"Here: seed={change['seed']}."
     if set(change) == {"seed"}:
         words = [SEEDS[setup.dialect].format(change["seed"])]
     else:
@@ -269,6 +271,11 @@ FIT: dict[str, Words] = {
         "bits": f"X = ({COUNTS}.astype(int) >> np.arange(16)) & 1, its digits, step the smallest difference",
         "padding first": "the zeros in front of each sequence, as in X[i, -length:] = sequence",
     }.get(str(new.inputs), ""),
+    "targets": lambda old, new: (
+        "m, s = y.mean(axis=0), y.std(axis=0); y = (y - m) / s; predictions are s * output + m"
+        if new.targets == "standardized"
+        else ""
+    ),
     "rows": lambda old, new: "X[~outliers], y[~outliers]",
 }
 DIALECTS: dict[str, Mapping[str, Words]] = {
@@ -280,7 +287,6 @@ DIALECTS: dict[str, Mapping[str, Words]] = {
 }
 BROADCAST = "of_shapes_that_broadcast"  # part of the name of a loss that broadcasts
 SEEDS = {
-    "fit": "seed={}",
     "sklearn": "random_state={}", "ours": "random_state={}", "torch": "torch.manual_seed({})",
     "keras": "keras.utils.set_random_seed({})",
 }  # fmt: skip

@@ -66,8 +66,10 @@ CAUSES: list[Cause] = [
         "targets_out_of_range",
         {"target_outside": 2.5, "target_scale": 1.2, "target_small": 1.2},
         changes.targets_in_range,
-        "The targets are outside the range of the output, or so far out that it takes very many steps to get there.",
-        "Scale the targets into the range of the output, or use a last activation that can reach them.",
+        "The targets are outside the range of the output, or on a very different scale: "
+        "then the steps explode, or never get there.",
+        "Scale the targets: to mean 0 and standard deviation 1 for an output without an activation, else into its "
+        "range; or use a last activation that can reach them.",
     ),
     Cause(
         "not_shuffled",

@@ -224,6 +224,8 @@ class Setup(Recipe):
             return [f"{OF_UNLIKE[name]} → {setting_text(new)}"]
         if name == "lr" and self.terms != 1.0:
             old, new = as_schedule(old)(0) / self.terms, as_schedule(new)(0) / self.terms
+        if new is not None and ((old is None and name in ("inputs", "targets")) or has_layer_starts(old)):
+            return [f"{NAMES.get(name, name)} {'from ' * (name == 'init')}{setting_text(new)}"]
         before, after = setting_text(old), setting_text(new)
         before, after = (UNSET.get(name, text) if x is None else text for x, text in ((old, before), (new, after)))
         return [f"{NAMES.get(name, name)} {before} → {after}"] if before != after else []
@@ -262,11 +264,16 @@ def scaled_function(function: Callable[[int], float], factor: float) -> Callable
 OF_UNLIKE = {"sizes": "layers", "activation": "activation of all hidden layers", "out_activation": "last activation"}
 CODINGS = {"zero_one": "classes as 0 and 1", "numbers": "classes as numbers from 0"}
 UNSET = {"inputs": "as they are", "targets": "as they are", "batch_size": "all samples"}  # what None means
-NAMES = {"sizes": "layers", "init": "weights at the start"}
+NAMES = {"sizes": "layers", "init": "initial weights"}
 
 
 def equal(a: Any, b: Any) -> bool:
     return bool(np.array_equal(a, b)) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else bool(a == b)
+
+
+def has_layer_starts(x: Any) -> bool:
+    """Are these initial weights as they were read off a run, which have no name?"""
+    return isinstance(x, tuple) and bool(x) and isinstance(x[0], LayerStart)
 
 
 def setting_text(x: Any) -> str:
@@ -275,7 +282,7 @@ def setting_text(x: Any) -> str:
         return "none"
     if isinstance(x, float):
         return f"{x:.4g}"
-    if isinstance(x, tuple) and x and isinstance(x[0], LayerStart):
+    if has_layer_starts(x):
         return "as they were"
     if isinstance(x, tuple):
         return "-".join(map(str, x))

@@ -20,7 +20,7 @@ from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.proof.budget import Budget, NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.price import Prices
 from tinygrad_edu.core.modes import no_grad
-from tinygrad_edu.errors import TraceError
+from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module, all_numbers
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.train.choose import training_program
@@ -125,6 +125,31 @@ def train_setup(
         found = by_jobs(setup, task, seeds, times, budget, prices)
     budget.charge(prices.compiled(setup) * count_runs(setup, found))
     return found
+
+
+def train_seeds(
+    setup: Setup, task: Task, seeds: Sequence[int], times: int = 1, budget: Budget | None = None
+) -> list[Trained]:
+    """`train_setup`, where a refusal in the middle of a run, as of a prediction of 13 for a probability, counts as NaN.
+
+    Errors: NoTimeError; SettingError where every seed is refused.
+    """
+    try:
+        return train_setup(setup, task, seeds, times, budget)
+    except SettingError:
+        runs = [train_or_fail(setup, task, seed, budget) for seed in seeds]
+        if not any(len(run.losses) for run in runs):
+            raise
+        return runs
+
+
+def train_or_fail(setup: Setup, task: Task, seed: int, budget: Budget | None) -> Trained:
+    """One run; one that is refused has no losses and no estimate."""
+    try:
+        return train_setup(setup, task, [seed], 1, budget)[0]
+    except SettingError:
+        unknown = np.full(task.truth.shape, math.nan)
+        return Trained(seed, Jobs(setup, task).job((math.nan, seed)).model, np.empty(0), unknown, True)
 
 
 def count_runs(setup: Setup, runs: Sequence[Trained]) -> float:

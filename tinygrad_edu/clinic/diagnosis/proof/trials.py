@@ -13,7 +13,7 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.proof.budget import Budget, NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
-from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, count_runs, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, count_runs, train_seeds
 from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, Trial, judge_runs
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 
@@ -50,7 +50,7 @@ class Trials:
         self.show("training it again as it is")
         most = int(SHARE * self.budget / max(bench.price(setup, 1), 1e-9))
         bench.seeds = bench.seeds[: max(FEWEST, min(len(bench.seeds), most))]
-        runs = train_setup(setup, task, bench.seeds, OFTEN, bench.budget.floor(FLOOR))
+        runs = train_seeds(setup, task, bench.seeds, OFTEN, bench.budget.floor(FLOOR))
         bench.budget.charge(bench.price(setup, 1) * count_runs(setup, runs))
         return runs
 
@@ -113,7 +113,7 @@ class Trials:
         if not more or price > part * budget.left or not budget.allows(price, f"more seeds of {trial.code or 'it'}"):
             return trial
         try:
-            runs = [*trial.runs, *train_setup(trial.setup, self.record.task, more, 1, budget)]
+            runs = [*trial.runs, *train_seeds(trial.setup, self.record.task, more, 1, budget)]
         except NoTimeError:
             budget.cut.append(f"more seeds of {trial.code or 'it'}")
             return trial

@@ -1,0 +1,138 @@
+"""Changes that only repair a run together: the scales of the data before the rate, and all of them in the remedy."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn, optim
+from tinygrad_edu.clinic import diagnose
+from tinygrad_edu.clinic.diagnosis.combined import sets
+from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
+from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
+from tinygrad_edu.clinic.diagnosis.proof.retrain import train_seeds
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
+from tinygrad_edu.clinic.diagnosis.result import FoundCause
+from tinygrad_edu.clinic.diagnosis.together import (
+    codes_together,
+    halves,
+    needed_together,
+    prove_together,
+    values_here,
+    with_words,
+)
+from tinygrad_edu.clinic.diagnosis.walk import goes_with_scales
+from tinygrad_edu.errors import SettingError
+
+BOTH = {"inputs": "standardized", "targets": "standardized"}
+SETUP = Setup(sizes=(2, 4, 1))
+
+
+def trial_of(change, worth=0.0, reached=0, setup=SETUP):
+    hits = tuple(i < reached for i in range(5))
+    return Trial(change, setup, "only what is changed", (), (worth,) * 5, hits)
+
+
+def trials_of(setup=SETUP, measure="r2", as_is=-1e98):
+    goal = SimpleNamespace(measure=measure)
+    return SimpleNamespace(
+        record=SimpleNamespace(setup=setup), bench=SimpleNamespace(goal=goal), as_is=trial_of({}, as_is)
+    )
+
+
+@pytest.mark.slow
+def test_where_inputs_and_targets_are_unscaled_both_are_named_and_not_the_rate():
+    """A rate of 5e-9 does as well, with the inputs scaled: the numbers of the targets are why."""
+    Z = np.random.default_rng(0).uniform(0.1, 1.1, (100, 2))
+    y = 3e3 * (2.0 + Z[:, :1] * (1.0 + 3.0 * Z[:, 1:]))
+    model = nn.MLP([2, 16, 16, 1], activation="relu", seed=0)
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    run = tg.fit(model, 100.0 * Z, y, loss="mse", optimizer=optimizer, epochs=40, batch_size=10, compiled=False)
+    found = diagnose(run, seeds=3)
+    assert {cause.code for cause in found.causes} == {"inputs_not_scaled", "targets_out_of_range"}
+    assert found.causes[0].change == BOTH
+    told = found.causes[0].remedy
+    assert "Here it takes both changes" in told
+    assert all(f"{name} standardized" in told for name in BOTH)
+    assert " and " in found.summary
+
+
+def test_the_two_scales_are_tried_before_any_other_pair():
+    codes = ("lr_too_high", "inputs_not_scaled", "dead_relu", "targets_out_of_range")
+    chosen = [SimpleNamespace(code=code) for code in codes]
+    first, second, *_ = [[trial.code for trial in some] for some in sets(chosen)]
+    assert first == ["inputs_not_scaled", "targets_out_of_range"]
+    assert second == ["lr_too_high", "inputs_not_scaled"]
+    assert next(sets(chosen[:3])) == chosen[:2]
+
+
+@pytest.mark.parametrize("as_is", [-1e98, -np.inf, -3.0, 0.0])
+@pytest.mark.parametrize(("without", "expected"), [(-1e60, 0), (0.4, 0), (0.6, 1), (0.95, 1), (1.0, 2)])
+def test_how_far_below_the_mean_a_run_is_does_not_matter_for_the_order(as_is, without, expected):
+    assert halves(trials_of(as_is=as_is), trial_of({}, without), trial_of(BOTH, 1.0)) == expected
+
+
+def test_losses_are_not_cut_off_at_zero():
+    assert halves(trials_of(measure="mse", as_is=-8.0), trial_of({}, -3.0), trial_of(BOTH, -1.0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "this", "proof", "remedy"),
+    [
+        (BOTH, {"inputs": "standardized"}, "2 changes together (inputs standardized, targets standardized): 5 of 5; "
+         "the same without inputs standardized: 1 of 5.",
+         "Here it takes both changes: inputs standardized, targets standardized."),
+        ({**BOTH, "lr": 0.1}, {"lr": 0.1}, "the same without lr 0.01 → 0.1: 1 of 5.",
+         "Here it takes all 3 changes: inputs standardized, targets standardized, lr 0.01 → 0.1."),
+        ({"lr": 0.1}, {"lr": 0.1}, "only what is changed: 5 of 5.", "Here: lr 0.01 → 0.1."),
+        ({"inputs": "standardized"}, {"inputs": "standardized"}, "only what is changed: 5 of 5.", ""),
+    ],
+)  # fmt: skip
+def test_a_proof_and_a_remedy_name_all_that_it_takes(change, this, proof, remedy):
+    t, whole = trials_of(Setup(sizes=(2, 4, 1), lr=0.01)), trial_of(change, 1.0, 5)
+    assert prove_together(t, this, trial_of({}, 0.0, 1), whole).endswith(proof)
+    assert needed_together(t, whole) == remedy
+    assert needed_together(t, whole, first=False) in (remedy, "It takes all the changes named above.")
+
+
+def test_other_tools_are_told_in_their_own_words_once():
+    setup = Setup(sizes=(2, 4, 1), lr=0.01, dialect="torch")
+    whole = trial_of(BOTH, 1.0, 5, setup)
+    assert values_here(trials_of(setup), whole) == ""
+    assert needed_together(trials_of(setup), whole) == "Here it takes both changes."
+    causes = [FoundCause(code, "", "", "", "Do it.", BOTH, whole) for code in ("a", "b", "c")]
+    first, *rest = [cause.remedy for cause in with_words(causes, setup)]
+    assert first.startswith("Do it. In PyTorch: X = ")
+    assert rest == ["Do it.", "Do it."]
+    assert codes_together(causes) == "a, b and c"
+    assert codes_together([*causes[:1], FoundCause("d", "", "", "", "")]) == "a"
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "expected"),
+    [("steps", ["inputs", "steps"], True), ("steps", ["steps"], False), ("epochs", ["targets"], True),
+     ("layers", ["inputs"], False)],
+)  # fmt: skip
+def test_a_rate_that_changes_with_the_scale_of_the_data_is_no_fault_of_its_own(name, names, expected):
+    assert goes_with_scales(name, names) == expected
+
+
+@pytest.fixture
+def run_with_a_last_relu():
+    """Its outputs are 0 for every sample, which passes for a probability; from other seeds they are 13, or 119."""
+    x = np.random.default_rng(1).uniform(0.0, 100.0, (20, 1))
+    models = (nn.MLP([1, 3, 1], activation="relu", out_activation="relu", seed=seed) for seed in range(20))
+    model = next(model for model in models if not model(x).numpy().any())
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    return tg.fit(model, x, (x > 50.0) * 1.0, loss="bce", optimizer=optimizer, epochs=2, compiled=False)
+
+
+def test_a_seed_that_the_loss_refuses_has_failed_and_is_no_error(run_with_a_last_relu):
+    subject = subject_of(run_with_a_last_relu, None, None)
+    runs = train_seeds(subject.setup, subject.task, range(6))
+    assert {run.diverged for run in runs} == {True, False}
+    assert all(np.isnan(run.estimate).all() and not len(run.losses) for run in runs if run.diverged)
+    refused = [run.seed for run in runs if run.diverged]
+    with pytest.raises(SettingError, match="takes probabilities"):
+        train_seeds(subject.setup, subject.task, refused)

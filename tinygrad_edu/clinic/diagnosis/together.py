@@ -1,0 +1,82 @@
+"""Changes that only repair a run together: the words of their proof, all of them in the remedy, and their order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup
+from tinygrad_edu.clinic.diagnosis.proof.goal import RISING
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
+from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
+from tinygrad_edu.clinic.diagnosis.result import FoundCause
+from tinygrad_edu.clinic.diagnosis.words import change_lines
+
+NUMBERS = ("lr", "epochs", "batch_size", "dropout", "sizes")  # fields of a setup that a remedy tells the values of
+
+
+def prove_together(t: Trials, this: Change, without: Trial, whole: Trial, alone: Trial | None = None) -> str:
+    """The proof of one of several changes: as it is, this change alone, all of them, and all but this one."""
+    setup = t.record.setup
+    parts = [short(t.as_is), *([short(alone)] if alone is not None else [])]
+    if whole.change.keys() <= this.keys():
+        return f"{'; '.join([*parts, short(whole)])}."
+    every = setup.differences(whole.change)
+    parts += [
+        f"{len(every)} changes together ({', '.join(every)}): {whole.reached} of {whole.count}",
+        f"the same without {setup.difference(this)}: {without.reached} of {without.count}",
+    ]
+    return f"{'; '.join(parts)}."
+
+
+def needed_together(t: Trials, whole: Trial, first: bool = True) -> str:
+    """All changes of a repair, for a remedy: none of them is enough without the others. The first cause names them."""
+    setup, every = t.record.setup, t.record.setup.differences(whole.change)
+    if len(every) < 2:
+        return values_here(t, whole)
+    if not first:
+        return "It takes all the changes named above."
+    told = f": {', '.join(every)}" * (setup.dialect == "fit")  # words.py tells them as arguments of the other tools
+    return f"Here it takes {'both' if len(every) == 2 else f'all {len(every)}'} changes{told}."
+
+
+def codes_together(causes: Sequence[FoundCause]) -> str:
+    """The code of the first cause, and of those that its repair needs too."""
+    first = causes[0]
+    others = [cause.code for cause in causes[1:] if first.trial is not None and cause.trial is first.trial]
+    *all_but, last = [first.code, *others]
+    return f"{', '.join(all_but)} and {last}" if all_but else last
+
+
+def with_words(causes: Sequence[FoundCause], setup: Setup) -> list[FoundCause]:
+    """The causes with the changes as the user would write them, once for each repair."""
+    seen, found = list[Trial](), list[FoundCause]()
+    for cause in causes:
+        told = "" if any(cause.trial is trial for trial in seen) else change_lines(setup, cause.change)
+        seen += [] if cause.trial is None else [cause.trial]
+        found.append(replace(cause, remedy=f"{cause.remedy} {told}".strip()))
+    return found
+
+
+def values_here(t: Trials, trial: Trial) -> str:
+    """What the sentence of a remedy does not know: "Here: lr 0.5 → 0.05."."""
+    setup = t.record.setup
+    if setup.dialect != "fit":
+        return ""
+    every = setup.differences(trial.change)
+    numbers = setup.differences({name: x for name, x in trial.change.items() if name in NUMBERS})
+    told = every if len(every) > 1 else numbers
+    return f"Here: {', '.join(told)}." if told else ""
+
+
+def halves(t: Trials, without: Trial, whole: Trial) -> int:
+    """How many halves of the way the others go alone: what can be spared best comes last.
+
+    Finer steps would set what was looked for first, as it is the most suspected, behind another for a small difference.
+    An R² below 0 counts as 0: how much worse than the mean a run is says nothing, and one that blew up has -1e60.
+    """
+    least = 0.0 if t.bench.goal.measure in RISING else -math.inf
+    before, gone, there = (max(trial.worth, least) for trial in (t.as_is, without, whole))
+    share = (gone - before) / (there - before) if there > before else 0.0
+    return int(2.0 * min(max(share, 0.0), 1.0)) if math.isfinite(share) else 0
