@@ -59,10 +59,9 @@ def test_every_activation_can_be_diagnosed_and_reported(name, tmp_path):
 @each_loss
 def test_every_loss_can_be_diagnosed_and_reported(name, tmp_path):
     X, y = MOONS
-    width, targets = 1, {"hinge": y, "cross_entropy": (y.ravel() > 0).astype(int)}.get(name, (y > 0) * 1.0)
-    if name == "cross_entropy":
-        width = 2
-    net = nn.MLP([2, 4, width], out_activation="sigmoid" if name == "bce" else "identity")
+    classes = LOSSES[name].takes_class_numbers
+    targets = (y.ravel() > 0).astype(int) if classes else y if name == "hinge" else (y > 0) * 1.0
+    net = nn.MLP([2, 4, 2 if classes else 1], out_activation="sigmoid" if name == "bce" else "identity")
     run = run_of(net, X, targets, name)
     found = diagnosed(list(LOSSES).index(name), run)
     with written_out(list(LOSSES).index(name), run):

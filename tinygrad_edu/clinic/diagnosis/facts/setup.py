@@ -141,6 +141,11 @@ class Setup(Recipe):
         return bool(getattr(self.loss_row, "for_classes", False))
 
     @property
+    def takes_class_numbers(self) -> bool:
+        """Are the targets of its loss the numbers of the classes? cross_entropy and nll."""
+        return bool(getattr(self.loss_row, "takes_class_numbers", False))
+
+    @property
     def takes_logits(self) -> bool:
         """Does the loss make probabilities of the outputs itself?"""
         return self.for_classes and range_of(find_activation(self.link)) == (0.0, 1.0)

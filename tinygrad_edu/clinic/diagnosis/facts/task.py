@@ -124,7 +124,7 @@ class Task:
         if scaling is not None:
             return np.asarray(scaling(self.truth))
         single = self.y.ndim == 1 and setup.sizes[-1] == 1 and setup.loss_name in LOSSES
-        return self.truth if single and setup.link != "softmax" else self.y
+        return self.truth if single and not setup.takes_class_numbers else self.y
 
     def estimate(self, outputs: Array, setup: Setup) -> Array:
         """The estimate of `truth` that a network's outputs amount to: (n, k)."""
@@ -204,10 +204,10 @@ def link_outputs(outputs: Array, setup: Setup) -> Array:
 
 
 def task_of(X: Samples, y: Samples, setup: Setup) -> Task:
-    """The task that X and y define. Classes: integers for cross_entropy, one-hot rows, or two values in one column."""
+    """The task that X and y define. Classes: integers (cross_entropy, nll), one-hot rows, or two values in a column."""
     X, y = np.asarray(X, dtype=float), np.asarray(y)
     rows = y.reshape(len(y), -1)
-    if setup.link == "softmax" and y.ndim == 1:
+    if setup.takes_class_numbers and y.ndim == 1:
         count = max(int(y.max()) + 1, setup.sizes[-1])
         return Task(X, y.astype(np.int64), np.eye(count)[y.astype(int)], y.astype(np.int64), np.eye(count))
     rows = rows.astype(float)
