@@ -8,6 +8,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
+from tinygrad_edu.clinic.diagnosis.card import bar_of
 from tinygrad_edu.clinic.diagnosis.combined import sets
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
@@ -19,6 +20,7 @@ from tinygrad_edu.clinic.diagnosis.together import (
     halves,
     needed_together,
     prove_together,
+    tell_tried,
     values_here,
     with_words,
 )
@@ -136,3 +138,18 @@ def test_a_seed_that_the_loss_refuses_has_failed_and_is_no_error(run_with_a_last
     refused = [run.seed for run in runs if run.diverged]
     with pytest.raises(SettingError, match="takes probabilities"):
         train_seeds(subject.setup, subject.task, refused)
+
+
+def test_values_of_one_setting_that_were_tried_in_vain_share_a_line():
+    def tried(words, reached=0):
+        return Trial({}, SETUP, words, (), (0.0,) * 5, tuple(i < reached for i in range(5)))
+
+    words = ["only lr 1 → 0.1", "only inputs standardized", "only lr 1 → 0.01", "only lr 1 → 0.1", "only lr 1 → 0.5",
+             "lr 1 → 0.1, epochs 2 → 3 together"]  # fmt: skip
+    assert tell_tried([*map(tried, words), tried("only lr 1 → 9", 3)]) == [
+        "only lr 1 → 0.1, 0.01 or 0.5: 0 of 5",
+        "only inputs standardized: 0 of 5",
+        "lr 1 → 0.1, epochs 2 → 3 together: 0 of 5",
+        "only lr 1 → 9: 3 of 5 (90% interval 27% to 86%)",
+    ]
+    assert all(bar_of(line) for line in tell_tried([tried("only lr 1 → 9", 3), tried("only inputs standardized")]))

@@ -34,7 +34,7 @@ from tinygrad_edu.clinic.diagnosis.single import by_lower_goal, single
 from tinygrad_edu.clinic.diagnosis.symptoms.data import of_data
 from tinygrad_edu.clinic.diagnosis.symptoms.network import of_network
 from tinygrad_edu.clinic.diagnosis.symptoms.seeds import of_seeds
-from tinygrad_edu.clinic.diagnosis.together import codes_together, with_words
+from tinygrad_edu.clinic.diagnosis.together import codes_together, tell_tried, with_words
 from tinygrad_edu.clinic.diagnosis.walk import walk_back
 
 MOST_OF = 0.8  # share of other seeds that reach the goal if the run is healthy
@@ -327,10 +327,10 @@ class Consultation:
         t, setup = self.trials, self.subject.setup
         causes = with_words(causes, setup)
         named = {cause.code for cause in causes} | {cause.trial.code for cause in causes if cause.trial}
-        tried = [str(x) for x in t.done if x.code not in named and not x.beats(t.as_is)] if healthy is False else []
+        tried = [x for x in t.done if x.code not in named and not x.beats(t.as_is)] if healthy is False else []
         return Diagnosis(
-            healthy, causes, t.bench.goal, summary, t.symptoms, list(dict.fromkeys(tried)), [*self.unchecked()],
-            time.perf_counter() - t.began, self.subject.setup, self.task, self.subject.model, str(t.as_is),
+            healthy, causes, t.bench.goal, summary, t.symptoms, tell_tried(tried), [*self.unchecked()],
+            time.perf_counter() - t.began, self.subject.setup, self.task, self.subject.model, short(t.as_is),
         )  # fmt: skip
 
     def unchecked(self) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup
 from tinygrad_edu.clinic.diagnosis.proof.goal import RISING
-from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short, wilson
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.clinic.diagnosis.words import change_lines
@@ -47,6 +47,30 @@ def codes_together(causes: Sequence[FoundCause]) -> str:
     others = [cause.code for cause in causes[1:] if first.trial is not None and cause.trial is first.trial]
     *all_but, last = [first.code, *others]
     return f"{', '.join(all_but)} and {last}" if all_but else last
+
+
+def tell_tried(trials: Sequence[Trial]) -> list[str]:
+    """A line for each change that was tried: "only lr 0.1 → 0.01 or 0.001: 0 of 5"; with the interval where some do."""
+    rows: dict[tuple[str, int, int], list[str]] = {}
+    for trial in trials:
+        single = trial.words.count(" → ") == 1
+        what, _, value = trial.words.rpartition(" → ") if single else (trial.words, "", "")
+        values = rows.setdefault((what, trial.reached, trial.count), [])
+        values += [] if value in values else [value] * single
+    return [f"{enumerate_values(what, values)}: {count_seeds(*counts)}" for (what, *counts), values in rows.items()]
+
+
+def enumerate_values(what: str, values: Sequence[str]) -> str:
+    """The values that a setting was given, the last behind "or"."""
+    if not values:
+        return what
+    *others, last = values
+    return f"{what} → {', '.join(others)} or {last}" if others else f"{what} → {last}"
+
+
+def count_seeds(reached: int, count: int) -> str:
+    low, high = wilson(reached, count)
+    return f"{reached} of {count}" + f" (90% interval {low:.0%} to {high:.0%})" * (reached > 0)
 
 
 def with_words(causes: Sequence[FoundCause], setup: Setup) -> list[FoundCause]:

@@ -23,8 +23,8 @@ def few_steps(record: Record) -> Measured:
 
 @symptom("few_epochs", kind="data", below=True)
 def few_epochs(record: Record) -> Measured:
-    sentence = f"Each sample was seen {len(record.losses)} times."
-    return len(record.losses), sentence
+    times = len(record.losses)
+    return times, f"Each sample was seen {'once' if times == 1 else f'{times} times'}."
 
 
 @symptom(kind="data")
