@@ -15,6 +15,7 @@ from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, Sha
 from tinygrad_edu.nn.sequence import last_output
 from tinygrad_edu.train import choose, fit, fit_many
 from tinygrad_edu.train.choose import program_if_worth
+from tinygrad_edu.train.compiled import programs
 from tinygrad_edu.train.compiled.programs import program_for
 from tinygrad_edu.train.job import job_of
 from tinygrad_edu.train.recipe import Settings
@@ -131,6 +132,7 @@ def test_tol_stops_at_the_epoch_that_converged_at_names(compiled):
     assert trained(compiled, epochs=500).converged_at(1e-3) == run.n_epochs
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_compiled_run_within_half_a_second():
     trained(True)  # compile before the clock starts
     with interrupted_after(0.5) as sent:
@@ -142,9 +144,10 @@ def test_ctrl_c_ends_a_compiled_run_within_half_a_second():
     np.testing.assert_allclose(weights(run), weights(trained(True, epochs=run.n_epochs)), rtol=1e-12)
 
 
+@pytest.mark.usefixtures("slow")
 def test_auto_runs_a_short_job_eagerly_and_says_why():
-    run = trained("auto", epochs=3)
-    assert run.how.startswith("eager: 3 steps, an estimated")
+    run = trained("auto", epochs=2)
+    assert run.how.startswith("eager: 2 steps, an estimated 0.02 s")
 
 
 def lstm(times):
@@ -214,6 +217,19 @@ def test_auto_takes_a_program_that_is_in_the_cache():
     run = trained("auto", epochs=3000)
     assert run.how.startswith("compiled: 3,000 steps would take")
     assert run.how.endswith("the program is in the cache")
+
+
+@pytest.mark.usefixtures("slow")
+def test_auto_takes_a_program_that_this_process_has_loaded_for_a_shorter_run(monkeypatch):
+    """A run that was compiled is repeated to the last bit, and 20 seeds of it take 0.2 s, not 6."""
+    monkeypatch.setattr(programs, "PROGRAMS", {})
+    assert trained("auto", epochs=20).how.startswith("eager: 20 steps, an estimated 0.2 s in all")
+    first = trained(True, epochs=20)
+    again = trained("auto", epochs=20)
+    assert again.how.startswith("compiled: 20 steps would take an estimated 0.2 s")
+    assert weights(again).tobytes() == weights(first).tobytes()
+    assert trained("auto", epochs=20, sizes=(2, 5, 1, 1)).how.startswith("eager: 20 steps")  # another network
+    assert trained("auto", epochs=2).how.startswith("eager: 2 steps")
 
 
 @pytest.mark.usefixtures("slow")

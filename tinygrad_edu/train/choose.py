@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,8 @@ from tinygrad_edu.train.stepper import Stepper
 
 clock = time.perf_counter
 LOAD_SECONDS = 0.3  # to load a compiled program from the cache on disk
+# To begin with one that this process has loaded takes 2 ms. Shorter runs stay eager, whatever was trained before them.
+BEGIN_SECONDS = 0.03
 OF_SIZES = ", by a program for these sizes"  # such a program rounds differently, so a resumed run must use one too
 
 
@@ -91,7 +94,7 @@ def session_or_eager(job: Job) -> Way:
         if job.how:
             return way_with(own_program(job), job, "compiled: as before")
         seconds = eager_seconds(job)
-        if seconds < LOAD_SECONDS:
+        if seconds < LOAD_SECONDS and not (seconds >= BEGIN_SECONDS and is_loaded(job)):
             return Way(
                 f"eager: {job.steps:,} steps, an estimated {seconds:.2g} s in all: too little to be worth compiling"
             )
@@ -128,6 +131,12 @@ def program_if_worth(job: Job, seconds: float) -> tuple[Any, str]:
         return program, add_sizes(program, f"compiled: {estimate}")
     needed = f"the {program.compile_seconds():.2g} s that a new program of {program.lines} lines takes to compile"
     return None, f"eager: {estimate}, less than {needed}"
+
+
+def is_loaded(job: Job) -> bool:
+    """Has this process trained an equal job by its program? Then the next run repeats the first to the last bit."""
+    programs = sys.modules.get("tinygrad_edu.train.compiled.programs")
+    return programs is not None and bool(programs.is_loaded(job))
 
 
 def eager_seconds(job: Job) -> float:

@@ -122,6 +122,12 @@ def program_for(job: Job) -> CompiledJob:
     return CompiledJob(PROGRAMS[key], job, program_key)
 
 
+def is_loaded(job: Job) -> bool:
+    """Has this process loaded or compiled the program of an equal job? Nothing is traced or loaded for the answer."""
+    found = PROGRAMS.get(program_key(job))
+    return found is not None and "code" in vars(found)
+
+
 def refuse_optimizer(job: Any) -> None:
     """What a job's optimizer does beside one rule with one rate. Errors: TraceError."""
     refuse_frozen(job.optimizer)
