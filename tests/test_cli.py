@@ -222,6 +222,7 @@ def test_a_reader_that_goes_away_is_no_error():
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_an_output_without_greek_letters_is_no_error(tmp_path):
     (tmp_path / "01_chain_rule.py").write_text("def backward(a, b, c):\n    return 1.0, 2.0, 3.0\n")
     command = [sys.executable, "-m", "tinygrad_edu", "check", str(tmp_path / "01_chain_rule.py"), "--hint", "3"]

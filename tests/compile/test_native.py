@@ -63,6 +63,7 @@ SIZES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("k", [17, 64, 127, 128, 150, 513, 1025])
 @pytest.mark.parametrize("n", [3, 4, 7, 8, 9, 16, 23, 24, 31])

@@ -80,6 +80,7 @@ def same_gradients(model, loss, X, y, tolerance=1e-12):
     agree(*found, tolerance)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(1, 5), min_size=2, max_size=4),
     st.sampled_from(sorted(LOSSES)),

@@ -193,6 +193,7 @@ def test_elman():
     assert_as_eager(lambda x: total(model(x)[::-1]), [normal(7, 3)])
 
 
+@pytest.mark.slow
 def test_higher_orders():
     x, v = normal(6, 2, 4), normal(4, 4) * 0.5
     f = lambda U: total(SCANS["no y"][0](U, x))  # noqa: E731

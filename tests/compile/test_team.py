@@ -34,6 +34,7 @@ def helping():
     return threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "k", "m"), SHAPES)
 def test_blocks_are_the_whole_product_bit_by_bit(n, k, m, helping):
     a, b = RNG.normal(size=(n, k)).astype("float32"), RNG.normal(size=(k, m)).astype("float32")

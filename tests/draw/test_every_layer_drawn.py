@@ -74,6 +74,7 @@ def test_the_table_holds_every_layer():
     assert {name for name, _ in CASES} == LAYERS.keys()
 
 
+@pytest.mark.slow
 @needs_graphviz
 def test_every_layer_fits_a_page():
     """One run of Graphviz for all of them: as clusters they would be moved together, so each is measured alone."""

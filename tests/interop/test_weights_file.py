@@ -15,6 +15,7 @@ from tinygrad_edu.interop.javascript import training_program
 from tinygrad_edu.interop.programs import network_program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_file_of_weights_holds_what_a_batch_norm_has_seen(dtype, tmp_path):
     """It held the weights alone: `predict` took the mean 0 and the variance 1 of the network before training."""

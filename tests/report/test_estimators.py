@@ -79,6 +79,7 @@ def test_every_regressor_is_drawn_over_its_targets(name, tmp_path):
     assert f"off by {error:.4g}" in text
 
 
+@pytest.mark.slow
 def test_scores_of_held_out_samples_stand_beside_the_loss(tmp_path):
     text = written(tmp_path, CLASSIFIERS["early"]().fit(IRIS, KIND), IRIS, KIND)
     assert "Score of the samples held out" in text

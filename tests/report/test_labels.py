@@ -59,6 +59,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_of_a_legend_fits_and_keeps_its_signs(browser, tmp_path, name):
     assert text_width(label(name)) <= WIDEST

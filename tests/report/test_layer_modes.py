@@ -46,6 +46,7 @@ def test_modes_are_as_before(name, tmp_path):
     assert modes(model) == before == [True, True, False, True, True]
 
 
+@pytest.mark.slow
 def test_modes_are_as_before_a_report_and_an_animation(tmp_path):
     run = fit(frozen())
     before = modes(run.model)

@@ -135,6 +135,7 @@ def test_nothing_is_loaded_from_anywhere(page, text):
     assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
 
 
+@pytest.mark.slow
 def test_user_text_is_never_markup(page, text, tmp_path):
     assert len(page.all("script")) == 1
     assert page.words("h1") == [HOSTILE]
@@ -153,6 +154,7 @@ def test_user_text_is_never_markup(page, text, tmp_path):
     assert not [a for _, a, _ in Page(hostile).elements if "onerror" in a]
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(run, text, tmp_path):
     assert written(run, tmp_path, diagnosis=Card(), title=HOSTILE) == text
 
@@ -268,6 +270,7 @@ def test_wrong_data_is_refused_and_no_file_is_left(bare, tmp_path, options, erro
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_from_a_file_with_and_without_weights(bare, tmp_path):
     X, y = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([[1.0], [-1.0]])
     whole = written(bare.save(tmp_path / "run.safetensors"), tmp_path, X=X, y=y)

@@ -216,6 +216,7 @@ def saved(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page(saved, tmp_path, capsys):
     page = tmp_path / "page.html"
     options = ["--data", str(saved / "moons.csv"), "--histograms", str(saved / "histograms.json"), "--title", "<b>"]

@@ -153,6 +153,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_training_ends_at_the_clock_and_leaves_no_thread(kind):

@@ -85,6 +85,7 @@ def test_inputs_in_units_of_their_own_are_named_and_the_repaired_model_takes_the
     assert np.mean(np.sign(model(X).numpy()) == MOONS[1]) > 0.9
 
 
+@pytest.mark.slow
 def test_permuted_labels_are_random_and_nothing_repairs_them():
     found = diagnose(trained(MOONS[0], np.random.default_rng(0).permutation(MOONS[1])))
     assert codes(found) == ["labels_random"]

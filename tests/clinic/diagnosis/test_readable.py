@@ -47,6 +47,7 @@ def test_a_loss_of_probabilities_after_what_makes_none_is_certain(activation):
     assert ("wrong_output_activation" in found) == (activation not in ("sigmoid", "hard_sigmoid"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("targets", "unfit"), [(LABELS, False), (2.0 * LABELS - 1.0, True), (LABELS + 1.0, True),
                                                 (250.0 + 60.0 * X[:, :1], True), (0.9 * LABELS, False)])  # fmt: skip
 def test_targets_that_are_no_two_classes_are_a_finding_and_no_error(targets, unfit):

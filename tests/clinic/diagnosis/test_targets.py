@@ -106,6 +106,7 @@ def test_a_loss_that_no_prediction_changes():
     assert "the same whatever" in found.causes[0].proof
 
 
+@pytest.mark.slow
 def test_keras_divides_one_output_by_itself():
     layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 3]}},
               {"class_name": "Dense", "config": {"units": 8, "activation": "relu"}},

@@ -70,6 +70,7 @@ def made_in_a_dict(p):
     return dict(W=X.T @ d1, V=h.T @ d)  # noqa: C408 (as people write it)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backward", [made_in_the_call, made_in_a_loop, made_in_a_zipped_loop, made_in_a_dict])
 def test_values_that_are_made_in_passing_have_their_own_inputs(backward):
     assert first_line(backward).endswith("# mistake")
@@ -137,6 +138,7 @@ def test_a_share_explains_all_that_it_goes_into():
     assert first_line(backward, loss, params).endswith("# mistake: 1 -")
 
 
+@pytest.mark.slow
 def test_the_line_that_writes_a_wrong_entry_into_a_jacobian():
     def softmax(p, k):
         e = np.exp(hidden(p)[k] @ p["V3"])
@@ -207,6 +209,7 @@ def test_the_line_beside_which_an_update_of_a_bias_is_missing():
     assert "no line of the step updates unit.b" in str(report)
 
 
+@pytest.mark.slow
 def test_a_single_number_that_is_the_gradient_of_another_parameter():
     data = [([0.5, -1.0], 1.0), ([1.5, 0.3], 0.0), ([-0.2, 0.8], 1.0)]
     net = {"w": [0.3, -0.2], "b": 0.4}

@@ -103,6 +103,7 @@ def test_a_reservoir_stays():
     assert "W_in, W_res are used by the loss" in report.note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [["W1"], ["b1"], ["W2"], ["b2"], ["W1", "b2"]])
 def test_half_of_a_layer_that_stays_is_a_mistake(frozen):
     report = examine(Net(frozen=frozen))
@@ -177,6 +178,7 @@ def cube_root(net, name, w, g):
     return w - 0.05 * np.cbrt(g)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("update", [normalised, sign, cut_columns, cube_root])
 def test_an_update_that_no_rule_gives_accuses_no_gradient(update):
     report = examine(Net(update))
@@ -186,6 +188,7 @@ def test_an_update_that_no_rule_gives_accuses_no_gradient(update):
     assert "All 4 gradients are right." in str(report)
 
 
+@pytest.mark.slow
 def test_right_gradients_that_go_uphill_or_for_one_parameter_alone_are_no_unknown_rule():
     assert not examine(Net(lambda net, name, w, g: w + 0.05 * np.cbrt(g))).ok
     report = examine(Net(lambda net, name, w, g: w - 0.05 * (np.cbrt(g) if name == "b1" else g)))

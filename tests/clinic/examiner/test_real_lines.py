@@ -176,6 +176,7 @@ def test_a_factor_with_a_reason_is_no_clipping():
     assert report.slips[0].code == "constant_factor"
 
 
+@pytest.mark.slow
 def test_a_skip_that_is_forgotten_leaves_a_part_of_the_derivative():
     p = {"W": r.normal(size=(3, 4)), "V": r.normal(size=(4, 4)), "gamma": 1 + 0.2 * r.normal(size=4)}
 
@@ -199,6 +200,7 @@ def test_a_skip_that_is_forgotten_leaves_a_part_of_the_derivative():
     assert "only a part of" in report.places[0].sentence
 
 
+@pytest.mark.slow
 def test_a_part_of_a_derivative_that_is_handed_on_for_the_whole_is_pointed_at():
     x, target = r.normal(size=(3, 4)), r.normal(size=(3, 6, 6))
     p = {"W": r.normal(size=(4, 9)), "b": r.normal(size=9), "K": r.normal(size=(6, 6))}

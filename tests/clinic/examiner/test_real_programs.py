@@ -144,6 +144,7 @@ def test_a_penalty_of_the_loss_is_not_subtracted_once_more_as_decay(in_loss, dec
     assert [slip.code for slip in report.slips[:1]] == ([] if right else ["regularisation_wrong"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False])
 def test_online_steps_with_a_share_of_the_last_gradient(known):
     net = {"w": [0.3, -0.2], "b": 0.1}

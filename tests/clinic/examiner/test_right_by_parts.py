@@ -30,12 +30,14 @@ class Factors:
             self.Q[j] += 0.05 * (e * p - self.own * self.lam * q)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [1.0, -1.0])
 def test_a_penalty_for_every_sample_belongs_to_it(own):
     net = Factors(own)
     assert check_program(net, step=net.step, loss=net.loss, lr=0.05).ok == (own == 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [1.0, -1.0])
 @pytest.mark.parametrize("size", [1, 4])
 def test_a_penalty_beside_a_mean_is_whole_in_every_update(size, share):
@@ -213,6 +215,7 @@ def test_states_in_one_array_of_which_none_hands_its_gradient_back():
 # programs in which two things happen in one step
 
 
+@pytest.mark.slow
 def test_a_decay_that_is_written_before_adam_is_no_update_of_its_own():
     net = {"w": r.normal(size=3), "m": np.zeros(3), "v": np.zeros(3), "t": 0}
 

@@ -80,6 +80,7 @@ def test_a_right_step_is_right(optimizer):
     assert examine(Net(optimizer)).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(
     ("mistake", "code"),
@@ -93,6 +94,7 @@ def test_a_wrong_gradient_is_named_through_the_optimizer(optimizer, mistake, cod
         assert f"# {mistake}" in report.places[0].source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam"])
 def test_a_mean_in_place_of_a_sum_shows_although_adam_hides_its_size(optimizer):
     net = Net(optimizer, "mean")
@@ -103,6 +105,7 @@ def test_a_mean_in_place_of_a_sum_shows_although_adam_hides_its_size(optimizer):
     assert "# mean" in report.places[0].source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mistake", "name"), [("no W", "net.W_xh"), ("no by", "net.by")])
 def test_a_weight_that_a_step_leaves_out_is_not_overlooked(mistake, name):
     report = examine(Net("sgd", mistake))
@@ -137,6 +140,7 @@ def test_an_update_before_the_backward_pass_is_named():
     assert "before the backward pass" in str(report)
 
 
+@pytest.mark.slow
 def test_decay_of_one_weight_alone_is_wrong_and_of_all_weights_is_right():
     net = Net()
     plain = net.change

@@ -113,6 +113,7 @@ class Unrolled:
         return g
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "depth"), [(4, 1), (5, 2), (6, 3)])
 def test_a_gradient_that_is_cut_off_in_time_is_named(steps, depth):
     net = Unrolled(steps)
