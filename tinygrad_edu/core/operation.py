@@ -133,11 +133,14 @@ class Operation(Curve):
 
     def on_arrays(self, *arguments: ArrayLike) -> Any:
         """The operation over arrays, element by element, with NumPy's broadcasting."""
-        if self.partials and any(is_object(argument) for argument in arguments):
-            import numpy
+        if not any(is_object(argument) for argument in arguments):
+            return self.array_function(*arguments)
+        import numpy
 
-            return numpy.frompyfunc(self, len(arguments), 1)(*arguments)  # an object array of Values
-        return self.array_function(*arguments)
+        with numpy.errstate(invalid="ignore"):  # NumPy 2.5 warns where an object that holds NaN is compared
+            if self.partials:
+                return numpy.frompyfunc(self, len(arguments), 1)(*arguments)  # an object array of Values
+            return self.array_function(*arguments)
 
     @functools.cached_property
     def array_function(self) -> Callable[..., Any]:
@@ -338,11 +341,6 @@ def of_numpy(x: ArrayLike) -> Any:
     import numpy
 
     return numpy.float64(x) if x.__class__ in NUMBERS else x
-
-
-def is_compiled(x: ArrayLike) -> bool:
-    """Is this node the result of a compiled call? It may also be read as plain numbers: float(x), np.asarray(x)."""
-    return getattr(x.op, "compiled", False)
 
 
 def is_object(x: ArrayLike) -> bool:

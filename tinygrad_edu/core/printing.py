@@ -5,6 +5,8 @@ from __future__ import annotations
 import dis
 import sys
 
+from tinygrad_edu.core.aliases import ArrayLike
+
 # The bytecode of "a % b" and "a %= b", as (instruction, argument).
 MODULO = {
     (step.opcode, step.arg)
@@ -23,3 +25,8 @@ def in_percent_format() -> bool:
     frame = sys._getframe(2)
     code, at = frame.f_code.co_code, frame.f_lasti
     return (code[at], code[at + 1]) in MODULO
+
+
+def is_compiled(x: ArrayLike) -> bool:
+    """Is this node the result of a compiled call? It may also be read as plain numbers: float(x), np.asarray(x)."""
+    return getattr(x.op, "compiled", False)

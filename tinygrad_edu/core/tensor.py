@@ -31,9 +31,9 @@ from tinygrad_edu.core.methods.spellings import OF_TENSOR, SLIPS_OF_TENSOR, Miss
 from tinygrad_edu.core.methods.tensor_methods import TensorMethods, array_method, count_of
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
-from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation
 from tinygrad_edu.core.places import Place, find_place
-from tinygrad_edu.core.printing import in_percent_format
+from tinygrad_edu.core.printing import in_percent_format, is_compiled
 from tinygrad_edu.core.writes import augmented
 from tinygrad_edu.core.writes.overwrite import overwrite, refuse_view
 from tinygrad_edu.core.writes.write_guard import CLOCK, WriteGuard, guard_of, protect_view

@@ -26,9 +26,9 @@ from tinygrad_edu.core.flat_rows import stop_gradients
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological, warn_forgotten
 from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, Slip, tell
 from tinygrad_edu.core.modes import MODES, forgive
-from tinygrad_edu.core.operation import TABLE, Operation, is_compiled
+from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.places import find_place
-from tinygrad_edu.core.printing import in_percent_format
+from tinygrad_edu.core.printing import in_percent_format, is_compiled
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
