@@ -267,15 +267,14 @@ def test_a_submission_cannot_write_its_own_grade(tmp_path):
     """Whatever a child writes are results, which are compared here."""
     answer = [{"outputs": [{"array": "bm8="}, 5, {}]}, {"nothing": 1}, 7, None, {"error": 1}, {"outputs": 3}]
     found = [sandbox.result_of(each) for each in answer]
-    assert all(
-        isinstance(each, sandbox.Result) and not any(isinstance(x, np.ndarray) for x in each.outputs) for each in found
-    )
+    assert all(isinstance(each, sandbox.CallResult) for each in found)
+    assert not any(isinstance(x, np.ndarray) for each in found for x in each.outputs)
 
 
 def test_the_environment_of_a_child_holds_no_secrets(monkeypatch):
     monkeypatch.setenv("MY_TOKEN", "secret")
     source = "def f():\n    return sorted(__import__('os').environ)\n"
-    result = sandbox.run(source, [sandbox.Call("f", {})], 5)[0]
+    result = sandbox.run(source, [sandbox.LearnerCall("f", {})], 5)[0]
     assert result.error or "MY_TOKEN" not in result.value
 
 

@@ -38,7 +38,7 @@ def test_a_function_brings_those_that_it_calls():
     found = submission.of_functions(with_a_helper)
     assert found.functions.keys() == {"slope", "with_a_helper"}
     inputs = LAYER.arguments("backward", LAYER.inputs(np.random.default_rng(0)))
-    assert sandbox.run(found.source, [sandbox.Call("with_a_helper", inputs, 3)], 5)[0].error == ""
+    assert sandbox.run(found.source, [sandbox.LearnerCall("with_a_helper", inputs, 3)], 5)[0].error == ""
 
 
 def test_one_result_may_be_a_list_of_lists(tmp_path):

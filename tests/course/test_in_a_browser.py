@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_browser_has_no_processes_and_grades_all_the_same(monkeypatch):
-    calls = [sandbox.Call("f", {"x": np.arange(3.0)}, 1), sandbox.Call("g", {"x": 1.0})]
+    calls = [sandbox.LearnerCall("f", {"x": np.arange(3.0)}, 1), sandbox.LearnerCall("g", {"x": 1.0})]
     source = "def f(x):\n    return 2 * x\ndef g(x):\n    return 1 / 0\n"
     here, there = sandbox.run(source, calls, 5.0), None
     monkeypatch.setattr(sandbox.sys, "platform", "emscripten")

@@ -20,7 +20,7 @@ from tinygrad_edu.errors import OperandError
 from tinygrad_edu.estimators import MLPClassifier, MLPRegressor
 from tinygrad_edu.estimators.network import program_text
 from tinygrad_edu.estimators.rules import end_of_epoch
-from tinygrad_edu.estimators.shuffling import Words
+from tinygrad_edu.estimators.shuffling import RandomWords
 from tinygrad_edu.nn.losses import cross_entropy
 
 X, Y = iris()
@@ -237,7 +237,7 @@ def test_words_are_those_of_numpy(n):
     """The shuffle that the program contains, in Python."""
     ours, numpy = np.random.RandomState(n), np.random.RandomState(n)
     order = np.arange(n)
-    with Words(ours, n, 3) as drawn:
+    with RandomWords(ours, n, 3) as drawn:
         for _ in range(3):
             for i in range(n - 1, 0, -1):
                 mask, j = (1 << i.bit_length()) - 1, i + 1

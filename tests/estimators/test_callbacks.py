@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tinygrad_edu.estimators import MLPClassifier, MLPRegressor
-from tinygrad_edu.estimators.stochastic import Training
+from tinygrad_edu.estimators.stochastic import StochasticTraining
 
 callback = pytest.importorskip("sklearn.callback")  # since scikit-learn 1.9
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -119,7 +119,7 @@ def test_the_progress_bar(way, capsys):
 
 def test_where_nobody_listens_a_candidate_of_a_grid_search_trains_all_epochs_in_one_call(monkeypatch):
     """GridSearchCV gives every candidate its context. An epoch at a time took seven times as long."""
-    blocks, block = [], Training.block
-    monkeypatch.setattr(Training, "block", lambda self: blocks.append(1) or block(self))
+    blocks, block = [], StochasticTraining.block
+    monkeypatch.setattr(StochasticTraining, "block", lambda self: blocks.append(1) or block(self))
     GridSearchCV(MLPClassifier((3,), max_iter=40, random_state=0), {"alpha": [0.0, 0.1]}, cv=2).fit(X, CLASSES)
     assert len(blocks) == 5

@@ -175,7 +175,7 @@ def test_long_names_that_differ_at_their_end_are_told_apart_in_the_legend():
 @pytest.mark.parametrize("validation", [False, True])
 def test_no_two_lines_of_a_chart_look_the_same(count, validation):
     curve = np.linspace(1.0, 0.5, 3)
-    entries = [compare.Entry(f"run {i}", curve, curve if validation else np.empty(0)) for i in range(count)]
+    entries = [compare.ComparedCurve(f"run {i}", curve, curve if validation else np.empty(0)) for i in range(count)]
     drawn, note = compare.drawable_pairs(entries)
     lines = [line for place, entry in enumerate(drawn) for line in compare.compare_lines(entry, place, drawn)]
     looks = {(series(line.colour), DASHES[line.dash % len(DASHES)]) for line in lines}

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.report.runs import Page, of_moons
-from tinygrad_edu.clinic.diagnosis.card import Bar, bar_of, split_proof
+from tinygrad_edu.clinic.diagnosis.card import ShareBar, bar_of, split_proof
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
 from tinygrad_edu.reporting.answers import Answer
@@ -156,8 +156,11 @@ def test_where_there_can_be_no_diagnosis_the_reason_stands_there(tmp_path):
 @pytest.mark.parametrize(
     ("sentence", "bar"),
     [
-        ("as is: 0 of 5 seeds reach the goal", Bar("as is", 0, 5, " seeds reach the goal")),
-        ("2 changes together (lr 0.1 → 0.01, a: b): 16 of 20", Bar("2 changes together (lr 0.1 → 0.01, a: b)", 16, 20)),
+        ("as is: 0 of 5 seeds reach the goal", ShareBar("as is", 0, 5, " seeds reach the goal")),
+        (
+            "2 changes together (lr 0.1 → 0.01, a: b): 16 of 20",
+            ShareBar("2 changes together (lr 0.1 → 0.01, a: b)", 16, 20),
+        ),
         ("its rate is too low", None), ("7 of 5", None),
     ],
 )  # fmt: skip

@@ -15,7 +15,7 @@ from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.sequence import last_output
 from tinygrad_edu.reporting.boundary import boundary_html
 from tinygrad_edu.reporting.network import health, healths, network_html
-from tinygrad_edu.reporting.record import Record, record_of
+from tinygrad_edu.reporting.record import ReportedRun, record_of
 from tinygrad_edu.reporting.settings import program_lines
 from tinygrad_edu.train import Histograms, Run, fit
 from tinygrad_edu.train.histograms import LayerState, measure_layers, spread_of
@@ -275,4 +275,4 @@ def test_the_command_says_what_is_wrong_in_one_sentence(saved, arguments, code, 
 
 def test_a_record_without_a_model_has_no_data():
     assert record_of(Run(np.ones(1), np.ones(1), "", "", None), np.ones((2, 2)), np.ones(2)).data is None
-    assert isinstance(record_of(of_moons(epochs=1, callbacks=[])), Record)
+    assert isinstance(record_of(of_moons(epochs=1, callbacks=[])), ReportedRun)

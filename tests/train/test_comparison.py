@@ -9,7 +9,7 @@ import pytest
 from tinygrad_edu import fit, nn, optim
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.compiled.comparison import Comparison
-from tinygrad_edu.train.compiled.session import Course
+from tinygrad_edu.train.compiled.session import CompiledSession
 
 X = np.random.default_rng(0).normal(size=(24, 4))
 Y = np.sin(X[:, :1])
@@ -28,14 +28,14 @@ class Own(nn.Module):
 @pytest.mark.parametrize(("wrong", "refused"), [(1, False), (99, True)])
 def test_a_gradient_that_differs_at_one_point_alone_differs_by_rounding(wrong, refused, monkeypatch):
     """A ReLU at 0 has a slope or not as its sum is rounded; other weights near these show which difference is real."""
-    step, calls = Course.one_step, itertools.count()
+    step, calls = CompiledSession.one_step, itertools.count()
 
-    def with_another_slope(course):
-        losses, gradient, weights = step(course)
+    def with_another_slope(session):
+        losses, gradient, weights = step(session)
         gradient[0] += 1.0 if next(calls) < wrong else 0.0
         return losses, gradient, weights
 
-    monkeypatch.setattr(Course, "one_step", with_another_slope)
+    monkeypatch.setattr(CompiledSession, "one_step", with_another_slope)
     model = Own()
     before = model.state_dict()
     settings = {"loss": "mse", "optimizer": optim.SGD(model.parameters(), lr=0.0), "epochs": 2, "compiled": True}
@@ -46,7 +46,7 @@ def test_a_gradient_that_differs_at_one_point_alone_differs_by_rounding(wrong, r
 
 def test_an_eager_step_that_differs_from_itself_excuses_nothing(monkeypatch):
     """A coin that no trace sees agrees by chance with one that the program has frozen."""
-    step, eager, coin = Course.one_step, Comparison.eager_step, itertools.cycle([0.0, 1.0])
+    step, eager, coin = CompiledSession.one_step, Comparison.eager_step, itertools.cycle([0.0, 1.0])
 
     def tossed(result):
         result[1][0] += next(coin)
@@ -54,7 +54,9 @@ def test_an_eager_step_that_differs_from_itself_excuses_nothing(monkeypatch):
 
     frozen = itertools.chain([1.0], itertools.repeat(0.0))
     monkeypatch.setattr(Comparison, "eager_step", lambda self, gradient: tossed(eager(self, gradient)))
-    monkeypatch.setattr(Course, "one_step", lambda self: (found := step(self), found[1].__iadd__(next(frozen)))[0])
+    monkeypatch.setattr(
+        CompiledSession, "one_step", lambda self: (found := step(self), found[1].__iadd__(next(frozen)))[0]
+    )
     model = Own()
     with pytest.raises(TraceError, match="the compiled gradient is"):
         fit(model, X, Y, loss="mse", optimizer=optim.SGD(model.parameters(), lr=0.0), epochs=2, compiled=True)

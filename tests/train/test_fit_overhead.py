@@ -8,7 +8,7 @@ import pytest
 from tinygrad_edu import fit, nn, optim
 from tinygrad_edu.data import moons
 from tinygrad_edu.nn.module import modules_inside
-from tinygrad_edu.train.compiled.session import Block, Course
+from tinygrad_edu.train.compiled.session import Block, CompiledSession
 from tinygrad_edu.train.snapshot import Snapshot
 
 EPOCHS = 2000
@@ -46,7 +46,9 @@ def calls_of(functions, work):
 
 
 def test_each_part_is_done_once(train):
-    blocks, takes, snapshots, walks = calls_of([Block.run, Course.take, Snapshot.__init__, modules_inside], train)
+    blocks, takes, snapshots, walks = calls_of(
+        [Block.run, CompiledSession.take, Snapshot.__init__, modules_inside], train
+    )
     assert (blocks, takes) == (1, 1)  # the pace of an epoch is known, so no short block measures it first
     assert snapshots == 1  # the beginning; after the last epoch nothing has to be undone
     assert walks <= WALKS

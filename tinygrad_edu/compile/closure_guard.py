@@ -24,7 +24,7 @@ from operator import is_
 from typing import Any
 
 from tinygrad_edu.compile.entries import ABSENT, Check, Content, Entries
-from tinygrad_edu.compile.reachable import OF_MODULES, Walk
+from tinygrad_edu.compile.reachable import OF_MODULES, StateWalk
 from tinygrad_edu.compile.unread import NUMBERS, Readings
 
 
@@ -37,7 +37,7 @@ class Guard:
     def __init__(self, f: Callable[..., Any] | list[Any]) -> None:
         names: set[str] = set(OF_MODULES)
         while True:
-            walk = Walk(f, names)
+            walk = StateWalk(f, names)
             if walk.names == names:
                 break
             names = walk.names

@@ -37,7 +37,7 @@ class ChangesStateError(TraceError):
     """
 
 
-class Watch:
+class ClosureWatch:
     """Watches what a function closes over for changes since it was traced."""
 
     def __init__(self, f: Function, name: str) -> None:
@@ -127,7 +127,7 @@ class Forms:
     """A tape for numbers, programs for arrays, and variants for arguments given by name or that are not numbers."""
 
     def __init__(self, f: Function, name: str, accurate: bool, parallel: bool, compiled: Callable[..., Any]) -> None:
-        self.f, self.name, self.watch = f, name, Watch(f, name)
+        self.f, self.name, self.watch = f, name, ClosureWatch(f, name)
         self.scalars = ScalarFunction(f, self.watch.run_trace)
         self.arrays = ArrayFunction(f, accurate, parallel, self.watch.run_trace, self.watch.first_change)
         self.of_tensors: set[Any] = set()  # nestings of plain numbers for which the function computes with Tensors

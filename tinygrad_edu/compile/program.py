@@ -178,7 +178,7 @@ def replay(x: Tensor, inputs: list[Any]) -> Traced:
     return Traced.__apply__(x.op, inputs)
 
 
-class Body:
+class ProgramBody:
     """The lines that compute the results of a trace, and what they need.
 
     `lines`; `functions`, the text of the operations that they call; `buffers`, the arrays for intermediate results by
@@ -241,7 +241,7 @@ class Body:
         return [f"# {'; '.join(shapes[i : i + 5])}" for i in range(0, len(shapes), 5)]
 
 
-class Program(Body):
+class Program(ProgramBody):
     """A compiled trace: `code`, with arrays for the workspace and the results; `text` is its Python source."""
 
     name = "program"

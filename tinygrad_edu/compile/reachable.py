@@ -64,7 +64,7 @@ TEXTS = {"str", "repr", "format", "print", "ascii"}  # functions that call WRITE
 METHODS = (FunctionType, staticmethod, classmethod, property)
 
 
-class Walk(Notes):
+class StateWalk(Notes):
     """One pass over all that can be reached by these names; `names` may hold more of them afterwards."""
 
     def __init__(self, f: Callable[..., Any] | list[Any], names: set[str]) -> None:
@@ -310,29 +310,29 @@ def lead_to(*names: str) -> Callable[..., Iterator[Place]]:
 
 
 LOOKS: list[tuple[Any, Callable[..., Iterator[Place]]]] = [
-    (Tensor, Walk.of_tensor),
-    (np.ndarray, Walk.of_array),
-    ((dict, MappingProxyType, type(os.environ)), Walk.of_mapping),
+    (Tensor, StateWalk.of_tensor),
+    (np.ndarray, StateWalk.of_array),
+    ((dict, MappingProxyType, type(os.environ)), StateWalk.of_mapping),
     ((KeysView, ValuesView, ItemsView), lead_to("mapping", "_mapping")),
-    ((attrgetter, methodcaller, itemgetter), Walk.of_getter),
-    ((array, bytearray, memoryview), Walk.of_bytes),
+    ((attrgetter, methodcaller, itemgetter), StateWalk.of_getter),
+    ((array, bytearray, memoryview), StateWalk.of_bytes),
     (
         (io.StringIO, io.BytesIO),
         lambda walk, name, x: walk.of_parts(name, lambda: (x.getvalue(), x.tell()) if not x.closed else ()),
     ),
     (LockType, lambda walk, name, x: walk.of_parts(name, lambda: (x.locked(),))),
     (Event, lambda walk, name, x: walk.of_parts(name, lambda: (x.is_set(),))),
-    (ContextVar, Walk.of_variable),
-    (Value, Walk.of_value),
-    ((list, tuple, deque, set, frozenset), Walk.of_items),
-    (FunctionType, Walk.of_function),
+    (ContextVar, StateWalk.of_variable),
+    (Value, StateWalk.of_value),
+    ((list, tuple, deque, set, frozenset), StateWalk.of_items),
+    (FunctionType, StateWalk.of_function),
     (MethodType, lead_to("__self__", "__func__")),
     ((BuiltinMethodType, MethodWrapperType), lead_to("__self__")),
-    (CellType, Walk.of_cell),
-    (partial, Walk.of_partial),
+    (CellType, StateWalk.of_cell),
+    (partial, StateWalk.of_partial),
     ((staticmethod, classmethod), lead_to("__func__")),
     (property, lead_to("fget", "fset")),
     (weakref.ref, lambda walk, name, x: walk.of_parts(name, lambda: (x(),))),
-    (type, Walk.of_class),
-    (ModuleType, Walk.of_module),
+    (type, StateWalk.of_class),
+    (ModuleType, StateWalk.of_module),
 ]

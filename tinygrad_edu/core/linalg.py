@@ -101,7 +101,7 @@ def product_with_care(g: Array, x: Array) -> Array:
     return np.select([unknown, up, down], [np.nan, np.inf, -np.inf], found).astype(g.dtype)
 
 
-class Parts(NamedTuple):
+class SignParts(NamedTuple):
     """Where the entries of one sign are, and which of them are infinite."""
 
     all: Array
@@ -109,8 +109,8 @@ class Parts(NamedTuple):
     infinite: Array
 
 
-def split_by_finiteness(x: Array, of_sign: Array) -> Parts:
-    return Parts(of_sign, of_sign & np.isfinite(x), of_sign & np.isinf(x))
+def split_by_finiteness(x: Array, of_sign: Array) -> SignParts:
+    return SignParts(of_sign, of_sign & np.isfinite(x), of_sign & np.isinf(x))
 
 
 def as_matrices(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:

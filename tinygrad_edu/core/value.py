@@ -24,7 +24,7 @@ from tinygrad_edu.core.fast.values import install_for_values
 from tinygrad_edu.core.fast.values_backward import accumulate, inner_nodes
 from tinygrad_edu.core.flat_rows import stop_gradients
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological, warn_forgotten
-from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, Slip, tell
+from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, NameSlip, tell
 from tinygrad_edu.core.modes import MODES, forgive
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.places import find_place
@@ -305,7 +305,7 @@ stop_gradients(TABLE.values())
 install_for_values(Value)
 copies.install(Value)
 tell(Value, OF_VALUE)
-tell(Value, SLIPS_OF_VALUE, Slip)
+tell(Value, SLIPS_OF_VALUE, NameSlip)
 
 
 def plain_gradients(y: Value, inputs: list[Any], seed: float) -> list[Any]:

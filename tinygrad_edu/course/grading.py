@@ -107,11 +107,11 @@ def grade(given: Submission, exercise: Exercise, hint: int, seconds: float, seed
     return grade_of(marking, hint)
 
 
-def call_of(exercise: Exercise, given: Submission, function: str, case: Mapping[str, Any]) -> sandbox.Call:
+def call_of(exercise: Exercise, given: Submission, function: str, case: Mapping[str, Any]) -> sandbox.LearnerCall:
     """The call of a function on the inputs of a case."""
     names = exercise.functions[function]
     variables = dict(zip(names, given.variables(function, names), strict=True))
-    return sandbox.Call(function, exercise.arguments(function, case), len(names), variables)
+    return sandbox.LearnerCall(function, exercise.arguments(function, case), len(names), variables)
 
 
 def begin(exercise: Exercise) -> str:
@@ -127,7 +127,7 @@ def nothing(exercise: Exercise, given: Submission, status: str, text: str) -> Gr
 
 
 def mark(
-    marking: Marking, function: str, inputs: Sequence[Mapping[str, Any]], results: Sequence[sandbox.Result] | None
+    marking: Marking, function: str, inputs: Sequence[Mapping[str, Any]], results: Sequence[sandbox.CallResult] | None
 ) -> None:
     """Compare the results of one function with the right ones."""
     names = marking.exercise.functions[function]
@@ -147,20 +147,20 @@ def mark(
     marking.outcomes += outcomes.values()
 
 
-def error_before(name: str, right: Any, result: sandbox.Result) -> float:
+def error_before(name: str, right: Any, result: sandbox.CallResult) -> float:
     """The relative error of what a function that failed had computed by then; infinite if there is nothing."""
     got = result.before.get(name)
-    return compare([name], name, got, right, sandbox.Result())[0] if isinstance(got, np.ndarray) else np.inf
+    return compare([name], name, got, right, sandbox.CallResult())[0] if isinstance(got, np.ndarray) else np.inf
 
 
-def by_name(names: Sequence[str], result: sandbox.Result) -> dict[str, Any]:
+def by_name(names: Sequence[str], result: sandbox.CallResult) -> dict[str, Any]:
     """The returned values by name: the function's own names, or else in order."""
     if result.named is not None:
         return dict(result.named)
     return dict(zip(names, result.outputs, strict=False))
 
 
-def compare(names: Sequence[str], name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[float, str]:
+def compare(names: Sequence[str], name: str, got: Any, right: Any, result: sandbox.CallResult) -> tuple[float, str]:
     """(relative error, what else is the matter), of one of the `names` that are returned."""
     if result.error:
         where = f"line {result.line}: " if result.line else ""
@@ -191,13 +191,13 @@ def advice(error: str) -> str:
     return ""
 
 
-def later(result: sandbox.Result, names: Sequence[str]) -> str:
+def later(result: sandbox.CallResult, names: Sequence[str]) -> str:
     """Advice if a later result is not defined yet: the others can be graded already."""
     missing = re.match(r"NameError: name '(\w+)' is not defined", result.error)
     return f". To check the others first, set {missing[1]} = None" if missing and missing[1] in names else ""
 
 
-def absent(names: Sequence[str], name: str, result: sandbox.Result) -> str:
+def absent(names: Sequence[str], name: str, result: sandbox.CallResult) -> str:
     """The message for a result that is None or missing."""
     there = name in result.named if result.named is not None else names.index(name) < len(result.outputs)
     if there and any(x is not None for x in (result.named or {}).values() or result.outputs):
@@ -205,7 +205,7 @@ def absent(names: Sequence[str], name: str, result: sandbox.Result) -> str:
     return f"it is missing in what is returned{count_of(result)}"
 
 
-def count_of(result: sandbox.Result) -> str:
+def count_of(result: sandbox.CallResult) -> str:
     """How much a function returned, where that is not what its exercise asks for."""
     if result.named is not None:
         return f": {', '.join(result.named)}"
@@ -215,7 +215,7 @@ def count_of(result: sandbox.Result) -> str:
 
 
 def evidence_of(
-    marking: Marking, inputs: Sequence[Mapping[str, Any]], results: Mapping[str, Sequence[sandbox.Result]]
+    marking: Marking, inputs: Sequence[Mapping[str, Any]], results: Mapping[str, Sequence[sandbox.CallResult]]
 ) -> Evidence:
     """All that the learner's functions gave as arrays, beside the right numbers."""
     exercise = marking.exercise

@@ -92,7 +92,7 @@ def grade_answers(exercise: Exercise, given: Submission, hint: int, seconds: flo
     """Half of each network's share for its cause, half for a change that cures it from every seed."""
     if not given.filled("answers"):
         return Grade(0.0, f"{exercise.title}: nothing is written yet.", dict.fromkeys(SICK, (0.0, "empty")), "empty")
-    result = sandbox.run(given.source, [sandbox.Call("answers", {})], seconds)[0]
+    result = sandbox.run(given.source, [sandbox.LearnerCall("answers", {})], seconds)[0]
     if result.error or not isinstance(result.value, dict):
         said = result.error or f"answers() returns {result.value!r:.60}, but a dict is needed"
         return Grade(0.0, f"{exercise.title}: {said}", dict.fromkeys(SICK, (0.0, said)), "crashed", (), exercise.name)

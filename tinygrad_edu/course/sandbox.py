@@ -25,7 +25,7 @@ START = 20.0  # seconds allowed for Python and NumPy to start on a busy machine
 
 
 @dataclass(frozen=True)
-class Result:
+class CallResult:
     """The result of a call: `outputs`, or an `error` in words, with its `line` in the learner's file.
 
     before: of a call that failed, the results that had been computed by then.
@@ -40,7 +40,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Call:
+class LearnerCall:
     """A call of a learner's function: `count` arrays are returned, or 0 for anything else.
 
     names: result → the variable that the function returns for it.
@@ -52,7 +52,7 @@ class Call:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def run(source: str, calls: Sequence[Call], seconds: float) -> list[Result]:
+def run(source: str, calls: Sequence[LearnerCall], seconds: float) -> list[CallResult]:
     """The results of each call of functions of a learner's text.
 
     All of them run in one process, which is not this one. Where it does not answer in time, or ends without an answer,
@@ -73,7 +73,7 @@ def run(source: str, calls: Sequence[Call], seconds: float) -> list[Result]:
         answer = Path(folder, "result.json")
         problem = run_child(answer, json.dumps(task).encode(), folder, seconds)
         if problem:
-            return [Result(error=problem)] * len(calls)
+            return [CallResult(error=problem)] * len(calls)
         return [result_of(each) for each in json.loads(answer.read_bytes())]
 
 
@@ -122,16 +122,16 @@ def decode(x: Any) -> Any:
     return x["strange"] if isinstance(x, dict) and "strange" in x else None
 
 
-def result_of(answer: Any) -> Result:
+def result_of(answer: Any) -> CallResult:
     """One answer of the child. A learner's text may have written it: whatever is not as it should be is an error."""
     try:
         if "error" in answer:
             before = {str(name): decode(x) for name, x in answer.get("before", {}).items()}
-            return Result(error=str(answer["error"]), line=int(answer["line"]), before=before)
+            return CallResult(error=str(answer["error"]), line=int(answer["line"]), before=before)
         if "value" in answer:
-            return Result(value=answer["value"])
+            return CallResult(value=answer["value"])
         if "named" in answer:
-            return Result(named={str(name): decode(x) for name, x in answer["named"].items()})
-        return Result(outputs=[decode(x) for x in answer["outputs"]])
+            return CallResult(named={str(name): decode(x) for name, x in answer["named"].items()})
+        return CallResult(outputs=[decode(x) for x in answer["outputs"]])
     except (KeyError, TypeError, ValueError, AttributeError):
-        return Result(error="its process ended without an answer that can be read")
+        return CallResult(error="its process ended without an answer that can be read")

@@ -17,7 +17,7 @@ BLOCK = re.compile(r"(.*?(?:^|\.)\w+\.\d+|\d+)(?:\..*)?")  # "layers.3.attention
 
 
 @dataclass(frozen=True, slots=True)
-class Blocks:
+class MergedBlocks:
     """`merged`: by key of a layer, the key under which it is drawn; by this key: words, title, how often."""
 
     merged: Mapping[str, str]
@@ -26,7 +26,7 @@ class Blocks:
     words: Mapping[str, str] = field(default_factory=dict)
 
 
-def blocks_of(graph: Graph, layers: Layers, keys: Sequence[str]) -> Blocks:
+def blocks_of(graph: Graph, layers: Layers, keys: Sequence[str]) -> MergedBlocks:
     """The blocks of a model that are drawn as one box."""
     order = [key for key in dict.fromkeys(keys) if key in layers.words]
     members: dict[str, list[str]] = {}
@@ -47,7 +47,7 @@ def blocks_of(graph: Graph, layers: Layers, keys: Sequence[str]) -> Blocks:
             titles[block] = run[0] if len(joined) == 1 else f"{run[0]} to {run[-1]}"
             repeats[block] = len(joined)
             words[block] = layers.words.get(block) or words_of_block(layers, block, members[block])
-    return Blocks(merged, repeats, titles, words)
+    return MergedBlocks(merged, repeats, titles, words)
 
 
 def block_of(key: str) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tinygrad_edu.draw.blocks import Blocks, blocks_of
+from tinygrad_edu.draw.blocks import MergedBlocks, blocks_of
 from tinygrad_edu.draw.graph import Graph, Kind
 from tinygrad_edu.draw.layers import Layers, find_layers, with_constants
 from tinygrad_edu.draw.loss import LossPart
@@ -81,7 +81,7 @@ def collapse_graph(graph: Graph, by: By, loss: LossPart | None = None, join: boo
     apart = in_loss(graph, loss) if by == "layer" else {}
     layers = find_layers(graph, apart) if by == "layer" else Layers(operation_keys(graph), {})
     keys, names = layers.keys, {LOSS: loss.name if loss else ""}
-    blocks = blocks_of(graph, layers, keys) if by == "layer" and join else Blocks({}, {}, {})
+    blocks = blocks_of(graph, layers, keys) if by == "layer" and join else MergedBlocks({}, {}, {})
     keys = [blocks.merged.get(key, key) for key in keys]
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     groups = [Box(names.get(key) or blocks.titles.get(key) or key or ROOTS[by]) for key in places]

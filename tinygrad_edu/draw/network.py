@@ -39,7 +39,7 @@ TINTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Chain:
+class MatrixChain:
     """Matrices of shape (out, in) from the input on, what the edges show, and a caption for each layer."""
 
     widths: tuple[int, ...]
@@ -85,12 +85,12 @@ def states(model: Model, inputs: Samples) -> Mapping[int, Sequence[str]]:
     return health_of(model, inputs)
 
 
-def chain_for(model: Model, inputs: Samples, colour: Colour) -> Chain:
+def chain_for(model: Model, inputs: Samples, colour: Colour) -> MatrixChain:
     """The layers of an MLP, or of any other model that fit one behind the other. Errors: DrawError."""
     return chain_of(model, colour) if hasattr(model, "sizes") else chain_of_stages(model, inputs, colour)
 
 
-def chain_of(model: Model, colour: Colour) -> Chain:
+def chain_of(model: Model, colour: Colour) -> MatrixChain:
     """The linear layers of a model, which must fit one behind the other."""
     state = model.state_dict()
     names = [name for name, array in state.items() if name.endswith("weight") and array.ndim == 2]
@@ -104,10 +104,10 @@ def chain_of(model: Model, colour: Colour) -> Chain:
     widths = (matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices))
     ends = activations(model, len(matrices))
     texts = [f"Linear {a}→{b}{end}" for (a, b), end in zip(pairwise(widths), ends, strict=True)]
-    return Chain(widths, tuple(shown), ("inputs", *texts))
+    return MatrixChain(widths, tuple(shown), ("inputs", *texts))
 
 
-def chain_of_stages(model: Model, inputs: Samples, colour: Colour) -> Chain:
+def chain_of_stages(model: Model, inputs: Samples, colour: Colour) -> MatrixChain:
     """The layers of any model; convolutions, recurrent layers, attention: see stages.py."""
     from tinygrad_edu.draw.stages import single_layer, stages_of
 
@@ -123,7 +123,7 @@ def chain_of_stages(model: Model, inputs: Samples, colour: Colour) -> Chain:
         )
     matrices = [stage.matrix for stage in stages]
     widths = (first.shape[1], *(len(matrix) for matrix in matrices))  # type: ignore[arg-type]
-    return Chain(widths, tuple(matrices), ("inputs", *(stage.caption for stage in stages)))
+    return MatrixChain(widths, tuple(matrices), ("inputs", *(stage.caption for stage in stages)))
 
 
 def activations(model: Model, layers: int) -> list[str]:
@@ -133,7 +133,7 @@ def activations(model: Model, layers: int) -> list[str]:
     return [f", {name}" if name else "" for name in [*[hidden] * (layers - 1), last]]
 
 
-def circles(chain: Chain, tints: Sequence[Sequence[str]]) -> Iterator[str]:
+def circles(chain: MatrixChain, tints: Sequence[Sequence[str]]) -> Iterator[str]:
     """A circle for each unit, and the number of those that are left out."""
     for column in chain.columns:
         layer, width = column.layer, chain.widths[column.layer]
@@ -152,7 +152,7 @@ def circles(chain: Chain, tints: Sequence[Sequence[str]]) -> Iterator[str]:
             yield f'm{column.name} [shape=plaintext, style="", pos="{at}", label="{text}"]'
 
 
-def captions(chain: Chain) -> Iterator[str]:
+def captions(chain: MatrixChain) -> Iterator[str]:
     """Below each layer what it is: Linear 2→16, tanh."""
     for column in chain.columns:
         lines = escape(chain.captions[column.layer], 120).replace(", ", "<BR/>")
@@ -164,7 +164,7 @@ def captions(chain: Chain) -> Iterator[str]:
         )
 
 
-def edges(chain: Chain) -> Iterator[str]:
+def edges(chain: MatrixChain) -> Iterator[str]:
     """An edge for each weight between circles that are shown, as wide as its number is large in this layer."""
     # if a layer has two columns, edges go on from the second
     last = {column.layer: column.name for column in chain.columns}
@@ -192,7 +192,7 @@ def health_note(units: Mapping[int, Sequence[str]]) -> str:
     return f". Units: {', '.join(told)}" if told else ""
 
 
-def health_legend(chain: Chain, tinted: Sequence[Sequence[str]]) -> Iterator[str]:
+def health_legend(chain: MatrixChain, tinted: Sequence[Sequence[str]]) -> Iterator[str]:
     """Below the captions, from left to right: a circle in the colour of each state that occurs, and its name."""
     met = [state for state in TINTS if state and any(state in layer for layer in tinted)]
     bottom = min(column.y for column in chain.columns) + lowest(chain.widths)
@@ -207,13 +207,13 @@ def health_legend(chain: Chain, tinted: Sequence[Sequence[str]]) -> Iterator[str
         )
 
 
-def unmeasured(chain: Chain, tinted: Sequence[Sequence[str]]) -> list[str]:
+def unmeasured(chain: MatrixChain, tinted: Sequence[Sequence[str]]) -> list[str]:
     """Legend text for hidden units without a state: layers without an activation, attention."""
     hidden = list(zip(chain.widths, tinted, strict=True))[1:-1]
     return ["not measured"] if any(len(states) != width or "" in states for width, states in hidden) else []
 
 
-def summary(model: Model, chain: Chain) -> str:
+def summary(model: Model, chain: MatrixChain) -> str:
     """The picture in words."""
     widths, size = short_widths(chain.widths), sum(array.size for array in model.state_dict().values())
     return f"Network {widths}: {'; '.join(in_runs(chain.captions[1:]))}; {count(size, 'parameter')}"

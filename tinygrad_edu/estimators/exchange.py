@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.errors import OperandError
 from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array, join_arrays, parts, shapes_of
-from tinygrad_edu.estimators.stochastic import Optimizer
+from tinygrad_edu.estimators.stochastic import SolverState
 from tinygrad_edu.nn.layers import Linear, Sequential, find_activation
 from tinygrad_edu.train.run import Run
 
@@ -63,9 +63,9 @@ def carry_over(source: Estimator, target: Estimator) -> None:
             setattr(target, name, value)
 
 
-def optimizer_from(model: Estimator, theirs: Estimator) -> Optimizer:
+def optimizer_from(model: Estimator, theirs: Estimator) -> SolverState:
     size, dtype = sum(w.size for w in [*model.coefs_, *model.intercepts_]), model.coefs_[0].dtype
-    made = Optimizer.of(model, size, dtype)
+    made = SolverState.of(model, size, dtype)
     made.learning_rate = float(theirs.learning_rate)
     memories = [theirs.ms, theirs.vs] if model.solver == "adam" else [theirs.velocities]
     made.t = getattr(theirs, "t", 0)

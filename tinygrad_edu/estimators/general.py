@@ -22,7 +22,7 @@ from tinygrad_edu.nn.layers import find_activation
 NORMS = {"batch": nn.BatchNorm, "layer": nn.LayerNorm}
 
 
-class Network:
+class TensorNetwork:
     """The layers of an estimator as Tensors; `norms`, modules between them, belong to the estimator."""
 
     def __init__(self, model: Estimator) -> None:
@@ -126,7 +126,7 @@ def make_stepper(model: Estimator, parameters: Sequence[Tensor]) -> Any:
     return OfOurs(model, parameters)
 
 
-class Epochs:
+class GeneralEpochs:
     """The epochs of one call of fit or partial_fit."""
 
     def __init__(
@@ -134,7 +134,7 @@ class Epochs:
     ) -> None:
         self.model, self.X, self.Y, self.batch = model, X, Y.astype(X.dtype), batch
         self.weight = np.ones(len(Y), X.dtype) if weight is None else np.asarray(weight, X.dtype)
-        self.network, self.cost = Network(model), choices.Cost(model)
+        self.network, self.cost = TensorNetwork(model), choices.Cost(model)
         if not incremental or not hasattr(model, "_stepper"):
             model._stepper = make_stepper(model, self.network.parameters)
         self.rate, self.lr = choices.rate_at(model), float(getattr(model, "_rate", model.learning_rate_init))
@@ -176,7 +176,7 @@ class Epochs:
         return self.cost.as_reported(float(loss.item()), self.Y[rows], weight) + penalty, length
 
 
-def penalize(model: Estimator, network: Network, mass: float) -> None:
+def penalize(model: Estimator, network: TensorNetwork, mass: float) -> None:
     """Add the gradients of the penalties."""
     for W in network.coefs:
         W.grad = (0.0 if W.grad is None else W.grad) + np.asarray(model.alpha / mass, W.dtype) * W.array
@@ -206,7 +206,7 @@ def clip(parameters: Sequence[Tensor], limit: float | None) -> float:
 
 def outputs(model: Estimator, X: Samples) -> Array:
     """The activations of the last layer, (samples, outputs), in evaluation mode."""
-    network = Network(model)
+    network = TensorNetwork(model)
     network.dropout = 0.0
     for norm in network.norms:
         norm.eval()
@@ -218,7 +218,7 @@ def outputs(model: Estimator, X: Samples) -> Array:
 
 def loss(model: Estimator, X: Samples, y: Array, weight: Array | None) -> float:
     """The mean loss without penalties, in evaluation mode."""
-    network = Network(model)
+    network = TensorNetwork(model)
     network.dropout = 0.0
     for norm in network.norms:
         norm.eval()

@@ -166,7 +166,7 @@ class GeneralObjective(AtOnePoint):
     """The objective for features beyond scikit-learn's, with Tensors in float64."""
 
     def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
-        self.model, self.network, self.cost = model, general.Network(model), choices.Cost(model)
+        self.model, self.network, self.cost = model, general.TensorNetwork(model), choices.Cost(model)
         self.X, self.Y, self.parameters = X.astype(float), Y.astype(float), self.network.parameters
         self.weight = np.ones(len(Y)) if weight is None else np.asarray(weight, float)
         self.shapes = [p.shape for p in self.parameters]

@@ -26,7 +26,7 @@ OF_EVALUATIONS, OF_ITERATIONS = 502, 504  # task[1]: the limit that was hit
 
 
 @dataclass(frozen=True)
-class Found:
+class MinimizeResult:
     """The end of a minimization, under SciPy's names."""
 
     x: Array
@@ -38,7 +38,7 @@ class Found:
     message: str
 
 
-def run_setulb(objective: Any, limits: dict[str, Any], iteration: Callable[[int, Any], object]) -> Found:
+def run_setulb(objective: Any, limits: dict[str, Any], iteration: Callable[[int, Any], object]) -> MinimizeResult:
     """What `minimize(..., method="L-BFGS-B", options=limits)` finds from `objective.w`.
 
     objective: a lbfgs.AtOnePoint, whose `loss(w)` leaves the gradient in `g`.
@@ -64,7 +64,7 @@ def run_setulb(objective: Any, limits: dict[str, Any], iteration: Callable[[int,
         elif asked == NEW_POINT:
             nit += 1
             if iteration(nit, f) is True:
-                return Found(x, f, g, nit, nfev, HALTED, "a callback has ended the search")
+                return MinimizeResult(x, f, g, nit, nfev, HALTED, "a callback has ended the search")
             if nit >= limits["maxiter"]:
                 task[:] = STOP, OF_ITERATIONS
             elif nfev > limits["maxfun"]:
@@ -73,7 +73,7 @@ def run_setulb(objective: Any, limits: dict[str, Any], iteration: Callable[[int,
             break
     limit = nfev > limits["maxfun"] or nit >= limits["maxiter"]
     message = f"{_lbfgsb_py.status_messages[task[0]]}: {_lbfgsb_py.task_messages[task[1]]}"
-    return Found(x, f, g, nit, nfev, 0 if asked == CONVERGED else 1 if limit else 2, message)
+    return MinimizeResult(x, f, g, nit, nfev, 0 if asked == CONVERGED else 1 if limit else 2, message)
 
 
 class Valley:

@@ -13,7 +13,7 @@ from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.formulas import function_text
 from tinygrad_edu.compile.codegen.templates import PLUS
 from tinygrad_edu.compile.codegen.updates import decorator, in_parts
-from tinygrad_edu.compile.program import Body, Trace, indent
+from tinygrad_edu.compile.program import ProgramBody, Trace, indent
 from tinygrad_edu.core import ops
 from tinygrad_edu.estimators import numpy_program, rules
 from tinygrad_edu.estimators.memory import CHANGED, NUMBERS, WEIGHTLESS, WHOLE, WIDTHS
@@ -36,25 +36,25 @@ PLACES = {
 ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
 
 
-def activation_body(name: str, dtype: str) -> Body:
+def activation_body(name: str, dtype: str) -> ProgramBody:
     """z ← f(z), for all samples and units as one vector."""
     trace = Trace()
     z = trace.input("zs", np.zeros(2))
-    return Body(trace, {"zs": trace.run(lambda: ACTIVATIONS[name](z))}, dtype)
+    return ProgramBody(trace, {"zs": trace.run(lambda: ACTIVATIONS[name](z))}, dtype)
 
 
-def derivative_body(name: str, dtype: str) -> Body:
+def derivative_body(name: str, dtype: str) -> ProgramBody:
     """d ← d·f'(z), which every activation here can compute from its result y = f(z)."""
     trace = Trace()
     d, y = trace.input("ds", np.zeros(2)), trace.input("ys", np.zeros(2))
     trace.conditions.note("ds_0", "ys_0", True, True)
-    return Body(trace, {"ds": trace.run(lambda: d * ACTIVATIONS[name].partials(y, y)[0])}, dtype)
+    return ProgramBody(trace, {"ds": trace.run(lambda: d * ACTIVATIONS[name].partials(y, y)[0])}, dtype)
 
 
-def rule_bodies(dtype: str) -> list[Body]:
+def rule_bodies(dtype: str) -> list[ProgramBody]:
     """w, m0 and m1 after a step of each of SOLVERS."""
 
-    def body(rule: Callable[..., Any], memories: int, **settings: Any) -> Body:
+    def body(rule: Callable[..., Any], memories: int, **settings: Any) -> ProgramBody:
         return update_body(CompiledTask(lambda x, y: x, [], rule, settings, memories, dtype))[0]
 
     plain, nesterov = (body(rules.sgd, 1, momentum=0.9, nesterov=flag) for flag in (False, True))
@@ -69,7 +69,7 @@ def choice(variable: str, pieces: Iterable[tuple[int, Sequence[str]]], depth: in
     return "\n".join(indent(lines, depth))
 
 
-def lines_of(bodies: Iterable[tuple[int, Body]]) -> list[tuple[int, Sequence[str]]]:
+def lines_of(bodies: Iterable[tuple[int, ProgramBody]]) -> list[tuple[int, Sequence[str]]]:
     return [(code, body.lines) for code, body in bodies]
 
 

@@ -128,9 +128,9 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
 
             minimize_loss(self, X, y, weight)
         else:
-            from tinygrad_edu.estimators.stochastic import GeneralTraining, Training
+            from tinygrad_edu.estimators.stochastic import GeneralTraining, StochasticTraining
 
-            way = GeneralTraining if self._beyond else Training
+            way = GeneralTraining if self._beyond else StochasticTraining
             way(self, X, y, weight, incremental, validation).run()
 
     def _hidden(self) -> list[int]:

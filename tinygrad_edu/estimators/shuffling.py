@@ -11,8 +11,8 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-class Words:
-    """Words for a number of shuffles of n items, read ahead; afterwards the generator is set to the last word used.
+class RandomWords:
+    """Random words for a number of shuffles of n items, read ahead; then the generator is set to the last word used.
 
     A shuffle takes a word for each item, and another one if it is too large: 1.33 to 1.5 on average. It reads 1.75 per
     item and 30 standard deviations more.
@@ -26,7 +26,7 @@ class Words:
         self.rng, self.before, self.used = rng, None if last else rng.get_state(legacy=False), 0
         self.words = np.frombuffer(bytearray(rng.bytes(4 * count)), np.uint32)
 
-    def __enter__(self) -> Words:
+    def __enter__(self) -> RandomWords:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:

@@ -20,13 +20,13 @@ from tinygrad_edu.estimators import callbacks, general, messages, rules
 from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import NO_WORDS, WEIGHTLESS, Array, Memory, join_arrays, parts
 from tinygrad_edu.estimators.network import SCHEDULES, SOLVERS, program
-from tinygrad_edu.estimators.shuffling import Words
+from tinygrad_edu.estimators.shuffling import RandomWords
 
 ORDERS = 500_000  # samples to shuffle for in one block
 
 
 @dataclass
-class Optimizer:
+class SolverState:
     """The solver's settings, as they were at the start, and its progress, from which `partial_fit` continues."""
 
     solver: str
@@ -37,7 +37,7 @@ class Optimizer:
     t: int = 0
 
     @classmethod
-    def of(cls, model: Estimator, weights: int, dtype: Dtype) -> Optimizer:
+    def of(cls, model: Estimator, weights: int, dtype: Dtype) -> SolverState:
         """A new one."""
         sgd = model.solver == "sgd"
         rate = float(model.learning_rate_init)
@@ -57,7 +57,7 @@ class Optimizer:
             self.learning_rate = self.settings["lr_init"] * math.sqrt(1.0 - b2**self.t) / (1.0 - b1**self.t)
 
 
-class Training:
+class StochasticTraining:
     """One call of fit or partial_fit."""
 
     def __init__(
@@ -90,11 +90,11 @@ class Training:
         model = self.model
         weights = sum(w.size for w in [*model.coefs_, *model.intercepts_])
         if not self.incremental or not hasattr(model, "_optimizer"):
-            model._optimizer = Optimizer.of(model, weights, X.dtype)
+            model._optimizer = SolverState.of(model, weights, X.dtype)
         self.memory: Any = Memory(X, Y, weight, model._layers(), batch_size(model, Y.shape[0]), model._extras())
         self.set_up(model, model._optimizer)
 
-    def set_up(self, model: Estimator, optimizer: Optimizer) -> None:
+    def set_up(self, model: Estimator, optimizer: SolverState) -> None:
         memory = self.memory
         memory.weights[:] = join_arrays(model.coefs_, model.intercepts_)
         memory.moments[:] = optimizer.moments
@@ -167,7 +167,7 @@ class Training:
         if not model.shuffle:
             return self.epochs_of(curves, NO_WORDS)
         last = count == left and isinstance(model.random_state, int)  # each call seeds such a generator anew
-        with Words(model._random_state, self.samples, count, last) as drawn:
+        with RandomWords(model._random_state, self.samples, count, last) as drawn:
             try:
                 return self.epochs_of(curves, drawn.words)
             finally:
@@ -290,13 +290,13 @@ class Numbers(dict[str, float]):
     weights: Array
 
 
-class GeneralTraining(Training):
+class GeneralTraining(StochasticTraining):
     """Training for features beyond the compiled program: see general.py."""
 
     def prepare(self, X: Samples, Y: Array, weight: Array | None) -> None:
         """Tensors, and an optimizer of the table."""
         model = self.model
-        self.course = general.Epochs(model, X, Y, weight, batch_size(model, Y.shape[0]), self.incremental)
+        self.course = general.GeneralEpochs(model, X, Y, weight, batch_size(model, Y.shape[0]), self.incremental)
         schedule = model.learning_rate if model.solver == "sgd" and self.course.rate is None else "constant"
         self.memory = Numbers(
             record=-math.inf if self.held else -model.best_loss_, failures=model._no_improvement_count,

@@ -64,7 +64,7 @@ def chain_of_run(module: Any, X: Any) -> tuple[Chain, Shaped]:
     """(its layers, what is done to the shape of X before them). Errors: OperandError where it is no such row."""
     if not is_torch(module):
         raise OperandError(f"from_torch takes a torch.nn.Module, not {module!r:.60}")
-    run = Run(import_module("torch"), module, X)
+    run = FollowedRun(import_module("torch"), module, X)
     run.refuse_repetition()
     steps, shaped = run.entry()
     steps += steps_of(run.calls[0].layer)
@@ -76,7 +76,7 @@ def chain_of_run(module: Any, X: Any) -> tuple[Chain, Shaped]:
 
 
 @dataclass(frozen=True)
-class Call:
+class LayerCall:
     """A layer, what it was given, and what it gave."""
 
     layer: Any
@@ -89,11 +89,11 @@ class Call:
         return type(self.layer).__name__ in RECURRENT and not self.layer.batch_first
 
 
-class Run:
+class FollowedRun:
     """One pass of a few samples in eval mode, which leaves no trace."""
 
     def __init__(self, torch: Any, module: Any, X: Any) -> None:
-        self.torch, self.module, self.kind, self.calls = torch, module, type(module).__name__, list[Call]()
+        self.torch, self.module, self.kind, self.calls = torch, module, type(module).__name__, list[LayerCall]()
         plain = np.asarray(X.detach().cpu() if hasattr(X, "detach") else X)
         # must differ from the length of every other axis, or axes could be confused
         rows = ROWS - 1 if ROWS in plain.shape[1:] else ROWS
@@ -114,7 +114,7 @@ class Run:
             raise OperandError(f"{self.kind}: it calls no known layer, or returns several results")
 
     def note(self, layer: Any, given: tuple[Any, ...], result: Any) -> None:
-        self.calls.append(Call(layer, given[0], result))
+        self.calls.append(LayerCall(layer, given[0], result))
 
     def refuse_repetition(self) -> None:
         """Layers that are called twice, and dropout that is no layer, which a row of steps would lose."""
@@ -153,9 +153,9 @@ class Run:
             return [], swap_axes
         raise OperandError(f"{self.kind}: what it does to X before {type(first.layer).__name__} is not a reshape")
 
-    def between(self, before: Call, given: Any, layer: Any) -> list[Step]:
+    def between(self, before: LayerCall, given: Any, layer: Any) -> list[Step]:
         """The steps from the result of one layer to what the next one was given."""
-        times_first = layer is not None and Call(layer, None, None).times_first
+        times_first = layer is not None and LayerCall(layer, None, None).times_first
         given = given.transpose(0, 1) if times_first and given.ndim == 3 else given
         for steps, value in handoffs(before):
             for name, result in [("", value), *((name, f(value)) for name, f in self.functions(value))]:
@@ -185,7 +185,7 @@ class Run:
             raise OperandError(f"{self.kind}: its layers, applied one after the other, do not give its result")
 
 
-def handoffs(call: Call) -> Iterator[tuple[list[Step], Any]]:
+def handoffs(call: LayerCall) -> Iterator[tuple[list[Step], Any]]:
     """The parts of a layer's result that a forward may use."""
     if not isinstance(call.result, tuple):
         yield [], call.result

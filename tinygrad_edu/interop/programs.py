@@ -13,7 +13,7 @@ from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.languages.expressions import Expressions
 from tinygrad_edu.compile.languages.values import Number
 from tinygrad_edu.compile.languages.writer import Writer, array
-from tinygrad_edu.compile.program import Body, Trace, indent
+from tinygrad_edu.compile.program import ProgramBody, Trace, indent
 from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.errors import SettingError, TinygradError, TraceError, first_line
 from tinygrad_edu.interop.prediction import (
@@ -215,7 +215,7 @@ def text_of_schedule(schedule: Any) -> str:
     trace = Trace()
     t = trace.inputs["t"] = Traced((), name="t")
     try:
-        body = Body(trace, {"result": trace.run(lambda: schedule.at(t))}, "float64", accurate=True)
+        body = ProgramBody(trace, {"result": trace.run(lambda: schedule.at(t))}, "float64", accurate=True)
     except (TinygradError, TypeError, ValueError) as error:
         raise TraceError(f"the schedule {schedule!r:.60} cannot be exported: {first_line(error)}") from error
     return f"{body.functions}\n\ndef rate(t):\n" + "\n".join(indent([*body.lines, "return result"]))

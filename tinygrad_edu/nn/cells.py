@@ -15,7 +15,7 @@ from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameters import parameter
 from tinygrad_edu.nn.recurrent import GRU, LSTM, RNN
-from tinygrad_edu.nn.sequence import Gate, Init, Start
+from tinygrad_edu.nn.sequence import Gate, Init, RecurrentStart
 from tinygrad_edu.nn.torch_names import torch_arguments
 
 
@@ -103,7 +103,7 @@ class RNNCell(Cell):
     ) -> None:
         super().__init__(in_features, hidden_features, backend, dtype)
         self.activation = find_activation(activation)
-        self.hidden = Gate(self, Start(random_generator("RNNCell", rng), init, None), bias)
+        self.hidden = Gate(self, RecurrentStart(random_generator("RNNCell", rng), init, None), bias)
         self.label_parameters()
 
 
@@ -137,7 +137,7 @@ class GRUCell(Cell):
         dtype: Dtype = None,
     ) -> None:
         super().__init__(in_features, hidden_features, backend, dtype)
-        start = Start(random_generator("GRUCell", rng), init, None)
+        start = RecurrentStart(random_generator("GRUCell", rng), init, None)
         self.reset, self.update, self.candidate = (Gate(self, start, bias) for _ in range(3))
         self.candidate_bias = parameter(np.zeros(hidden_features), backend, "candidate_bias", dtype) if bias else None
         self.label_parameters()
@@ -177,7 +177,7 @@ class LSTMCell(Cell):
         dtype: Dtype = None,
     ) -> None:
         super().__init__(in_features, hidden_features, backend, dtype)
-        start = Start(random_generator("LSTMCell", rng), init, None)
+        start = RecurrentStart(random_generator("LSTMCell", rng), init, None)
         self.input_gate = Gate(self, start, bias)
         self.forget_gate = Gate(self, start, bias, forget_bias)
         self.cell_gate = Gate(self, start, bias)

@@ -14,7 +14,7 @@ from tinygrad_edu.nn.inputs import random_generator
 from tinygrad_edu.nn.layers import Linear, find_activation
 from tinygrad_edu.nn.levels import levels
 from tinygrad_edu.nn.parameters import parameter
-from tinygrad_edu.nn.sequence import Gate, Init, Recurrent, Start
+from tinygrad_edu.nn.sequence import Gate, Init, Recurrent, RecurrentStart
 from tinygrad_edu.nn.torch_names import torch_arguments
 
 
@@ -69,7 +69,7 @@ class RNN(Recurrent):
             "backend": backend,
         }
         self.activation = find_activation(activation)
-        self.hidden = Gate(self, Start(rng, init, recurrent_init), bias)
+        self.hidden = Gate(self, RecurrentStart(rng, init, recurrent_init), bias)
         make = partial(RNN, hidden_features=hidden_features, activation=activation, bias=bias, dtype=dtype, **own)
         self.levels = levels(self, num_layers, bidirectional, dropout, rng, make)
         self.label_parameters()
@@ -129,7 +129,7 @@ class GRU(Recurrent):
             "rng": rng,
             "backend": backend,
         }
-        start = Start(rng, init, recurrent_init)
+        start = RecurrentStart(rng, init, recurrent_init)
         self.reset, self.update, self.candidate = (Gate(self, start, bias) for _ in range(3))
         self.candidate_bias = parameter(np.zeros(hidden_features), backend, "candidate_bias", dtype) if bias else None
         make = partial(GRU, hidden_features=hidden_features, bias=bias, dtype=dtype, **own)
@@ -199,7 +199,7 @@ class LSTM(Recurrent):
             "rng": rng,
             "backend": backend,
         }
-        start = Start(rng, init, recurrent_init)
+        start = RecurrentStart(rng, init, recurrent_init)
         self.input_gate = Gate(self, start, bias)
         self.forget_gate = Gate(self, start, bias, forget_bias)
         self.cell_gate = Gate(self, start, bias)
@@ -268,7 +268,7 @@ class Elman(Recurrent):
         dtype: Dtype = None,
     ) -> None:
         super().__init__(in_features, hidden_features, horizon, backend, dtype)
-        start = Start(np.random.default_rng(checks.seed("seed", seed, "Elman")), init, recurrent_init)
+        start = RecurrentStart(np.random.default_rng(checks.seed("seed", seed, "Elman")), init, recurrent_init)
         bounded = "where the context c ← λ·c + h stays bounded"
         self.self_feedback = checks.number("self_feedback", self_feedback, "(-1, 1)", "Elman", bounded)
         self.start = checks.number("context_start", context_start, owner="Elman")

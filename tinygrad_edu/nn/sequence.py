@@ -149,7 +149,7 @@ class Gate(Module):
     W_ih is (hidden, in), W_hh (hidden, hidden), b (hidden,). torch keeps two biases, b_ih and b_hh: b is their sum.
     """
 
-    def __init__(self, layer: Any, start: Start, bias: bool, bias_start: float = 0.0) -> None:
+    def __init__(self, layer: Any, start: RecurrentStart, bias: bool, bias_start: float = 0.0) -> None:
         widths, hidden, backend = (layer.in_features, layer.hidden_features), layer.hidden_features, layer.backend
         self.weight_ih = parameter(
             initializers.draw_weight(start.init, start.rng, *widths), backend, "weight_ih", layer.dtype
@@ -170,7 +170,7 @@ class Gate(Module):
         return h @ self.weight_hh.T
 
 
-class Start:
+class RecurrentStart:
     """How weights are drawn: a random generator, and the initializers of the input and recurrent weights."""
 
     def __init__(self, rng: np.random.Generator, init: Init, recurrent_init: Init | None) -> None:

@@ -16,7 +16,7 @@ from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.pen import check_arguments
 
 if TYPE_CHECKING:
-    from tinygrad_edu.reporting.record import Record
+    from tinygrad_edu.reporting.record import ReportedRun
     from tinygrad_edu.train import Histograms, Run
 
 __all__ = ["report"]
@@ -68,7 +68,7 @@ def report(
     return write_file(path, page(record, diagnosis, title))
 
 
-def run_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | None) -> tuple[Any, Record]:
+def run_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | None) -> tuple[Any, ReportedRun]:
     """(the Run or the estimator, what a page is made from)."""
     from tinygrad_edu.reporting.estimators import record_of_estimator
     from tinygrad_edu.reporting.record import record_of, refuse_model

@@ -17,7 +17,7 @@ from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.reporting.frames import Camera, levels_of, points_of
 from tinygrad_edu.reporting.live_page import Page, asset, write_page
 from tinygrad_edu.reporting.page import sentence
-from tinygrad_edu.reporting.record import Record, record_of, refuse_model
+from tinygrad_edu.reporting.record import ReportedRun, record_of, refuse_model
 from tinygrad_edu.reporting.tables import figure
 from tinygrad_edu.train import Run
 from tinygrad_edu.train.snapshots import State, snapshots_of
@@ -67,7 +67,7 @@ def animate(
     return page
 
 
-def film(record: Record, states: Mapping[int, State], title: str) -> Page:
+def film(record: ReportedRun, states: Mapping[int, State], title: str) -> Page:
     """The page of a run whose weights at some epochs are known."""
     run, camera = record.run, Camera(record)
     frames = [camera.frame(epoch, state) for epoch, state in sorted(states.items())]
@@ -82,7 +82,7 @@ def film(record: Record, states: Mapping[int, State], title: str) -> Page:
     return Page(text, f"Animation of {count(run.n_epochs, 'epoch')} in {count(len(states), 'frame')}")
 
 
-def contents(record: Record, camera: Camera) -> dict[str, Any]:
+def contents(record: ReportedRun, camera: Camera) -> dict[str, Any]:
     """The parts that are the same in all frames."""
     ground, found = camera.ground, camera.ground.found
     return {

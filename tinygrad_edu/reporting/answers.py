@@ -12,7 +12,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.reporting.tables import figure
 
 Array = np.ndarray[Any, Any]
@@ -46,7 +46,7 @@ class Answer:
         return f"The answers are off by {figure(error)} (root mean square over {amount})."
 
 
-def answers_of(record: Record, X: Array) -> Array:
+def answers_of(record: ReportedRun, X: Array) -> Array:
     """The outputs for samples, (samples, outputs), of a network or of any other estimator."""
     if record.outputs is not None:
         with np.errstate(all="ignore"):
@@ -82,7 +82,7 @@ def predict(model: Module, X: Array) -> Array:
     return np.array([float(v.data) for v in np.ravel(output)]).reshape(len(X), -1)
 
 
-def answer(record: Record, outputs: Array, y: Array) -> Answer | None:
+def answer(record: ReportedRun, outputs: Array, y: Array) -> Answer | None:
     """Classes or numbers, whichever the targets are."""
     if outputs.shape[1] > 1:
         if y.ndim == 1:

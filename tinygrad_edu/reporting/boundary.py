@@ -14,7 +14,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.reporting.answers import Answer, answer, answers_of, choose_samples, limits_around
 from tinygrad_edu.reporting.confusion import confusion
 from tinygrad_edu.reporting.projection import against, components
-from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.reporting.tables import behind
 
 Array = np.ndarray[Any, Any]
@@ -27,7 +27,7 @@ SIZE = (5.0, 4.0)
 AROUND = (0.85, 0.5, 0.12, 0.32)  # inches; the axis on the left has a name
 
 
-def boundary_html(record: Record) -> str:
+def boundary_html(record: ReportedRun) -> str:
     """The picture and the numbers behind it; a sentence where there is none."""
     data = record.data
     if data is None or (record.model is None and record.outputs is None):
@@ -44,12 +44,12 @@ def boundary_html(record: Record) -> str:
     return f'<div class="grid">{chart(record, X, found)}{f"<div>{beside}</div>" if beside else ""}</div>'
 
 
-def is_slow(record: Record) -> bool:
+def is_slow(record: ReportedRun) -> bool:
     """A model of Values takes 0.1 ms for each sample."""
     return record.model is not None and not isinstance(record.model.parameters()[0], Tensor)
 
 
-def chart(record: Record, X: Array, found: Answer) -> str:
+def chart(record: ReportedRun, X: Array, found: Answer) -> str:
     """The plane of two inputs, the line of one, or the projection of more."""
     few = X.ndim == 2 and X.shape[1] <= 2 and X.dtype.kind == "f"
     if not few:
@@ -107,7 +107,7 @@ def behind_it(head: Sequence[str], X: Array, found: Answer) -> str:
     return behind("samples and answers", [*head, "target", "answer"], rows(columns, found))
 
 
-def held_out(record: Record) -> str:
+def held_out(record: ReportedRun) -> str:
     """The same picture for the validation samples, if there are any."""
     if record.held_out is None:
         return ""
@@ -129,7 +129,7 @@ def rows(X: Array, found: Answer) -> list[list[float]]:
     return [[float(x) for x in line] for line in columns[choose_samples(len(X))]]
 
 
-def curve(canvas: Canvas, record: Record, X: Array, found: Answer) -> None:
+def curve(canvas: Canvas, record: ReportedRun, X: Array, found: Answer) -> None:
     """The answer along the one input, and the samples."""
     x = np.linspace(*limits_around(X, 0.05), 300).astype(X.dtype)
     some = choose_samples(len(X))
@@ -139,7 +139,7 @@ def curve(canvas: Canvas, record: Record, X: Array, found: Answer) -> None:
     canvas.axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.0)
 
 
-def plane(canvas: Canvas, record: Record, X: Array, found: Answer) -> None:
+def plane(canvas: Canvas, record: ReportedRun, X: Array, found: Answer) -> None:
     """The plane of two inputs: regions of classes and the lines between them, or heights."""
     low, high = limits_around(X, 0.08)
     side = SIDE_OF_VALUES if is_slow(record) else SIDE

@@ -28,7 +28,7 @@ HEAD = ["run", "epochs", "first loss", "last loss", "lowest loss", "in epoch", "
 
 
 @dataclass(frozen=True)
-class Entry:
+class ComparedCurve:
     """One curve of the comparison; `seeds` (s, epochs): the curves that it is the median of."""
 
     name: str
@@ -75,7 +75,7 @@ def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
     return Chart([panel], f"Loss of {count(len(entries), 'run')}: {told}{more}", below=scrolling("Numbers", numbers))
 
 
-def entries_of(runs: Any, names: Sequence[str] | None) -> list[Entry]:
+def entries_of(runs: Any, names: Sequence[str] | None) -> list[ComparedCurve]:
     """An entry for each curve. Errors: SettingError."""
     if isinstance(runs, Mapping):
         given, runs = [str(name) for name in runs], list(runs.values())
@@ -98,25 +98,27 @@ def entries_of(runs: Any, names: Sequence[str] | None) -> list[Entry]:
     return entries
 
 
-def entries_for(run: Any, name: str) -> Iterator[Entry]:
+def entries_for(run: Any, name: str) -> Iterator[ComparedCurve]:
     """The curve of a run; of `fit_many` one for each learning rate."""
     if isinstance(run, ManyRuns):
         yield from rates_of(run, name)
     elif isinstance(run, Run):
-        yield Entry(
+        yield ComparedCurve(
             name, run.loss_curve, run.validation_curve, None, run.stop_reason, setting_text(run.config.get("loss", ""))
         )
     else:
-        yield Entry(name, plain_curve(getattr(run, "loss_curve_", run)))
+        yield ComparedCurve(name, plain_curve(getattr(run, "loss_curve_", run)))
 
 
-def rates_of(many: ManyRuns, name: str) -> Iterator[Entry]:
+def rates_of(many: ManyRuns, name: str) -> Iterator[ComparedCurve]:
     """The median of the seeds of each learning rate; a run that has ended counts with its last loss."""
     for rate, curves in zip(many.learning_rates, many.loss_curves, strict=True):
         rates = f"lr={rate:g}" if len(many.learning_rates) > 1 else ""
         whole = carry_on(curves)
         why = f"median of {count(len(curves), 'seed')}; half of them end between {quartiles(whole[:, -1])}"
-        yield Entry(", ".join(filter(None, [name, rates])) or "seeds", np.median(whole, axis=0), seeds=whole, why=why)
+        yield ComparedCurve(
+            ", ".join(filter(None, [name, rates])) or "seeds", np.median(whole, axis=0), seeds=whole, why=why
+        )
 
 
 def carry_on(curves: Array) -> Array:
@@ -187,7 +189,7 @@ def flat_settings(config: Any, prefix: str = "") -> dict[str, str]:
     return found
 
 
-def drawable_pairs(entries: list[Entry]) -> tuple[list[Entry], str]:
+def drawable_pairs(entries: list[ComparedCurve]) -> tuple[list[ComparedCurve], str]:
     """(what is drawn, a sentence on what is not): a run with a validation loss takes two dashes of its colour."""
     if len(entries) <= MOST_PAIRS or not any(entry.validation.size for entry in entries):
         return entries, ""
@@ -195,7 +197,7 @@ def drawable_pairs(entries: list[Entry]) -> tuple[list[Entry], str]:
     return [replace(entry, validation=np.empty(0)) for entry in entries], note
 
 
-def compare_lines(entry: Entry, place: int, entries: Sequence[Entry]) -> Iterator[Line]:
+def compare_lines(entry: ComparedCurve, place: int, entries: Sequence[ComparedCurve]) -> Iterator[Line]:
     """The seeds behind it, the curve, and the validation loss in another dash: no two lines look the same."""
     pairs = any(each.validation.size for each in entries)
     dash = (1 + pairs) * (place // 8)
@@ -206,7 +208,7 @@ def compare_lines(entry: Entry, place: int, entries: Sequence[Entry]) -> Iterato
         yield Line(f"{entry.name}, validation", entry.validation, place, dash + 1)
 
 
-def bands(entries: Sequence[Entry]) -> list[Band]:
+def bands(entries: Sequence[ComparedCurve]) -> list[Band]:
     """Between the quartiles of the seeds."""
     return [
         Band(np.nanquantile(entry.seeds, 0.25, axis=0), np.nanquantile(entry.seeds, 0.75, axis=0), place)
@@ -219,7 +221,7 @@ def last(curve: Array) -> float:
     return float(curve[-1])
 
 
-def numbers_row(entry: Entry) -> list[Any]:
+def numbers_row(entry: ComparedCurve) -> list[Any]:
     """The numbers of one curve."""
     finite = np.isfinite(entry.curve).any()
     best = int(np.nanargmin(entry.curve)) if finite else 0

@@ -12,7 +12,7 @@ from tinygrad_edu.charts.axes import drawable, plain_numbers, thin_points
 from tinygrad_edu.charts.palette import MARKS, SERIES
 from tinygrad_edu.charts.pictures import Canvas, picture
 from tinygrad_edu.draw.text import count
-from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.reporting.tables import behind, figure, text
 
 Array = np.ndarray[Any, Any]
@@ -20,7 +20,7 @@ Curves = Mapping[str, Array]
 DASHES = ("-", (0, (5, 2)))  # distinguishable without colour
 
 
-def curves_html(record: Record) -> str:
+def curves_html(record: ReportedRun) -> str:
     """Two charts, each linear and logarithmic, and the numbers behind them."""
     run = record.run
     if record.outputs is not None:

@@ -14,7 +14,7 @@ from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import NameNotFoundError, OperandError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.layers import MLP
-from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.train import Run
 
 Array = np.ndarray[Any, Any]
@@ -26,7 +26,7 @@ def is_estimator(candidate: Any) -> bool:
     return hasattr(candidate, "predict") and hasattr(candidate, "get_params")
 
 
-def record_of_estimator(estimator: Any, X: Samples, y: Samples) -> Record:
+def record_of_estimator(estimator: Any, X: Samples, y: Samples) -> ReportedRun:
     """The record of a fitted estimator on data: curves and network of an MLP, answers of any other.
 
     Errors: OperandError for what is no estimator, SettingError without data, ShapeError for other data.
@@ -70,7 +70,7 @@ def to_array(X: Samples) -> Array:
         ) from None
 
 
-def of_network(estimator: Any, last: Any, X: Array, y: Array) -> Record | None:
+def of_network(estimator: Any, last: Any, X: Array, y: Array) -> ReportedRun | None:
     """The record of an MLPClassifier or MLPRegressor as one of our networks; None if its layers have no equivalent."""
     refuse_other_data(last, X, y)
     model = network_of(last)
@@ -87,7 +87,7 @@ def of_network(estimator: Any, last: Any, X: Array, y: Array) -> Record | None:
         validation_curve=np.empty(0) if held is None else np.asarray(held, dtype=float),
     )  # fmt: skip
     function = losses.find(loss)
-    return Record(
+    return ReportedRun(
         run, (X, targets_of(last, y)), function, None, classes=class_names(last), program=estimator_source(estimator),
         scores=np.empty(0) if scores is None else np.asarray(scores, dtype=float),
     )  # fmt: skip
@@ -109,7 +109,7 @@ def network_of(last: Any) -> MLP | None:
     return made
 
 
-def of_answers(estimator: Any, data: Samples, y: Array) -> Record:
+def of_answers(estimator: Any, data: Samples, y: Array) -> ReportedRun:
     """The record of any other estimator: its predictions, without curves or a network."""
     classes, X = getattr(estimator, "classes_", None), to_array(data)
     outputs: Callable[[Any], Array] = partial(predict, estimator)
@@ -126,7 +126,7 @@ def of_answers(estimator: Any, data: Samples, y: Array) -> Record:
     said = f"{type(estimator).__name__}, measured on {len(X):,} samples"
     run = Run(np.empty(0), np.empty(0), said, "", None, settings_of(estimator))
     kept = {id(X): ready}
-    return Record(
+    return ReportedRun(
         run, (X, targets), None, None, classes=class_names(estimator), program=estimator_source(estimator),
         outputs=lambda asked: kept[id(asked)] if id(asked) in kept else outputs(asked),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from tinygrad_edu.draw.network import chain_for
 from tinygrad_edu.draw.stages import say_what_is_shown
 from tinygrad_edu.errors import DrawError, TinygradError
 from tinygrad_edu.reporting.answers import Answer, answer, choose_samples, limits_around, predict
-from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.train.histograms import evaluation_mode, layer_name, rows_to_measure
 
 Array = np.ndarray[Any, Any]
@@ -44,7 +44,7 @@ class Ground:
     side: int = 0
 
 
-def ground_of(record: Record) -> Ground:
+def ground_of(record: ReportedRun) -> Ground:
     """The plane of two inputs or the line of one, a little wider than the samples."""
     model, data = record.model, record.data
     nothing = np.empty((0, 0))
@@ -142,9 +142,9 @@ def chain(model: Model, inputs: Array | None) -> dict[str, Any] | str:
 class Camera:
     """Takes a frame of the model for each state of its weights."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: ReportedRun) -> None:
         self.model = copy.deepcopy(record.model)
-        self.record = Record(record.run, record.data, record.loss, None)
+        self.record = ReportedRun(record.run, record.data, record.loss, None)
         self.ground = ground_of(record)
         self.inputs = None if record.data is None else record.data[0]
         self.chain = chain(record.model, self.inputs)

@@ -12,7 +12,7 @@ from tinygrad_edu.charts.pictures import Canvas, Point, picture
 from tinygrad_edu.core.aliases import Axis
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.reporting.tables import behind, figure, text
-from tinygrad_edu.train.histograms import LOGARITHMIC, Histograms, Snapshot, Spread
+from tinygrad_edu.train.histograms import LOGARITHMIC, Histograms, LayerSnapshot, Spread
 
 HOW = "tg.fit(..., callbacks=[tg.train.Histograms()])"
 KINDS = {"activations": "what each layer hands on", "gradients": "of its weights and biases", "weights": "and biases"}
@@ -24,7 +24,7 @@ AROUND = {"bands": (0.58, 0.48, 0.16, 0.14), "bars": (0.58, 0.4, 0.16, 0.08)}
 
 
 @dataclass(frozen=True)
-class Course:
+class LayerCurve:
     """One kind of numbers of one layer, epoch after epoch."""
 
     kind: str
@@ -58,7 +58,7 @@ def layers_html(histograms: Histograms | None) -> str:
     return controls(snapshots) + note + "".join(groups)
 
 
-def controls(snapshots: Sequence[Snapshot]) -> str:
+def controls(snapshots: Sequence[LayerSnapshot]) -> str:
     epochs = [s.epoch for s in snapshots]
     choices = "".join(
         f'<label><input type="radio" name="kind" value="{kind}"{" checked" * (kind == "activations")}> '
@@ -76,7 +76,7 @@ def controls(snapshots: Sequence[Snapshot]) -> str:
     )
 
 
-def group(kind: str, snapshots: Sequence[Snapshot], names: Sequence[str], first: bool) -> str:
+def group(kind: str, snapshots: Sequence[LayerSnapshot], names: Sequence[str], first: bool) -> str:
     """The charts of all layers for one kind."""
     figures = [layer_figure(course(kind, name, snapshots)) for name in names]
     scale = ", as powers of ten" if kind in LOGARITHMIC else ""
@@ -88,12 +88,12 @@ def group(kind: str, snapshots: Sequence[Snapshot], names: Sequence[str], first:
     )
 
 
-def course(kind: str, name: str, snapshots: Sequence[Snapshot]) -> Course:
+def course(kind: str, name: str, snapshots: Sequence[LayerSnapshot]) -> LayerCurve:
     known = [s for s in snapshots if name in s.layers]
-    return Course(kind, name, [s.epoch for s in known], [getattr(s.layers[name], kind) for s in known])
+    return LayerCurve(kind, name, [s.epoch for s in known], [getattr(s.layers[name], kind) for s in known])
 
 
-def layer_figure(course: Course) -> str:
+def layer_figure(course: LayerCurve) -> str:
     """The spread over time, the histogram of one epoch, and the numbers."""
     last, title = course.spreads[-1], f"{course.kind} of {course.layer}"
     over = f"Spread of the {title} over the epochs: half of the last ones lie {between(last)}."
@@ -115,7 +115,7 @@ def between(spread: Spread) -> str:
     return f"between {figure(spread.quantiles[2])} and {figure(spread.quantiles[4])}"
 
 
-def bands(canvas: Canvas, course: Course) -> dict[str, list[str]]:
+def bands(canvas: Canvas, course: LayerCurve) -> dict[str, list[str]]:
     """Quantiles as bands around the median; a line marks the epoch of the slider."""
     axes, epochs = canvas.axes, course.epochs
     levels = np.array([spread.quantiles for spread in course.spreads])
@@ -133,7 +133,7 @@ def bands(canvas: Canvas, course: Course) -> dict[str, list[str]]:
     return {"slot-epoch": [canvas.path([(epoch, y) for y in course.limits]) for epoch in epochs]}
 
 
-def bars(canvas: Canvas, course: Course) -> dict[str, list[str]]:
+def bars(canvas: Canvas, course: LayerCurve) -> dict[str, list[str]]:
     """The histogram of one epoch, as high as its highest bin."""
     axes = canvas.axes
     shapes = [outline(spread) for spread in course.spreads]
@@ -163,7 +163,7 @@ def name_axis(axis: Axis, kind: str) -> None:
         axis.set_major_formatter(lambda x, _: f"1e{x:.0f}" if x == round(x) else "")
 
 
-def reading(course: Course) -> str:
+def reading(course: LayerCurve) -> str:
     """The description of the histogram, in words that follow the slider."""
     sentences = [describe(spread) for spread in course.spreads]
     return f'<p class="note" data-of="epoch" data-frames="{"|".join(map(text, sentences))}">{text(sentences[-1])}</p>'
@@ -174,7 +174,7 @@ def describe(spread: Spread) -> str:
     return f"Root mean square {figure(spread.size)}, {spread.zeros:.0%} zeros{broken}."
 
 
-def numbers(course: Course, title: str) -> str:
+def numbers(course: LayerCurve, title: str) -> str:
     head = ["epoch", "lowest", "5%", "25%", "median", "75%", "95%", "highest", "zeros", "root mean square"]
     unit = " (log10 of the size)" if course.kind in LOGARITHMIC else ""
     rows = [

@@ -19,7 +19,7 @@ from tinygrad_edu.draw.plan import DrawPlan, draw_graph
 from tinygrad_edu.draw.render import ADVICE
 from tinygrad_edu.draw.text import escape
 from tinygrad_edu.errors import DrawError
-from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.reporting.tables import figure, scrolling, table, text
 from tinygrad_edu.train.histograms import LayerState, evaluation_mode, measure_layers, nodes_in, rows_to_measure
 
@@ -71,7 +71,7 @@ def health(state: LayerState, largest: float) -> Health:
     return next((Health(level, why) for found, level, why in signs if found), Health("good"))
 
 
-def network_html(record: Record) -> str:
+def network_html(record: ReportedRun) -> str:
     """The graph, its legend and the table of layers, as much of it as the record knows."""
     states = states_of(record)
     found = healths(states) if states else {}
@@ -81,7 +81,7 @@ def network_html(record: Record) -> str:
     return "".join(parts)
 
 
-def states_of(record: Record) -> Mapping[str, LayerState]:
+def states_of(record: ReportedRun) -> Mapping[str, LayerState]:
     """The layers' states: of the trained model on its data, else of the last snapshot, else empty."""
     if record.measurable and record.data is not None:
         return measure_layers(record.model, record.loss, record.data)
@@ -89,7 +89,7 @@ def states_of(record: Record) -> Mapping[str, LayerState]:
     return kept[-1].layers if kept else {}
 
 
-def graph(record: Record, found: Mapping[str, Health]) -> str:
+def graph(record: ReportedRun, found: Mapping[str, Health]) -> str:
     """The picture, or a sentence that says why there is none."""
     if record.outputs is not None:
         return "<p>This estimator is not a network of layers.</p>"
@@ -108,7 +108,7 @@ def graph(record: Record, found: Mapping[str, Health]) -> str:
     return scrolling("Graph of the network", f'<div class="graph">{apply_theme(picture)}</div>')
 
 
-def picture_of(record: Record) -> Drawing:
+def picture_of(record: ReportedRun) -> Drawing:
     """The graph of the answer to a few samples, with the gradients of the loss, one box for each layer."""
     model = record.model
     assert model is not None

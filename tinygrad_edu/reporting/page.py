@@ -14,7 +14,7 @@ from tinygrad_edu.reporting.boundary import boundary_html
 from tinygrad_edu.reporting.curves import curves_html
 from tinygrad_edu.reporting.layers import layers_html
 from tinygrad_edu.reporting.network import network_html
-from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.reporting.settings import settings_html
 from tinygrad_edu.reporting.tables import figure, text
 from tinygrad_edu.reporting.theme import asset, style_sheet
@@ -30,7 +30,7 @@ class Section:
     content: str
 
 
-def page(record: Record, diagnosis: Any = None, title: str = "") -> str:
+def page(record: ReportedRun, diagnosis: Any = None, title: str = "") -> str:
     """The whole page as text. diagnosis: anything with `_repr_html_`, put in as it is."""
     heading = text(title, 120) or "Training report"
     parts = sections(record, diagnosis)
@@ -60,7 +60,7 @@ def section_html(part: Section) -> str:
     )
 
 
-def sections(record: Record, diagnosis: Any) -> list[Section]:
+def sections(record: ReportedRun, diagnosis: Any) -> list[Section]:
     """The parts of a report, what matters most first."""
     makers = {
         "curves": ("Curves", "One point for each epoch.", lambda: curves_html(record)),
@@ -90,7 +90,7 @@ def content(make: Any) -> str:
         return f"<p>{text(error)}</p>"
 
 
-def lead(record: Record) -> str:
+def lead(record: ReportedRun) -> str:
     """The outcome in one sentence."""
     if not record.run.n_epochs:
         return text(record.run.stop_reason)
@@ -98,13 +98,13 @@ def lead(record: Record) -> str:
     return f"{count(record.run.n_epochs, 'epoch')}, {text(record.loss_name)} {first} → {last}. {text(sentence(record))}"
 
 
-def sentence(record: Record) -> str:
+def sentence(record: ReportedRun) -> str:
     """Why it ended, with a capital letter and a full stop."""
     reason = record.run.stop_reason.strip()
     return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
 
 
-def summary(record: Record) -> str:
+def summary(record: ReportedRun) -> str:
     """The few numbers to know first."""
     curve = record.run.loss_curve
     entries = [("Epochs", str(len(curve)))] if record.outputs is None else []

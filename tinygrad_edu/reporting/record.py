@@ -32,7 +32,7 @@ def refuse_model(function: str, x: object) -> None:
 
 
 @dataclass(frozen=True)
-class Record:
+class ReportedRun:
     """A run; `data` (X, y), `loss` as a function, and `histograms` are None where they are not known.
 
     held_out: samples that were not trained on. classes: their names, where they are not their numbers. outputs: what
@@ -65,7 +65,7 @@ class Record:
         return self.model is not None and self.data is not None and self.loss is not None
 
 
-def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histograms | None = None) -> Record:
+def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histograms | None = None) -> ReportedRun:
     """The record of a run. X and y: those it was trained on, where they are not given.
 
     Errors: SettingError for one of them alone; ShapeError and DtypeError for what does not fit the model.
@@ -82,7 +82,7 @@ def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histog
         output_shape(run.model, data[0])  # raises if the samples do not fit the model
     watching = [callback for callback in job.settings.callbacks if isinstance(callback, Histograms)] if job else []
     held_out = job.held_out if job is not None else None
-    return Record(run, data, loss, histograms or (watching[-1] if watching else None), held_out)
+    return ReportedRun(run, data, loss, histograms or (watching[-1] if watching else None), held_out)
 
 
 def loss_of(run: Run) -> Any:

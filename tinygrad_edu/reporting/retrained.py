@@ -8,15 +8,15 @@ import numpy as np
 
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.nn.module import all_numbers
-from tinygrad_edu.reporting.record import Record
-from tinygrad_edu.train.histograms import Histograms, Snapshot, measure_layers
+from tinygrad_edu.reporting.record import ReportedRun
+from tinygrad_edu.train.histograms import Histograms, LayerSnapshot, measure_layers
 from tinygrad_edu.train.snapshots import State, snapshots_of
 
 MOST_SNAPSHOTS = 20
 MOST_WORK = 2e10  # up to this many samples × weights × epochs the run is trained again: a few seconds
 
 
-def histograms_of(record: Record) -> Histograms | None:
+def histograms_of(record: ReportedRun) -> Histograms | None:
     """Histograms of as many epochs as can be computed, at least of the first and the last; None without a network."""
     if record.histograms is not None or not record.measurable or record.data is None:
         return record.histograms
@@ -25,13 +25,13 @@ def histograms_of(record: Record) -> Histograms | None:
         for epoch, state in sorted(states_of(record).items()):
             model.load_state_dict(state)
             try:
-                found.snapshots.append(Snapshot(epoch, measure_layers(model, record.loss, record.data)))
+                found.snapshots.append(LayerSnapshot(epoch, measure_layers(model, record.loss, record.data)))
             except TinygradError:
                 return None  # the loss does not accept this data
     return found
 
 
-def states_of(record: Record) -> dict[int, State]:
+def states_of(record: ReportedRun) -> dict[int, State]:
     """The weights by epoch."""
     run, now = record.run, all_numbers(record.model)
     if run.job is None or not run.n_epochs:

@@ -130,7 +130,7 @@ def prints(job: Job) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Found:
+class CheckpointFile:
     """The contents of a file."""
 
     arrays: Mapping[str, Array]
@@ -141,7 +141,7 @@ class Found:
         return {name[len(place) + 1 :]: x for name, x in self.arrays.items() if name.startswith(f"{place}.")}
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> Found:
+def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
     """The complete file. Errors: CheckpointError if it is cut off, or not the record of a run."""
     found, metadata = storage.read_all(path)
     if metadata.get("format") != FORMAT:
@@ -151,7 +151,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Found:
         )
     try:
         facts = storage.parse_json(metadata["run"])
-        return Found(found, {name: facts[name] for name in FACTS})
+        return CheckpointFile(found, {name: facts[name] for name in FACTS})
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} lacks a part of the run, or a part is wrong: {error!r}") from None
 

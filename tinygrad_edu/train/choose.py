@@ -32,24 +32,24 @@ class Way:
     """A way of training: the sentence that says which and why, and the compiled session, if there is one."""
 
     how: str
-    course: Any = None
+    session: Any = None
 
     @property
     def foreign(self) -> bool:
         """Does it run compiled code of the user's own, which is compared with the eager steps?"""
-        return self.course is not None and bool(self.course.program.foreign)
+        return self.session is not None and bool(self.session.program.foreign)
 
     def stepper(self, job: Job, shown: Bar) -> Stepper:
         """The object that runs the epochs of a job in this way."""
         if job.minimizer:
-            return LbfgsStepper(job, shown, self.course)
+            return LbfgsStepper(job, shown, self.session)
         if job.ranks:
-            return data_parallel.RankStepper(job, shown, self.course)
-        if self.course is None:
+            return data_parallel.RankStepper(job, shown, self.session)
+        if self.session is None:
             return EagerStepper(job, shown)
         from tinygrad_edu.train.compiled.stepper import CompiledStepper
 
-        return CompiledStepper(job, shown, self.course)
+        return CompiledStepper(job, shown, self.session)
 
 
 def way_of(job: Job, compiled: bool | str) -> Way:
@@ -99,7 +99,7 @@ def session_or_eager(job: Job) -> Way:
                 f"eager: {job.steps:,} steps, an estimated {seconds:.2g} s in all: too little to be worth compiling"
             )
         program, how = program_if_worth(job, seconds)
-        return Way(how, program and program.course(job))
+        return Way(how, program and program.session(job))
     except Exception as error:
         return Way(f"eager: {first_line(error)}")
     finally:
@@ -112,8 +112,8 @@ def choose_together(job: Job, compiled: bool | str) -> Way:
     bare.how, bare.ranks = job.how, job.ranks
 
     own: Way = data_parallel.fail_together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
-    compiles = data_parallel.of_rank_0(job.ranks, own.course is not None)
-    other = compiles != (own.course is not None)
+    compiles = data_parallel.of_rank_0(job.ranks, own.session is not None)
+    other = compiles != (own.session is not None)
     way: Way = data_parallel.fail_together(job.ranks, lambda: choose(bare, compiles) if other else own, "follow rank 0")
     return replace(way, how=f"{way.how}; the gradient of each step, on {job.ranks.size} ranks")
 
@@ -179,7 +179,7 @@ def add_sizes(program: Any, how: str) -> str:
 
 def way_with(program: Any, job: Job, how: str) -> Way:
     """A job with a session of its program."""
-    return Way(add_sizes(program, how), program.course(job))
+    return Way(add_sizes(program, how), program.session(job))
 
 
 def training_program(job: Job) -> Any:

@@ -67,7 +67,7 @@ class LayerState:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class LayerSnapshot:
     """The state of every layer after an epoch, by name, in order from the input."""
 
     epoch: int
@@ -96,14 +96,14 @@ class Histograms:
     def __init__(self, every: int = 1, *, most: int = 40, samples: int = 256) -> None:
         self.first_every = self.every = whole("every", every, owner="Histograms")
         self.most, self.samples = whole("most", most, owner="Histograms"), whole("samples", samples, owner="Histograms")
-        self.snapshots: list[Snapshot] = []
+        self.snapshots: list[LayerSnapshot] = []
 
     def __call__(self, job: Any) -> None:
         epoch = len(job.losses)
         if self.snapshots and epoch <= self.snapshots[-1].epoch:  # a new run has started
             self.snapshots, self.every = [], self.first_every
         if epoch % self.every == 0 or not job.left:
-            self.snapshots.append(Snapshot(epoch, measure_layers(job.model, job.loss, job.data, self.samples)))
+            self.snapshots.append(LayerSnapshot(epoch, measure_layers(job.model, job.loss, job.data, self.samples)))
             self.thin()
 
     def thin(self) -> None:
@@ -141,7 +141,7 @@ class Histograms:
         return f"<Histograms: {len(epochs)} snapshots, epochs {epochs[:1]} to {epochs[-1:]}>"
 
 
-def refuse_other_layers(snapshots: list[Snapshot]) -> None:
+def refuse_other_layers(snapshots: list[LayerSnapshot]) -> None:
     """All snapshots are of one model, in the order of its epochs."""
     if len({tuple(snapshot.layers) for snapshot in snapshots}) > 1:
         raise ValueError("the snapshots name different layers")
@@ -150,10 +150,10 @@ def refuse_other_layers(snapshots: list[Snapshot]) -> None:
         raise ValueError("the epochs of the snapshots are not in order")
 
 
-def snapshot_from(entry: Mapping[str, Any]) -> Snapshot:
+def snapshot_from(entry: Mapping[str, Any]) -> LayerSnapshot:
     """A snapshot out of what JSON holds of it."""
     layers = {name: layer_from(**state) for name, state in entry["layers"].items()}
-    return Snapshot(int(entry["epoch"]), layers)
+    return LayerSnapshot(int(entry["epoch"]), layers)
 
 
 def layer_from(stuck: float, saturated: float, **spreads: Mapping[str, Any]) -> LayerState:

@@ -34,12 +34,12 @@ class NotFiniteError(ArithmeticError):
 class LbfgsStepper(Stepper):
     """Iterations of SciPy's search, as epochs; by operations, or by a compiled session."""
 
-    def __init__(self, job: Job, shown: Bar, course: Any = None) -> None:
+    def __init__(self, job: Job, shown: Bar, session: Any = None) -> None:
         super().__init__(job, shown)
         assert job.minimizer is not None
-        self.minimizer, self.course, self.search = job.minimizer, course, Search(job, course)
+        self.minimizer, self.session, self.search = job.minimizer, session, FlatLoss(job, session)
         self.found: Any = None
-        self.watch, self.comparison = watches(course)
+        self.watch, self.comparison = watches(session)
         self.begin_again = False
 
     def epochs(self) -> Generator[Epochs, None, None]:
@@ -57,7 +57,7 @@ class LbfgsStepper(Stepper):
             elif len(self.job.losses) == limit:
                 return
             else:
-                self.search, self.begin_again = Search(self.job, self.course), False
+                self.search, self.begin_again = FlatLoss(self.job, self.session), False
                 self.search.begin(self.minimizer, limit - len(self.job.losses))
         if isinstance(done, BaseException):
             raise done
@@ -76,8 +76,8 @@ class LbfgsStepper(Stepper):
         if not np.array_equal(flat.weights(self.search.params), self.search.at):
             self.search.stop()
             self.begin_again = True
-            if self.course is not None:
-                self.course.read()
+            if self.session is not None:
+                self.session.read()
 
     def compare(self) -> None:
         """The compiled loss and gradient with the eager ones, if it is time. Errors: TakenBackError."""
@@ -104,26 +104,26 @@ class LbfgsStepper(Stepper):
 
     def bad_ending(self, order: ArrayLike) -> str:
         """Where the loss was NaN or infinite, at the weights `order`. Errors: CompileError if only the program's is."""
-        if self.course is not None and self.search.finite_by_operations(np.asarray(order)):
+        if self.session is not None and self.search.finite_by_operations(np.asarray(order)):
             raise CompileError(OWN_NAN)
         return not_finite_sentence(self.job, order, self.search.at)
 
 
-def watches(course: Any) -> Any:
+def watches(session: Any) -> Any:
     """Looks at what callbacks change, and at what the eager way gives, for a compiled session."""
-    if course is None:
+    if session is None:
         return None, None
     from tinygrad_edu.train.compiled.comparison import Comparison
     from tinygrad_edu.train.compiled.watch import watch_for
 
-    return watch_for(course), Comparison(course)
+    return watch_for(session), Comparison(session)
 
 
-class Search:
+class FlatLoss:
     """The loss as a function of one vector, evaluated by operations or by a compiled program, in a thread."""
 
-    def __init__(self, job: Job, course: Any) -> None:
-        self.job, self.course, self.params = job, course, job.optimizer.params
+    def __init__(self, job: Job, session: Any) -> None:
+        self.job, self.session, self.params = job, session, job.optimizer.params
         self.at = self.trial = flat.weights(self.params)
         self.gradient = np.zeros_like(self.at)
         self.results: SimpleQueue[Any] = SimpleQueue()  # to the loop: Epochs, and at the end SciPy's result or an error
@@ -163,7 +163,7 @@ class Search:
         if self.ended:
             raise InterruptedError
         self.trial = x.copy()
-        loss, self.gradient = self.course.loss_and_gradient(x) if self.course else self.by_operations(x)
+        loss, self.gradient = self.session.loss_and_gradient(x) if self.session else self.by_operations(x)
         if not math.isfinite(loss):
             raise NotFiniteError
         return loss, self.gradient
@@ -188,8 +188,8 @@ class Search:
         if not np.array_equal(x, self.trial):
             self.evaluate(x)
         self.at = x
-        if self.course:
-            self.course.write_back()  # also writes running statistics
+        if self.session:
+            self.session.write_back()  # also writes running statistics
         flat.assign(self.params, x)
         self.results.put(Epochs([float(intermediate_result.fun)], [length(self.gradient)], [length(x - before)]))
         if self.orders.get() == "end":

@@ -15,7 +15,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError, first_line
 from tinygrad_edu.nn.module import arrays_to_keep
 from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
-from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, Found, prints, read_checkpoint
+from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, CheckpointFile, prints, read_checkpoint
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.model_form import numbers_to_set, refuse_other_form
@@ -46,7 +46,7 @@ def resume(job: Job, path: str | os.PathLike[str]) -> None:
         raise
 
 
-def change_of(job: Job, found: Found) -> Change:
+def change_of(job: Job, found: CheckpointFile) -> ResumedState:
     """The contents of the file, checked against the job."""
     states = {place: state_for(job, found.state(place)) for place in STATES}
     refuse_other_data(job, found.facts["data"])
@@ -65,7 +65,7 @@ def change_of(job: Job, found: Found) -> Change:
     refuse_nothing_to_do(job, len(found.arrays["curve.losses"]))
     refuse_other_facts(job, found, states)
     numbers = numbers_to_set(job.model, **found.facts["modules"])
-    return Change(job, found, states, memories(job, found.arrays), numbers)
+    return ResumedState(job, found, states, memories(job, found.arrays), numbers)
 
 
 def refuse_other_data(job: Job, theirs: Mapping[str, Any]) -> None:
@@ -107,7 +107,7 @@ def refuse_nothing_to_do(job: Job, done: int) -> None:
         )
 
 
-def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> None:
+def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any]) -> None:
     """Refuse what Run.save cannot have written, such as curves of different lengths. Errors: CheckpointError."""
     facts, curves = found.facts, {name: found.arrays[f"curve.{name}"] for name in CURVES}
     done, best, seen = len(curves["losses"]), facts["best"], facts["seen"]
@@ -175,11 +175,11 @@ def piece(p: Any, row: Array) -> Any:
 
 
 @dataclass(frozen=True)
-class Change:
+class ResumedState:
     """All that is put in place when a run goes on, checked before."""
 
     job: Job
-    found: Found
+    found: CheckpointFile
     states: Mapping[str, dict[str, Array]]
     memory: list[tuple[Any, ...]]
     numbers: list[tuple[dict[str, Any], str, Any]]

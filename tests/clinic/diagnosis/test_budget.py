@@ -81,7 +81,7 @@ def test_a_compiler_that_is_not_done_in_time_is_left():
     def compiler():
         done.wait(60.0)
 
-    program = SimpleNamespace(ready=lambda: False, course=lambda job: SimpleNamespace(one_step=compiler))
+    program = SimpleNamespace(ready=lambda: False, session=lambda job: SimpleNamespace(one_step=compiler))
     budget, start = Budget(0.3), time.perf_counter()
     with pytest.raises(NoTimeError, match="compiler"):
         retrain.compile_within(program, None, budget)
@@ -118,7 +118,7 @@ def test_where_steps_without_a_compiler_are_cheap_it_may_take_half_of_the_time(q
         def compile_seconds(self):
             return 0.01
 
-        def course(self, job):
+        def session(self, job):
             raise AssertionError("nothing is compiled here")
 
     monkeypatch.setattr(retrain, "training_program", lambda job: Slow())

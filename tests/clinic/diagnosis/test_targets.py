@@ -16,7 +16,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.clinic.diagnosis.proof.baseline import reference_of, reference_share
 from tinygrad_edu.clinic.diagnosis.proof.goal import derive_goal
-from tinygrad_edu.clinic.diagnosis.session import Consultation
+from tinygrad_edu.clinic.diagnosis.session import DiagnosisSession
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.train import fit
 
@@ -140,6 +140,6 @@ def test_a_derived_goal_that_is_missed_by_less_than_the_standard_error_is_no_fai
     as_is = SimpleNamespace(reached=2, worths=(goal.number - 0.01, goal.number))
     session = SimpleNamespace(trials=SimpleNamespace(bench=SimpleNamespace(goal=goal), as_is=as_is), task=task)
     session.estimate, session.near = estimate, lambda: True
-    assert Consultation.misses_by_chance(session) == close
+    assert DiagnosisSession.misses_by_chance(session) == close
     as_is.reached = 0
-    assert not Consultation.misses_by_chance(session)
+    assert not DiagnosisSession.misses_by_chance(session)

@@ -21,7 +21,7 @@ BOX = f"border:1px solid {LINE};border-radius:.6rem;padding:.6rem .9rem;margin:.
 
 
 @dataclass(frozen=True)
-class Bar:
+class ShareBar:
     """So many of the runs reached the goal; `rest`, what else is said of them."""
 
     words: str
@@ -49,16 +49,16 @@ def safe_text(value: object) -> str:
     return html.escape(str(value))
 
 
-def bar_of(sentence: str) -> Bar | None:
+def bar_of(sentence: str) -> ShareBar | None:
     """A sentence that counts runs, "only lr 0.1 → 0.01: 4 of 5 seeds reach the goal", as a bar.
 
     >>> bar_of("only lr 0.1 → 0.01: 4 of 5 seeds reach the goal")
-    Bar(words='only lr 0.1 → 0.01', reached=4, count=5, rest=' seeds reach the goal')
+    ShareBar(words='only lr 0.1 → 0.01', reached=4, count=5, rest=' seeds reach the goal')
     """
     found = SHARE.fullmatch(sentence.strip())
     if not found or int(found["reached"]) > int(found["count"]):
         return None
-    return Bar(found["words"] or "", int(found["reached"]), int(found["count"]), found["rest"])
+    return ShareBar(found["words"] or "", int(found["reached"]), int(found["count"]), found["rest"])
 
 
 def split_proof(proof: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from tinygrad_edu.clinic.diagnosis.facts.subject import Subject, subject_of, wit
 from tinygrad_edu.clinic.diagnosis.histories import History, history_of, json_columns
 from tinygrad_edu.clinic.diagnosis.overfitting import turn
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
-from tinygrad_edu.clinic.diagnosis.session import Consultation
+from tinygrad_edu.clinic.diagnosis.session import DiagnosisSession
 from tinygrad_edu.clinic.diagnosis.symptoms.curve import FEWEST, of_curve, smooth
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
@@ -176,7 +176,7 @@ def of_subject(subject: Subject, goal: Any, seeds: int, budget_s: float, notes: 
     if flat and asked and len(constant_columns(subject.task)) == subject.task.X.shape[1]:
         return nothing_in(subject.task.X)
     with modes_kept(subject.model):
-        found = Consultation(subject, goal, range(1, seeds + 1), budget_s).result()
+        found = DiagnosisSession(subject, goal, range(1, seeds + 1), budget_s).result()
     return replace(found, not_checked=[*notes, *found.not_checked])
 
 

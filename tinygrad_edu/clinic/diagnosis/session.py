@@ -47,7 +47,7 @@ MARGIN = 0.05  # margin by which the reference must beat permuted targets, and b
 NO_STRUCTURE = 0.3  # share reached by the reference below which the targets may be random
 
 
-class Consultation:
+class DiagnosisSession:
     """One diagnosis."""
 
     def __init__(self, subject: Subject, goal: Any, seeds: Sequence[int], budget: float) -> None:

@@ -34,7 +34,7 @@ class Explanation:
         return any(m.chance for m in self.mutants)
 
 
-class Comparison(Protocol):
+class GradientComparison(Protocol):
     """What explanations need from the search: the right gradients, the learner's, and how they differ."""
 
     net: Network

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Mutant, parameter_layer
-from tinygrad_edu.clinic.examiner.explanation import Comparison, Explanation
+from tinygrad_edu.clinic.examiner.explanation import Explanation, GradientComparison
 from tinygrad_edu.clinic.examiner.forward.layers import Layer
 from tinygrad_edu.clinic.examiner.forward.network import Network
 
@@ -41,7 +41,7 @@ def power(c: float, n: int) -> float:
 class Factors:
     """The explanations that contain a factor or a sign."""
 
-    def __init__(self, search: Comparison, singles: Sequence[Explanation]) -> None:
+    def __init__(self, search: GradientComparison, singles: Sequence[Explanation]) -> None:
         self.search, self.singles = search, singles
         self.groups = groups(search.net, search.names)
         self.known = common_factors(search.net, search.learner.lr)

@@ -19,12 +19,12 @@ from tinygrad_edu.compile.ir.node import Traced, op_name, value_of
 from tinygrad_edu.compile.ir.truth import is_comparison
 from tinygrad_edu.compile.passes.fuse import (
     Loop,
+    LoopSchedule,
     Product,
-    Repeat,
-    Schedule,
     SizeNames,
     Stack,
     Step,
+    TimeLoop,
     base,
     is_reduction,
     is_view,
@@ -44,7 +44,7 @@ INDENT = "    "
 class Writer(Reductions):
     """Writes the body of one program; knows what every node is called."""
 
-    plan: Schedule
+    plan: LoopSchedule
     names: SizeNames
     outputs: dict[Traced, str]  # results that are written into arrays of the caller
     dtype: str = "float64"
@@ -95,7 +95,7 @@ class Writer(Reductions):
     def write_step(self, step: Step) -> None:
         if isinstance(step, Product):
             self.write_product(step.node)
-        elif isinstance(step, Repeat):
+        elif isinstance(step, TimeLoop):
             self.lines += RoundWriter(self, step).text()
         elif isinstance(step, Stack):
             self.lines += stack_lines(self, step)

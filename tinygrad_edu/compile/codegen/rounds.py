@@ -13,7 +13,7 @@ from typing import Any
 from tinygrad_edu.compile.codegen.index_maps import bare
 from tinygrad_edu.compile.ir.indexing import without_shape
 from tinygrad_edu.compile.ir.node import Traced
-from tinygrad_edu.compile.passes.fuse import Repeat, Schedule, Stack, own_nodes, schedule, without_reshape
+from tinygrad_edu.compile.passes.fuse import LoopSchedule, Stack, TimeLoop, own_nodes, schedule, without_reshape
 
 INDENT = "    "
 
@@ -42,7 +42,7 @@ def place(writer: Any, x: Traced) -> str:
 class RoundWriter:
     """Writes one loop; `writer` is that of the text around it."""
 
-    def __init__(self, writer: Any, step: Repeat) -> None:
+    def __init__(self, writer: Any, step: TimeLoop) -> None:
         self.writer, self.names, self.picks = writer, writer.names, step.picks
         self.rounds, parents = step.node.options["rounds"], step.node.parents
         k, split = len(self.rounds.states), len(self.rounds.states) + len(self.rounds.slices)
@@ -78,7 +78,7 @@ class RoundWriter:
             if x.sizes:
                 x.name = self.array(outside)
         places = {x: self.fresh("after" if i < len(rounds.after) else "y") for i, x in enumerate(roots)}
-        plan: Schedule = schedule(roots, self.names)
+        plan: LoopSchedule = schedule(roots, self.names)
         prefix = f"{self.writer.prefix}{self.time}_"
         inner = replace(
             self.writer,

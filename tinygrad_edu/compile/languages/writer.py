@@ -15,7 +15,7 @@ from tinygrad_edu.compile.languages.values import LETTERS, Array, Number
 
 
 @dataclass(frozen=True)
-class Made:
+class WrittenFunction:
     """A function that has been written: its name, its parameters that are used, the kind of its result."""
 
     name: str
@@ -32,7 +32,7 @@ class Writer:
 
     def __init__(self, text: str, language: Language, known: Mapping[str, int] | None = None) -> None:
         self.program, self.language, self.known = take_apart(text), language, dict(known or {})
-        self.made: dict[Any, Made] = {}
+        self.made: dict[Any, WrittenFunction] = {}
         self.pieces: dict[str, str] = {}
         self.written: dict[str, str] = {}  # functions of earlier programs -> kind of their result
 
@@ -67,12 +67,12 @@ class Writer:
         texts = [text for p, x in zip(parameters, given, strict=True) for text in self.arguments(p.arg, x, made)]
         return Number(f"{made.name}({', '.join(texts)})", made.result)
 
-    def function(self, name: str, given: Sequence[Any]) -> Made:
+    def function(self, name: str, given: Sequence[Any]) -> WrittenFunction:
         """Write a function for arguments of these kinds."""
         kinds = "".join(LETTERS[x.kind] if isinstance(x, Number) else "-" for x in given)
         own = self.language.replacement(self, name, kinds)
         if own:
-            return Made(own, (), given[0].kind)
+            return WrittenFunction(own, (), given[0].kind)
         writer = FunctionWriter(self, self.program.functions[name], given)
         lines = writer.body()
         words = set(re.findall(r"\w+", "\n".join(lines)))
@@ -80,9 +80,9 @@ class Writer:
         called = name if "-" in kinds else f"{name}_{kinds}"
         called = next(n for n in (called, *(f"{called}_{i}" for i in range(2, 1000))) if n not in self.pieces)
         self.need(called, self.language.function(called, parameters, writer.result, lines))
-        return Made(called, tuple(p for p, _ in parameters), writer.result)
+        return WrittenFunction(called, tuple(p for p, _ in parameters), writer.result)
 
-    def arguments(self, parameter: str, x: Any, made: Made) -> list[str]:
+    def arguments(self, parameter: str, x: Any, made: WrittenFunction) -> list[str]:
         """The arguments passed for one parameter."""
         if isinstance(x, Number):
             return [x.text]

@@ -76,7 +76,7 @@ class Product:
 
 
 @dataclass
-class Repeat:
+class TimeLoop:
     """A loop over time, and the arrays of those results that are read."""
 
     node: Traced
@@ -90,12 +90,12 @@ class Stack:
     node: Traced
 
 
-Step = Loop | Product | Repeat | Stack
-OWN_STEPS: dict[str, type[Product | Repeat | Stack]] = {"matmul": Product, "scan": Repeat, "stacked": Stack}
+Step = Loop | Product | TimeLoop | Stack
+OWN_STEPS: dict[str, type[Product | TimeLoop | Stack]] = {"matmul": Product, "scan": TimeLoop, "stacked": Stack}
 
 
 @dataclass
-class Schedule:
+class LoopSchedule:
     """The steps in order; where each node is computed; which results need an array in memory."""
 
     steps: list[Step] = field(default_factory=list)
@@ -139,9 +139,9 @@ def loop_sizes(x: Traced, names: SizeNames) -> Sizes:
     return names.shape(x.parents[0] if is_reduction(x) else x)
 
 
-def schedule(roots: list[Traced], names: SizeNames) -> Schedule:
+def schedule(roots: list[Traced], names: SizeNames) -> LoopSchedule:
     """Greedy: every node joins the first loop over its sizes that comes late enough; if there is none, it opens one."""
-    plan = Schedule()
+    plan = LoopSchedule()
     order = numbers_first(list(dict.fromkeys(n for root in roots for n in topological(root, lambda x: x.parents))))
     for node in order:
         if node.op is None or is_view(node):
@@ -169,14 +169,14 @@ def numbers_first(order: Sequence[Traced]) -> list[Traced]:
     return [*(x for x in order if x in alone), *(x for x in order if x not in alone)]
 
 
-def place_pick(node: Traced, plan: Schedule) -> None:
+def place_pick(node: Traced, plan: LoopSchedule) -> None:
     plan.at[node] = plan.at[node.parents[0]]
     step = plan.steps[plan.at[node]]
-    assert isinstance(step, Repeat)
+    assert isinstance(step, TimeLoop)
     step.picks[node.options["part"]] = node
 
 
-def place(node: Traced, plan: Schedule, names: SizeNames) -> None:
+def place(node: Traced, plan: LoopSchedule, names: SizeNames) -> None:
     """Into the earliest loop over the same sizes that comes after everything it reads; else into a new one at the end.
 
     Nodes come in topological order, so all parents have a step. No step is ever inserted or moved: what was placed
@@ -197,7 +197,7 @@ def place(node: Traced, plan: Schedule, names: SizeNames) -> None:
     plan.at[node] = i
 
 
-def ready(parent: Traced, sizes: Sizes, plan: Schedule, names: SizeNames) -> int:
+def ready(parent: Traced, sizes: Sizes, plan: LoopSchedule, names: SizeNames) -> int:
     """The first step that can use the parent: its own loop if it is read at the same point there, else the next."""
     source = base(parent)
     if source.op is None:
@@ -211,7 +211,7 @@ def same_point(parent: Traced, sizes: Sizes, names: SizeNames) -> bool:
     return computed and names.shape(parent) == sizes
 
 
-def mark_stored(order: list[Traced], roots: list[Traced], plan: Schedule) -> None:
+def mark_stored(order: list[Traced], roots: list[Traced], plan: LoopSchedule) -> None:
     """Whatever a later step, a product or the caller reads must be in memory; single numbers are variables.
 
     Two rounds: recomputing from a stored array is cheap, and what is stored is known only after the first round.
@@ -228,7 +228,7 @@ def mark_stored(order: list[Traced], roots: list[Traced], plan: Schedule) -> Non
             plan.stored[root] = None
 
 
-def break_chains(order: list[Traced], plan: Schedule) -> None:
+def break_chains(order: list[Traced], plan: LoopSchedule) -> None:
     """Store what would be recomputed from something that is itself recomputed, and so on: otherwise the state of a
     cell at each time would be computed from the first time on.
     """
@@ -243,7 +243,7 @@ def break_chains(order: list[Traced], plan: Schedule) -> None:
                 plan.stored[x], operations[x] = None, 0
 
 
-def require_inputs(node: Traced, step: int, plan: Schedule, known: Container[Traced]) -> None:
+def require_inputs(node: Traced, step: int, plan: LoopSchedule, known: Container[Traced]) -> None:
     """Store what `node`, computed in that step, reads from earlier ones, unless recomputing it is cheaper."""
     for parent in node.parents:
         source = base(parent)

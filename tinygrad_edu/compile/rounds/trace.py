@@ -50,7 +50,7 @@ def scan(step: Step, state: Any, xs: Any, length: int | None) -> tuple[Any, Any]
     if trace.written_out is None or code in trace.written_out:
         return None
     try:
-        loop = Loop(step, state, xs, length)
+        loop = ScanLoop(step, state, xs, length)
     except OneByOneError as error:
         forgive(error)
         return None
@@ -116,7 +116,7 @@ class Round:
         return description([*self.after, *self.outputs], [*self.states, *self.slices], renamed)
 
 
-class Loop:
+class ScanLoop:
     """A scan that is about to become a loop."""
 
     def __init__(self, step: Step, state: Any, xs: Any, length: int | None) -> None:

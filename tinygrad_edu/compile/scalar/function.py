@@ -116,7 +116,7 @@ def keep_zero(g: Value, partial: Any) -> Any:
 install(TracedValue)
 
 
-class Program:
+class TapeProgram:
     """One trace: the tape, the rows of the arguments on it, and what the function returns."""
 
     def __init__(self, f: Function, nesting: Any, given: Sequence[Any]) -> None:
@@ -204,15 +204,15 @@ class ScalarFunction:
 
     def __init__(self, f: Function, run_trace: Callable[[Function], Any] = lambda trace: trace()) -> None:
         self.f, self.run_trace = f, run_trace
-        self.programs: dict[Any, Program] = {}
+        self.programs: dict[Any, TapeProgram] = {}
 
-    def program(self, arguments: Sequence[Any]) -> tuple[Program, list[Any]]:
+    def program(self, arguments: Sequence[Any]) -> tuple[TapeProgram, list[Any]]:
         """The trace for arguments nested like these, and the numbers in them."""
         given: list[Any] = []
         nesting = flatten(tuple(arguments), given)
         if nesting not in self.programs:
             with explain_failure(self.f, arguments):
-                self.programs[nesting] = self.run_trace(lambda: Program(self.f, nesting, given))
+                self.programs[nesting] = self.run_trace(lambda: TapeProgram(self.f, nesting, given))
         return self.programs[nesting], given
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:
@@ -258,7 +258,7 @@ def number(x: Any) -> float:
     return x.data if isinstance(x, Value) else constant(x).data
 
 
-def python_lines(program: Program, name: str) -> Iterable[str]:
+def python_lines(program: TapeProgram, name: str) -> Iterable[str]:
     """The trace as a Python function that returns the results and the gradients of the inputs."""
     tape = program.tape
     nodes = list(tape.rows.items())
@@ -286,7 +286,7 @@ def python_lines(program: Program, name: str) -> Iterable[str]:
     yield f"    return ({results},), ({''.join(f'd_{at[i]}, ' for i in program.input_rows)})"
 
 
-def row_names(program: Program) -> list[str]:
+def row_names(program: TapeProgram) -> list[str]:
     """A name for each row: its label or argument name if that is free, else v and the row's number."""
     found: dict[int, str] = {}
     taken: set[str] = set()

@@ -117,7 +117,7 @@ class Missing:
         raise AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}. Write {self.instead}")
 
 
-class Slip(Missing):
+class NameSlip(Missing):
     """A slip of the pen in a name that programs set: as an attribute of the program's own it would do nothing."""
 
     def __set__(self, x: Node, value: ArrayLike) -> None:
@@ -168,7 +168,7 @@ def refuse_slips(kind: Any) -> None:
             {"require_gradient", "requires_gradient", "require_grads"} if "_" in name else set()
         ):
             if not hasattr(kind, slip):
-                setattr(kind, slip, Slip(slip, f"x.{name}"))
+                setattr(kind, slip, NameSlip(slip, f"x.{name}"))
 
 
 def read_only(name: str) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.optim import clip_by_norm, clip_by_value, flat
-from tinygrad_edu.train.compiled.session import Course
+from tinygrad_edu.train.compiled.session import CompiledSession
 from tinygrad_edu.train.snapshot import Snapshot, generators
 from tinygrad_edu.train.stepper import TakenBackError
 
@@ -46,9 +46,9 @@ def call_here(work: Callable[[], Any]) -> Any:
 class Comparison:
     """The moments, and what is computed at each of them; nothing for programs of this library's own code."""
 
-    def __init__(self, course: Course) -> None:
-        self.course, self.job, self.params = course, course.job, course.parameters
-        self.wanted, self.first = course.program.foreign, len(course.job.losses)
+    def __init__(self, session: CompiledSession) -> None:
+        self.session, self.job, self.params = session, session.job, session.parameters
+        self.wanted, self.first = session.program.foreign, len(session.job.losses)
         self.next, self.seen = self.first, -1  # epochs done at the next comparison, and at the last one
         self.scale = np.zeros(3)  # largest loss, gradient and weight at the first comparison
 
@@ -93,26 +93,26 @@ class Comparison:
             return sum(self.agree_at(before, rng) for _ in range(NEARBY)) >= NEARBY - 1
         finally:
             before.restore()
-            self.course.read()
+            self.session.read()
 
     def agree_at(self, before: Snapshot, rng: np.random.Generator) -> bool:
         """Are both ways the same at random weights near those of the snapshot?"""
         before.restore()
         for p in self.params:
             p.assign((p.array * (1.0 + NUDGE * rng.standard_normal(p.shape))).astype(p.dtype))
-        self.course.read()
+        self.session.read()
         return not self.difference(*self.both_ways(call_here))
 
     def both_ways(self, run: Callable[[Callable[[], Any]], Any]) -> tuple[Any, Any]:
         """(the compiled, the eager) loss, gradient and weights after a step."""
-        states = [rng.bit_generator.state for rng in self.course.rngs]
+        states = [rng.bit_generator.state for rng in self.session.rngs]
         try:
             with np.errstate(all="ignore"):
-                found = run(self.course.one_step)
+                found = run(self.session.one_step)
         finally:
-            for rng, state in zip(self.course.rngs, states, strict=True):
+            for rng, state in zip(self.session.rngs, states, strict=True):
                 rng.bit_generator.state = state
-            self.course.read()
+            self.session.read()
         with np.errstate(all="ignore"):
             return found, self.eager_step(found[1])
 
@@ -120,7 +120,7 @@ class Comparison:
         """What differs, as a sentence; "" for nothing. A loss that is NaN or infinite both ways says nothing."""
         if not (np.isfinite(found[0]).all() or np.isfinite(eager[0]).all()):
             return ""
-        dtype = self.course.program.dtype
+        dtype = self.session.program.dtype
         small = SMALL[dtype]
         size = np.array([np.abs(x[np.isfinite(x)]).max(initial=0.0) for x in eager])
         if self.seen == self.first:
@@ -149,7 +149,7 @@ class Comparison:
         job, params = self.job, self.params
         python, before = PythonState(**job.roots), Snapshot(job.model, job.optimizer)
         grads = [(p, p.grad, p._spent) for p in job.optimizer.params]
-        moving = {id(x) for x in (*self.course.kept, *generators(job.model))}
+        moving = {id(x) for x in (*self.session.kept, *generators(job.model))}
         try:
             job.optimizer.zero_grad()
             loss = job.batch_loss(*[array[: job.batch_size] for array in job.data])
@@ -172,7 +172,7 @@ class Comparison:
         if changed:
             raise TakenBackError(f"each step changes {changed}, which a compiled program would do only once")
         # As in the program: the loss of an epoch is NaN if the square of its last step is not finite.
-        moved = np.sum(np.square(after - start, dtype=self.course.program.dtype))
+        moved = np.sum(np.square(after - start, dtype=self.session.program.dtype))
         return value if np.isfinite(moved) else np.full(1, np.nan), own, after
 
 

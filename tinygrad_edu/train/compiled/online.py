@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.ir.node import Traced
-from tinygrad_edu.compile.program import Body, Trace, indent, shape_of
+from tinygrad_edu.compile.program import ProgramBody, Trace, indent, shape_of
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, TraceError, first_line
@@ -104,7 +104,7 @@ class OnlineProgram:
         self.weights: list[Tensor] = list(optimizer.params)
         self.floats = [name for name, x in optimizer.settings.items() if isinstance(x, float) and x != 0.0]
         self.trace = Trace()
-        self.step = Body(self.trace, self.trace_step(loss), self.dtype)
+        self.step = ProgramBody(self.trace, self.trace_step(loss), self.dtype)
         self.allocate()
         self.text, self.foreign = self.module_text(), False  # foreign: does code of the user's own take part?
 

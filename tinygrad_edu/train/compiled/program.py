@@ -21,7 +21,7 @@ from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.formulas import function_text
 from tinygrad_edu.compile.codegen.templates import EPOCHS, IN_ORDER, IN_TURN
 from tinygrad_edu.compile.codegen.updates import in_parts_if, limits
-from tinygrad_edu.compile.program import Array, Body, indent, shape_of
+from tinygrad_edu.compile.program import Array, ProgramBody, indent, shape_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.compiled import blocks as of_blocks
@@ -39,7 +39,7 @@ EACH = ("orders", "state", "saved", "gradient", "work", "rates", "losses", "norm
 
 
 @dataclass(frozen=True)
-class Layout:
+class BatchLayout:
     """The sizes that the program asks for, in its order; how many numbers, and how many whole ones, a batch takes."""
 
     sizes: Array
@@ -64,7 +64,7 @@ class TrainingProgram:
         self.parameters = [found[id(p)] for p in recipe.parameters]  # their names in the step
         self.given = [name for name in captured if name not in self.parameters]
         self.followed = [key.removeprefix("after_") for key in self.step.shapes if key.startswith("after_")]
-        self.layouts: dict[Any, Layout] = {}
+        self.layouts: dict[Any, BatchLayout] = {}
         self.paces: dict[Any, float] = {}  # seconds of an epoch by the sizes of the run, once one was measured
         self.memories, self.dtype, self.accurate = recipe.memories, recipe.dtype, recipe.accurate
         self.data = dict(zip(self.step.trace.inputs, ARRAY_NAMES[: len(data)], strict=False))  # batch -> all samples
@@ -234,7 +234,7 @@ class TrainingProgram:
         """Let go of the model that was traced: `captured` is given the parameters of each that is trained."""
         self.step.trace.captured = dict.fromkeys(self.step.trace.captured)
 
-    def layout(self, parameters: Sequence[Tensor], data: Sequence[Array], batch: int) -> Layout:
+    def layout(self, parameters: Sequence[Tensor], data: Sequence[Array], batch: int) -> BatchLayout:
         """What batches of this size need, from the shapes alone, the same object for the same shapes.
 
         Errors: TraceError where the program is not made for them.
@@ -253,7 +253,7 @@ class TrainingProgram:
             kinds = [[a for a in data if is_whole(a) == whole] for whole in (False, True)]
             rows = [batch * sum(math.prod(a.shape[1:]) for a in arrays) for arrays in kinds]
             sizes = np.array([full[name] for name in self.size_names], dtype=np.int64)
-            self.layouts[key] = Layout(sizes, rows[0] + results, rows[1], drawn)
+            self.layouts[key] = BatchLayout(sizes, rows[0] + results, rows[1], drawn)
         return self.layouts[key]
 
     def why_rows(self, data: Sequence[Array], batch: int) -> str:
@@ -285,7 +285,9 @@ class TrainingProgram:
         return found if self.machine_text is self.text else PackedCode(found, self.kinds())
 
 
-def step_body(recipe: CompiledTask, data: Sequence[Array], batch: int, stacked: bool) -> tuple[Body, BlocksOfTrace]:
+def step_body(
+    recipe: CompiledTask, data: Sequence[Array], batch: int, stacked: bool
+) -> tuple[ProgramBody, BlocksOfTrace]:
     """Loss and gradients of one batch, and the blocks whose arrays lie together."""
     trace = forward_trace(recipe.loss, data, batch)
     found = {id(array): name for name, array in trace.captured.items()}
@@ -299,7 +301,7 @@ def step_body(recipe: CompiledTask, data: Sequence[Array], batch: int, stacked: 
     gradients = trace.gradients(wanted)
     results = {"loss": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, gradients, strict=True)}
     results |= {f"after_{trace.run(partial(trace.capture, kept)).name}": new for kept, new in trace.followed}
-    return Body(trace, results, recipe.dtype, recipe.accurate), blocks
+    return ProgramBody(trace, results, recipe.dtype, recipe.accurate), blocks
 
 
 def merge(*texts: str) -> str:

@@ -24,7 +24,7 @@ from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes, OfSizes
 from tinygrad_edu.train.compiled.forward import forward_trace
 from tinygrad_edu.train.compiled.moving import OF_A_JOB, as_later, refuse_frozen_numbers, refuse_outside
 from tinygrad_edu.train.compiled.program import TrainingProgram
-from tinygrad_edu.train.compiled.session import Course, common_dtype
+from tinygrad_edu.train.compiled.session import CompiledSession, common_dtype
 from tinygrad_edu.train.compiled.sizes_of_job import choose_sizes
 from tinygrad_edu.train.compiled.task import CompiledTask
 from tinygrad_edu.train.job import Job
@@ -81,7 +81,7 @@ class CompiledJob:
         """
         return 0.3 + 0.001 * self.lines
 
-    def course(self, job: Job) -> Course:
+    def session(self, job: Job) -> CompiledSession:
         """A session for a job. Errors: TraceError for one that computes something else than the first.
 
         Where its sizes do not fit the program, the model's own error says which.
@@ -89,15 +89,15 @@ class CompiledJob:
         if job is not self.job and self.kind(job) != self.own_kind:
             raise TraceError("the models differ in more than their weights: train them one by one with fit")
         try:
-            return Course(self.program, job, self.sizes if job is self.job else None)
+            return CompiledSession(self.program, job, self.sizes if job is self.job else None)
         except TraceError:
             with samples.aside(job.model):
                 job.batch_loss(*[a[: samples.ROWS] for a in job.data])
             raise
 
-    def comparison(self, course: Course) -> Comparison:
+    def comparison(self, session: CompiledSession) -> Comparison:
         """The object that compares a session's steps with eager ones."""
-        return Comparison(course)
+        return Comparison(session)
 
 
 def program_for(job: Job) -> CompiledJob:

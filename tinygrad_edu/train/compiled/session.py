@@ -30,7 +30,7 @@ Array = np.ndarray[Any, Any]
 STEP, PRODUCTS = 4e-4, 1e7
 
 
-class Course:
+class CompiledSession:
     """A compiled run in blocks of epochs: `block`, `run` it, `take` it."""
 
     def __init__(self, program: TrainingProgram, job: Job, sizes: FixedSizes | None = None) -> None:
@@ -159,19 +159,23 @@ class Course:
 class Block:
     """Some epochs in one compiled call."""
 
-    def __init__(self, course: Course, orders: Array) -> None:
-        self.course, self.orders, self.start = course, orders, len(course.job.losses)  # start: epochs before the block
+    def __init__(self, session: CompiledSession, orders: Array) -> None:
+        self.session, self.orders, self.start = (
+            session,
+            orders,
+            len(session.job.losses),
+        )  # start: epochs before the block
         self.losses, self.norms, self.changes = np.full((3, len(orders)), np.nan)
         self.control = np.zeros(3, dtype=np.int64)
-        self.stopping = course.job.progress.rule.copy()  # losses noted during the block; copied back when it is taken
+        self.stopping = session.job.progress.rule.copy()  # losses noted during the block; copied back when it is taken
         self.shown = 0
         # steps and generator states before the block
-        self.steps, self.drawn = course.steps, [rng.bit_generator.state for rng in course.rngs]
+        self.steps, self.drawn = session.steps, [rng.bit_generator.state for rng in session.rngs]
         self.seconds = 0.0
 
     def run(self) -> None:
         """All epochs of the block, or as far as it gets."""
-        c, job = self.course, self.course.job
+        c, job = self.session, self.session.job
         rates = c.optimizer.rates(self.steps, len(self.orders) * job.batches)
         start = time.perf_counter()
         try:

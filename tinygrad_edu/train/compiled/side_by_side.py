@@ -34,7 +34,7 @@ MEMORY = 1 << 26  # bytes for the orders, rates and curves of all runs started t
 PRODUCTS = 10**10  # weights × samples in the forward passes of all runs started together: a few seconds
 
 
-class Start(NamedTuple):
+class PendingRun(NamedTuple):
     """A run before its start."""
 
     model: Module
@@ -74,7 +74,7 @@ class SideBySide:
         products = epochs * samples * self.total
         return int(max(LANES * threads, min(MEMORY // (8 * numbers), PRODUCTS // products)))
 
-    def takes(self, start: Start) -> bool:
+    def takes(self, start: PendingRun) -> bool:
         """Does this run differ from the first one only in numbers?"""
         model, own, parameters, known = start.model, start.optimizer, start.parameters, self.first.optimizer
         same = (
@@ -93,7 +93,7 @@ class SideBySide:
         self.fitting = model
         return True
 
-    def train(self, starts: Sequence[Start], threads: int) -> tuple[Array, Array, Array]:
+    def train(self, starts: Sequence[PendingRun], threads: int) -> tuple[Array, Array, Array]:
         """(losses (n, epochs), states (n, 1 + memories, weights), which runs met NaN (n,)).
 
         A state is the weights and the optimizer's memories. Runs that met NaN have to be trained one by one; their
@@ -156,7 +156,7 @@ class SideBySide:
 class LaneGroup:
     """The runs of one call, at `places` in the arrays of all runs. Spare lanes repeat the last run."""
 
-    def __init__(self, way: SideBySide, starts: Sequence[Start], states: Array, places: Array) -> None:
+    def __init__(self, way: SideBySide, starts: Sequence[PendingRun], states: Array, places: Array) -> None:
         self.places = places
         filled = np.concatenate([places, np.repeat(places[-1:], LANES - len(places))])
         lanes = [starts[i] for i in filled]
@@ -186,7 +186,7 @@ class Ahead:
 
     def __init__(self, way: SideBySide, threads: int) -> None:
         self.way, self.threads, self.pool = way, threads, ThreadPoolExecutor(1)
-        self.starts: Mapping[int, Start] = {}
+        self.starts: Mapping[int, PendingRun] = {}
         self.outcomes: Future[Any] | None = None
 
     def __enter__(self) -> Self:
@@ -197,7 +197,7 @@ class Ahead:
             self.way.stop()
         self.pool.shutdown()
 
-    def train(self, starts: Mapping[int, Start]) -> list[tuple[Any, ...]]:
+    def train(self, starts: Mapping[int, PendingRun]) -> list[tuple[Any, ...]]:
         """Begin these runs; of those begun before: (key, start, losses, state, did it meet NaN). Errors: CompileError.
 
         starts: runs by a key of their own; none, to wait for the last.
@@ -216,7 +216,7 @@ def put_weights(model: Module, params: Sequence[Any], weights: Array) -> None:
     model.eval()
 
 
-def put_state(start: Start, state: Array, steps: int) -> None:
+def put_state(start: PendingRun, state: Array, steps: int) -> None:
     """Put a run's weights and its optimizer's memories (1 + memories, weights) where a run by itself leaves them."""
     if start.weights is not None:  # the model object serves many runs, and nobody holds this run's model
         return

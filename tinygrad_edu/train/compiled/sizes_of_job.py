@@ -27,7 +27,7 @@ def sizes_of(program: TrainingProgram, job: Job) -> FixedSizes | None:
         return None
     try:
         layout = program.layout(parameters, job.data, job.batch_size)
-    except TraceError:  # the course raises it again with an explanation
+    except TraceError:  # the session raises it again with an explanation
         return None
     columns = tuple(int(a.size // len(a)) for a in job.data)
     if layout.work > LARGEST or sum(columns) > LARGEST:  # LLVM would unroll all of them: 15 s for 784 columns

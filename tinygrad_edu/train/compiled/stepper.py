@@ -10,7 +10,7 @@ from tinygrad_edu.compile.backend.team_threads import for_training
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import CompileError
 from tinygrad_edu.train.compiled.comparison import Comparison
-from tinygrad_edu.train.compiled.session import Block, Course
+from tinygrad_edu.train.compiled.session import Block, CompiledSession
 from tinygrad_edu.train.compiled.watch import watch_for
 from tinygrad_edu.train.ending import refuse_own_nan
 from tinygrad_edu.train.job import Job
@@ -24,10 +24,10 @@ HERE = 0.1  # seconds; a shorter block runs in this thread, because starting and
 class CompiledStepper(Stepper):
     """Short blocks of epochs run here, long ones in a thread that this one watches, for Ctrl-C and progress."""
 
-    def __init__(self, job: Job, shown: Bar, course: Course) -> None:
+    def __init__(self, job: Job, shown: Bar, session: CompiledSession) -> None:
         super().__init__(job, shown)
-        self.course, self.pool, self.block = course, None, None
-        self.watch, self.comparison = watch_for(course), Comparison(course)
+        self.session, self.pool, self.block = session, None, None
+        self.watch, self.comparison = watch_for(session), Comparison(session)
         self.writes_whole = not self.comparison.wanted  # a comparison takes eager steps
 
     block: Block | None
@@ -35,17 +35,17 @@ class CompiledStepper(Stepper):
 
     def epochs(self) -> Generator[Epochs, None, None]:
         """One where Python looks after each of them, as many as are left where it does not."""
-        with for_training(self.course.product, self.job.left * self.job.batches):
+        with for_training(self.session.product, self.job.left * self.job.batches):
             while self.job.left:
                 self.comparison.look(self.apart)
-                few, ahead = int(HERE / self.course.pace), self.comparison.ahead()
-                self.block = block = self.course.block(min(few or ahead or 0, ahead or few))
+                few, ahead = int(HERE / self.session.pace), self.comparison.ahead()
+                self.block = block = self.session.block(min(few or ahead or 0, ahead or few))
                 if few:
                     block.run()
                 else:
                     self.wait_for(self.in_thread(block.run))
                 self.shown.update(block.news())
-                yield self.course.take(block)
+                yield self.session.take(block)
 
     def in_thread(self, work: Callable[[], Any]) -> Future[Any]:
         """Begin work in the other thread, which is there from its first use on."""
@@ -79,7 +79,7 @@ class CompiledStepper(Stepper):
             changed = self.watch.difference()
             if changed:
                 raise CompileError(f"a callback has changed {changed}")
-            self.course.read()
+            self.session.read()
 
     def settle(self) -> Epochs | None:
         """The epochs that the block had done when Ctrl-C came, unless callbacks still have to see them."""
@@ -88,8 +88,8 @@ class CompiledStepper(Stepper):
         if block is None or block.start != len(self.job.losses) or self.job.settings.callbacks or not block.done:
             return None
         # interrupted, the loop put the generators back to where the block began
-        self.course.rewind(block.drawn, block.done)
-        return self.course.take(block)
+        self.session.rewind(block.drawn, block.done)
+        return self.session.take(block)
 
     def close(self) -> None:
         """End the block that runs, at its next step."""

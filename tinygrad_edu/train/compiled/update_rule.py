@@ -5,12 +5,12 @@ from __future__ import annotations
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.passes.fuse import Loop
-from tinygrad_edu.compile.program import Body, Trace
+from tinygrad_edu.compile.program import ProgramBody, Trace
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.compiled.task import MEMORY_NAMES, CompiledTask
 
 
-def update_body(recipe: CompiledTask) -> tuple[Body, list[str]]:
+def update_body(recipe: CompiledTask) -> tuple[ProgramBody, list[str]]:
     """The rule as one loop over all weights, and which of its settings are given at run time.
 
     Settings that are 0, or not floats, belong to the program's structure.
@@ -25,7 +25,7 @@ def update_body(recipe: CompiledTask) -> tuple[Body, list[str]]:
     settings = {**recipe.settings, **zeros, **dict(zip(floats, rest, strict=True))}
     w, *memory = trace.run(lambda: recipe.rule(*vectors, t, lr, **settings))
     results = {"w": w} | dict(zip(MEMORY_NAMES, memory, strict=False))
-    body = Body(trace, results, recipe.dtype, recipe.accurate, letter="u", wide=True)
+    body = ProgramBody(trace, results, recipe.dtype, recipe.accurate, letter="u", wide=True)
     if sum(isinstance(step, Loop) and bool(step.sizes) for step in body.steps) != 1:
         raise TraceError("an update rule has to be one loop over the weights, because it writes in place")
     return body, floats

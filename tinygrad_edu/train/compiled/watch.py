@@ -10,15 +10,15 @@ from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.errors import first_line
 from tinygrad_edu.train.compiled.programs import own_updates, program_key, rule_of, trace_watched
-from tinygrad_edu.train.compiled.session import Course
+from tinygrad_edu.train.compiled.session import CompiledSession
 from tinygrad_edu.train.snapshot import generators
 
 
 class Watch:
     """Watches what a compiled session depends on in Python, to see whether a callback has changed it."""
 
-    def __init__(self, course: Course) -> None:
-        self.course, self.job = course, course.job
+    def __init__(self, session: CompiledSession) -> None:
+        self.session, self.job = session, session.job
         self.signature = self.trace_signature()
         self.look()
 
@@ -40,7 +40,7 @@ class Watch:
     def of_job(self) -> Any:
         """The parts of the job, and the optimizer's settings that the program's text depends on."""
         job, o = self.job, self.job.optimizer
-        params = [(id(p), p.shape, str(p.dtype), p.requires_grad) for p in self.course.parameters]
+        params = [(id(p), p.shape, str(p.dtype), p.requires_grad) for p in self.session.parameters]
         structure = [(name, x if type(x) is not float or x == 0.0 else "given") for name, x in o.settings.items()]
         limits = job.settings.clip_norm is None, job.settings.clip_value is None
         return (
@@ -57,7 +57,7 @@ class Watch:
 
     def difference(self) -> str:
         """The change that makes another program necessary; "" if a trace finds the same as before."""
-        c = self.course
+        c = self.session
         moving = {id(x) for x in (*c.parameters, *c.kept, *generators(self.job.model))}  # training itself changes these
         what = self.state.first_change(but=moving) or self.guard.first_change()
         if self.outer != self.of_job():
@@ -72,8 +72,8 @@ class Watch:
         return ""
 
 
-def watch_for(course: Course) -> Watch | None:
+def watch_for(session: CompiledSession) -> Watch | None:
     """A look at what the callbacks change, where there are any of the user's own."""
-    callbacks = course.job.settings.callbacks
+    callbacks = session.job.settings.callbacks
     own = [is_foreign(type(each).__module__) or isinstance(each, FunctionType) for each in callbacks]
-    return Watch(course) if any(own) else None
+    return Watch(session) if any(own) else None

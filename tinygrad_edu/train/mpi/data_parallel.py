@@ -140,12 +140,12 @@ class EagerGradient:
 class CompiledGradient:
     """One epoch of one batch, by the session of a job whose optimizer changes nothing."""
 
-    def __init__(self, course: Any) -> None:
-        self.course = course
-        self.settings = np.zeros(len(self.course.program.floats))
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.settings = np.zeros(len(self.session.program.floats))
 
     def __call__(self, rows: Array) -> tuple[float, Array]:
-        c = self.course
+        c = self.session
         np.concatenate([np.ravel(p.array) for p in c.parameters], out=c.buffers.state[0])
         (loss, norm, change), control = np.full((3, 1), np.nan), np.zeros(3, dtype=np.int64)
         cache.call_first(
@@ -168,10 +168,10 @@ def gradient_job(job: Job) -> Job:
 class RankStepper(Stepper):
     """This rank's part in a run: every rank has the same epochs and the same messages."""
 
-    def __init__(self, job: Job, shown: Bar, course: Any = None) -> None:
+    def __init__(self, job: Job, shown: Bar, session: Any = None) -> None:
         super().__init__(job, shown)
         self.ranks: Ranks = job.ranks
-        self.gradient: Any = CompiledGradient(course) if course else EagerGradient(job)
+        self.gradient: Any = CompiledGradient(session) if session else EagerGradient(job)
         self.asked_to_end = False  # Ctrl-C on this rank; `interrupted` is the same on all ranks, set at the same step
         sizes = [getattr(p, "size", 1) for p in job.optimizer.params]
         self.buffer = np.zeros(sum(sizes) + 3, dtype_of_parameters(job.model))

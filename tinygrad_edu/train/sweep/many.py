@@ -220,13 +220,13 @@ class ManyJobs:
         with ThreadPoolExecutor(threads) as pool:
             while len(jobs) < len(places):
                 some = [self.job(place, like) for place in places[len(jobs) : len(jobs) + TOGETHER]]
-                active = [program.course(job) for job in some]
+                active = [program.session(job) for job in some]
                 # only the first run: all others have the same trace
                 first = None if jobs else program.comparison(active[0])
                 if first is not None:
                     compare_ways(first.look)
                 while active:
-                    blocks = [course.block() for course in active]
+                    blocks = [session.block() for session in active]
                     list(pool.map(run_all, [blocks[i::threads] for i in range(threads)]))
                     active = [c for c, block in zip(active, blocks, strict=True) if goes_on(c, block)]
                 if first is not None:
@@ -262,7 +262,7 @@ class ManyJobs:
         self, places: Sequence[tuple[float, int]], first: Job, program: Any, threads: int, shown: Bar | None
     ) -> list[Outcome | None]:
         """The outcomes of the runs that can be trained side by side in vectors; None for the others."""
-        from tinygrad_edu.train.compiled.side_by_side import Ahead, Answers, Start, put_state, side_by_side
+        from tinygrad_edu.train.compiled.side_by_side import Ahead, Answers, PendingRun, put_state, side_by_side
 
         way = side_by_side(first, program)
         found: list[Outcome | None] = [None] * len(places)
@@ -273,7 +273,7 @@ class ManyJobs:
         with Ahead(way, threads) as ahead, suppress(CompileError):
             for at in range(0, len(places) + together, together):  # one more turn for the runs that are still training
                 some = enumerate(places[at : at + together])
-                starts = {at + i: Start(*self.start(place, shared=True)) for i, place in some}
+                starts = {at + i: PendingRun(*self.start(place, shared=True)) for i, place in some}
                 trained = ahead.train({i: start for i, start in starts.items() if way.takes(start)})
                 for i, start, losses, state, bad in trained:
                     if not bad:
@@ -303,12 +303,12 @@ def compare_ways(both_ways: Callable[[], None]) -> None:
         ) from error
 
 
-def goes_on(course: Any, block: Any) -> bool:
+def goes_on(session: Any, block: Any) -> bool:
     """Take a block back; is there more to do? Errors: TakenBackError."""
-    course.record(block)
+    session.record(block)
     if block.bad:
-        compare_ways(partial(refuse_own_nan, course.job, block.orders[block.done]))
-    return not (block.bad or course.is_over(block)) and course.job.left > 0
+        compare_ways(partial(refuse_own_nan, session.job, block.orders[block.done]))
+    return not (block.bad or session.is_over(block)) and session.job.left > 0
 
 
 def run_all(blocks: Sequence[Any]) -> None:

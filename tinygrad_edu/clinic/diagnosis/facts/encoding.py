@@ -18,7 +18,7 @@ WIDE = 5.0  # robust deviations at which an entry is clipped
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedEncoding:
     """An encoding that was made for some X: centre and spread of each feature before, and a scaling after it."""
 
     function: Callable[[Array, Array, Array], Array]
@@ -34,8 +34,10 @@ class Fitted:
 def encoding(name: str | None, X: Array) -> Encoding:
     """The encoding of that name for such inputs."""
     function = partial(bits, width=width(X)) if name == "bits" else FORMS[str(name)]
-    made = Fitted(function, *robust(X, name))
-    return made if name in UNSCALED else Fitted(made.function, made.centre, made.spread, standardize(made(X))[1])
+    made = FittedEncoding(function, *robust(X, name))
+    return (
+        made if name in UNSCALED else FittedEncoding(made.function, made.centre, made.spread, standardize(made(X))[1])
+    )
 
 
 def robust(X: Array, name: str | None) -> tuple[Array, Array]:

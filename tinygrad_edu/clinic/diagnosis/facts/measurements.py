@@ -34,7 +34,7 @@ POWER_STEPS = 12  # of the power iteration: in experience the largest eigenvalue
 
 
 @dataclass(frozen=True)
-class Layer:
+class MeasuredLayer:
     """A layer of weights on the samples: what it gives, the slopes of its activation there, and its parameters.
 
     slopes (samples, units): of the row of THE table that ends the layer; empty where none does.
@@ -119,7 +119,7 @@ class Moment:
         return length(self.model.state_dict())
 
     @cached_property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[MeasuredLayer]:
         """The layers that end in a matrix of weights, from the input on, seen in the model's own forward."""
         with np.errstate(all="ignore"):
             ends = ends_of_layers(self.model, self.output())
@@ -136,14 +136,14 @@ class Moment:
                 normed = number < len(norms) and isinstance(norms[number], Module)
                 yield (f"norms.{number}" if normed else layer), name
 
-    def layer(self, number: int, weight: str, node: Any) -> Layer:
+    def layer(self, number: int, weight: str, node: Any) -> MeasuredLayer:
         """One layer, which ends in a node of the graph."""
         row = node.op if ends_in_activation(node) else None
         weights: dict[str, Array] = self.model.state_dict()
-        return Layer(number, data_of(node), slope_at(node), row, weights[weight], self.gradients[weight])
+        return MeasuredLayer(number, data_of(node), slope_at(node), row, weights[weight], self.gradients[weight])
 
     @property
-    def hidden(self) -> list[Layer]:
+    def hidden(self) -> list[MeasuredLayer]:
         return self.layers[:-1]
 
     @cached_property

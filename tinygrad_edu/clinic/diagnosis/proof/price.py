@@ -30,7 +30,7 @@ WATCHED = 0.3  # share of an eager step: computing the validation loss after eac
 
 
 @dataclass(frozen=True)
-class Size:
+class GraphSize:
     """The size of a batch's loss graph: nodes, numbers in them, multiplications in products; and of the weights."""
 
     nodes: int
@@ -50,10 +50,10 @@ class Size:
         return EAGER_NODE * self.nodes + EAGER_NUMBER * self.numbers + PRODUCT * self.products + WEIGHT * self.weights
 
 
-UNKNOWN = Size(100, 100_000, 1_000_000, 10_000)
+UNKNOWN = GraphSize(100, 100_000, 1_000_000, 10_000)
 
 
-def size_of(setup: Setup, task: Task) -> Size:
+def size_of(setup: Setup, task: Task) -> GraphSize:
     """The graph of the first batch; UNKNOWN where it cannot be made."""
     batch = min(setup.batch_size or task.samples, task.samples)
     whole = task.samples if setup.optimizer in (lbfgs.NAME, "LBFGS") else batch
@@ -68,10 +68,10 @@ def size_of(setup: Setup, task: Task) -> Size:
     return measure_graph(topological(loss) if hasattr(loss, "parents") else [], weights)
 
 
-def measure_graph(nodes: Iterable[Any], weights: int) -> Size:
+def measure_graph(nodes: Iterable[Any], weights: int) -> GraphSize:
     made = [node for node in nodes if node.parents]
     numbers = sum(int(np.size(node.data)) for node in made)
-    return Size(len(made), numbers, sum(map(products_of, made)), weights)
+    return GraphSize(len(made), numbers, sum(map(products_of, made)), weights)
 
 
 def products_of(node: Any) -> int:
@@ -87,9 +87,9 @@ class Prices:
     """The price of one run of a setup, looked up by what it depends on."""
 
     def __init__(self, task: Task) -> None:
-        self.task, self.sizes = task, dict[Any, Size]()
+        self.task, self.sizes = task, dict[Any, GraphSize]()
 
-    def size(self, setup: Setup) -> Size:
+    def size(self, setup: Setup) -> GraphSize:
         key = (
             setup.sizes, setup.activation, setup.out_activation, setup.norm, setup.bias, setup.silenced > 0.0,
             setup.loss_name, setup.batch_size, setup.inputs, setup.columns, setup.coding, setup.rows, id(setup.pattern),

@@ -204,9 +204,9 @@ def compiled_jobs(recipe: Jobs, places: Sequence[tuple[float, int]], program: An
     with ThreadPoolExecutor(threads) as pool:
         while len(jobs) < len(places):
             some = [recipe.job(place) for place in places[len(jobs) : len(jobs) + TOGETHER]]
-            active = [program.course(job) for job in some]
+            active = [program.session(job) for job in some]
             while active:
-                blocks = [course.block() for course in active]
+                blocks = [session.block() for session in active]
                 waiting = [pool.submit(run_all, blocks[i::threads]) for i in range(threads)]
                 wait(waiting, timeout=time_out(budget))
                 for block in blocks:  # when time is up, stop each at its next step
@@ -283,7 +283,7 @@ def compile_within(program: Any, job: Job, budget: Budget, share: float = 1.0) -
 
     def make() -> None:
         try:
-            program.course(job).one_step()
+            program.session(job).one_step()
         except Exception as problem:  # any exception is passed to the waiting thread
             problems.append(problem)
 

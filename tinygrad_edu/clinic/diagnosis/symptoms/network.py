@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.facts.measurements import ADAPTIVE, Layer, Moment, Record, length
+from tinygrad_edu.clinic.diagnosis.facts.measurements import ADAPTIVE, MeasuredLayer, Moment, Record, length
 from tinygrad_edu.clinic.diagnosis.symptoms.curve import of_curve
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, looks, symptom
 from tinygrad_edu.nn.normalization import BatchNorm
@@ -16,7 +16,7 @@ from tinygrad_edu.nn.normalization import BatchNorm
 NONE = 1e4
 
 
-def worst(layers: list[Layer], share: Callable[[Layer], float]) -> tuple[float, int]:
+def worst(layers: list[MeasuredLayer], share: Callable[[MeasuredLayer], float]) -> tuple[float, int]:
     """(the largest share of a layer, its number from 1)."""
     return max(((share(layer), layer.number + 1) for layer in layers), default=(0.0, 0))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.learner.inputs import finite_array
-from tinygrad_edu.clinic.examiner.learner.reachable import MutableState, Place, spots_in, walk
+from tinygrad_edu.clinic.examiner.learner.reachable import MutableState, Spot, spots_in, walk
 from tinygrad_edu.clinic.examiner.learner.structure import Leaf, Structure, without_graph
 from tinygrad_edu.errors import ExaminerError
 
@@ -85,10 +85,10 @@ class LearnerProgram:
                 end = getattr(end, key) if kind == "attribute" else end[key]
             kind, key = leaf.path[-1]
             module = isinstance(end, types.ModuleType)
-            Place(vars(end) if module else end, key, None, attribute=kind == "attribute" and not module).put(new)
+            Spot(vars(end) if module else end, key, None, attribute=kind == "attribute" and not module).put(new)
 
     def find_spots(self) -> None:
-        self.spots: dict[int, list[Place]] = {}
+        self.spots: dict[int, list[Spot]] = {}
         for place in spots_in(self.roots):
             if isinstance(place.value, np.ndarray):
                 self.spots.setdefault(id(place.value), []).append(place)

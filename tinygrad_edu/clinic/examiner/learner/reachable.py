@@ -138,7 +138,7 @@ def attributes_with_defaults(x: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class Spot:
     """A spot that holds something: an item, an attribute, a closure's cell, or a function's defaults."""
 
     owner: Any
@@ -158,41 +158,41 @@ class Place:
             self.owner[self.key] = new
 
 
-def spots_in(roots: Iterable[Any]) -> Iterator[Place]:
+def spots_in(roots: Iterable[Any]) -> Iterator[Spot]:
     """Every spot in dicts, lists, attributes, closures, defaults and named globals that the roots lead to."""
     worlds: set[tuple[int, str]] = set()
     for x in walk(roots):
         if isinstance(x, dict):
-            yield from (Place(x, key, value) for key, value in items_of(x))
+            yield from (Spot(x, key, value) for key, value in items_of(x))
         elif isinstance(x, list):
-            yield from (Place(x, key, value) for key, value in enumerate([*x]))
+            yield from (Spot(x, key, value) for key, value in enumerate([*x]))
         elif isinstance(x, types.FunctionType):
             yield from of_function(x, worlds)
         elif isinstance(x, types.ModuleType):
             yield from of_module(x)
         else:
-            yield from (Place(x, name, value, attribute=True) for name, value in attributes(x).items())
+            yield from (Spot(x, name, value, attribute=True) for name, value in attributes(x).items())
 
 
-def of_module(module: types.ModuleType) -> list[Place]:
+def of_module(module: types.ModuleType) -> list[Spot]:
     """The names of a module of the learner's, which functions of others may read and set as its attributes."""
     own = () if is_installed(vars(module)) else items_of(vars(module))
-    return [Place(vars(module), name, value) for name, value in own]
+    return [Spot(vars(module), name, value) for name, value in own]
 
 
-def of_function(f: types.FunctionType, worlds: set[tuple[int, str]]) -> Iterator[Place]:
+def of_function(f: types.FunctionType, worlds: set[tuple[int, str]]) -> Iterator[Spot]:
     if is_installed(f.__globals__):
         return
     cells = [cell for cell in f.__closure__ or () if cell_contents(cell) is not None]  # empty cells stay empty
-    yield from (Place(cell, "", cell_contents(cell)) for cell in cells)
+    yield from (Spot(cell, "", cell_contents(cell)) for cell in cells)
     if f.__defaults__:
-        yield Place(f, "__defaults__", f.__defaults__, attribute=True)
+        yield Spot(f, "__defaults__", f.__defaults__, attribute=True)
     if f.__kwdefaults__:
-        yield from (Place(f.__kwdefaults__, key, value) for key, value in [*f.__kwdefaults__.items()])
+        yield from (Spot(f.__kwdefaults__, key, value) for key, value in [*f.__kwdefaults__.items()])
     for name in set(names_of_code(f.__code__)):
         if name in f.__globals__ and (id(f.__globals__), name) not in worlds:
             worlds.add((id(f.__globals__), name))
-            yield Place(f.__globals__, name, f.__globals__[name])
+            yield Spot(f.__globals__, name, f.__globals__[name])
 
 
 @dataclass
@@ -203,7 +203,7 @@ class MutableState:
     containers: list[tuple[Any, Any]] = field(default_factory=list)
     objects: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
     generators: list[tuple[Any, Any]] = field(default_factory=list)
-    spots: list[Place] = field(default_factory=list)  # closure cells, globals, modules' names and defaults: rebound
+    spots: list[Spot] = field(default_factory=list)  # closure cells, globals, modules' names and defaults: rebound
     random: tuple[Any, Any] = ()  # type: ignore[assignment]
 
     @classmethod

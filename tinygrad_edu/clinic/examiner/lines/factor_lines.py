@@ -60,7 +60,7 @@ def multiple_of(a: Array, b: Array) -> float | None:
     return None
 
 
-class Factors:
+class LineFactors:
     """A trail, and what factor each of its lines brings in."""
 
     def __init__(self, trail: Any) -> None:
@@ -125,7 +125,7 @@ def lines_of_factors(
     ends: name → the value that is wrong, a gradient or (updates) a new parameter; right: values that are right, behind
     which nothing is to blame.
     """
-    factors = Factors(trail)
+    factors = LineFactors(trail)
     innocent = {made.key for key in right for made in factors.behind(key)}
     names: dict[Key, list[str]] = {}
     exact: dict[Key, bool] = {}
@@ -150,7 +150,9 @@ def one_factor(factors: Sequence[float]) -> bool:
     return max(factors) - min(factors) <= SAME * max(map(abs, factors))
 
 
-def candidates(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], updates: bool) -> list[tuple[Made, bool]]:
+def candidates(
+    factors: LineFactors, end: Key, ratio: Ratio, innocent: set[Key], updates: bool
+) -> list[tuple[Made, bool]]:
     """The values behind one wrong parameter that may have brought its factor in; (value, exactly that factor)."""
     if ratio.right.size == 1 and not factors.trail.is_plain(ratio.factor):
         return []  # any number is a multiple of any other
@@ -185,7 +187,7 @@ def delta_left_out(trail: Any, ends: Iterable[Key], of_values: Sequence[str]) ->
     forward that the backward pass hands on (`return self.mask`).
     of_values: the kinds that count as values of the forward; only the later ones of them can stand for a delta.
     """
-    factors = Factors(trail)
+    factors = LineFactors(trail)
     backward = (m.order for m in trail.made.values() if m.line and trail.kinds[m.key] == "right")
     begin = min(backward, default=len(trail.made))
     values = (m for m in trail.made.values() if trail.kinds[m.key] == of_values[0] and m.order < begin)
@@ -218,7 +220,7 @@ def first_of_backward(trail: Any, ends: Iterable[Key]) -> Made | None:
 
     With a wrong derivative of the loss nothing after it is a derivative of the loss, right as its own line may be.
     """
-    factors = Factors(trail)
+    factors = LineFactors(trail)
     behind = [{m.key for m in factors.behind(end)} for end in ends]
     shared = [trail.made[key] for key in set.intersection(*behind)] if behind else []
     if any(trail.kinds[key] == "part" for key in set.union(set(), *behind)):
@@ -238,7 +240,7 @@ def first_of_backward(trail: Any, ends: Iterable[Key]) -> Made | None:
 
 def made_of_no_delta(trail: Any, end: Key) -> bool:
     """Does no derivative of the loss go into a wrong value?"""
-    return all(trail.kinds[m.key] not in ("right", "scaled") for m in Factors(trail).behind(end))
+    return all(trail.kinds[m.key] not in ("right", "scaled") for m in LineFactors(trail).behind(end))
 
 
 def at_naming(made: Made, named: Sequence[tuple[str, int, str, int]]) -> Made:
@@ -251,7 +253,7 @@ def lonely_numbers(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tupl
 
     It is the line that made the number, where that is a derivative by a name (d = p - 1 for d = (p - 1)·x).
     """
-    factors, found = Factors(trail), dict[str, Made]()
+    factors, found = LineFactors(trail), dict[str, Made]()
     for name, end in ends.items():
         for m in factors.behind(end):
             inputs = [trail.made[k] for k in m.inputs if k in trail.made]

@@ -68,7 +68,7 @@ LATE = "The first step changes no parameter, the second one does: is the update 
 
 
 @dataclass(eq=False)
-class Verdict:
+class StepVerdict:
     """One step against the right gradients."""
 
     program: LearnerProgram

@@ -23,7 +23,7 @@ from tinygrad_edu.clinic.examiner.lines.recorder import record_run
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
 from tinygrad_edu.clinic.examiner.lines.untouched import forgotten, like_weights, remark_on
 from tinygrad_edu.clinic.examiner.report import BackpropReport
-from tinygrad_edu.clinic.examiner.steps.step_verdict import Verdict
+from tinygrad_edu.clinic.examiner.steps.step_verdict import StepVerdict
 from tinygrad_edu.errors import ExaminerError
 from tinygrad_edu.pen import check_arguments
 
@@ -95,7 +95,7 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     learner = LearnerForward(program.loss(chosen), form_of(chosen), program.state, program.roots, whole=True)
     weights = {n: numbers[n] for n in chosen}
     new = {n: after.get(n, numbers[n]) for n in chosen}
-    report = Verdict(
+    report = StepVerdict(
         program, learner, weights, new, rate, recording, (states[0], later[0]), counts, gone, bool(late)
     ).report()
     report.note = f"{report.note} {remark}".strip()
