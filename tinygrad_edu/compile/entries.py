@@ -209,9 +209,9 @@ def same_atom(a: Any, b: Any) -> bool:
 
 
 def numbers(x: Any) -> Any:
-    """Shape, dtype and checksum of an array; the number of a Value."""
+    """Shape, dtype and checksum of an array; the number of a Value, as a text, which tells -0.0 and knows NaN again."""
     if isinstance(x, Value):
-        return x.data
+        return repr(x.data)
     held = x.array if isinstance(x, Tensor) else x
     return held.shape, held.dtype, checksum(held)
 
@@ -224,7 +224,7 @@ def form(x: Any) -> Any:
 
 def gradient(x: Any) -> Any:
     """The numbers of the gradient."""
-    return numbers(x.grad) if isinstance(x.grad, np.ndarray) else x.grad
+    return numbers(x.grad) if isinstance(x.grad, np.ndarray) else repr(x.grad)
 
 
 ASPECTS: dict[str, Callable[[Any], Any]] = {NUMBERS: numbers, FORM: form, GRADIENT: gradient}

@@ -279,4 +279,11 @@ def same(a: ArrayLike, b: ArrayLike) -> bool:
         return a.keys() == b.keys() and all(same(x, b[key]) for key, x in a.items())
     if isinstance(a, (set, frozenset, array, bytearray)):
         return bool(a == b)
-    return isinstance(a, ATOMS) and (bool(a == b) or a != a)
+    return isinstance(a, ATOMS) and same_number(a, b)
+
+
+def same_number(a: Any, b: Any) -> bool:
+    """Are two numbers or texts of one type equal? 0.0 and -0.0 are not, NaN and NaN are."""
+    if a == b:
+        return not isinstance(a, (float, complex, np.inexact)) or a != 0.0 or repr(a) == repr(b)
+    return bool(a != a and b != b)

@@ -29,12 +29,13 @@ from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOpera
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.whole_numbers import as_floats, is_whole
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
-from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
+from tinygrad_edu.errors import DetachedError, OperandError, UnsupportedNumpyError
 from tinygrad_edu.spelling import near_names
 
 # Step functions: their gradient is 0, so the plain numbers do for a Tensor that requires no gradient.
 STEPS = frozenset({np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, getattr(np, "fix", np.trunc)})
 # they share a table row with another function, but return floats for integers
+OF_WHOLE_ORDER = ("kn", "yn")  # of scipy.special, which cuts other orders off, with a warning
 OF_FLOATS = frozenset({np.fabs, np.float_power})
 SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read from the node, whose numbers are not needed
 JOINS = {np.stack: COMPOSED["stack"], np.concatenate: ARRAY_TABLE["concatenate"]}  # same call signature as NumPy's
@@ -81,6 +82,8 @@ def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict
     if not operation:
         numpys = getattr(np, ufunc.__name__, None) is ufunc
         raise UnsupportedNumpyError(refusal(ufunc.__name__, "np" if numpys else "scipy.special"))
+    if ufunc.__name__ in OF_WHOLE_ORDER and np.any(np.mod(np.asarray(inputs[0]), 1.0)):
+        raise OperandError(f"scipy.special.{ufunc.__name__} takes whole orders: for others there is {operation.name}")
     if not isinstance(operation, Operation):
         return operation(*inputs, **options)  # matmul, vecdot and similar: not elementwise
     if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and (x.ndim or x.dtype == object) for x in inputs):

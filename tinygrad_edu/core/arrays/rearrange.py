@@ -117,7 +117,7 @@ def rollaxis(x: ArrayLike, axis: int, start: int = 0) -> Any:
 def roll(x: ArrayLike, shift: Axes, axis: Axes | None = None) -> Any:
     """The entries moved along the axis (of the flattened array by default); those pushed off the end come first."""
     if axis is None:
-        return reshape(roll(ravel(x), sum(np.atleast_1d(shift).tolist()), 0), np.shape(x))
+        return reshape(roll(ravel(x), sum(map(int, np.atleast_1d(shift).tolist())), 0), np.shape(x))
     for by, at_axis in np.broadcast(shift, axis):
         along = one_axis(x, at_axis)
         n = np.shape(x)[along]

@@ -41,6 +41,7 @@ def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
     batches, plus 15 to 40 µs (measured); under `jit` nothing is added. Operations on whole arrays that have no rule
     for batches (convolutions, indices that differ between samples) run sample by sample. A function that looks at
     numbers (`if x > 0`, x.item(), np.sort) is run from its start for each sample; under `jit` it is refused by name.
+    Where f runs once, random numbers that it draws are the same for all samples: draw them outside, one for each.
     Errors: ShapeError where the arguments differ in the number of samples, SettingError for in_axes that do not fit.
 
     >>> import numpy as np
