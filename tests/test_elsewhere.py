@@ -135,6 +135,20 @@ def test_a_name_that_is_looked_for_in_the_wrong_module_is_told_where_it_is(shelf
             assert place.endswith(f".{name}"), told.value
 
 
+def test_micrograds_loop_is_led_to_the_value_in_the_array():
+    """`sum((n(x) - y) ** 2 ...).backward()` ended in NumPy's "'numpy.ndarray' object has no attribute 'backward'"."""
+    n = tg.nn.MLP([2, 3, 1], backend="scalar")
+    loss = sum((n(x) - y) ** 2 for x, y in zip([[1.0, 2.0], [0.0, 1.0]], [1.0, -1.0], strict=True))
+    with pytest.raises(AttributeError, match=r"shape \(1,\), has no 'backward': its Value has. Take that.*loss\[0\]"):
+        loss.backward()
+    loss[0].backward()
+    assert n.parameters()[0].grad != 0.0
+    with pytest.raises(AttributeError, match=r"shape \(2, 1\), has no 'grad': each of its Values has"):
+        n(np.ones((2, 2))).grad  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'numpy.ndarray' object has no attribute 'colour'"):
+        loss.colour  # noqa: B018
+
+
 def test_help_names_the_ways_in():
     for name in ("Value", "draw", "fit", "optim", "clinic", "report", "export", "jit", "estimators"):
         assert name in tg.__doc__

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
+from tinygrad_edu.core.value_array import as_values
 from tinygrad_edu.errors import OperandError, SettingError, unknown_name
 from tinygrad_edu.names import ActivationName, BackEndName, InitializerName, NormName
 from tinygrad_edu.nn import init as initializers
@@ -188,7 +189,7 @@ class MLP(Module):
         for layer, norm in zip(hidden, self.norms, strict=True):
             x = self.activation(norm(layer(x)))
             x = x if self.dropout is None else self.dropout(x)
-        return self.out_activation(last(x))
+        return as_values(self.out_activation(last(x)))
 
 
 def make_norm(norm: str | None, width: int, backend: str, dtype: Dtype) -> Any:
