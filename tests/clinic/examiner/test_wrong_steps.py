@@ -129,3 +129,71 @@ def test_a_penalty_on_a_bias_that_begins_at_0_shows_in_the_second_step(on_bias):
         assert report.slips[0].code == "regularisation_on_bias"
         assert report.places[0].source == "db = dh.sum(0) + self.on_bias * self.b"
         assert "The first step is right, the second is not" in report.note
+
+
+DENSE = """
+class Net:
+    def __init__(self):
+        r = np.random.default_rng(1)
+        self.W, self.V = [r.normal(size=(3, 4))], [r.normal(size=(4, 2))]
+        self.b = [np.zeros(4)]
+
+    def out(self, X):
+        return np.tanh(X @ self.W[0] + self.b[0]) @ self.V[0]
+
+    def step(self):
+        h = np.tanh(X @ self.W[0] + self.b[0]); e = DELTA
+        LINES
+"""
+LATE = """self.V[0] = self.V[0] - 0.1 * (h.T @ e); d = e @ self.V[0].T * (1 - h**2)
+        gW = X.T @ d; gb = d.sum(0)
+        self.W[0] = self.W[0] - 0.1 * gW; self.b[0] = self.b[0] - 0.1 * gb"""
+ADDS = """d = e @ self.V[0].T * (1 - h**2); g = h.T @ e
+        self.V[0] += 0.1 * g; self.W[0] += 0.1 * (X.T @ d); self.b[0] += 0.1 * d.sum(0)"""
+
+
+def report_on(text, tmp_path, **replaced):
+    """The report on Net of this text."""
+    for name, new in replaced.items():
+        text = text.replace(name, new)
+    file, space = tmp_path / "dense.py", {"np": np, "X": X3, "T": T3, "__name__": "dense"}
+    file.write_text(text, encoding="utf-8")
+    exec(compile(text, str(file), "exec"), space)
+    net = space["Net"]()
+    return check_program(net, step=net.step, loss=lambda: 0.5 * np.sum((net.out(X3) - T3) ** 2), lr=0.1)
+
+
+X3, T3 = np.random.default_rng(2).normal(size=(6, 3)), np.random.default_rng(3).normal(size=(6, 2))
+RIGHT = "self.out(X) - T"
+
+
+def test_of_two_statements_on_one_line_both_are_followed(tmp_path):
+    """Only the last of W -= ...; b -= ... was: W was WRONG in the table, and no line named it."""
+    report = report_on(DENSE, tmp_path, DELTA=RIGHT, LINES=LATE)
+    assert [slip.code for slip in report.slips][:1] == ["updated_weights_used"]
+    assert "d = e @" in report.places[0].source
+    assert set(report.places[0].explains) == {"net.W[0]", "net.b[0]"} == {*report.wrong}
+
+
+def test_an_update_that_adds_is_told_to_subtract(tmp_path):
+    """It was told to pass minus its numbers, which nobody passes here."""
+    report = report_on(DENSE, tmp_path, DELTA=RIGHT, LINES=ADDS)
+    assert report.slips[0].code == "sign_flipped"
+    assert "Your update adds (line 14)" in report.slips[0].fix
+    assert "pass minus" not in str(report)
+    assert "which points uphill: it is to be subtracted" in report.places[0].sentence
+    assert report_on(DENSE, tmp_path, DELTA="T - self.out(X)", LINES=ADDS).ok
+
+
+def test_an_update_that_subtracts_is_told_how_the_delta_begins(tmp_path):
+    lines = ADDS.replace("+=", "-=")
+    report = report_on(DENSE, tmp_path, DELTA="T - self.out(X)", LINES=lines)
+    assert report.slips[0].fix.endswith("and the update subtracts: W -= lr * dW.")
+    assert "in the derivative of the loss" in str(report.slips[0])
+
+
+def test_one_delta_of_the_other_sign_is_told_that_the_others_are_right(tmp_path):
+    lines = ADDS.replace("d = e @", "d = -e @")
+    report = report_on(DENSE, tmp_path, DELTA="T - self.out(X)", LINES=lines)
+    assert "which is right for the others" in report.slips[0].fix
+    assert not any("uphill" in place.sentence for place in report.places)

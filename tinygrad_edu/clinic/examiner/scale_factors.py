@@ -148,7 +148,12 @@ def groups(net: Network, names: Sequence[str]) -> list[FactorGroup]:
     """Places where a factor can enter: at the loss, in a delta, in what is passed down, in one gradient."""
     given, layers = set(names), {layer.number: layer for layer in net.layers}
     found = [
-        FactorGroup(frozenset(names), "the loss", "∂L/∂{a} = c·the right derivative of the loss", tuple(net.outputs))
+        FactorGroup(
+            frozenset(names),
+            "the derivative of the loss",
+            "∂L/∂{a} = c·the right derivative of the loss",
+            tuple(net.outputs),
+        )
     ]
     for name in names:
         layer = parameter_layer(net, name)

@@ -177,7 +177,7 @@ class Recorder:
     def before(self, assignment: Assignment, names: Any, world: Any) -> Before:
         inputs: list[Key] = []
         for read in assignment.reads:
-            inputs += self.inputs(read, names, world)
+            inputs += self.inputs(read, names, world) if read not in assignment.late else []
         old = look_up(assignment.target, names, world) if assignment.target is not None else None
         kept = old.copy() if isinstance(old, np.ndarray) else old
         target = assignment.target
@@ -234,7 +234,8 @@ class Recorder:
         for before in [self.late(b, names, world) for b in befores] if statement.in_line else befores:
             called = before.assignment.called | (renamed if before.assignment.called else frozenset())
             inner = [k for name, keys in results.items() if name in called for k in keys]
-            inputs = tuple(dict.fromkeys((*before.inputs, *inner)))
+            late = [key for read in before.assignment.late for key in self.inputs(read, names, world)]
+            inputs = tuple(dict.fromkeys((*before.inputs, *late, *inner)))
             where = {"file": file, "line": statement.first, "inputs": inputs}
             if before.assignment.target is None:
                 if returned is not MISSING:

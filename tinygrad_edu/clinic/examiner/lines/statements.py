@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 import linecache
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ class Assignment:
     each: ast.ListComp | None = None  # the value is a list comprehension whose items are made from items of other lists
     called: frozenset[str] = frozenset()  # functions whose results are used
     grows: bool = False  # items were added to the target, a list or dict
+    late: tuple[ast.expr, ...] = ()  # of the reads: what an earlier statement on the same line has written
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,19 @@ class Statement:
     rounds: tuple[tuple[Assignment, ...], ...] = ()  # for a loop over a literal list: the assignments of each round
     last: int = 0  # the last line of a loop's body
     arguments: tuple[tuple[str, ast.Call], ...] = ()  # the calls on this line, as (name of the function, call)
+
+    def joined_with(self, other: Statement) -> Statement:
+        """Both as one: of a = x; b = a the second reads what the first has written, when the line ends."""
+        written = {ast.unparse(root_of(a.target)) for a in self.assignments if a.target is not None}
+        later = tuple(replace(a, late=late_reads(a, written) or a.late) for a in (*other.assignments, *other.returns))
+        count = len(other.assignments)
+        return replace(
+            self,
+            assignments=(*self.assignments, *later[:count]),
+            returns=(*self.returns, *later[count:]),
+            calls=self.calls or other.calls,
+            arguments=(*self.arguments, *other.arguments),
+        )
 
     @classmethod
     def of(cls, node: ast.stmt) -> Statement:
@@ -70,6 +85,18 @@ class Statement:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             return cls(first, tuple(of_bare_call(node.value)), calls=True)
         return cls(first, ())
+
+
+def root_of(target: ast.expr) -> ast.expr:
+    """The name of net.W[0]: net; with an attribute net.W."""
+    while isinstance(target, (ast.Subscript, ast.Attribute)) and not isinstance(target.value, ast.Name):
+        target = target.value
+    return target.value if isinstance(target, ast.Subscript) else target
+
+
+def late_reads(assignment: Assignment, written: set[str]) -> tuple[ast.expr, ...]:
+    """Those of its reads that lie in what has been written."""
+    return tuple(x for x in assignment.reads if ast.unparse(root_of(x)) in written or ast.unparse(x) in written)
 
 
 def rounds_of(loop: ast.For) -> tuple[tuple[Assignment, ...], ...]:
@@ -269,10 +296,27 @@ def statements_of(filename: str) -> dict[int, Statement]:
     except (SyntaxError, ValueError):
         return {}
     found: dict[int, Statement] = {}
+    joined, plain = joined_by_semicolons(tree), dict[int, Statement]()  # plain: those made of joined statements
     loops = {node.lineno for node in ast.walk(tree) if isinstance(node, LOOPS) and node.body[0].lineno == node.lineno}
     for node in ast.walk(tree):  # breadth first, so that inner statements come later and overwrite outer ones
         if isinstance(node, ast.stmt) and not isinstance(node, NESTED):
             made = replace(Statement.of(node), in_line=node.lineno in loops, arguments=calls_in(node))
             last = node.body[0].lineno - 1 if getattr(node, "body", None) else node.end_lineno or node.lineno  # type: ignore[attr-defined]
+            beside = found.get(node.lineno)
+            if beside is not None and id(beside) in plain and id(node) in joined:
+                made = beside.joined_with(made)
+            if id(node) in joined:
+                plain[id(made)] = made
             found.update(dict.fromkeys(range(node.lineno, max(last, node.lineno) + 1), made))
+    return found
+
+
+def joined_by_semicolons(tree: ast.AST) -> set[int]:
+    """The ids of the statements that share their one line with the statement before or after them: a = x; b = y."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            for one, next_one in itertools.pairwise(block if isinstance(block, list) else ()):
+                if one.lineno == one.end_lineno == next_one.lineno == next_one.end_lineno:
+                    found |= {id(one), id(next_one)}
     return found

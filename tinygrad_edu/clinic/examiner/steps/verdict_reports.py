@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.lines.lines import FoundPlace
+from tinygrad_edu.clinic.examiner.lines.recording import Made, Recording, key_of
 from tinygrad_edu.clinic.examiner.lines.untouched import unused_or_changed
-from tinygrad_edu.clinic.examiner.report import BackpropReport
+from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
 from tinygrad_edu.clinic.examiner.steps.made_gradients import relative
 from tinygrad_edu.clinic.examiner.steps.step_walk import Walk
 
+ADDS = (
+    "Your update adds (line {line}), and the delta begins with y - t: what is added points uphill. Subtract, "
+    "W -= lr * dW, or begin the delta with t - y."
+)
+OTHERS_ADD = "Your update adds (line {line}), which is right for the others: give this delta the sign that theirs have."
+UPHILL = "This line adds the gradient of {names}, which points uphill: it is to be subtracted."
+ADDITION = re.compile(r"\+=|(\b[\w.\[\]]+) = \1 \+")
 Array = np.ndarray[Any, Any]
 Known = tuple[dict[str, Array], str, str]  # (the right gradients, the method, a note)
 Examined = tuple[int, tuple[int, ...], BackpropReport, float]  # (update, its samples, report, scale)
@@ -62,3 +73,36 @@ def wrong_update(net: Any, known: Known, walk: Walk, lr: float, tolerance: float
     report = BackpropReport(errors, wrong, [], given, right, method=method, network=net, followed=True)
     report.note, report.update_alone = f"{text} {note}".strip(), True
     return report
+
+
+def tell_of_signs(report: BackpropReport, recording: Recording, after: Mapping[str, Array]) -> None:
+    """Of a gradient with the wrong sign: does the update add what is to be subtracted? Nobody passes numbers here.
+
+    after: the parameters after the step, made on the lines that update them.
+    """
+    made = {n: x for n in after if (x := recording.made.get(key_of(np.asarray(after[n], dtype=float)))) and x.line}
+    adding = {n: x for n, x in made.items() if ADDITION.search(x.source)}
+    fixes = [*dict.fromkeys(ADDS.format(line=adding[n].line) for n in report.wrong if n in adding)]
+    everywhere = {*report.wrong} == {*report.errors} and {*report.wrong} <= {*adding}
+    if fixes and not everywhere:
+        fixes = [OTHERS_ADD.format(line=x.line) for x in adding.values()]
+
+    def tell(slip: FoundSlip) -> FoundSlip:
+        fix = fixes[0] if fixes else slip.fix.partition(" If your update adds")[0]  # here it is seen
+        return replace(slip, fix=fix) if slip.code == "sign_flipped" else slip
+
+    report.explanations = [tuple(tell(slip) for slip in e) for e in report.explanations]
+    if everywhere and report.certain and report.explanations[0][0].code == "sign_flipped":
+        report.places = adding_lines(report, [adding[n] for n in report.wrong])
+
+
+def adding_lines(report: BackpropReport, adding: Sequence[Made]) -> list[FoundPlace]:
+    """The lines that add, before the others."""
+    lines: dict[tuple[str, int], list[Made]] = {}
+    for made in adding:
+        lines.setdefault((made.file, made.line), []).append(made)
+    found = [
+        FoundPlace(*place, x[0].source, UPHILL.format(names=", ".join(m.variable for m in x)), x[0].variable)
+        for place, x in lines.items()
+    ]
+    return [*found, *(place for place in report.places if (place.file, place.line) not in lines)]

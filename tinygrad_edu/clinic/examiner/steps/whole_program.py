@@ -24,6 +24,7 @@ from tinygrad_edu.clinic.examiner.lines.recording import Recording
 from tinygrad_edu.clinic.examiner.lines.untouched import forgotten, like_weights, remark_on
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.steps.step_verdict import StepVerdict
+from tinygrad_edu.clinic.examiner.steps.verdict_reports import tell_of_signs
 from tinygrad_edu.errors import ExaminerError
 from tinygrad_edu.pen import check_arguments
 
@@ -99,6 +100,7 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
         program, learner, weights, new, rate, recording, (states[0], later[0]), counts, gone, bool(late)
     ).report()
     report.note = f"{report.note} {remark}".strip()
+    tell_of_signs(report, recording, new)
     return report
 
 
