@@ -51,7 +51,8 @@ class Ran:
 def run(name: str) -> Ran:
     """Run examples/NAME.py. Errors: FileNotFoundError, or RuntimeError with what it printed; they end the build."""
     file = (ROOT / "examples" / f"{name}.py").resolve(strict=True)
-    text = file.read_text(encoding="utf-8").rstrip()
+    # as it is in the folder that `tinygrad-edu examples` makes
+    text = file.read_text(encoding="utf-8").rstrip().replace(f"python examples/{file.name}", f"python {file.name}")
     seen = Path(os.environ.get(SEEN, "")) / f"{name}.json"
     if SEEN in os.environ and seen.exists():
         return Ran(text, **json.loads(seen.read_text(encoding="utf-8")))

@@ -13,6 +13,7 @@ import pytest
 from tinygrad_edu import __version__
 from tinygrad_edu.cli import commands, main, parser
 from tinygrad_edu.draw import drawing, render
+from tinygrad_edu.errors import NameNotFoundError
 
 PICTURES = {"xor_scalar.svg", "xor_scalar.png", "xor_tensor.svg", "xor_tensor.png", "loss.png"}
 ROOT = Path(__file__).parents[1]
@@ -306,3 +307,14 @@ def test_the_program_ends_with_the_exit_code_of_main(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("tinygrad-edu: 'a.b' has no meaning here")
     assert "Traceback" not in done.stderr
+
+
+def test_a_case_is_known_by_its_number_and_by_its_program():
+    """The list and the programs count them: `tinygrad-edu case 2` was an unknown case."""
+    from tinygrad_edu.cases import CASES, name_of_case
+
+    for number, name in enumerate(CASES, 1):
+        assert {name_of_case(each) for each in (str(number), f"case_{number}", f"case_{number}_{name}.py")} == {name}
+    for unknown in ("0", "10", "case_", "grid"):
+        with pytest.raises(NameNotFoundError):
+            name_of_case(unknown)

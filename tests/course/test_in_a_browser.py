@@ -42,6 +42,11 @@ def test_the_examples_are_copied_and_a_changed_one_is_kept(tmp_path):
     assert {path.name for path in written} == {
         path.name for path in (ROOT / "examples").iterdir() if path.suffix in folder.SUFFIXES
     }
+    texts = {path.name: path.read_text(encoding="utf-8") for path in written if path.suffix == ".py"}
+    assert [name for name, text in texts.items() if "python examples/" in text] == [], (
+        "they are started in their folder"
+    )
+    assert "\n    python 01_chain_rule_by_hand.py\n" in texts["01_chain_rule_by_hand.py"]
     written[0].write_text("mine", encoding="utf-8")
     written[1].unlink()
     assert folder.write_examples(tmp_path) == [written[1]]

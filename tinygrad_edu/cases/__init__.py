@@ -10,6 +10,7 @@ Each module has `run(out, quick)`, which returns a Report and writes a picture, 
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,7 @@ __all__ = ["CASES", "Figure", "Report", "Trial", "run"]
 
 
 def run(name: str, out: str | Path = "out", quick: bool = False, picture: bool = True) -> Report:
-    """Run a case by name; its picture goes to `out`/NAME.png.
+    """Run a case by its name, or its number in the list; its picture goes to `out`/NAME.png.
 
     quick: fewer seeds or a shorter run; the published figures are still reproduced.
     Errors: NameNotFoundError for an unknown case; OSError if the picture cannot be written;
@@ -44,11 +45,24 @@ def run(name: str, out: str | Path = "out", quick: bool = False, picture: bool =
         ...
     tinygrad_edu.errors.NameNotFoundError: unknown case 'lynx_elmann'. Did you mean 'lynx_elman'? Known: ...
     """
-    if name not in CASES:
-        raise unknown_name("case", name, CASES)
+    name = name_of_case(name)
     try:
         module = importlib.import_module(f"{__name__}.{name}")
     except ImportError as problem:  # two of the cases need scikit-learn
         raise TinygradError(str(problem)) from problem
     report: Report = module.run(quick)
     return replace(report, picture=report.drawn(Path(out))) if picture else report
+
+
+def name_of_case(text: str) -> str:
+    """The name of a case, which may be given by its number or by the program that shows it.
+
+    >>> name_of_case("2"), name_of_case("case_2_grid_search.py"), name_of_case("grid_search")
+    ('grid_search', 'grid_search', 'grid_search')
+    """
+    names, number = [*CASES], re.match(r"(?:case[ _-]?)?(\d+)(?:_\w+)?(?:\.py)?$", str(text))
+    if number and 1 <= int(number[1]) <= len(names):
+        return names[int(number[1]) - 1]
+    if text not in CASES:
+        raise unknown_name("case", text, CASES)
+    return text

@@ -73,7 +73,7 @@ def run_case(chosen: argparse.Namespace) -> None:
     from tinygrad_edu import cases
 
     if chosen.name is None:
-        print("\n".join(f"{name:<14} {about}" for name, about in cases.CASES.items()))
+        print("\n".join(f"{k}  {name:<14} {about}" for k, (name, about) in enumerate(cases.CASES.items(), 1)))
     else:
         print(cases.run(chosen.name, chosen.out, chosen.quick))
 

@@ -114,7 +114,7 @@ def demo_options(commands: Any) -> None:
     draw.set_defaults(run=run_draw)
     words = "a real network that did not converge: symptom, cause and remedy"
     case = command(commands, "case", words, "by_hand")
-    case.add_argument("name", nargs="?", help="the case; without a name, all are listed")
+    case.add_argument("name", nargs="?", help="the case, or its number; without one, all are listed")
     case.add_argument("--quick", action="store_true", help="fewer seeds and shorter training, the same pictures")
     case.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture (default: out)")
     case.set_defaults(run=run_case)

@@ -230,7 +230,9 @@ class Tensor(TensorMethods, Operators):
     def __float__(self) -> float:
         if in_percent_format() or not (self.requires_grad and MODES.recording) or is_compiled(self):
             return self.one_number("float(x)")
-        raise DetachedError(f"float({self!r}) would lose its gradient: x.item() gives the plain number. {TO_FILL}")
+        many = f"x[i].item() gives one of its {self.size} numbers, x.data all of them"
+        plain = "x.item() gives the plain number" if self.size == 1 else many
+        raise DetachedError(f"float({self!r}) would lose its gradient: {plain}. {TO_FILL}")
 
     def __int__(self) -> int:
         return int(float(self))

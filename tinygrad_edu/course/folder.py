@@ -78,7 +78,12 @@ def write_examples(folder: str | os.PathLike[str], force: bool = False) -> list[
     '01_chain_rule_by_hand.py'
     """
     programs = sorted(path for path in examples().iterdir() if path.suffix in SUFFIXES)
-    return save(folder, {path.name: path.read_bytes() for path in programs}, force)
+    return save(folder, {path.name: as_started_there(path) for path in programs}, force)
+
+
+def as_started_there(path: Path) -> bytes:
+    """A program that says how it is started in a folder of its own: `python 01_....py`, without examples/."""
+    return path.read_bytes().replace(b"python examples/" + path.name.encode(), b"python " + path.name.encode())
 
 
 def examples() -> Path:

@@ -56,7 +56,6 @@ from tinygrad_edu.clinic.examiner.steps.verdict_reports import (
     has_penalty,
     plainest,
     rate_between,
-    tell_of_signs,
     wrong_update,
 )
 from tinygrad_edu.clinic.examiner.steps.watch import Updates, Watched, readings, watch_updates
@@ -349,4 +348,3 @@ class StepVerdict:
         hints = hints_of(report, [after[n] for n in report.right if n not in wrong], updates=True, at_end=assigned)
         factors = [1.0, -1.0] if adapts else factors_of(net, self.lr)
         report.places = find_places(self.recording, truth, wrong, factors, deltas_of(net), hints)
-        tell_of_signs(report, self.recording, after)
