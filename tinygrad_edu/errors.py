@@ -53,8 +53,8 @@ class TinygradError(Exception):
     NameNotFoundError unknown activation 'tanhh'. Did you mean 'tanh'? Known: ...
     """
 
-    def __init__(self, *words: object) -> None:
-        super().__init__(*words)
+    def __init__(self, *words: object, **named: object) -> None:
+        super().__init__(*words, **named)  # an ImportError takes the name of its module
         if RAISED.in_trace is not None:
             RAISED.in_trace.append(self)
 
