@@ -173,7 +173,7 @@ def run(quick: bool = False) -> Report:
 
 
 def trial(change: str, seen: list[tuple[float, ...]]) -> Trial:
-    """Is the last pass close to the targets?"""
+    """A trial: is the last pass close to the targets?"""
     near = all(abs(o - t) <= NEAR for o, t in zip(seen[-1], TARGET, strict=True))
     return Trial(change, int(near), 1, f"({seen[-1][0]:.4f}, {seen[-1][1]:.4f})")
 

@@ -15,7 +15,7 @@ def clean(text: str, limit: int = 60) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """The same, with its end: long names of curves often differ there ("..., lr=0.1", "..., validation").
+    """A long text cut in the middle: names of curves often differ at the end ("..., lr=0.1", "..., validation").
 
     >>> shorten("the same long name, validation", 20)
     'the sa…e, validation'

@@ -77,7 +77,7 @@ class Guard:
         return True
 
     def settle(self, earlier: Guard | None = None) -> None:
-        """Of what the trace itself has changed, compare the rest from now on.
+        """Stop comparing what the trace itself has changed; go on comparing the rest.
 
         `earlier`: the guard before a trace. Of a list that each trace adds to, what was there before is compared.
         """

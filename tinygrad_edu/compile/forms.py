@@ -136,7 +136,7 @@ class Forms:
         self.variants = Variants(f, compiled)
 
     def run(self, task: Task, arguments: Sequence[Any], nesting: Any, given: list[Any], nested: bool = False) -> Any:
-        """Run the task in the form that fits these arguments; `nested`: are gradients among its results?"""
+        """Run the task in the form that fits these arguments; `nested`: gradients are among its results."""
         if MODES.value_trace is not None or MODES.tensor_trace is not None:
             raise TraceError(f"{self.name}: a gradient that is added to .grad cannot be part of a compiled function")
         if self.variants.concern(nesting, given):

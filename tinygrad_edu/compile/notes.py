@@ -51,7 +51,7 @@ class Notes:
             self.checks.append(Lacks(name, space, names))
 
     def of_dict(self, name: str, space: Mapping[str, Any], keys: Iterable[str], of: int = 0) -> Iterator[Place]:
-        """These entries of a namespace; one that is missing may be added later. `of`: the id of what it belongs to."""
+        """Note entries of a namespace, missing ones too, since they may be added later. `of`: the id of its owner."""
         keys = sorted(set(keys) - self.noted[of or id(space)])
         self.noted[of or id(space)].update(keys)
         if not keys:
@@ -61,7 +61,7 @@ class Notes:
         yield from ((f"{name}.{key}" if name else key, x) for key, x in zip(keys, found, strict=True))
 
     def of_names(self, name: str, x: Any, keys: Sequence[str]) -> Iterator[Place]:
-        """These attributes, by getattr."""
+        """Note attributes that are read by getattr."""
         if keys:
             found = self.note(Entries(name, NamesRead(partial(getattr, x), keys), keys=keys, put=partial(setattr, x)))
             yield from ((name, each) for each in found)

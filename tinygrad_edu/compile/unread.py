@@ -110,7 +110,7 @@ def readings(things: Iterable[Any]) -> Iterator[Readings]:
 
 
 def change_class(x: Any) -> None:
-    """It notes its readers from now on."""
+    """Give an object a class that notes who reads it."""
     with MUTEX:
         known = CHANGED.setdefault(id(x), [0, type(x)])
         known[0] += 1
@@ -119,7 +119,7 @@ def change_class(x: Any) -> None:
 
 
 def change_back(x: Any) -> None:
-    """One thread looks at it no longer; the last one gives it its own class back."""
+    """End the noting for one thread; the last thread gives the object its own class back."""
     with MUTEX:
         known = CHANGED[id(x)]
         known[0] -= 1

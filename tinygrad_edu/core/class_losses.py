@@ -102,7 +102,7 @@ def weighted(scores: ArrayLike, by: ArrayLike) -> Any:
 def of_class_numbers(
     name: str, logs: ArrayLike, target: ArrayLike, weight: ArrayLike, kept: ArrayLike
 ) -> tuple[Any, Any]:
-    """The same for class numbers: pick the logarithm of each row's class, even if others are -∞ (ruled out)."""
+    """The cost for class numbers: pick the logarithm of each row's class, even if others are -∞ (ruled out)."""
     pick = picker(logs, target)
     each, counts = -pick(logs), kept
     if weight is not None:

@@ -62,7 +62,7 @@ def stop_gradients(rows: Iterable[Operation]) -> None:
 
 
 def with_flat(partials: Callable[..., tuple[Any, ...]], flat: frozenset[int]) -> Callable[..., tuple[Any, ...]]:
-    """The same partial derivatives, but Flat for these arguments."""
+    """`partials` with Flat in the places of these arguments."""
     nothing = Flat(0.0)
 
     def found(*numbers: float) -> tuple[Any, ...]:

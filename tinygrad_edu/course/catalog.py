@@ -18,7 +18,7 @@ def size(rng: Rng, least: int = 2, most: int = 5) -> int:
 
 
 def different(rng: Rng, count: int) -> list[int]:
-    """So many sizes, no two the same: a missing transpose shows in the shape."""
+    """Sizes of which no two are equal, so that a missing transpose shows in the shape."""
     return [int(n) for n in rng.permutation(np.arange(2, 2 + count + 2))[:count]]
 
 

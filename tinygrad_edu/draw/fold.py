@@ -40,7 +40,7 @@ def functions_in(graph: Graph) -> list[Function]:
 
 
 def function_ending_at(graph: Graph, end: int, users: list[list[int]]) -> Function | None:
-    """The longest one; None where there is none of two operations or more."""
+    """The longest function of two operations or more that ends at a node and has a name; None if there is none."""
     best = None
     for entry, operations in parts_ending_at(graph, end, is_plain(graph)):
         inside = [n for n in operations if graph.operations[n]]

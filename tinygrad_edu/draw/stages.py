@@ -147,7 +147,7 @@ def by_channels(layer: Convolution, weight: Array) -> Array:
 
 
 def fit_to_width(matrix: Array, width: int | None) -> Array:
-    """The same for the units before it: of a flattened image, the sum over the pixels of each channel.
+    """A matrix with one column for each unit before it: of a flattened image, the sum over each channel's pixels.
 
     Several rows of an embedding side by side are the sum over them in the same way.
     """

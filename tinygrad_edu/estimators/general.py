@@ -76,7 +76,7 @@ def make_norms(model: Estimator, widths: Sequence[int], dtype: Dtype) -> list[An
 
 
 class LikeScikitLearn:
-    """sgd and adam in scikit-learn's form, for a list of parameters."""
+    """scikit-learn's sgd and adam, applied to a list of parameters."""
 
     def __init__(self, model: Estimator, parameters: Sequence[Tensor]) -> None:
         self.adam = model.solver == "adam"
@@ -98,7 +98,7 @@ class LikeScikitLearn:
 
 
 class OfOurs:
-    """An optimizer of the table; the parameters of its first call stay its parameters."""
+    """An optimizer of this library. It keeps the parameters of its first call."""
 
     def __init__(self, model: Estimator, parameters: Sequence[Tensor]) -> None:
         maker, settings = choices.OPTIMIZERS[model.solver], choices.solver_settings(model)

@@ -38,7 +38,7 @@ def not_converged(model: Estimator) -> str:
 
 
 def trend(model: Estimator) -> str:
-    """A sentence: does the loss still fall, and by how much per epoch?"""
+    """A sentence that says whether the loss still falls, and by how much per epoch."""
     recent = np.array(model.loss_curve_[-10:])
     if not np.isfinite(recent).all():
         rate = f"learning_rate_init (it is {model.learning_rate_init:g})"

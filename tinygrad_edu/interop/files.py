@@ -86,7 +86,7 @@ def path_beside(model: Any, path: object) -> Path:
 
 
 def refuse(model: Any, path: Path, main: bool, samples: int | None) -> None:
-    """Errors: SettingError, TraceError for what cannot be written whatever else is given."""
+    """Refuse what cannot be written, whatever else is given. Errors: SettingError, TraceError."""
     refuse_ending(path, main, samples)
     refuse_others(model)
     refuse_scalar(model, path)

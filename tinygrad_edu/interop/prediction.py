@@ -108,7 +108,7 @@ class PredictionProgram:
 
     @property
     def samples(self) -> list[dict[str, Any]]:
-        """X: its variable, the shape of one sample, and are they whole numbers?"""
+        """X in the program: its variable, the shape of one sample, and whether it holds whole numbers."""
         return [{"variable": "x", "shape": self.X.shape[1:], "whole": self.X.dtype.kind in "iu"}]
 
     def prediction_facts(self) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class NetworkProgram(PredictionProgram):
 
     @property
     def samples(self) -> list[dict[str, Any]]:
-        """X and y: their variable in the step, the shape of one sample, and are they whole numbers?"""
+        """X and y in the step: the variable, the shape of one sample, and whether it holds whole numbers."""
         inputs = self.training.step.trace.inputs
         pairs = zip(self.training.data, self.job.data, strict=True)
         return [{"variable": v, "shape": a.shape[1:], "whole": inputs[v].integer} for v, a in pairs]

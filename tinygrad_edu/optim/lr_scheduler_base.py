@@ -79,7 +79,7 @@ class LRScheduler:
         self.write(self.get_lr())
 
     def write(self, rates: Sequence[float]) -> None:
-        """These rates are the optimizer's."""
+        """Write the rates into the groups of the optimizer."""
         for own, rate in zip(self.optimizer.parts, rates, strict=True):
             own.lr = rate
         self._last_lr = [own.lr for own in self.optimizer.parts]

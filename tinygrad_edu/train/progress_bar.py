@@ -94,7 +94,7 @@ class NotebookBar(NoBar):
         self.close()
 
     def update(self, n: int = 1) -> None:
-        """So many units more are done; the picture is new ten times a second at most."""
+        """Count more units as done; the bar is drawn again ten times a second at most."""
         self.n += n
         if time.monotonic() - self.last >= EVERY_S:
             self.last = time.monotonic()

@@ -80,20 +80,13 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Plan):
-    """What `fit` is told besides model, data and optimizer.
+    """What `fit` is given besides model, data and optimizer. Its docstring explains each setting; details are here.
 
-    loss: a name from nn.losses or a function of output and target; cross_entropy also takes y as class numbers
-    (samples,). batch_size: all samples by default. shuffle: a new order each epoch from `seed`, or one of the orders of
-    data.batches by name ("weighted": drawn with replacement by sample_weight, which then does not weigh the loss); of
-    all samples in one batch the order is left as it is, unless it is drawn.
-    tol: stop when the loss of an epoch differs from the one before by at most tol of it; with patience=k, when it has
-    not improved by more than tol of the best one for k epochs in a row. validation: (X, y), or a share of the samples
-    to hold out; its loss is then what the rule looks at, and the best weights by it are restored. sample_weight: one
-    for each sample. clip_value: the size that each entry of the gradient is cut to; clip_norm: the length that the
-    gradient is scaled down to, after that. callbacks: called with the Job after each
-    epoch; one that returns True ends the run. progress: a bar (by default in terminals and notebooks). accurate:
-    compiled exp, tanh, log as the C library has them, for the last digits (the compiler's own are within 3 units in the
-    last place, and several times as fast).
+    shuffle: "weighted" draws samples with replacement by sample_weight, which then does not weigh the loss. If all
+        samples are one batch, their order stays, unless they are drawn.
+    tol: a share of the loss of the epoch before; with patience, of the best loss so far.
+    validation: the stopping rule looks at its loss, and the weights that are best by it are restored.
+    accurate: the compiler's own exp, tanh and log are within 3 units in the last place, and several times as fast.
     Errors: SettingError, NameNotFoundError for a setting that is out of range or unknown.
     """
 
@@ -115,16 +108,12 @@ class Settings(Plan):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Plan):
-    """How a network was trained, whatever the network and the samples: `fit` leaves one, and a record holds it.
+    """How a network was trained, whatever the network and the samples. `fit` makes it, and a saved run holds it."""
 
-    optimizer, the name of its class; lr, the learning rate or its schedule, None for L-BFGS; options, what else the
-    optimizer was made with; groups, the same of each group of parameters that has settings of its own.
-    """
-
-    optimizer: str = "SGD"
-    lr: Any = 0.01
-    options: Mapping[str, Any] = field(default_factory=dict)
-    groups: tuple[Mapping[str, Any], ...] = ()
+    optimizer: str = "SGD"  # the name of its class
+    lr: Any = 0.01  # the learning rate or its schedule; None for L-BFGS
+    options: Mapping[str, Any] = field(default_factory=dict)  # the optimizer's other arguments
+    groups: tuple[Mapping[str, Any], ...] = ()  # settings of each group of parameters, if there are several
 
     @classmethod
     def of(cls, plan: Plan, optimizer: Any) -> Self:

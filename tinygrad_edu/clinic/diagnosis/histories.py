@@ -53,7 +53,7 @@ class History:
 
     @property
     def sentence(self) -> str:
-        """Which columns were read as which losses; "" if there was no choice."""
+        """Names the columns that were read as the losses; "" if there was no choice."""
         if not self.loss_name:
             return ""
         text = f"Read: {self.loss_name} as the training loss"

@@ -1,4 +1,4 @@
-"""What one pass shows for certain as causes: each with a trial of what mends it, and of the usual things more."""
+"""Causes that one pass proves, each with a trial of its fix, with other usual changes if the fix is not enough."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def mend(t: Trials, changes: Sequence[Change], code: str) -> Trial | None:
 
 
 def with_more(t: Trials, trial: Trial, first: Change) -> str:
-    """A sentence on what the fix reaches, and what it reaches alone if more was changed."""
+    """A sentence that says how many seeds the fix repairs, alone and together with other changes."""
     more = {name: x for name, x in trial.change.items() if name not in first}
     alone = t.trial(first) if more and len(more) < len(trial.change) else None
     if alone is None:
@@ -58,7 +58,7 @@ def with_more(t: Trials, trial: Trial, first: Change) -> str:
 
 
 def usual_things(t: Trials) -> Iterator[Change]:
-    """Usual additional changes: none, more epochs, scaled inputs, larger steps, a larger network."""
+    """Changes that are tried along with a fix: none, more epochs, scaled inputs, larger steps, a larger network."""
     setup, task = t.record.setup, t.record.task
     longer: Change = {"epochs": 10 * setup.epochs}
     faster: Change = {"lr": scale_rate(setup.lr, 10.0)}

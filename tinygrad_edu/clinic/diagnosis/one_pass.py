@@ -1,4 +1,4 @@
-"""A network of another library, of any form: what one pass shows for certain, without training it again."""
+"""What one pass through a network of another library shows for certain, without training it again."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Pass:
         return FoundCause(code, sentence, seen, proof, f"{remedy} {how}".strip())
 
     def mixed_samples(self) -> Iterator[FoundCause]:
-        """Outputs that are others when the same samples come in another order, or without half of the others."""
+        """The cause, if outputs change when the same samples come in another order, or without half of the others."""
         back, half = slice(None, None, -1), slice(len(self.y) // 2)
         try:
             once, again = self.forward(self.X), self.forward(self.X)
@@ -109,7 +109,7 @@ class Pass:
                 return
 
     def broadcast(self) -> Iterator[FoundCause]:
-        """The loss of permuted targets is the same."""
+        """The cause, if the loss of permuted targets is the same: it compares every output with every target."""
         if self.output.shape == self.y.shape or len(self.y) < 3:
             return
         order = np.random.default_rng(0).permutation(len(self.y))
@@ -127,11 +127,11 @@ class Pass:
             )  # fmt: skip
 
     def not_trained(self) -> Iterator[FoundCause]:
-        """Parameters that do not change."""
+        """The cause, if parameters do not change."""
         yield from ()
 
     def softmax_of_one(self) -> Iterator[FoundCause]:
-        """One output that is 1 for every sample."""
+        """The cause, if a single output is 1 for every sample."""
         shape = self.output.shape
         if len(shape) == 2 and shape[1] == 1 and bool((self.output == 1.0).all()) and self.ends_in in ("softmax", ""):
             yield self.named(
@@ -147,7 +147,7 @@ class Pass:
         return several and bool((rows >= 0.0).all() and (np.abs(rows.sum(1) - 1.0) < SUMS).all())
 
     def two_softmaxes(self) -> Iterator[FoundCause]:
-        """Probabilities where the loss takes logits and makes probabilities of them itself."""
+        """The cause, if the outputs are probabilities and the loss makes probabilities of them once more."""
         if self.loss_kind != "cross_entropy" or not self.takes_logits or not self.sums_to_one:
             return
         best = -math.log(math.e / (math.e + self.output.shape[1] - 1.0))
@@ -158,7 +158,7 @@ class Pass:
         )  # fmt: skip
 
     def no_probabilities(self) -> Iterator[FoundCause]:
-        """Outputs that are no probabilities, for a loss that takes their logarithms."""
+        """The cause, if the loss takes logarithms of outputs that are no probabilities."""
         if self.takes_logits or self.loss_kind not in ("bce", "cross_entropy"):
             return
         low, high = float(self.output.min()), float(self.output.max())
@@ -172,7 +172,7 @@ class Pass:
             )  # fmt: skip
 
     def two_sigmoids(self) -> Iterator[FoundCause]:
-        """Probabilities of two classes where the loss takes logits."""
+        """The cause, if the outputs are probabilities of two classes and the loss takes logits."""
         if self.loss_kind == "bce" and self.takes_logits and self.ends_in == "sigmoid":
             yield self.named(
                 "wrong_loss", "The network ends in a sigmoid, and the loss has its own.",
@@ -181,7 +181,7 @@ class Pass:
             )  # fmt: skip
 
     def out_of_reach(self) -> Iterator[FoundCause]:
-        """Numbers that the last activation cannot give: of each, the nearest that it can is the best there is."""
+        """The cause, if the last activation cannot give the targets, but only the nearest numbers in its range."""
         several = len(np.unique(self.y)) > MOST_CLASSES
         numbers = self.loss_kind in FOR_NUMBERS or (not self.loss_kind and several)
         if not numbers or not self.ends_in or self.y.size != self.output.size:
@@ -198,7 +198,7 @@ class Pass:
             )  # fmt: skip
 
     def batch_statistics(self) -> Iterator[FoundCause]:
-        """BatchNorm that does well by the statistics of the data, and badly by its running ones."""
+        """The cause, if BatchNorm does well with the statistics of the data, and badly with its running ones."""
         output = self.by_own_statistics()
         if output is None:
             return
@@ -215,11 +215,11 @@ class Pass:
         return None
 
     def fixed(self) -> list[str]:
-        """Frozen weights or layers, which may be intended: they may have been trained before."""
+        """Name frozen weights or layers. They may be intended: they may have been trained before."""
         return []
 
     def symptoms(self) -> Iterator[Symptom]:
-        """Numbers that are worth a look."""
+        """Sentences on numbers that are worth a look, though they prove nothing."""
         value = self.value
         if fixed := self.fixed():
             yield Symptom("fixed_weights", 1.0, 1.0, f"Told not to learn: {names_in_short(fixed)}.")
@@ -236,7 +236,7 @@ class Pass:
             yield Symptom("divergence", math.inf, 1.0, f"The loss is {value}.")
 
     def explained(self, output: Array) -> float:
-        """How much of the targets an output tells: R², or the share above guessing; -inf where unclear."""
+        """How well the outputs explain the targets: R², or the share above guessing; -inf where that is unclear."""
         if self.loss_kind in FOR_NUMBERS and self.y.size == output.size:
             return explained_by(output.reshape(self.y.shape), self.y.astype(float))
         if self.loss_kind in ("cross_entropy", "nll") and output.ndim == 2:
@@ -259,7 +259,7 @@ def close(a: Array, b: Array) -> bool:
 
 
 def explained_by(estimate: Array, t: Array) -> float:
-    """R²; -inf of numbers that are all the same, or of an estimate that is none."""
+    """R²; -inf if the numbers are all the same or the estimate is not finite."""
     spread = float(((t - t.mean(0)) ** 2).sum())
     share = 1.0 - float(((estimate - t) ** 2).sum()) / spread if spread > 0.0 else -math.inf
     return share if math.isfinite(share) else -math.inf
@@ -276,5 +276,5 @@ def names_in_short(names: Sequence[str]) -> str:
 
 
 def cut(X: Samples) -> Any:
-    """The first samples; of a table, its numbers."""
+    """The first samples; those of a pandas table as numbers."""
     return rows_of(X.to_numpy() if hasattr(X, "to_numpy") else X, slice(ROWS))

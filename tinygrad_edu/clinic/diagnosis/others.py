@@ -19,7 +19,7 @@ BETTER = 0.02
 
 
 def that_help_with_others(t: Trials, causes: Sequence[FoundCause]) -> list[FoundCause]:
-    """Those of which the change does better on samples held out, too; all of them where there are too few to hold out.
+    """The causes whose change does better on held-out samples, too; all causes where too few samples can be held out.
 
     A run that does all that can be asked for may be brought to do better on its own samples by less weight decay, more
     units or more epochs: that alone is no fault.

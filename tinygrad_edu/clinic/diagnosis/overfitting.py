@@ -50,7 +50,7 @@ def turn(validation: Array, training: Array | None = None) -> Symptom | None:
 
 
 def turning_point(record: Record) -> Symptom | None:
-    """The turn in the run's own curves; none where it holds the weights of its best epoch."""
+    """The turn in the run's own curves; None if the model has gone back to the weights of its best epoch."""
     subject = record.subject
     if subject.restored or not subject.validation.size:
         return None
@@ -58,7 +58,7 @@ def turning_point(record: Record) -> Symptom | None:
 
 
 def prove_overfitting(t: Trials) -> list[FoundCause]:
-    """Training that ends at the lowest point, compared with the run as it is, on what was held out."""
+    """The cause, if training that ends at the lowest point does better on held-out samples than the run as it is."""
     symptom = turning_point(t.record)
     if symptom is None or t.record.task.held_out is None:
         return []
@@ -84,7 +84,7 @@ def prove_overfitting(t: Trials) -> list[FoundCause]:
 
 
 def judge_runs(t: Trials, change: dict[str, Any], words: str, runs: Sequence[Trained], goal: float) -> Trial:
-    """Runs by their loss on what was held out."""
+    """A trial of runs that are judged by their loss on held-out samples."""
     setup = t.record.setup.but(change)
     X, y = hold_out(setup, t.record.task)
     found = []

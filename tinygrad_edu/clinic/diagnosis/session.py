@@ -1,5 +1,8 @@
-"""How a diagnosis is made: the run as it is from other seeds, what is certain, one change after the other, sets of
-them, the walk from the reference; and a verdict that counts."""
+"""The course of a diagnosis: train again from other seeds, look for certain faults, then try changes until one repairs.
+
+Single changes come first, then sets of them, then a walk from a network that learns back to this one. The verdict says
+of how many seeds it is true.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ class DiagnosisSession:
         self.looked_at: set[str] = set()  # codes of causes
 
     def result(self) -> Diagnosis:
-        """The whole way."""
+        """Make the diagnosis; the line of progress is taken away even if that fails."""
         try:
             return self.found()
         finally:
@@ -92,7 +95,7 @@ class DiagnosisSession:
         return self.of_good_run() if good else self.of_bad_run()
 
     def first_runs(self) -> list[Trained]:
-        """The run as it is from other seeds; from another start, where the network shows that it had one."""
+        """Train the setup unchanged from other seeds, with weights drawn as those that the run began with."""
         runs = self.trials.first()
         if other := with_its_start(self.subject, runs):
             self.subject, self.record = other, Record(other)
@@ -102,7 +105,7 @@ class DiagnosisSession:
     # Verdicts
 
     def of_good_run(self) -> Diagnosis:
-        """Diagnosis of a run that reaches its goal: do other seeds too, and is there an obvious fault?"""
+        """The diagnosis of a run that reaches its goal: do other seeds reach it too, and has it a plain fault?"""
         t = self.trials
         if causes := self.held_back() or outdone_by_the_fitting_loss(t):
             return self.named(causes)
@@ -119,7 +122,7 @@ class DiagnosisSession:
         return self.card(True, [], f"This run reaches the goal ({self.measured()}) by luck: {self.others()}.")
 
     def of_bad_run(self) -> Diagnosis:
-        """It does not: what single change, or which set of them, repairs it?"""
+        """The diagnosis of a run that misses its goal: which single change, or which set of changes, repairs it."""
         t = self.trials
         if self.random:
             return self.named(self.represented() or [self.labels_random()])
@@ -138,7 +141,7 @@ class DiagnosisSession:
         return self.named(causes) if causes else self.nothing()
 
     def held_back(self) -> list[FoundCause]:
-        """A plain fault in a run that is good enough: does mending it bring all that is possible?"""
+        """The plain faults of a run that is good enough, if mending one brings it to all that is possible."""
         t = self.trials
         before = t.bench.goal
         if before.derived is None or t.suspects()[0][0] < PLAIN or self.random:
@@ -151,7 +154,7 @@ class DiagnosisSession:
         return causes
 
     def misses_by_chance(self) -> bool:
-        """Is a derived goal missed by less than the standard error, and do others of the same setup reach it?"""
+        """Is a derived goal missed by less than its standard error, while other seeds of the same setup reach it?"""
         goal, as_is = self.trials.bench.goal, self.trials.as_is
         if goal.derived is None or as_is.reached == 0:
             return False
@@ -159,7 +162,7 @@ class DiagnosisSession:
         return away < goal.error(self.estimate, self.task) and self.near()
 
     def near(self) -> bool:
-        """Do other seeds come about as far, though some miss the goal by a little?"""
+        """Is the median of the other seeds at the goal, or below it by little?"""
         goal = self.trials.bench.goal
         room = MARGIN * abs(goal.number) if goal.measure in ("r2", "accuracy") else 0.1 * abs(goal.number)
         aim = goal.number if goal.measure in ("r2", "accuracy") else -goal.number
@@ -197,7 +200,7 @@ class DiagnosisSession:
         return derive_goal(max(found.share, LEAST), found.source, self.task)
 
     def look_for_structure(self, share: float) -> None:
-        """Does the reference learn more of the targets than of permuted ones, or do the nearest samples tell more?"""
+        """Set `random` if the reference and the nearest samples tell no more of the targets than of permuted ones."""
         assert self.record.flat is not None
         told, chance = self.record.neighbours
         if told > max(chance, 0.0) + MARGIN:
@@ -214,7 +217,7 @@ class DiagnosisSession:
             )
 
     def represented(self) -> list[FoundCause]:
-        """Is there another form of the inputs from which the targets can be read?"""
+        """The cause "representation", if the network learns the targets from another form of the inputs."""
         t = self.trials
         before = t.bench.goal
         t.by(derive_goal(1.0, yardstick.POSSIBLE.source, self.task))

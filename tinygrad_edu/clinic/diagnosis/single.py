@@ -107,7 +107,7 @@ def faster(t: Trials, trial: Trial) -> str:
 
 
 def by_lower_goal(t: Trials) -> list[FoundCause]:
-    """No change, and no set of them, does all that a yardstick does: which do most of it?
+    """The causes by a lower goal, where neither a change nor a set of changes does all that the baseline does.
 
     The goal does not go below what the run or a trial has reached anyway.
     """

@@ -28,7 +28,7 @@ def share_call(builder: Builder, function: Any, given: Sequence[Any], parts: IRV
 
 
 def by_operands(function: Any, kind: Any) -> Any:
-    """The same function with its arguments in memory, as the team calls it."""
+    """A function that reads its arguments from memory, as the team calls it, and calls the given one."""
     module, name = function.module, f"{function.name}.part"
     if name not in module.globals:
         made = ir.Function(module, team.PART, name)

@@ -50,7 +50,7 @@ def of_each_run(builder: Builder, value: Any, lanes: int) -> Any:
 
 
 def some(at_work: Any, x: IRValue) -> Any:
-    """Is it true in at least one of the runs?"""
+    """A condition that holds if x holds in at least one of the runs."""
     if not isinstance(x.type, Vector):
         return x
     bits = at_work.builder.bitcast(x, ir.IntType(x.type.count))

@@ -85,7 +85,7 @@ def fits_tiles(builder: Builder, a: Matrix, work: IRValue) -> Any:
 
 
 def has_threads(builder: Builder, work: IRValue) -> Any:
-    """Are there threads for it without BLAS?"""
+    """A condition: are there threads for the product without BLAS?"""
     alone = at_most(builder, work, ALONE)
     return builder.or_(alone, team.are_helpers_there(builder)) if team.POSSIBLE else alone
 
@@ -167,7 +167,7 @@ def function_of(module: Any, write: Callable[..., None], numbers: Sequence[Any])
 
 
 def call_shared(builder: Builder, write: Callable[..., None], operands: list[Matrix], sizes: Sequence[Any]) -> None:
-    """The same by a function that asks the team first, where the product is large enough."""
+    """Call the product through a function that shares it with the team, if it is large enough."""
     call_function(builder, together_or_alone(write), operands, sizes)
 
 

@@ -69,7 +69,7 @@ class Team:
         self.builder.atomic_rmw("add", self.at(place), SIZE(x), "acq_rel")
 
     def exchange(self, place: int, old: IRValue, new: IRValue) -> Any:
-        """Was it `old`, and is `new` now?"""
+        """Put `new` in the place of `old`, in one step; true if `old` was there."""
         return self.builder.extract_value(self.builder.cmpxchg(self.at(place), old, new, "acq_rel", "acquire"), 1)
 
     def open_parts(self, word: IRValue) -> tuple[Any, Any]:
@@ -221,7 +221,7 @@ def help_once(builder: Builder, team: Team, word: IRValue, stop: IRValue) -> Non
 
 
 def write_meetings(builder: Builder, team: Team, rounds: IRValue) -> None:
-    """So many tasks of two parts, each of which waits for the other to begin: how long does a helper take to answer?"""
+    """Write a measurement: tasks of two parts, each waiting for the other, show how long a helper takes to answer."""
     met = cgutils.alloca_once(builder, SIZE)
     with cgutils.for_range(builder, rounds):
         builder.store(SIZE(0), met)

@@ -102,7 +102,7 @@ def threads_of_blas() -> int:
 
 
 def processors() -> int:
-    """Those that this process may use."""
+    """How many processors this process may use."""
     ask = getattr(os, "sched_getaffinity", None)
     return len(ask(0)) if ask else os.cpu_count() or 1
 

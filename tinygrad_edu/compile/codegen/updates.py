@@ -29,7 +29,7 @@ def limits(norm: bool, value: bool, plus: Mapping[str, str]) -> list[str]:
 
 
 def in_parts_if(wanted: bool, lines: list[str], accurate: bool) -> tuple[list[str], str]:
-    """The same with the decorator that the definition needs, or the lines as they are."""
+    """`in_parts` with a decorator before the definition if that is wanted, else the lines unchanged."""
     if not wanted:
         return lines, ""
     lines, definition = in_parts(lines, "update")

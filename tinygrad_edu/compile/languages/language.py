@@ -18,10 +18,10 @@ MATH = frozenset([
 
 
 class Pieces(Protocol):
-    """The text that is being written."""
+    """The pieces of text that a program is written in."""
 
     def need(self, name: str, text: str) -> None:
-        """A piece of text that is written once."""
+        """Write a piece of text, unless it has been written already."""
 
 
 OWN = re.compile(r".*(_[bhisdr]+|_v|_at|__\d+)")  # names that the writers make up
@@ -75,7 +75,7 @@ class Language(ABC):
 
     @abstractmethod
     def bits(self, writer: Pieces, x: Number, kind: str) -> Number:
-        """The bits of a float as a whole number, and back."""
+        """The bits of a float as a whole number, or the float that has these bits."""
 
     @abstractmethod
     def mathematics(self, writer: Pieces, name: str, given: Sequence[Number], kind: str) -> Number | None:

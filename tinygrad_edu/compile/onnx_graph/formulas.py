@@ -51,7 +51,7 @@ class Formulas:
         return self.call(self.found.tree(operation), given)
 
     def direct(self, name: str, given: list[Edge]) -> Edge:
-        """An operation that ONNX has, or its words where onnxruntime has none for float64."""
+        """Apply an operation that ONNX has; its formula where onnxruntime has no float64 kernel."""
         if not self.nodes.wide or name not in NOT_WIDE:
             return self.nodes.add(DIRECT[name], given)
         words = NOT_WIDE[name]

@@ -47,7 +47,7 @@ class Nodes:
         return TYPES.get(kind, self.real)
 
     def onnx_type(self, kind: str) -> Any:
-        """ONNX's number for it."""
+        """ONNX's number for a kind."""
         return self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype(kind)))
 
     def fresh(self, hint: str) -> str:
@@ -65,7 +65,7 @@ class Nodes:
         return Edge(name, result)
 
     def constant(self, x: ArrayLike, kind: str = FLOAT, hint: str = "constant") -> Edge:
-        """A number or an array, once."""
+        """The name of an initializer with these numbers; equal ones share it."""
         array: np.ndarray[Any, Any] = self.fitting(x, hint) if kind == FLOAT else np.asarray(x, self.dtype(kind))
         key = (kind, array.shape, array.tobytes())
         if key not in self.constants:
@@ -95,7 +95,7 @@ class Nodes:
 
 
 def names_read(nodes: Iterable[Any]) -> Iterator[str]:
-    """The inputs of nodes, and of the nodes of the graphs inside them (the body of a Scan), with what these return."""
+    """All names that nodes read, and that the graphs inside them (the body of a Scan) read or return."""
     for node in nodes:
         yield from node.input
         for inner in (attribute.g for attribute in node.attribute if attribute.HasField("g")):

@@ -44,7 +44,7 @@ class Tape:
         inputs: Sequence[Value] = (),
         is_constant: Callable[[Value], bool] = lambda leaf: False,
     ) -> None:
-        """`is_constant`: of a leaf, is its number the same for ever? (Inputs are not asked for.)"""
+        """`is_constant` says of a leaf that its number never changes; it is not called with the inputs."""
         nodes = joint_order([*inputs, *outputs])
         place, own = {x: i for i, x in enumerate(nodes)}, set(inputs)
         constants = {i for i, x in enumerate(nodes) if x.op is None and x not in own and is_constant(x)}

@@ -90,7 +90,7 @@ def numbering(rows: Sequence[Operation]) -> dict[str, int]:
 
 @functools.cache
 def loops(rows: Sequence[Operation], wide: bool) -> tuple[Any, Any]:
-    """The compiled loops for a table of these rows. `wide`: for tapes that have wide runs?"""
+    """The compiled loops forward and backward for a table of these rows; `wide`: for tapes that have wide runs."""
     forward, backward = programs(rows, wide)
     return cache.load(forward, "tape").forward, cache.load(backward, "tape").backward
 
@@ -142,7 +142,7 @@ def memory(names: Sequence[str]) -> str:
 
 
 def operands(text: str) -> str:
-    """These lines for each operand."""
+    """The text, filled in for each of the operands a, b and c."""
     each = [text.format(x=x, place=i, column=3 + i, shared=SHARED, unused=UNUSED) for i, x in enumerate("abc")]
     return join(4, "\n".join(each).splitlines())
 

@@ -57,11 +57,11 @@ class WriteGuard:
             self.known = fingerprint(array)
 
     def report(self) -> None:
-        """It was written to just now."""
+        """Note that the array was written to just now."""
         self.written = next(CLOCK)
 
     def note_own_write(self, array: Array, made: int) -> None:
-        """It was written to at that tick, by us."""
+        """Note that the engine itself wrote to the array at the tick `made`."""
         self.written, self.known = made, None if self.known is None else fingerprint(array)
 
     def views_another(self) -> bool:

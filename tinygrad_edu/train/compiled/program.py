@@ -55,7 +55,7 @@ class TrainingProgram:
     """
 
     def __init__(self, recipe: CompiledTask, data: Sequence[Array], batch: int, stacked: bool = True) -> None:
-        """`stacked`: do the arrays of equal blocks lie together (blocks.py)?"""
+        """`stacked`: the arrays of equal blocks lie together (blocks.py)."""
         self.step, self.blocks = step_body(recipe, data, batch, stacked)
         self.update, self.floats = update_body(recipe)
         self.floats += ["clip_norm"] * recipe.clip_norm + ["clip_value"] * recipe.clip_value

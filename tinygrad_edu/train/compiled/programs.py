@@ -146,7 +146,7 @@ def refuse_own_update(optimizer: Optimizer) -> None:
 
 
 def own_updates(optimizer: Optimizer) -> list[str]:
-    """Which of an optimizer's methods are not the library's."""
+    """The methods of an optimizer that are not the library's."""
     kind = type(optimizer)
     names = ("step", "zero_grad")
     return [n for n in names if n in vars(optimizer) or getattr(kind, n) is not getattr(Optimizer, n)]

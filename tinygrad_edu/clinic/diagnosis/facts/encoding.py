@@ -32,7 +32,7 @@ class FittedEncoding:
 
 
 def encoding(name: str | None, X: Array) -> Encoding:
-    """The encoding of that name for such inputs."""
+    """The encoding of that name, fitted to the inputs."""
     function = partial(bits, width=width(X)) if name == "bits" else FORMS[str(name)]
     made = FittedEncoding(function, *robust(X, name))
     return (
@@ -41,7 +41,7 @@ def encoding(name: str | None, X: Array) -> Encoding:
 
 
 def robust(X: Array, name: str | None) -> tuple[Array, Array]:
-    """Median and robust deviation of each feature; of whole numbers in disguise the first one and the step."""
+    """Median and robust deviation of each feature; for bits, its smallest value and the step between values."""
     if name == "bits":
         return X.min(axis=0), steps(X)
     centre = np.median(X, axis=0)
@@ -49,7 +49,7 @@ def robust(X: Array, name: str | None) -> tuple[Array, Array]:
 
 
 def logarithm(X: Array, centre: Array, spread: Array) -> Array:
-    """sign(x)·log(1 + |x|/s), s a hundredth of the robust deviation: it tells apart what lies near 0 and what far."""
+    """sign(x)·log(1 + |x|/s), s a hundredth of the robust deviation: values near 0 and far from it stay apart."""
     size = spread / 100.0
     return np.asarray(np.sign(X) * np.log1p(np.abs(X) / size))
 
@@ -100,7 +100,7 @@ def steps(X: Array) -> Array:
 
 
 def is_multiple_of_steps(X: Array) -> bool:
-    """Are all features whole multiples of a step, few enough of them that bits can tell them?"""
+    """Are all features whole multiples of a step, few enough to be written in 16 bits?"""
     if X.ndim != 2:
         return False
     counts = (X - X.min(axis=0)) / steps(X)

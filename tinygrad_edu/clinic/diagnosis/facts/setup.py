@@ -24,56 +24,45 @@ AS_IT_IS = -1.0  # dropout: leave it to the network's own layers
 
 @dataclass(frozen=True)
 class EstimatorRule:
-    """What a Setup does not say of an estimator.
+    """What a Setup does not say of an estimator."""
 
-    kind: "MLPClassifier" or "MLPRegressor"; batch, of the run, which its penalty was divided by; kept, parameters that
-    are passed on as they are; stops, whether a rule ends it before max_iter; loss, of a regressor; state, its
-    random_state where that is a number; first_loss, the Setup's own; classes, those of a classifier.
-    """
-
-    kind: str
-    batch: int
-    kept: Mapping[str, Any]
-    stops: bool
-    loss: str = "squared_error"
-    state: int | None = None
-    first_loss: Any = None
-    classes: tuple[Any, ...] = ()
+    kind: str  # "MLPClassifier" or "MLPRegressor"
+    batch: int  # of the run; its penalty was divided by it
+    kept: Mapping[str, Any]  # parameters that are passed on unchanged
+    stops: bool  # whether a rule ends the run before max_iter
+    loss: str = "squared_error"  # of a regressor
+    state: int | None = None  # random_state, if it is a number
+    first_loss: Any = None  # the loss of the Setup before any change
+    classes: tuple[Any, ...] = ()  # of a classifier
     before: tuple[Any, ...] = ()  # fitted steps of a Pipeline before the network
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup(Recipe):
-    """How a network is trained. A change of it is a dict of fields.
+    """How a network is trained. A change of it is a dict of fields; those that are missing here are Recipe's.
 
-    sizes ... dropout: of `nn.MLP`; `pattern` stands for it where the network is another Module, whose parameters are
-    then drawn anew; sizes are then (0, width of the output), or (0, 0) where that is not known. init: how each layer
-    was found to begin, or a name of `nn.init`. inputs, targets: None, or "standardized"; targets also "in range".
-    coding: None for targets as they are given, else "numbers" or "zero_one" for classes. columns: the features kept.
-    rows: None for all samples, or "without outliers". validated: does what was held out decide when it ends?
-    estimator: what else an estimator was told. dialect: the tool whose words a remedy is told in. The rest: of the
-    recipe that `fit` leaves.
+    The fields from sizes to dropout are the arguments of `nn.MLP`.
     """
 
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...]  # (0, width of the output) with a `pattern`, or (0, 0) if that width is not known
     activation: str = "tanh"
     out_activation: str = "identity"
     bias: bool = True
     norm: str | None = None
     dropout: float = 0.0
-    init: Any = "glorot_uniform"
+    init: Any = "glorot_uniform"  # a name of `nn.init`, or the distribution that each layer was found to begin with
     loss: Any = "mse"
     epochs: int = 100
-    weights: Any = None
-    inputs: str | None = None
-    targets: str | None = None
-    coding: str | None = None
-    columns: tuple[int, ...] | None = None
-    pattern: Module | None = None
-    rows: str | None = None
-    validated: bool = False
+    weights: Any = None  # of the samples
+    inputs: str | None = None  # "standardized", or another form of the inputs (encoding.py); None: as they are
+    targets: str | None = None  # "standardized" or "in range"; None: as they are
+    coding: str | None = None  # of classes: "numbers" or "zero_one"; None: as they are
+    columns: tuple[int, ...] | None = None  # the features that are kept
+    pattern: Module | None = None  # a network that is no nn.MLP; its parameters are drawn anew for each seed
+    rows: str | None = None  # "without outliers"; None: all samples
+    validated: bool = False  # whether held-out samples decide when training ends
     estimator: EstimatorRule | None = None
-    dialect: str = "fit"
+    dialect: str = "fit"  # the library in whose words a remedy is given
     terms: float = 1.0  # the user's loss is this many times our mean, so lr is this many times the user's
     restores: bool = True  # whether the stopping rule restores the best weights by validation
     min_delta: float = 0.0  # as in Keras: a loss must beat the best one by this much to reset patience
@@ -132,7 +121,7 @@ class Setup(Recipe):
 
     @property
     def link(self) -> str:
-        """The operation that makes of outputs what they say about the targets; of a loss of one's own, none."""
+        """The operation that turns outputs into predictions of the targets; none for the user's own loss."""
         return str(getattr(self.loss_row, "link", "identity"))
 
     @property
@@ -152,7 +141,7 @@ class Setup(Recipe):
 
     @property
     def silenced(self) -> float:
-        """The largest share of units that a dropout silences."""
+        """The largest share of units that dropout sets to 0."""
         if self.dropout != AS_IT_IS or self.pattern is None:
             return self.dropout
         return max((m.p for _, m in self.pattern.named_modules() if isinstance(m, Dropout)), default=0.0)
@@ -195,11 +184,11 @@ class Setup(Recipe):
         return made
 
     def difference(self, change: Change) -> str:
-        """A change in words: "lr 1 → 0.1"."""
+        """A change as text: "lr 1 → 0.1"."""
         return ", ".join(self.differences(change))
 
     def differences(self, change: Change) -> list[str]:
-        """Each setting that a change changes, in words."""
+        """A text for each setting that a change changes."""
         return [part for name in self.told(change) for part in self.parts(name, change[name])]
 
     def told(self, change: Change) -> list[str]:
@@ -242,7 +231,7 @@ class Setup(Recipe):
 
 
 def times_schedule(lr: Schedule, factor: float) -> Any:
-    """All rates of a schedule, and of those that it is made of, times a factor; a function of the step too."""
+    """A schedule, or a function of the step, with all its rates multiplied by a factor."""
 
     def times(name: str, x: Any) -> Any:
         if name == "function":
@@ -277,7 +266,7 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def has_layer_starts(x: Any) -> bool:
-    """Are these initial weights as they were read off a run, which have no name?"""
+    """Were these initial weights read off a run, so that they have no name?"""
     return isinstance(x, tuple) and bool(x) and isinstance(x[0], LayerStart)
 
 
@@ -295,7 +284,7 @@ def setting_text(x: Any) -> str:
 
 
 def begin(layers: Any, starts: tuple[LayerStart, ...], seed: int) -> None:
-    """Draw weights and biases as each layer was found to begin; further layers as the last one."""
+    """Draw weights and biases as each layer was found to begin; further layers begin as the last one."""
     rng = np.random.default_rng([seed, 3])
     for i, layer in enumerate(layers):
         start = starts[min(i, len(starts) - 1)]

@@ -54,7 +54,7 @@ class Subject:
 
     @property
     def ended_early(self) -> bool:
-        """Before its last epoch, and not by NaN."""
+        """Did it end before its last epoch, and not by NaN?"""
         return 0 < len(self.losses) < self.setup.epochs and not self.diverged
 
     @property
@@ -82,7 +82,7 @@ def subject_of(trained: Any, X: Samples, y: Samples) -> Subject:
 
 
 def behind(steps: tuple[Any, ...], subject: Subject) -> Subject:
-    """An estimator behind some steps of a Pipeline."""
+    """The subject of a diagnosis for an estimator that comes after other steps of a Pipeline."""
     rule = subject.setup.estimator
     assert rule is not None
     rule = replace(rule, before=(*steps, *rule.before))
@@ -96,7 +96,7 @@ def require(data: Samples, name: str) -> Any:
 
 
 def of_run(run: Run, X: Samples, y: Samples) -> Subject:
-    """A record of `fit`."""
+    """The subject for a Run of `fit`."""
     job = run.job
     if job is None:
         raise OperandError(
@@ -113,7 +113,7 @@ def of_run(run: Run, X: Samples, y: Samples) -> Subject:
 
 
 def training(job: Any) -> dict[str, Any]:
-    """How `fit` trained. What was held out is needed where it decides when the run ends, or how fast it goes."""
+    """The fields of a Setup that say how `fit` trained; validated: held-out samples decide the end or the rate."""
     recipe: Recipe = job.recipe
     watched = job.held_out is not None and (job.progress.has_rule or job.optimizer.schedule.follows_loss)
     told = {field.name: getattr(recipe, field.name) for field in fields(Recipe)}
@@ -174,7 +174,7 @@ HALF = Loss(half_squared_error, losses.mse.check)
 
 
 def of_estimator(model: Model, X: Samples, y: Samples) -> Subject:
-    """A fitted MLPClassifier or MLPRegressor, from this library or scikit-learn."""
+    """The subject for a fitted MLPClassifier or MLPRegressor, of this library or of scikit-learn."""
     if not hasattr(model, "coefs_") or not hasattr(model, "get_params"):
         if isinstance(model, Module):
             raise OperandError("diagnose takes the run, not the model alone: diagnose(tg.fit(model, X, y, ...))")
@@ -230,7 +230,7 @@ def refuse_other_data(model: Model, X: Array, y: Samples) -> None:
 
 
 def label_list(labels: list[Any]) -> str:
-    """The first labels, in words."""
+    """The first labels as text."""
     return ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
 
 
@@ -265,7 +265,7 @@ def estimator_setup(model: Model, samples: int) -> Setup:
 
 
 def whose(model: Model) -> str:
-    """The library of an estimator."""
+    """The library that an estimator comes from: "sklearn" or "ours"."""
     return "sklearn" if type(model).__module__.startswith("sklearn") else "ours"
 
 

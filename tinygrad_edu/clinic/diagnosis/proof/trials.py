@@ -67,7 +67,7 @@ class Trials:
     # One change
 
     def trial(self, change: Change, code: str = "") -> Trial | None:
-        """One change from all seeds, where there is time for it, and no more is to be seen of it."""
+        """Train with one change from all seeds; None, and a note in `not_checked`, if the budget does not allow it."""
         self.show(f"trying {code}")
         if not self.affordable(change, code):
             self.not_checked.append(f"{code} ({self.record.setup.difference(change)}): no time left")
@@ -102,7 +102,7 @@ class Trials:
         return best
 
     def beats(self, trial: Trial) -> bool:
-        """Does it repair: most seeds reach the goal by it, and more than as it is, beyond chance?"""
+        """Is it a repair: do most seeds reach the goal with it, and more than without it by more than chance?"""
         return trial.share >= REPAIRS and trial.beats(self.as_is)
 
     def extend(self, trial: Trial, count: int = ENOUGH, part: float = 0.4) -> Trial:
@@ -120,7 +120,7 @@ class Trials:
         return judge_runs(trial.change, trial.setup, trial.words, runs, self.bench, trial.code)
 
     def confirm(self, trial: Trial) -> Trial:
-        """The trial with more seeds, if that is cheap: 4 or even 5 of 5 may be 3 of 5 the next time."""
+        """The trial with more seeds, if they are cheap: after 4 or even 5 of 5 the next five may give 3."""
         if trial.share == 1.0:
             return self.extend(trial, SURE, CHEAP)
         return self.extend(trial)
@@ -157,7 +157,7 @@ class Trials:
     # Progress
 
     def show(self, what: str) -> None:
-        """A line on a terminal, for what takes more than a second: a clock writes it, as one step may take long."""
+        """Show on a terminal what is being done, once a second has passed; a timer writes it, as a step may be long."""
         self.doing = what
         if not sys.stderr.isatty():
             return

@@ -243,7 +243,7 @@ def add_steps(net: Network, truth: Truth, names: Mapping[int, str]) -> None:
 
 
 def add_without_one_path(net: Network, truth: Truth, names: Mapping[int, str]) -> None:
-    """Of a value with three uses or more, its derivative less what one of them gives: a skip that is forgotten.
+    """Add what the derivative of a value with three uses or more is when the share of one use is forgotten.
 
     A norm uses its input three times (itself, its mean, its variance), and a residual block once more.
     """

@@ -177,7 +177,7 @@ def pull_step(step: Step, g: Array) -> Contributions:
 
 
 def repull_step(step: Step, g: Array, arrays: Sequence[Any]) -> Contributions:
-    """The same with other arrays as the operands of the step."""
+    """Pull a gradient back through a step whose operands are other arrays."""
     node, slots = step.node, step.live
     if isinstance(node.op, Operation):
         own = all(a is getattr(p, "array", p) for a, p in zip(arrays, node.parents, strict=True))

@@ -98,7 +98,7 @@ class Rebuild:
         return key if key is not None and len(self.layers[key]) == 1 else None
 
     def mixed(self, numbers: list[Value]) -> Any:
-        """Constants beside computed numbers, such as a 1 for the bias."""
+        """An array of which some entries are constants, such as a 1 for the bias, and the others computed numbers."""
         computed = [k for k, x in enumerate(numbers) if x.parents or x in self.places]
         if 0 < len(computed) < len(numbers) and computed == list(range(computed[0], computed[-1] + 1)):
             pieces = [numbers[: computed[0]], [numbers[k] for k in computed], numbers[computed[-1] + 1 :]]
@@ -139,7 +139,7 @@ class Rebuild:
         return matmul(x, W.T) if by_row else matmul(x, W)
 
     def entries(self, places: list[Place]) -> Any:
-        """Entries of one parameter, in the order in which it has them."""
+        """Entries of one parameter as an array, in the order of `places`."""
         names = {name for name, _ in places}
         name = places[0][0]
         if len(names) != 1:
@@ -163,7 +163,7 @@ def rebuild_loss(loss: Value, leaves: Mapping[str, Array], tensors: Mapping[str,
 
 
 def samples_of(loss: Value, places: Mapping[Value, Place]) -> list[tuple[Value, float]]:
-    """(loss, factor) of each sample: the summands of the loss, those together that have a neuron in common."""
+    """(loss, factor) of each sample: summands of the loss that have a neuron in common belong to one sample."""
     groups: list[tuple[set[int], list[Part]]] = []
     for part in summands_of(loss):
         inside = {id(x) for x in topological(part.node, PARENTS) if x.parents and x not in places}
@@ -191,7 +191,7 @@ def rebuilt_at_once(loss: Value, places: dict[Value, Place], tensors: Mapping[st
 
 
 def find_neurons(loss: Value, work: Rebuild) -> None:
-    """Where sums of products w·x end."""
+    """The neurons of the graph: each is a sum of products w·x, found at its end."""
     children: dict[Value, list[Value]] = {}
     order = topological(loss, PARENTS)
     for node in order:
@@ -215,14 +215,14 @@ def find_neurons(loss: Value, work: Rebuild) -> None:
 
 
 def climb_product(node: Value, children: Mapping[Value, list[Value]], work: Rebuild) -> Value:
-    """From a product along the sum to its end."""
+    """Follow the sum that a product is part of to its end."""
     while len(children.get(node, ())) == 1 and operation_name(children[node][0]) == "add":
         node = children[node][0]
     return node
 
 
 def reduce_loss(work: Rebuild, loss: Value) -> Any:
-    """The loss: a sum of terms that are made alike, times or divided by numbers."""
+    """The loss as one array operation after the other: a sum of terms of the same form, times or divided by numbers."""
     if operation_name(loss) in ("mul", "div") and any(not p.parents and p not in work.places for p in loss.parents):
         parts = [p.data if not p.parents else reduce_loss(work, p) for p in loss.parents]
         assert loss.op is not None

@@ -130,7 +130,7 @@ def attributes(x: Any) -> dict[str, Any]:
 
 
 def attributes_with_defaults(x: Any) -> dict[str, Any]:
-    """The same, and what an object has of its class until it is given its own: w = 0.5 in the body of the class."""
+    """The attributes of an object and those of its class, such as w = 0.5 in the body of the class."""
     held = attributes(x)
     for cls in () if is_packaged(type(x)) else type(x).__mro__:
         held = {**attributes(cls), **held}

@@ -26,7 +26,7 @@ NO_DELTA = "is made in the forward pass: the gradient that comes from above does
 
 @dataclass(frozen=True)
 class Ratio:
-    """A wrong parameter: its gradient as it is and as it should be, and c with given = c·right."""
+    """A wrong parameter: the gradient that was given, the right one, and c with given = c·right."""
 
     given: Array
     right: Array
@@ -86,7 +86,7 @@ class LineFactors:
         return after / before if after is not None and before else None
 
     def behind(self, end: Key) -> Iterator[Made]:
-        """The value itself and all of which it is made."""
+        """The value and all values that it is made of."""
         seen, waiting = {end}, [end]
         while waiting:
             made = self.made.get(waiting.pop())
@@ -181,7 +181,7 @@ def candidates(
 
 
 def delta_left_out(trail: Any, ends: Iterable[Key], of_values: Sequence[str]) -> Made | None:
-    """Where wrong gradients are made of values of the forward alone: what stands where their delta belongs.
+    """The values that stand in the place of a delta, where wrong gradients are made of values of the forward alone.
 
     That is the last such value of which two of them are made, under the last name that it was given; or a value of the
     forward that the backward pass hands on (`return self.mask`).
@@ -216,7 +216,7 @@ def delta_left_out(trail: Any, ends: Iterable[Key], of_values: Sequence[str]) ->
 
 
 def first_of_backward(trail: Any, ends: Iterable[Key]) -> Made | None:
-    """Where all gradients are wrong: the first value behind all of them that is not one of the forward pass.
+    """The first value behind all gradients that is not one of the forward pass, where all gradients are wrong.
 
     With a wrong derivative of the loss nothing after it is a derivative of the loss, right as its own line may be.
     """
@@ -249,7 +249,7 @@ def at_naming(made: Made, named: Sequence[tuple[str, int, str, int]]) -> Made:
 
 
 def lonely_numbers(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str, ...]]]:
-    """Where a single number is added to all entries of a wrong gradient or weight: an array belongs there.
+    """The lines that add a single number to all entries of a wrong gradient or weight, where an array belongs.
 
     It is the line that made the number, where that is a derivative by a name (d = p - 1 for d = (p - 1)·x).
     """

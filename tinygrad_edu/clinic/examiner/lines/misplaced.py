@@ -24,7 +24,7 @@ ANOTHER = "is right as the gradient of another parameter: it is not that of this
 
 
 def another_gradient(trail: Trail, made: Made, name: str, given: Array, gradients: Mapping[str, Array]) -> list[Made]:
-    """Of single numbers: a gradient that is right, but another parameter's, with this one's name in the run (db).
+    """A right gradient of another parameter to which the run gives this one's name (db); for single numbers only.
 
     given: the wrong gradient; gradients: the right ones of all parameters.
     """
@@ -136,7 +136,7 @@ def find_misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Mad
 
 
 def against_sign(trail: Trail, made: Made) -> list[Made]:
-    """Of shares that a line adds up, those that have the other sign than most of the run's derivatives."""
+    """The shares added up by a line whose sign is not that of most of the run's derivatives."""
     factors = {k: trail.found[k][1] for k in made.inputs if trail.kinds.get(k) in (RIGHT, SCALED) and k in trail.found}
     if made.total or len(factors) < 2 or np.ptp(np.abs([*factors.values()])) > 1e-6 * max(map(abs, factors.values())):
         return []

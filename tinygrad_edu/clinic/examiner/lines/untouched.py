@@ -33,7 +33,7 @@ GRADIENT = ("d", "g", "grad", "grads", "gradient", "gradients", "nabla")
 def forgotten(
     idle: Collection[str], arrays: Mapping[str, Array], trained: Collection[str], recording: Recording
 ) -> list[str]:
-    """Of the names that a step leaves as they are, those that it was meant to change.
+    """The parameters that a step leaves as they are, though it was meant to change them.
 
     >>> arrays = {"W1": np.ones((3, 4)), "b1": np.ones(4), "wd": np.ones(()), "Win": np.ones((2, 3))}
     >>> forgotten(["b1", "wd", "Win"], arrays, ["W1"], Recording())
@@ -44,7 +44,7 @@ def forgotten(
 
 
 def like_weights(idle: Collection[str], arrays: Mapping[str, Array], trained: Collection[str]) -> list[str]:
-    """Of the names that a step leaves as they are, the arrays that a reader may take for weights: worth a remark.
+    """The arrays that a step leaves as they are and that look like weights: worth a remark.
 
     >>> like_weights(["Win", "wd", "x"], {"Win": np.ones(3), "wd": np.ones(()), "x": np.ones(3)}, ["W1"])
     ['Win']

@@ -62,7 +62,7 @@ def own_rows(net: Network, use: Use, one: Callable[[Array], Array]) -> Callable[
 
 
 def only_one_copy(net: Network) -> Variants:
-    """Samples that the forward takes one by one: copies of a layer, of which none feeds another."""
+    """Variants for a forward that takes samples one by one: only one of the copies of a layer gets a gradient."""
     for group in copies(net):
         if not any(x.after & {y.z for y in group} for x in group):
             for text, kept in {"last": group[-1], "first": group[0]}.items():
@@ -77,7 +77,7 @@ def only_one_copy(net: Network) -> Variants:
 
 
 def of_one_parameter(group: list[Layer], kept: Layer, line: str) -> Variants:
-    """The same for each of the layer's parameters alone, while the others are summed."""
+    """Variants in which one parameter of the layer is not summed, while the others are."""
     names = group[0].names
     for name in names if len(names) > 1 else ():
         changes = [silent(use) for x in group if x is not kept for use in x.uses if use.parameter == name]
@@ -85,7 +85,7 @@ def of_one_parameter(group: list[Layer], kept: Layer, line: str) -> Variants:
 
 
 def copies(net: Network, units: Sequence[str] = ("time step", "sample")) -> list[list[Layer]]:
-    """The layers that are used several times."""
+    """Groups of layers with the same weights, used several times."""
     groups: dict[int, list[Layer]] = {}
     for layer in sorted(net.layers, key=lambda x: x.time):
         groups.setdefault(layer.number, []).append(layer)
@@ -140,7 +140,7 @@ def shared_weight_counted_once(net: Network, _: Learner) -> Variants:
 
 
 def branches_left_out(net: Network) -> Variants:
-    """One branch of twins (a siamese network) left out of all weights that the branches share.
+    """Leave out one of the branches that share weights (a siamese network).
 
     A penalty uses the weights too, all of them once, and is no branch: regularisation_missing names it.
     """
@@ -156,7 +156,7 @@ def branches_left_out(net: Network) -> Variants:
 
 
 def step_left_out(group: list[Layer], layer: Layer, t: int) -> Variants:
-    """A step left out: for all parameters of the layer, for one of them, with all that is before it."""
+    """Leave out a time step: for all parameters of the layer, for one of them, or with all steps before it."""
     line = f"step {t + 1} left out of the sum"
     yield Variant(layer, line, tuple(map(silent, layer.uses)), repeats=False)
     yield Variant(
@@ -291,7 +291,7 @@ def sign_flipped(net: Network, _: Learner) -> Variants:
     example="dW = X.T @ delta                    # should be X.T @ delta / n for a mean",
 )
 def constant_factor(net: Network, learner: Learner) -> Variants:
-    """Made by a change only if a factor in some terms of a sum does not show as a ratio of finished gradients."""
+    """Variants for a factor in some terms of a sum, which does not show as a ratio of finished gradients."""
     n = float(net.samples)
     factors = {"2": 2.0, "1/2": 0.5, "n": n, "1/n": 1.0 / n, "n/2": n / 2, "2/n": 2.0 / n}
     factors |= {f"{c:.6g}": c for c in measure_factors(net, learner)}

@@ -1,7 +1,7 @@
 """Which numbers of an update rule are worth a full comparison: all of them tried at once, on a few entries.
 
 A rule works entry by entry, so that its numbers can be columns of a table and a few entries of the gradients its rows.
-Whatever gives every change gives these few; what does not is left out. Nothing is accepted here.
+A rule that explains every change explains these few entries, too. What fails here is left out; nothing is accepted yet.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class FewEntries:
         return np.asarray(np.nan_to_num((made @ self.change / np.sum(made * made, axis=1))[:, None]))
 
     def fits(self, made: Array, lr: Any) -> Array:
-        """Is the change lr times each row?"""
+        """For each row of steps, whether the change is lr times that row."""
         return np.asarray(np.all(np.abs(self.change - lr * made) <= self.bound, axis=1))
 
     def decays(self, rest: Array) -> Array:
-        """Is what is left of the change one multiple of w, or nothing, at each of the entries?"""
+        """For each row, whether what is left of the change is 0 or one and the same multiple of w at every entry."""
         open_ = np.abs(rest) > self.small
         w = np.where(open_, self.weight, 0.0)
         share = np.sum(rest * w, axis=1) / np.sum(w * w, axis=1)
@@ -76,7 +76,7 @@ class Screen:
     def pass_on(
         self, rule: UpdateRule, names: Sequence[str], choices: Sequence[Sequence[float]], start: Start
     ) -> Array:
-        """Which combinations of the numbers could explain the changes: a boolean for each, in order.
+        """A boolean for each combination of the numbers, in order: could it explain the changes?
 
         The second change may have another rate, one that falls.
         """
@@ -101,7 +101,7 @@ class Screen:
 
     @property
     def place(self) -> Array:
-        """For every number, which parameter it belongs to, from 1."""
+        """The number of the parameter, from 1, that each entry belongs to."""
         sizes = [self.walk.gradients[0][n].size for n in self.walk.names]
         return np.repeat(np.arange(1, len(sizes) + 1), sizes)
 

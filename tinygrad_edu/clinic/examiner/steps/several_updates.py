@@ -325,7 +325,7 @@ def order_in(recording: Recording, net: Network) -> Batch | None:
 
 
 def batches_in(recording: Recording, net: Network, count: int, axis: int, *, whole: bool = False) -> list[Chosen]:
-    """Which samples a step took one after the other: arrays in its run whose rows are rows of the forward's data.
+    """The samples that a step took one after the other: arrays in its run whose rows are rows of the forward's data.
 
     whole: all of the data, each sample once, count too.
     """

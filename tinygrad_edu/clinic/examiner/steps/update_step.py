@@ -318,7 +318,7 @@ def choices_of(walk: Walk, rule: UpdateRule) -> list[list[float]]:
 
 
 def fitted(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Start) -> FoundRule | None:
-    """Does the rule with these numbers explain every change, with the given lr or the one seen in the first step?"""
+    """The rule with these numbers, if it explains every change with the given lr or the one seen in the first step."""
     slopes, changes = walk.slopes, walk.changes
     first = rule.steps(slopes[:1], numbers, start)[0]
     k = 1 if len(slopes) > 1 and not np.any(first) else 0  # index of the first step that shows the rate
