@@ -12,6 +12,7 @@ PARTICIPLES, ANY = 0.03, 0.10  # largest share of the functions (participles), a
 # Names that four files or more use for a function or class. Some mean the same everywhere (`is_number`, `find`, `run`
 # and `draw` of each case), others something different in each file. None may be added.
 FILES, REPEATED = 4, 34
+TWINS = 8  # names that two classes share: a reader who meets one does not know which is meant. None may be added
 IRREGULAR = (
     "become begun bent born bound bought broken brought built caught chosen dealt done drawn driven fallen fed felt "
     "forbidden forgotten found frozen given gone grown held hidden kept known laid led left lent lost made meant met "
@@ -87,6 +88,17 @@ def few_repeated(modules: list[Module]) -> list[str]:
     return [f"{len(found)} names are declared in {FILES} files or more, budget {REPEATED}", *found] * over
 
 
+def few_twins(modules: list[Module]) -> list[str]:
+    """A class is a thing with a name of its own."""
+    homes: defaultdict[str, list[str]] = defaultdict(list)
+    for module in modules:
+        for each in module.nodes[0].body:
+            if isinstance(each, ast.ClassDef):
+                homes[each.name].append(module.path.as_posix())
+    found = [f"{name}: {', '.join(where)}" for name, where in sorted(homes.items()) if len(where) > 1]
+    return [f"{len(found)} names of classes are taken twice, budget {TWINS}", *found] * (len(found) > TWINS)
+
+
 SLIPS = [
     (few_participles, {"cli.py": "def lowered(x): ...\ndef lower(x): ..."}, "cli.py:1: lowered"),
     (few_any, {"cli.py": "def f(x: Any, y: int): ..."}, "cli.py:1: f(x)"),
@@ -95,6 +107,7 @@ SLIPS = [
         {f"f{i}.py": "".join(f"def f{k}(): ...\n" for k in range(REPEATED + 1)) for i in range(FILES)},
         "f0.py",
     ),
+    (few_twins, {f"f{i}.py": "".join(f"class C{k}: ...\n" for k in range(TWINS + 1)) for i in range(2)}, "f0.py"),
 ]
 
 

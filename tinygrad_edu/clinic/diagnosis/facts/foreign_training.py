@@ -39,7 +39,7 @@ class Extra:
     notes: tuple[str, ...] = ()
 
     def weigh(self, weight: Array, counted: bool) -> None:
-        """Give each sample a weight; counted: the loss is divided by the number of samples, not by the sum of weights."""
+        """Give each sample a weight; counted: the loss is divided by the number of samples, not by that of weights."""
         self.fields["weights"] = weight
         self.terms *= float(weight.mean()) if counted else 1.0
 
