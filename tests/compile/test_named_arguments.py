@@ -7,6 +7,8 @@ made for one call meets all the others.
 import copy
 import itertools
 import pickle
+from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 import pytest
@@ -151,3 +153,54 @@ def test_whole_numbers_beyond_the_floats(call):
     for f in (call, tg.jit(call)):
         with pytest.raises(tg.errors.OperandError, match="a whole number of 1329 bits beside a Tensor"):
             f(tg.Tensor([1.0, 2.0]))
+
+
+class Named:
+    """Objects that are equal by name alone."""
+
+    def __init__(self, k, name=""):
+        self.k, self.name = k, name
+
+    def __eq__(self, other):
+        return self.name == other.name
+
+    def __hash__(self):
+        return hash(self.name)
+
+
+@dataclass(frozen=True)
+class Scale:
+    k: float = field(compare=False)
+
+
+class Slots:
+    __slots__ = ("k",)
+    __eq__ = Named.__eq__
+    __hash__ = Named.__hash__
+    name = ""
+
+    def __init__(self, k):
+        self.k = k
+
+
+class Mode(IntEnum):
+    SLOW = 1
+    FAST = 2
+
+
+@pytest.mark.parametrize("static", [(), (1,)])
+@pytest.mark.parametrize("kind", [Named, Scale, Slots])
+def test_options_that_are_equal_and_not_the_same(kind, static):
+    f, x = jit(lambda x, c: x * c.k, static_argnums=static), np.ones(2)
+    with without_numba():
+        first = kind(2.0)
+        assert [f(x, c)[0] for c in (first, kind(3.0), first, kind(2.0))] == [2.0, 3.0, 2.0, 2.0]
+        if kind is not Scale:
+            first.k = 5.0
+            assert [f(x, c)[0] for c in (first, kind(2.0), kind(5.0))] == [5.0, 2.0, 5.0]
+
+
+def test_members_of_an_enumeration_are_options():
+    f = jit(lambda x, mode: x * (2.0 if mode is Mode.SLOW else 3.0 if mode is Mode.FAST else 5.0 * mode))
+    with without_numba():
+        assert [f(np.ones(1), mode)[0] for mode in (Mode.SLOW, Mode.FAST, 1, 2.0)] == [2.0, 3.0, 5.0, 10.0]

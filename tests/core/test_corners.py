@@ -3,6 +3,7 @@
 The value is NumPy's, and where that is inf or nan no Python error comes in its place, forward or backward.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -121,3 +122,12 @@ def test_the_sum_of_the_exponentials_of_nothing():
 def test_the_length_of_equal_numbers_can_be_differentiated_twice():
     np.testing.assert_array_equal(tg.hessian(np.linalg.norm)(np.zeros(2)), np.zeros((2, 2)))
     assert tg.gradcheck(tg.grad(np.linalg.norm), np.array([3.0, 4.0]))
+
+
+def test_interp_beside_infinity_and_nan():
+    at, places = np.array([-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 4.0]), np.array([0.0, 1.0, 2.0])
+    for heights in itertools.product([1.0, 2.0, np.nan, np.inf, -np.inf], repeat=3):
+        with np.errstate(all="ignore"):
+            expected = np.interp(at, places, heights)
+            found = np.interp(at, places, tg.Tensor(heights, requires_grad=True)).array
+        np.testing.assert_array_equal(found, expected, err_msg=str(heights))

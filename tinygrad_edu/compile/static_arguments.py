@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from tinygrad_edu.compile.user_code import as_key
 from tinygrad_edu.errors import SettingError
 
 Function = Callable[..., Any]
@@ -67,7 +68,7 @@ class StaticArguments:
         fixed_names = {name: x for name, x in named.items() if name in self.static}
         values: list[tuple[int | str, Any]] = [*fixed.items(), *fixed_names.items()]
         try:
-            key = tuple([(place, type(x), x, tell_apart(x)) for place, x in values])
+            key = tuple([(place, type(x), as_key(x)) for place, x in values])
             known = self.programs.get(key)
         except TypeError:
             bad = next((self.name_at(place), x) for place, x in values if type(x).__hash__ is None)
@@ -80,11 +81,6 @@ class StaticArguments:
 
     def name_at(self, place: int | str) -> str:
         return place if isinstance(place, str) else self.parameters[place]
-
-
-def tell_apart(x: Any) -> str:
-    """What tells 0.0 from -0.0, and (1, 2) from (True, 2.0): these are equal as keys."""
-    return repr(x) if isinstance(x, (float, complex, tuple, frozenset)) else ""
 
 
 def with_fixed(f: Function, fixed: Mapping[int, Any], named: Mapping[str, Any]) -> Function:

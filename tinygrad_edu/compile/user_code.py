@@ -287,3 +287,34 @@ def same_number(a: Any, b: Any) -> bool:
     if a == b:
         return not isinstance(a, (float, complex, np.inexact)) or a != 0.0 or repr(a) == repr(b)
     return bool(a != a and b != b)
+
+
+class Key:
+    """An object of the user's own class as a key: another one that is equal by `==` may differ in what that leaves out.
+
+    An example is a field of a dataclass with compare=False.
+    """
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def __hash__(self) -> int:
+        return hash(self.x)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Key) or type(self.x) is not type(other.x):
+            return False
+        return self.x is other.x or (bool(self.x == other.x) and same(attributes_of(self.x), attributes_of(other.x)))
+
+
+def attributes_of(x: Any) -> dict[str, Any]:
+    """What an object holds, in its __dict__ and in slots."""
+    slots = [name for kind in type(x).__mro__ for name in slots_of(kind) if hasattr(x, name)]
+    return {**attribute_space(x), **{name: getattr(x, name) for name in slots}}
+
+
+def as_key(x: Any) -> Any:
+    """What stands for an argument in a key: 0.0 and -0.0, (1, 2) and (True, 2.0) are equal, but not the same."""
+    if isinstance(x, (float, complex, tuple, frozenset)):
+        return x, repr(x)
+    return Key(x) if is_own_class(type(x)) and holds_attributes(x) else x

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compile.untraceable import call_with_nodes
+from tinygrad_edu.compile.user_code import as_key
 from tinygrad_edu.core.pytree import flatten, unflatten
 from tinygrad_edu.errors import OperandError, TraceError
 
@@ -75,7 +77,7 @@ class Variants:
 
     def form(self, nesting: Any, count: int, fixed: Mapping[int, Any]) -> Any:
         """The compiled form with these arguments built in."""
-        key = nesting, tuple([(i, type(x), x) for i, x in fixed.items()])
+        key = nesting, tuple([(i, type(x), as_key(x)) for i, x in fixed.items()])
         try:
             if key not in self.made:
                 if len(self.made) >= MOST:
@@ -132,9 +134,9 @@ def is_option(x: Any) -> bool:
 def is_fixed(x: Any) -> bool:
     """Does it belong to the program, being a flag or something that cannot be a number or an array of numbers?
 
-    The function may test a flag by `is True` or isinstance, which no trace of a number can answer.
+    The function may test a flag by `is True`, `is Mode.FAST` or isinstance, which no trace of a number can answer.
     """
-    if isinstance(x, (bool, np.bool_)):
+    if isinstance(x, (bool, np.bool_, Enum)):
         return True
     if isinstance(x, (float, int, np.generic, np.ndarray)):
         return False

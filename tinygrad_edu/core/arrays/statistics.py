@@ -200,9 +200,13 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike = None, r
     high = np.minimum(low + 1, known.size - 1)
     node = next((v for v in (x, fp, xp) if hasattr(v, "parents")), x)
     x, xp, fp = (v if hasattr(v, "parents") else in_dtype_of(np.asarray(v), node) for v in (x, xp, fp))
-    run = getitem(xp, high) - getitem(xp, low)
-    run = ops.where(high == low, 1.0, run)
-    y = getitem(fp, low) + (getitem(fp, high) - getitem(fp, low)) * ((x - getitem(xp, low)) / run)
+    run = ops.where(high == low, 1.0, getitem(xp, high) - getitem(xp, low))
+    first, last = getitem(fp, low), getitem(fp, high)
+    y = first + (last - first) * ((x - getitem(xp, low)) / run)
+    # as NumPy beside infinity and NaN: from the other end, and at a point itself its own number, whatever is beside it
+    y = ops.where(ops.equal(y, y), y, last + (last - first) * ((x - getitem(xp, high)) / run))
+    for end, there in ((first, ops.equal(first, last) + (at == known[low])), (last, at == known[high])):
+        y = ops.where(ops.not_equal(y - y, 0.0) * there, end, y)
     y = ops.where(at < known[0], fp[0] if left is None else left, y)
     return ops.where(at > known[-1], fp[-1] if right is None else right, y)
 
