@@ -169,3 +169,18 @@ def test_what_came_later_is_no_setting_where_it_is_off():
     assert list(optim.SGD([Value(1.0)]).options) == ["momentum", "weight_decay", "nesterov"]
     assert list(optim.NAdam([Value(1.0)]).options) == ["betas", "eps", "weight_decay", "momentum_decay"]
     assert optim.NAdam([Value(1.0)], decoupled_weight_decay=True).options["decoupled_weight_decay"] is True
+
+
+@pytest.mark.parametrize("groups", [False, True])
+def test_a_scheduler_may_take_rprops_rate_to_zero_after_the_first_step(groups):
+    w = Tensor([1.0, -2.0], requires_grad=True)
+    optimizer = optim.Rprop([{"params": [w]}] if groups else [w], lr=0.1)
+    scheduler = optim.lr_scheduler.PolynomialLR(optimizer, total_iters=1)
+    found = []
+    for _ in range(3):
+        optimizer.zero_grad()
+        (w * w).sum().backward()
+        optimizer.step()
+        scheduler.step()
+        found.append(w.data.tolist())
+    np.testing.assert_allclose(found, [[0.9, -1.9], [0.78, -1.78], [0.636, -1.636]])

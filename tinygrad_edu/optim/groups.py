@@ -31,7 +31,9 @@ def make_group(optimizer: Any, group: Mapping[str, Any], lr: Any) -> Any:
     unknown = sorted(own.keys() - set(known))
     if unknown:
         raise SettingError(f"a group of {type(optimizer).__name__} has the settings {', '.join(known)}, not {unknown}")
-    return type(optimizer)(members(group), **{"lr": lr, **optimizer.options, **own})
+    made = type(optimizer)(members(group), **{"lr": lr, **optimizer.options, **own})
+    made.is_group = True
+    return made
 
 
 class Group(MutableMapping[str, Any]):

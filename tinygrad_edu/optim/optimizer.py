@@ -57,6 +57,7 @@ class Optimizer:
     starts_at_rate = False  # does a memory start at the rate of the parameter's first step, as in PyTorch?
     initial_lr: float | None = None  # the learning rate before the first optim.lr_scheduler was attached
     waiting: Sequence[int] = ()  # indices of parameters of lazy layers, which have no numbers yet
+    is_group = False  # is it a part of another optimizer, which counts its steps and has its memory?
     groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is in the whole optimizer
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -87,7 +88,7 @@ class Optimizer:
         self.schedule = as_schedule(lr)
         for group in self.groups:
             group.lr = lr
-        if not self.steps:  # again, because Rprop's memory starts at the learning rate
+        if not self.steps and not self.is_group:  # again, because Rprop's memory starts at the learning rate
             self.begin()
 
     @property
