@@ -239,3 +239,26 @@ BAD_INPUT = [
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+MASKED = np.ma.masked_greater(np.array([0, 1, 2, 0, 1, 2]), 1)
+TAKING = {
+    "standardize": lambda x: data.standardize(x),
+    "min_max": lambda x: data.min_max(x),
+    "scaling": lambda x: data.standardize(np.arange(6))[1](x),
+    "inverse": lambda x: data.standardize(np.arange(6))[1].inverse(x),
+    "one_hot": lambda x: data.one_hot(x),
+    "lagged": lambda x: data.lagged(x, 2),
+    "orders": lambda x: data.orders(x, 1, "sorted"),
+    "weights": lambda x: data.orders(np.arange(6), 1, "weighted", weights=x),
+    "batches": lambda x: data.batches(np.arange(6), x, 2),
+    "split": lambda x: data.train_test_split(x, np.arange(6)),
+}
+
+
+@pytest.mark.parametrize("name", TAKING)
+def test_masked_entries_are_refused(name):
+    """np.asarray would take the numbers under the mask, which mean nothing."""
+    with pytest.raises(DtypeError, match="2 of 6 entries of this array are masked"):
+        TAKING[name](MASKED)
+    TAKING[name](np.ma.masked_array([0, 1, 2, 0, 1, 2], mask=False))

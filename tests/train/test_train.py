@@ -6,7 +6,7 @@ import pytest
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.data import moons, or_gate, xor_gate
 from tinygrad_edu.demo import half_squared_error, network
-from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.train import accuracy, one_minus_mae, train
 
@@ -104,6 +104,13 @@ def test_one_level_does_not_tell_the_other(y):
 @pytest.mark.parametrize("y", [1.0, [1.0], [[1.0, 0.0, 1.0, 0.0]], [1, 0, 1]])
 def test_each_output_has_a_target(measure, y):
     with pytest.raises(ShapeError, match="give one for each"):
+        measure(Giving([[x] for x in HALF]), np.zeros((4, 1)), y)
+
+
+@pytest.mark.parametrize("measure", [accuracy, one_minus_mae])
+@pytest.mark.parametrize("y", [["1", "0", "1", "0"], iter([1, 0, 1, 0]), np.ma.masked_equal([1, 0, 1, 0], 0)])
+def test_targets_are_numbers(measure, y):
+    with pytest.raises(DtypeError, match=r"or numbers are needed|entries of this array are masked"):
         measure(Giving([[x] for x in HALF]), np.zeros((4, 1)), y)
 
 

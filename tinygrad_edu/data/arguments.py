@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Samples
+from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -14,6 +15,7 @@ Array = np.ndarray[Any, Any]
 
 def finite(name: str, array: ArrayLike) -> Array:
     """An array of finite numbers, or an error with the place of the first that is not."""
+    refuse_masked(array)
     found = np.asarray(array)
     if found.dtype.kind not in "fiub":
         raise DtypeError(f"{name} holds {found.dtype}: it has to hold numbers")
@@ -28,6 +30,7 @@ def finite(name: str, array: ArrayLike) -> Array:
 
 def rows(name: str, array: ArrayLike) -> Array:
     """An array with one entry, or one row, for each sample, and at least one sample."""
+    refuse_masked(array)
     found = np.asarray(array)
     if found.ndim == 0 or len(found) == 0:
         raise ShapeError(f"{name} has shape {found.shape}: it needs one row for each sample, and at least one sample")

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.data.arguments import finite, pairs, rows
 from tinygrad_edu.data.batching import class_numbers, orders
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, TraceError
@@ -67,11 +68,13 @@ class Scaling(NamedTuple):
 
     def __call__(self, X: Samples) -> Array:
         """The features of X, scaled."""
+        refuse_masked(X)
         scaled: Array = (np.asarray(X) - self.shift) / self.scale
         return scaled
 
     def inverse(self, Z: Samples) -> Array:
         """Undo the scaling."""
+        refuse_masked(Z)
         raw: Array = np.asarray(Z) * self.scale + self.shift
         return raw
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.scan import by_position
-from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
@@ -64,7 +67,7 @@ def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) 
     >>> accuracy(nn.MLP([2, 1], out_activation="sigmoid", seed=0), *or_gate())
     0.5
     """
-    output, truth = outputs(model, X), np.asarray(y)
+    output, truth = outputs(model, X), numbers_in(y)
     if output.ndim > 1 and output.shape[-1] > 1:
         right = output.argmax(-1) == classes_of(truth, output)
         return float(np.mean(right & ~np.isnan(output).any(axis=-1)))
@@ -72,6 +75,17 @@ def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) 
     middle = middle_of(truth, threshold)
     limit = middle if threshold is None else threshold
     return float(np.mean(((output > limit) == (truth > middle)) & ~np.isnan(output)))
+
+
+def numbers_in(y: Samples) -> Array:
+    """The targets as an array. Errors: DtypeError for texts and masked entries."""
+    refuse_masked(y)
+    truth = np.asarray(y)
+    if truth.dtype.kind == "O" and all(isinstance(x, numbers.Real) for x in truth.flat):
+        truth = truth.astype(float)
+    if truth.dtype.kind not in "biuf":
+        raise DtypeError(f"y holds {truth.dtype}: class numbers 0, 1, 2, ... or numbers are needed")
+    return truth
 
 
 def classes_of(truth: Array, output: Array) -> Array:
@@ -115,7 +129,7 @@ def one_minus_mae(model: Module, X: Array, y: Array) -> float:
     True
     """
     output = outputs(model, X)
-    return 1.0 - float(np.mean(np.abs(output.ravel() - as_many(np.asarray(y), output))))
+    return 1.0 - float(np.mean(np.abs(output.ravel() - as_many(numbers_in(y), output))))
 
 
 def outputs(model: Module, X: Array) -> Array:
