@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinygrad_edu import Tensor, Value
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim import schedules
+from tinygrad_edu.optim.named import optimizer_classes
 
 EVERY = [
     schedules.constant(0.1),
@@ -279,3 +281,38 @@ def test_bad_settings_are_refused(call, text):
 def test_a_missing_setting_is_named():
     with pytest.raises(TypeError, match="factor"):
         schedules.exponential(0.1)
+
+
+NUMBERS = [1.0, -2.0, 0.5]
+OWN = sorted(name for name, kind in optimizer_classes().items() if kind.__module__.startswith("tinygrad_edu.optim.opt"))
+OWN += sorted(name for name, kind in optimizer_classes().items() if kind.__module__ == "tinygrad_edu.optim.variants")
+RATES = {
+    "step": lambda: schedules.step(0.1, 1, 0.5),
+    "inverse": lambda: schedules.inverse_time(0.1),
+    "function": lambda: lambda t: 0.1 * 0.5**t,
+}
+
+
+def divided(kind, rate, parameters, groups):
+    """The numbers after 3 steps, however they are divided into parameters; the last one has no gradient at first."""
+    optimizer = kind([{"params": parameters[:1]}, {"params": parameters[1:]}] if groups else parameters, lr=rate())
+    for t in range(3):
+        optimizer.zero_grad()
+        for p in parameters if t or len(parameters) == 1 else parameters[:-1]:
+            (p * p).sum().backward() if isinstance(p, Tensor) else (p * p).backward()
+        optimizer.step()
+    return np.concatenate([np.ravel(p.data) for p in parameters])
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("name", OWN)
+def test_it_does_not_matter_how_numbers_are_divided_into_parameters(name, rate):
+    """Rprop and ASGD begin with the rate of a parameter's first step, not with that of the next one."""
+    kind = optimizer_classes()[name]
+    whole = divided(kind, RATES[rate], [Tensor(NUMBERS, requires_grad=True)], groups=False)
+    for groups in (False, True):
+        apart = [Tensor([x], requires_grad=True) for x in NUMBERS]
+        found = divided(kind, RATES[rate], [*apart, Tensor([9.0], requires_grad=True)], groups)
+        np.testing.assert_allclose(found[:3], whole, rtol=1e-14)
+        values = divided(kind, RATES[rate], [*map(Value, NUMBERS), Tensor([9.0], requires_grad=True)], groups)
+        np.testing.assert_allclose(values, found, rtol=1e-14)

@@ -109,9 +109,10 @@ class Optimizer:
     def fresh_memory(self) -> list[tuple[Any, ...]]:
         return [own.first_memory(p) for own in self.groups or [self] for p in own.params]
 
-    def first_memory(self, p: Value | Tensor) -> tuple[Any, ...]:
-        """The memories of one parameter before its first step."""
-        return tuple([fill(p, x) for x in self.start()])
+    def first_memory(self, p: Value | Tensor, lr: float | None = None) -> tuple[Any, ...]:
+        """The memories of one parameter before its first step, which has the rate lr (None: that of the next step)."""
+        start = self.start_at(self.lr if lr is None else lr) if self.starts_at_rate else self.start()
+        return tuple([fill(p, x) for x in start])
 
     @property
     def memory(self) -> list[tuple[Any, ...]]:
@@ -153,7 +154,11 @@ class Optimizer:
 
     def start(self) -> tuple[float, ...]:
         """The value of each memory of a weight before the first step."""
-        return (0.0,) * self.memories
+        return self.start_at(self.lr) if self.starts_at_rate else (0.0,) * self.memories
+
+    def start_at(self, lr: float) -> tuple[float, ...]:
+        """The same, where it depends on the rate of the first step."""
+        raise NotImplementedError
 
     def rates(self, first_step: int, count: int) -> Array:
         """The learning rates of `count` steps from first_step on, counted from 0: (count,).
@@ -173,7 +178,7 @@ class Optimizer:
                 w, g = (p.array, p.gradient) if isinstance(p, Tensor) else (p.data, p.grad)
                 if g is not None:
                     if own.starts_at_rate and not self.t[i]:
-                        self.memory[i] = own.first_memory(p)
+                        self.memory[i] = own.first_memory(p, lr)
                     self.t[i] += 1
                     w, *memory = own.rule(w, g, *remembered[i], self.t[i], lr, **own.settings)
                     remembered[i] = tuple(memory)

@@ -268,9 +268,9 @@ class Rprop(Optimizer):
         low, high, smallest, largest = (self.settings[k] for k in ("eta_minus", "eta_plus", "smallest", "largest"))
         return {"etas": (low, high), "step_sizes": (smallest, largest)}
 
-    def start(self) -> tuple[float, ...]:
+    def start_at(self, lr: float) -> tuple[float, ...]:
         """No previous gradient, and Δ = lr."""
         low, high = self.settings["smallest"], self.settings["largest"]
-        if not low <= self.lr <= high:
-            raise SettingError(f"lr={self.lr!r} is Rprop's first step Δ, and is outside step_sizes=({low}, {high})")
-        return 0.0, self.lr
+        if not low <= lr <= high:
+            raise SettingError(f"lr={lr!r} is Rprop's first step Δ, and is outside step_sizes=({low}, {high})")
+        return 0.0, lr

@@ -170,9 +170,9 @@ class ASGD(Optimizer):
         number("weight_decay", weight_decay, "[0, inf)")
         super().__init__(params, lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay)
 
-    def start(self) -> tuple[float, ...]:
+    def start_at(self, lr: float) -> tuple[float, ...]:
         """No average, and the first rate."""
-        return 0.0, self.lr
+        return 0.0, lr
 
 
 class Lion(WithBetas):
