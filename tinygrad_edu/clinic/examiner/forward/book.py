@@ -16,6 +16,8 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.forward.known_values import (
     SUMMED,
     addends_of,
+    axes_of_sums,
+    local_derivatives,
     partial_sums,
     shares_of_readings,
     slopes_of_activations,
@@ -140,6 +142,10 @@ class Book:
         nearest = sorted(found, key=lambda e: abs(np.log(abs(e[1]) or 1e-300)))
         return next(iter(exact or nearest), None)
 
+    def of_size(self, size: int) -> list[Array]:
+        """The entries of that many numbers."""
+        return self.shelves[size].arrays if size in self.shelves else []
+
     def has_number(self, x: float) -> bool:
         """Is it one of the entries' numbers?"""
         if self.ordered is None:
@@ -204,9 +210,12 @@ def truth_of(
     for x in params.values():
         truth.values.add(x, parts=True)
     if net.scalars is not None:
+        scale = batch.scale if batch is not None else 1.0
         truth.values.numbers.append(net.scalars[0])
-        truth.derivatives.numbers.append(net.scalars[1])
-        truth.wholes.numbers.append(net.scalars[1][: net.scalars[0].size])
+        truth.derivatives.numbers.append(scale * net.scalars[1])
+        truth.wholes.numbers.append(scale * net.scalars[1][: net.scalars[0].size])
+        for local in local_derivatives(net):
+            truth.slopes.add(local)
     names = {layer.z: f"∂L/∂z{layer.number}" for layer in net.layers if not layer.title}
     names |= {layer.end: f"∂L/∂a{layer.number}" for layer in net.layers if layer.end != layer.z and not layer.title}
     add_steps(net, truth, names)
@@ -323,17 +332,6 @@ def add_sums(net: Network, book: Book) -> None:
                 for x in (g.sum(axis=axis), *((g * y).sum(axis=axis) for y in beside)):
                     book.add(x)
                     book.add(x / (g.size / x.size))
-
-
-def axes_of_sums(shape: Sequence[int]) -> list[tuple[int, ...]]:
-    """Each axis alone; of images, all but one too.
-
-    >>> axes_of_sums((2, 3)), axes_of_sums((1, 3, 4, 4))
-    ([(0,), (1,)], [(1,), (2,), (3,), (2, 3), (1, 3), (1, 2)])
-    """
-    axes = [k for k, n in enumerate(shape) if n > 1]
-    others = [tuple(j for j in axes if j != k) for k in axes] if len(shape) == 4 else []
-    return [*((k,) for k in axes), *others]
 
 
 def total(net: Network, name: str, uses: Sequence[Use] | None = None) -> Any:

@@ -14,6 +14,7 @@ from tinygrad_edu.clinic.examiner.forward.program import above
 
 Array = np.ndarray[Any, Any]
 SUMMED = 5_000  # entries; larger arrays are not entered
+LOCAL = 4_000  # numbers; of larger layers the local derivatives are not entered
 READINGS = ("getitem", "reshape", "transpose", "pos")  # operations that return the numbers of another value
 
 
@@ -31,6 +32,20 @@ def slopes_of_activations(net: Network) -> list[Array]:
     steps = [step for step in net.steps if step.activation in ACTIVATIONS and step.source >= 0]
     with np.errstate(all="ignore"):
         return [ACTIVATIONS[step.activation].slope_at_input(net.steps[step.source].y) for step in steps]
+
+
+def local_derivatives(net: Network) -> list[Array]:
+    """∂a/∂w = σ'(z)·x and ∂a/∂x = σ'(z)·w of every layer, which a program of single numbers multiplies to a chain."""
+    found = []
+    for layer in net.layers:
+        kind = ACTIVATIONS.get(net.steps[layer.end].activation)
+        with np.errstate(all="ignore"):
+            slope = np.ravel(kind.slope_at_input(net.steps[layer.z].y)) if kind else np.ones(1)
+        for use in layer.weights:
+            step = net.steps[use.step]
+            both = np.concatenate([np.ravel(step.operand(use.data)), np.ravel(step.operand(use.slot))])
+            found += [np.outer(slope, both)] if slope.size * both.size <= LOCAL else []
+    return found
 
 
 def shares_of_readings(net: Network) -> set[int]:
@@ -67,3 +82,14 @@ def partial_sums(shares: Sequence[Array]) -> list[Array]:
     """
     some = (c for n in range(1, len(shares)) for c in itertools.combinations(shares, n))
     return [np.sum(c, axis=0) for c in some]
+
+
+def axes_of_sums(shape: Sequence[int]) -> list[tuple[int, ...]]:
+    """Each axis alone; of images, all but one too.
+
+    >>> axes_of_sums((2, 3)), axes_of_sums((1, 3, 4, 4))
+    ([(0,), (1,)], [(1,), (2,), (3,), (2, 3), (1, 3), (1, 2)])
+    """
+    axes = [k for k, n in enumerate(shape) if n > 1]
+    others = [tuple(j for j in axes if j != k) for k in axes] if len(shape) == 4 else []
+    return [*((k,) for k in axes), *others]

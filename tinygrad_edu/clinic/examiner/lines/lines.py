@@ -41,7 +41,14 @@ from tinygrad_edu.clinic.examiner.lines.misplaced import (
 )
 from tinygrad_edu.clinic.examiner.lines.recording import HANDED, RESULT, Key, Made, Recording, key_of
 from tinygrad_edu.clinic.examiner.lines.trail import FORWARD, MADE, PART, PASSES, RIGHT, UNKNOWN, Trail
-from tinygrad_edu.clinic.examiner.lines.undone_lines import wrong_addends, wrong_factors
+from tinygrad_edu.clinic.examiner.lines.undone_lines import (
+    wrong_addends,
+    wrong_derivatives,
+    wrong_factors,
+    wrong_links,
+    wrong_repeats,
+    wrong_values,
+)
 
 Array = np.ndarray[Any, Any]
 Ranked = tuple[tuple[int, ...], Made, tuple[str, ...]]  # (rank, value, names of the gradients that it goes into)
@@ -157,7 +164,8 @@ def find_misplaced(
     trail: Trail, made: Made, names: Sequence[str], deltas: Mapping[str, Sequence[Array]], hints: Hints
 ) -> list[Made]:
     """What is right by itself and makes a suspect wrong."""
-    found = wrong_factors(trail, made) + wrong_addends(trail, made)
+    found = wrong_factors(trail, made) + wrong_links(trail, made) + wrong_addends(trail, made)
+    found += wrong_derivatives(trail, made) + wrong_repeats(trail, made) + wrong_values(trail, made)
     found += find_misnamed(trail, made, [d for name in names for d in deltas.get(name, ())])
     found += made_wrong(trail, made) if made.key in trail.updates else []
     found += against_sign(trail, made)

@@ -17,6 +17,7 @@ from tinygrad_edu.clinic.examiner.lines.untouched import is_gradient, last_of, l
 
 Array = np.ndarray[Any, Any]
 PLAIN = re.compile(r"return [\w.\[\], ]+")
+COPY = re.compile(r"[\w.\[\]]+ *= *[\w.]+(\[[^=]*\][\w.]*)*")  # a = b, a = self.b[k + 1].c
 FEW = 400  # entries of a gradient among which another gradient is searched for
 ONE_SAMPLE = "of one sample"
 OTHER_SIGN = "is the derivative with its sign turned, and is added to others that have theirs."
@@ -137,11 +138,12 @@ def find_misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Mad
 
 def against_sign(trail: Trail, made: Made) -> list[Made]:
     """The shares added up by a line whose sign is not that of most of the run's derivatives."""
-    factors = {k: trail.found[k][1] for k in made.inputs if trail.kinds.get(k) in (RIGHT, SCALED) and k in trail.found}
+    known = [k for k in made.inputs if trail.kinds.get(k) in (RIGHT, SCALED) and k in trail.found]
+    factors = {k: trail.found[k][1] for k in known if trail.made[k].value.size == made.value.size}
     if made.total or len(factors) < 2 or np.ptp(np.abs([*factors.values()])) > 1e-6 * max(map(abs, factors.values())):
         return []
-    known = [np.sign(c) for k, (_, c) in trail.found.items() if trail.kinds[k] in (RIGHT, SCALED)]
-    usual = -1.0 if sum(known) < 0.0 else 1.0
+    signs = [np.sign(c) for k, (_, c) in trail.found.items() if trail.kinds[k] in (RIGHT, SCALED)]
+    usual = -1.0 if sum(signs) < 0.0 else 1.0
     odd = [trail.made[k] for k, c in factors.items() if c * usual < 0.0 and trail.made[k].line]
     return [replace(x, remark=OTHER_SIGN) for x in odd] if len(odd) < len(factors) else []
 
@@ -153,7 +155,14 @@ def find_renaming(made: Made, before: int) -> list[Made]:
     """
     named = [n for last, n in itertools.pairwise(made.named) if last[2] != RESULT]
     alias = [n for n in named if n[3] <= before and n[2] not in (RESULT, made.variable)]
-    return [replace(made, file=n[0], line=n[1], variable=n[2]) for n in alias[-1:]]
+    # a value that was computed again under another name, and then copied: not the copy
+    computed = [n for n in alias if not is_copy(n[0], n[1])]
+    return [replace(made, file=n[0], line=n[1], variable=n[2]) for n in (computed or alias)[-1:]]
+
+
+def is_copy(file: str, line: int) -> bool:
+    """Does a line only give a value another name: a = b, a = self.b[k + 1].c?"""
+    return COPY.fullmatch(linecache.getline(file, line).strip()) is not None
 
 
 def last_return(made: Made, before: int) -> list[Made]:

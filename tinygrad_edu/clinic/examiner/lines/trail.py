@@ -28,11 +28,13 @@ class Trail:
         self.factors = [*factors]
         self.kinds: dict[Key, str] = {}
         self.found: dict[Key, tuple[str, float]] = {}
+        self.repeated: set[Key] = set()  # one derivative with repeated entries, as before the mask of a maximum
         self.both: set[Key] = set()  # derivatives that are forward values too: y - t, a mean with its KL term
         for key, made in self.made.items():  # in order of execution, so inputs come first
             self.kinds[key] = self.kind(made)
-        made_of_forward = [m for m in self.made.values() if self.kinds[m.key] == MADE and m.value.size > 1]
-        self.slopes = {m.key for m in made_of_forward if (x := truth.slopes.find(m.value)) and self.is_one(x[1])}
+        made_of_forward = [m for m in self.made.values() if self.kinds[m.key] == MADE]
+        slopes = [m for m in made_of_forward if m.value.size > 1 or truth.singly]
+        self.slopes = {m.key for m in slopes if (x := truth.slopes.find(m.value)) and self.is_one(x[1])}
         self.wrong = {key_of(np.asarray(x, dtype=float)) for x in wrong}
         ends = [self.made[key] for key in self.wrong if key in self.made]
         # the new parameters, and what is subtracted to get them
@@ -66,7 +68,8 @@ class Trail:
             return PART  # several derivatives, concatenated
         held = x[x != 0.0]
         if x.size > 2 and 2 * np.unique(held).size <= held.size and self.truth.derivatives.has_each(x):
-            return PART  # one derivative with repeated entries: a pooling layer's gradient before its mask
+            self.repeated.add(made.key)
+            return PART
         if not made.line:
             return FORWARD
         kinds = [self.kinds.get(k, UNKNOWN) for k in made.inputs]

@@ -6,6 +6,7 @@ the slope. If δ - x is one share of a derivative, and x none of its others, x i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,14 +14,22 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.forward.activations import ACTIVATIONS
-from tinygrad_edu.clinic.examiner.lines.misplaced import find_renaming
+from tinygrad_edu.clinic.examiner.lines.misplaced import find_renaming, is_copy
 from tinygrad_edu.clinic.examiner.lines.recording import RESULT, Made
 from tinygrad_edu.clinic.examiner.lines.trail import FORWARD, MADE, RIGHT, UNKNOWN, Trail
 
 Array = np.ndarray[Any, Any]
 SAME = 1e-9  # relative
+MANY = 600  # derivatives of one size that are tried in the place of another
 MOST = 60  # inputs and values of one size that are compared
 FACTOR = "is what makes a later line wrong: divided by it, what that line makes is a derivative of the loss."
+LINK = "is not the local derivative, such as ∂a/∂z, that belongs here: with it, a later line makes one of the loss."
+ANEW = "is not the value of the forward that belongs here: with that, a later line makes a derivative of the loss."
+REPEATED = "gives one derivative to several values, of which a maximum has one alone: nothing masks the others later."
+EXCHANGED = (
+    "is a derivative of the loss, and another one belongs here: with it, the line that reads this would be right."
+)
+WORD = re.compile(r"\w+")
 ADDEND = "is a derivative of the loss, but of another value than the one to whose derivative it is added."
 POINT = "is the right derivative of an activation, taken at another value than the one that belongs here."
 
@@ -40,6 +49,83 @@ def wrong_factors(trail: Trail, made: Made) -> list[Made]:
         return at_point(found[0], made)
     first = min(makers_behind(trail, found[0]), key=lambda m: m.order)
     return [replace(first, remark=FACTOR)]
+
+
+def wrong_values(trail: Trail, made: Made) -> list[Made]:
+    """A factor that the backward pass computes anew and wrongly: with a value of the forward, or 1/it, all is right."""
+    inputs = (x for k in made.inputs[:MOST] if (x := trail.whole_of(k)) and trail.kinds.get(x.key) == MADE)
+    found = [x for x in inputs if x.line and x.value.size > 1 and x.key not in trail.pardoned | trail.slopes]
+    if len(found) != 1 or trail.kinds.get(made.key) != UNKNOWN or made.total or not fits_into(found[0], made):
+        return []
+    factor = found[0].value
+    with np.errstate(all="ignore"):
+        rest = made.value / factor
+        values = [v.reshape(factor.shape) for v in trail.truth.values.of_size(factor.size)[:MOST]]
+        right = any(is_whole(trail, rest * v) or is_whole(trail, rest / v) for v in values)
+    return [replace(found[0], remark=ANEW)] if right else []
+
+
+def fits_into(x: Made, made: Made) -> bool:
+    """Is it broadcast to the other's shape, and nowhere 0?"""
+    ends_alike = made.value.shape[made.value.ndim - x.value.ndim :] == x.value.shape
+    return ends_alike and x.value.size < made.value.size and bool(np.all(x.value))
+
+
+def wrong_repeats(trail: Trail, made: Made) -> list[Made]:
+    """Where a derivative was repeated for all entries of a window, and no right one has been made of that since."""
+    spoken_for = {k for m in trail.made.values() if trail.kinds[m.key] == RIGHT and not m.view for k in m.inputs}
+    first: Made | None = made
+    while first is not None and first.key not in spoken_for:
+        wholes = (trail.whole_of(k) for k in first.inputs)
+        before = next((x for x in wholes if x and x.key in trail.repeated), None)
+        if before is None:
+            return [replace(first, remark=REPEATED)] if first.line and first is not made else []
+        first = before
+    return []
+
+
+def wrong_derivatives(trail: Trail, made: Made) -> list[Made]:
+    """A right derivative in the place of another: with that one instead, the line would make a derivative too.
+
+    Two lines have computed it, di = i·ds and dg = i·ds, so one of them was to be the other derivative.
+    """
+    found = []
+    inputs = (x for k in made.inputs[:MOST] if (x := trail.whole_of(k)) and trail.kinds.get(x.key) == RIGHT)
+    for x in inputs if trail.kinds.get(made.key) == UNKNOWN and not made.total else ():
+        if x.value.size > 2 and x.value.shape == made.value.shape and x.key not in trail.both and has_two_makers(x):
+            # 0 where a time step hands back nothing
+            rest = np.divide(made.value, x.value, out=np.zeros(x.value.shape), where=x.value != 0.0).ravel()
+            others = [d for d in trail.truth.wholes.of_size(rest.size)[:MANY] if not np.array_equal(d, x.value.ravel())]
+            found += [x] if any(is_whole(trail, rest * d) for d in others) else []
+    return [replace(at_name(x, made), remark=EXCHANGED) for x in found] if len(found) == 1 else []
+
+
+def has_two_makers(x: Made) -> bool:
+    """Has it been computed by two lines, under two names?"""
+    lines = {(n[0], n[1]): n[2] for n in x.named if n[2] != RESULT and not is_copy(n[0], n[1])}
+    return len({*lines.values()}) > 1
+
+
+def at_name(x: Made, user: Made) -> Made:
+    """A value at the line that gave it the name by which another line reads it."""
+    words = {*WORD.findall(user.source.partition("=")[2])}
+    named = [n for n in x.named if n[2] != RESULT and n[3] <= user.order and n[2].rpartition(".")[2] in words]
+    return replace(x, file=named[-1][0], line=named[-1][1], variable=named[-1][2]) if named else x
+
+
+def wrong_links(trail: Trail, made: Made) -> list[Made]:
+    """Of a chain of single numbers, the link that is no local derivative, where one in its place makes all right."""
+    if not trail.truth.singly or made.value.size > 1 or made.total:
+        return []
+    inputs = [trail.made[k] for k in made.inputs if trail.kinds.get(k) == MADE and k not in trail.slopes]
+    found = [x for x in inputs if x.key not in trail.pardoned and x.line and x.value.size == 1 and x.value.item()]
+    if len(found) != 1:
+        return []
+    rest = float(made.value.item() / found[0].value.item())
+    others = (rest * local for numbers in trail.truth.slopes.numbers for local in numbers.tolist())
+    if not any(trail.truth.wholes.has_number(x) or trail.truth.wholes.has_number(-x) for x in others):
+        return []
+    return [replace(found[0], remark=LINK)]
 
 
 def makers_behind(trail: Trail, end: Made) -> list[Made]:

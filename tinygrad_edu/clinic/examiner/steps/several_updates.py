@@ -45,9 +45,8 @@ class Samples:
 
     def of(self, chosen: Chosen) -> LearnerForward:
         """The forward whose loss is that of these samples alone."""
-        if is_each_once(chosen, self.count):
-            return self.learner
-        return replace(self.learner, part=some_parts(chosen, self.axis))
+        whole = is_each_once(chosen, self.count)
+        return self.learner if whole else replace(self.learner, part=some_parts(chosen, self.axis))
 
     def gradient(self, params: Mapping[str, Array], chosen: Chosen) -> dict[str, Array]:
         key = (hash(b"".join(x.tobytes() for x in params.values())), chosen)
@@ -226,7 +225,7 @@ class SeveralUpdates:
         """The samples of an update, for what its lines make of them."""
         return Batch(chosen, self.samples.count, scale)
 
-    def scale_in_run(self, net: Network, recording: Recording, k: int, chosen: Chosen) -> float:
+    def scale_in_run(self, net: Network, recording: Recording, k: int, chosen: Chosen, default: float) -> float:
         """By what the derivatives of the run are multiples of those of the loss: its mean may be over fewer samples."""
         scales = self.scales(chosen)
         truth, votes = truth_of(net, self.points[k], batch=self.batch(chosen, 1.0)), dict.fromkeys(scales, 0)
@@ -234,13 +233,12 @@ class SeveralUpdates:
             found = truth.derivatives.find(made.value) if made.line and made.value.size > 2 else None
             for c in scales if found else ():
                 votes[c] += abs(found[1] / c - 1.0) < 1e-6  # type: ignore[index]
-        return max(scales, key=lambda c: votes[c])
+        return max(scales, key=lambda c: votes[c]) if any(votes.values()) else default
 
     def clearness(self) -> tuple[float, int, float]:
         """The share of right updates, and how clearly the first wrong one belongs to certain samples."""
-        wrong = self.wrong()
-        k = wrong[0]
-        return (1.0 - len(wrong) / len(self.updates), *likeness(self.changes(k), self.gradient(k, self.nearest(k))))
+        k, right = self.wrong()[0], 1.0 - len(self.wrong()) / len(self.updates)
+        return right, *likeness(self.changes(k), self.gradient(k, self.nearest(k)))
 
     def wrong(self) -> list[int]:
         """The updates that are no right steps."""
@@ -279,7 +277,9 @@ class SeveralUpdates:
         d, right = self.changes(k), self.gradient(k, chosen)
         ratios = [ratio(d[n], right[n]) for n in d]
         exact = [c for c in ratios if c is not None]
-        known = [c for c in self.scales(chosen) if self.lr and any(abs(x / (self.lr * c) - 1.0) < 1e-5 for x in exact)]
+        known = [
+            c for c in self.scales(chosen) if self.lr and any(abs(abs(x) / (self.lr * c) - 1.0) < 1e-5 for x in exact)
+        ]
         lr = self.lr or (abs(float(np.median(exact))) if exact else 1.0)
         for scale in known[:1] or self.scales(chosen):
             yield lr * scale, {n: x / (lr * scale) for n, x in d.items()}

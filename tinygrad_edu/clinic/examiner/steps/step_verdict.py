@@ -191,7 +191,7 @@ class StepVerdict:
         report.followed = True
         report.note = f"{several.which(k, chosen)} {report.note}".strip()
         if report.network is not None and not report.ok:
-            scale = scale if report.certain else several.scale_in_run(report.network, self.recording, k, chosen)
+            scale = scale if report.certain else several.scale_in_run(report.network, self.recording, k, chosen, scale)
             ends, batch = (several.points[k], several.points[k + 1]), several.batch(chosen, scale)
             rated = replace(self, lr=self.lr or rate_between(ends, report.given) / scale)
             rated.add_places(report, report.network, None, ends, batch=batch)
@@ -344,7 +344,7 @@ class StepVerdict:
         of_update(truth, before, lr, also or {}, ", clipped")
         for n, x in moments_of(walk) if walk is not None else ():
             truth.add_whole(x, f"an average of ∂L/∂{n}")
-        wrong = {n: after[n] for n in report.wrong}
+        wrong = {n: after[n] for n in report.wrong if n not in report.missing}
         hints = hints_of(report, [after[n] for n in report.right if n not in wrong], updates=True, at_end=assigned)
         factors = [1.0, -1.0] if adapts else factors_of(net, self.lr)
         report.places = find_places(self.recording, truth, wrong, factors, deltas_of(net), hints)
