@@ -34,12 +34,14 @@ def targets(divisor: float = 10.0) -> Array:
 
 
 def sigmoid(z: ArrayLike) -> Any:
-    return 1.0 / (1.0 + np.exp(-np.clip(z, -700.0, 700.0)))
+    bounded = np.minimum(np.maximum(z, -700.0), 700.0)  # np.clip takes three times as long for one sample
+    return 1.0 / (1.0 + np.exp(-bounded))
 
 
 def slope(z: ArrayLike) -> Any:
     """σ'(z)."""
-    return sigmoid(z) * (1.0 - sigmoid(z))
+    s = sigmoid(z)
+    return s * (1.0 - s)
 
 
 class Published:

@@ -42,16 +42,25 @@ def slower(times):
     return SimpleNamespace(perf_counter=lambda: times * time.process_time())
 
 
+def card_of(trained, monkeypatch, budget_s, times):
+    monkeypatch.setattr(module, "time", slower(times))
+    return SPENT.sub("", str(diagnose(*trained, budget_s=budget_s, seeds=3)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{"scale": 200.0}, {"lr": 1e-5}])
+def test_the_same_call_gives_the_same_card_on_a_machine_several_times_as_slow(settings, monkeypatch):
+    trained = (regression(**settings),)
+    assert card_of(trained, monkeypatch, 200.0, 7.0) == card_of(trained, monkeypatch, 200.0, 1.0)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("make", [lambda: (regression(200.0),), lambda: (regression(lr=1e-5),), classifier])
-def test_the_same_call_gives_the_same_card_on_a_machine_several_times_as_slow(make, monkeypatch):
-    trained = make()
-    monkeypatch.setattr(module, "time", slower(1.0))
-    quick = diagnose(*trained, budget_s=200.0)
-    monkeypatch.setattr(module, "time", slower(7.0))
-    slow = diagnose(*trained, budget_s=200.0)
-    assert SPENT.sub("", str(slow)) == SPENT.sub("", str(quick))
+def test_what_is_too_much_work_is_left_out_however_fast_the_machine_is(monkeypatch):
+    """3 s of work take this machine 0.4 s, and 1 s if it is busy."""
+    trained = classifier()
+    whole, usual, fast = (card_of(trained, monkeypatch, *given) for given in ((200.0, 1.0), (3.0, 1.0), (3.0, 0.01)))
+    assert fast == usual != whole
 
 
 def test_the_card_says_what_the_clock_has_cut(monkeypatch):
