@@ -9,10 +9,13 @@ import sys
 import time
 import uuid
 from os import urandom as renamed
+from secrets import token_bytes as make_token
 from time import perf_counter
+from uuid import uuid4 as new_id
 
 import numpy as np
 import pytest
+from numpy.random import RandomState as State
 
 import tinygrad_edu as tg
 from tinygrad_edu import fit, nn, optim
@@ -50,10 +53,17 @@ ASKING = {
     "Random": lambda: random.Random().getrandbits(1),
     "time_ns": lambda: time.time_ns(),
     "perf_counter": lambda: int(1e9 * perf_counter()),
+    "generator of bits": lambda: np.random.Generator(np.random.PCG64()).integers(2),
+    "another name": lambda: new_id().int,
+    "another name of NumPy's": lambda: State().randint(2),
+    "token": lambda: make_token(1)[0],
+    "strftime": lambda: int(time.strftime("%S")),
     "datetime": lambda: datetime.datetime.now().microsecond,
 }
 HARMLESS = {
     "seeds": lambda: np.random.default_rng(3).integers(2) + random.Random(3).getrandbits(1),
+    "RandomState with a seed": lambda: np.random.RandomState(3).randint(2),  # draws one of its own before
+    "it under another name": lambda: State(seed=3).randint(2),
     "a record of logging": lambda: LOG.info("seen") or 0,
     "a given time": lambda: datetime.datetime(2026, 1, 1).day + int(time.mktime((2026, 1, 1, 0, 0, 0, 0, 0, 0)) > 0),
 }

@@ -24,6 +24,7 @@ from operator import is_
 from typing import Any
 
 from tinygrad_edu.compile.entries import ABSENT, Check, Content, Entries
+from tinygrad_edu.compile.outside import may_ask
 from tinygrad_edu.compile.reachable import OF_MODULES, StateWalk
 from tinygrad_edu.compile.unread import NUMBERS, Readings
 
@@ -43,6 +44,7 @@ class Guard:
             names = walk.names
         self.entries, self.things, self.names = walk.checks, walk.things, names
         self.places = walk.places()
+        self.may_ask_outside = may_ask(names, walk.seen.values())
         self.hidden = walk.hidden()
         self.contents: dict[Any, Content] = {}  # id of a thing -> which of its contents is compared
         self.sort_checks(self.entries)

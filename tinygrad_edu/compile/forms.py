@@ -22,12 +22,6 @@ from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
 Task = Callable[[Any, Sequence[Any]], Any]  # called with a ScalarFunction or ArrayFunction and the arguments
-# Names of things that differ from call to call without any state that could be compared.
-VOLATILE = {
-    "Random", "RandomState", "SeedSequence", "SystemRandom", "date", "datetime", "default_rng", "getrandom",
-    "monotonic", "os", "perf_counter", "process_time", "randbelow", "randbits", "secrets", "time", "time_ns", "urandom",
-    "uuid", "uuid1", "uuid4",
-}  # fmt: skip
 
 
 class ChangesStateError(TraceError):
@@ -68,7 +62,7 @@ class ClosureWatch:
             what = self.first_change()
             state.restore()
             raise ChangesStateError(f"{self.name} changes {what}, which it reads for other arguments")
-        if changed or state.outside or guard.names & VOLATILE:
+        if changed or state.outside or guard.may_ask_outside:
             guard = self.refuse_difference(program, trace, state, changed, guard)
         unread = {id(x) for x in nodes}
         if any(isinstance(x, np.ndarray) for x in program.read_anew()):

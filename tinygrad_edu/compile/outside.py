@@ -13,10 +13,12 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import BuiltinMethodType
+from types import BuiltinMethodType, FrameType
 from typing import Any
+
+import numpy as np
 
 from tinygrad_edu.compile.user_code import is_foreign
 
@@ -25,7 +27,7 @@ CLOCKS = {
     getattr(time, name): f"time.{name}"
     for name in dir(time)
     if name.removesuffix("_ns") in ("time", "perf_counter", "monotonic", "process_time", "thread_time", "clock_gettime")
-    or name in ("localtime", "gmtime", "ctime")
+    or name in ("localtime", "gmtime", "ctime", "asctime", "strftime")
 } | {
     getattr(kind, name): f"{kind.__name__}.{name}"
     for kind in (datetime.datetime, datetime.date)
@@ -33,11 +35,43 @@ CLOCKS = {
     if hasattr(kind, name)
 }
 SEED = random.Random.seed.__code__  # without a number it seeds itself, in C
+BITS = random.SystemRandom.getrandbits.__code__
+ASKERS = {"datetime", "os", "posix", "random", "secrets", "time", "uuid"}  # modules of what asks
+# The names under which code finds it. A class of NumPy says in no attribute that it is one of these.
+NAMES = {
+    "Generator", "MT19937", "PCG64", "PCG64DXSM", "Philox", "Random", "RandomState", "SFC64", "SeedSequence",
+    "SystemRandom", "asctime", "date", "datetime", "default_rng", "getrandom", "monotonic", "os", "perf_counter",
+    "process_time", "randbelow", "randbits", "secrets", "strftime", "time", "time_ns", "urandom", "uuid", "uuid1",
+    "uuid4",
+}  # fmt: skip
 
 
 def answers_otherwise(x: object) -> bool:
     """Is it one of these functions, or a generator of the system's random numbers?"""
     return isinstance(x, random.SystemRandom) or (isinstance(x, BuiltinMethodType) and (x in CHANCE or x in CLOCKS))
+
+
+def may_ask(names: set[str], things: Iterable[Any]) -> bool:
+    """May code that reads these names and things ask outside? Things under other names are known by their module."""
+    return not names.isdisjoint(NAMES) or any(map(is_asker, things))
+
+
+def is_asker(x: object) -> bool:
+    """Is it a function or class of such a module, or of numpy.random?"""
+    if not callable(x):
+        return False
+    module = getattr(x, "__module__", None)
+    return isinstance(module, str) and (module in ASKERS or module.startswith("numpy.random"))
+
+
+def is_seeded_next(frame: FrameType) -> bool:
+    """Does NumPy ask only to make a RandomState(seed)? That draws 128 bits, and then takes its seed."""
+    caller = frame.f_back
+    if frame.f_code is not BITS or frame.f_locals["k"] != 128 or caller is None:
+        return False
+    code, space = caller.f_code, {**caller.f_globals, **caller.f_locals}
+    named = "RandomState" in code.co_names or any(space.get(x) is np.random.RandomState for x in code.co_names)
+    return named and code.co_code[caller.f_lasti + 1] > 0  # the number of arguments of the call
 
 
 @contextmanager
@@ -51,7 +85,7 @@ def asked_outside() -> Iterator[list[str]]:
 
     def note(frame: Any, event: str, x: Any) -> None:
         if event == "c_call":
-            if x in chance:
+            if x in chance and not is_seeded_next(frame):
                 found.append(chance[x])
             elif x in CLOCKS and is_foreign(frame.f_globals.get("__name__")):
                 found.append(CLOCKS[x])
