@@ -14,6 +14,7 @@ from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.reporting.tables import figure
+from tinygrad_edu.train.own_code import for_own_code
 
 Array = np.ndarray[Any, Any]
 MOST_POINTS = 400  # samples drawn
@@ -76,7 +77,7 @@ def limits_around(X: Array, share: float) -> tuple[Array, Array]:
 def predict(model: Module, X: Array) -> Array:
     """The outputs as plain numbers, (samples, outputs), in eval mode."""
     with modes_kept(model), no_grad(), np.errstate(all="ignore"):
-        output = model.eval()(X)
+        output = model.eval()(*for_own_code(model, None, X))
     if isinstance(output, Tensor):
         return np.asarray(output.array, dtype=float).reshape(len(X), -1)
     return np.array([float(v.data) for v in np.ravel(output)]).reshape(len(X), -1)

@@ -22,6 +22,7 @@ from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
 from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.one_thread import calling_back
+from tinygrad_edu.train.own_code import for_own_code
 from tinygrad_edu.train.progress import Curve, Progress
 from tinygrad_edu.train.recipe import Loss, Recipe, Settings
 
@@ -138,6 +139,8 @@ class Job:
 
     def batch_loss(self, *batch: ArrayLike) -> Any:
         """The loss of a batch (x, y) or (x, y, weights)."""
+        if any(isinstance(a, np.ndarray) and (a.base is not None or a is self.data[0]) for a in batch):
+            batch = for_own_code(self.model, self.loss, *batch)
         weight = {"sample_weight": batch[2]} if len(batch) > 2 else {}
         output = self.model(batch[0])
         if isinstance(output, tuple) and isinstance(self.loss, losses.Loss):
@@ -181,7 +184,7 @@ class Job:
 
     def validate(self, X: Array, y: Array) -> float:
         """The loss of the held-out samples; keeps the best state so far if the run may stop early."""
-        progress = self.progress
+        progress, (X, y) = self.progress, for_own_code(self.model, self.loss, X, y)
         with modes_kept(self.model), no_grad():
             loss = float(self.loss(self.model.eval()(X), y).item())
         progress.validation.append(loss)
@@ -192,7 +195,7 @@ class Job:
     def refuse_indices(self) -> None:
         """Raise the error of a layer that gets an index out of range, if there is one."""
         with modes_kept(self.model), no_grad():
-            self.model.eval()(self.data[0])
+            self.model.eval()(*for_own_code(self.model, self.loss, self.data[0]))
 
     def restore_best(self) -> str:
         """Restore the best weights by validation, if they are not the last ones, and say so."""

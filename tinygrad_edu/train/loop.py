@@ -17,6 +17,7 @@ from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.pen import check_arguments
+from tinygrad_edu.train.own_code import for_own_code
 
 Array = np.ndarray[Any, Any]
 Loss = Callable[[Any, Any], Any]
@@ -47,7 +48,12 @@ def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, b
     True
     """
     X, y = by_position(X), by_position(y)
-    return [step(model, X[rows], y[rows], loss, optimizer) for rows in batches]
+    return [step(model, own_copy(X[rows]), own_copy(y[rows]), loss, optimizer) for rows in batches]
+
+
+def own_copy(batch: Array) -> Array:
+    """A batch that forward or the loss may write into: a slice of an array is a view of it."""
+    return batch.copy() if isinstance(batch, np.ndarray) and batch.base is not None else batch
 
 
 @check_arguments
@@ -135,7 +141,7 @@ def one_minus_mae(model: Module, X: Array, y: Array) -> float:
 def outputs(model: Module, X: Array) -> Array:
     """The model's outputs in eval mode as plain numbers, on either back end."""
     with modes_kept(model), no_grad():
-        output = model.eval()(X)
+        output = model.eval()(*for_own_code(model, None, X))
     if not isinstance(output, np.ndarray):
         return np.asarray(output.array)
     return np.array([p.data for p in output.flat]).reshape(output.shape)

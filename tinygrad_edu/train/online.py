@@ -24,6 +24,7 @@ from tinygrad_edu.train.config import describe_model
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import refuse_other_parameters
 from tinygrad_edu.train.one_thread import claim, release
+from tinygrad_edu.train.own_code import runs_own_code
 from tinygrad_edu.train.recipe import Plan, Recipe
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import as_samples
@@ -204,16 +205,17 @@ def eager_blocks(job: Series) -> Iterator[list[tuple[float, float]]]:
 
 def eager_epoch(job: Series) -> float:
     """One pass over the series."""
-    state, total = None, 0.0
+    state, total, own = None, 0.0, runs_own_code(job.model, job.loss)
     for start in range(0, len(job.X), job.steps):
         times = slice(start, start + job.steps)
         job.optimizer.zero_grad()
-        output, state = job.model(job.X[times], state)
-        loss = job.loss(output, job.y[times])
+        x, y = (array[times].copy() if own else array[times] for array in (job.X, job.y))
+        output, state = job.model(x, state)
+        loss = job.loss(output, y)
         loss.backward()
         job.optimizer.step()
         state = detach(state)
-        total += float(loss.item()) * len(job.X[times])
+        total += float(loss.item()) * len(x)
     return total / len(job.X)
 
 

@@ -30,6 +30,7 @@ from tinygrad_edu.train.choose import training_program
 from tinygrad_edu.train.ending import refuse_own_nan
 from tinygrad_edu.train.fit import train_job as train_on
 from tinygrad_edu.train.job import Job, job_like, job_of
+from tinygrad_edu.train.own_code import for_own_code
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.stepper import TakenBackError
@@ -322,7 +323,7 @@ def now(given: Array | Callable[[], Array]) -> Array:
 
 
 def outcome(job: Job) -> Outcome:
-    return np.array(job.losses), job.model.eval()(job.data[0]).array
+    return np.array(job.losses), job.model.eval()(*for_own_code(job.model, None, job.data[0])).array
 
 
 def collect(outcomes: Sequence[Outcome], seeds: Sequence[int], rates: ArrayLike, epochs: int) -> ManyRuns:

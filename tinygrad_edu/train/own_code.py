@@ -1,0 +1,33 @@
+"""Is the user's own code called with the samples? It may write into them, as `x -= x.mean()` does in forward.
+
+An eager step is given a copy of its rows by indexing. Whatever else calls the model or the loss with the arrays of the
+run, or with views of them, such as validation and comparisons, hands copies to the user's own code.
+"""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.user_code import is_foreign, is_own_class
+from tinygrad_edu.nn.losses import Loss
+from tinygrad_edu.nn.module import Module, modules_inside
+
+
+def runs_own_code(model: Any, loss: Any = None) -> bool:
+    """Is a class, hook, forward or function in the model, or the loss, not of this library?"""
+    if not isinstance(model, Module) or not (loss is None or isinstance(loss, Loss)):
+        return True
+    modules, leaves = modules_inside(model)
+    if any(is_own_class(type(x)) or x.hooks is not None or "forward" in vars(x) for _, x in modules):
+        return True
+    return any(isinstance(x, FunctionType) and is_foreign(x.__module__) for _, x in leaves)
+
+
+def for_own_code(model: Any, loss: Any, *arrays: Any) -> tuple[Any, ...]:
+    """Arrays to call them with: copies where code of the user's own may write into them."""
+    if not runs_own_code(model, loss):
+        return arrays
+    return tuple(array.copy() if isinstance(array, np.ndarray) else array for array in arrays)
