@@ -24,6 +24,8 @@ MARK = re.compile(r"<!-- program: (\w+) -->")
 SOURCE = re.compile(r"<!-- source: (\w+) -->")  # only the text: running it takes a cluster, or minutes
 PICTURES = "tutorial/pictures"  # folder of the pictures in the site
 TIMEOUT_S = 900  # the longest program takes 8 s on an idle machine
+COLUMNS = re.compile(r"\S {2,}\S")  # an output with a table: wrapped on a telephone, it could not be read
+PAGE = 120  # letters in a line of the page on a screen of 1,400 px
 SEEN = "TINYGRAD_EDU_EXAMPLES_SEEN"
 
 
@@ -44,7 +46,10 @@ class Ran:
     @property
     def markdown(self) -> str:
         shown = "\n\n".join(f"![{alt_text(name)}](pictures/{name})" for name in self.pictures)
-        return f"```python\n{self.text}\n```\n\nIt prints:\n\n```text\n{self.output.rstrip()}\n```\n\n{shown}"
+        output = self.output.rstrip()
+        table = COLUMNS.search(output) and max(map(len, output.split("\n"))) <= PAGE
+        kind = "{.text .columns}" if table else "text"
+        return f"```python\n{self.text}\n```\n\nIt prints:\n\n```{kind}\n{output}\n```\n\n{shown}"
 
 
 @cache

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import tinygrad_edu as tg
 from tinygrad_edu.charts.text import shorten
 from tinygrad_edu.draw import draw
 from tinygrad_edu.draw import render as render_module
@@ -108,6 +109,13 @@ def test_the_same_graph_gives_the_same_bytes():
     assert draw(perceptron(3, 4, 2)).dot == draw(perceptron(3, 4, 2)).dot
     program = "import test_draw as t; print(t.draw(t.perceptron(3, 4, 2)).dot)"
     assert in_new_process(program) == draw(perceptron(3, 4, 2)).dot.strip()
+
+
+def test_a_box_with_a_long_line_has_more_room_beside_it():
+    """In a browser whose letters are wider than those of the layout, numbers crossed the border of their box."""
+    short, long = (draw(tg.Tensor(np.full(n, 0.12345), requires_grad=True, label="x")).dot for n in (1, 4))
+    assert "margin=" not in short.partition("label=<<TABLE")[0].rpartition("[shape=box")[2]
+    assert float(re.search(r'\[shape=box[^\]]*margin="([\d.]+),', long)[1]) > 0.13
 
 
 def test_a_node_used_twice_is_one_box_with_two_edges():

@@ -153,6 +153,13 @@ def test_where_there_can_be_no_diagnosis_the_reason_stands_there(tmp_path):
 # Parts
 
 
+def test_the_number_of_a_bar_stays_beside_it_where_the_page_is_narrow():
+    html = ShareBar("only inputs as they are → standardized", 12, 12).html
+    assert re.search(
+        r'<span style="display:flex;[^"]*"><span role="img"[^>]*>.*</span></span><span[^>]*>12/12</span></span>', html
+    )
+
+
 @pytest.mark.parametrize(
     ("sentence", "bar"),
     [

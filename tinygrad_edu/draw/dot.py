@@ -40,6 +40,7 @@ GAP = '<TR><TD COLSPAN="2" HEIGHT="7" CELLPADDING="0"></TD></TR>'
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
 # letters of a label that is never cut, in small type: as long as the longest name of a mistake plus its node
 WHOLE = 40
+WHOLE_LINE, EXTRA = 14, 0.003  # letters of a line that needs no more room, inches for each letter beyond
 LABEL = 24  # letters of a label in its box; the page shows it in full
 WORDS = 60  # letters for the description of a layer: a grouped, strided convolution needs 56
 TITLE_WIDTH = 60  # letters per line of the title
@@ -192,8 +193,11 @@ def box(name: str, kind: Kind, title: str, *sections: Lines, under: str = "") ->
         cells += f'<TR><TD COLSPAN="2"><FONT POINT-SIZE="10" COLOR="{QUIET}">{quiet}</FONT></TD></TR>'
     cells += GAP.join("".join(table_row(*line) for line in lines) for lines in sections if lines)
     width = 2.2 if kind == "output" else 1
+    longest = max((len(name) + len(value) for lines in sections for name, value in lines), default=0)
+    # the reader's letters may be wider than those of the layout, by 3% of a long line
+    wider = f'margin="{0.11 + EXTRA * (longest - WHOLE_LINE):.2f},0.055", ' if longest > WHOLE_LINE else ""
     return (
-        f'{name} [shape=box, style="rounded,filled", fillcolor="{fill}", color="{border}", penwidth={width}, '
+        f'{name} [shape=box, style="rounded,filled", fillcolor="{fill}", color="{border}", penwidth={width}, {wider}'
         f'label=<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{cells}</TABLE>>]'
     )
 

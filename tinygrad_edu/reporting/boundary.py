@@ -190,7 +190,7 @@ def regions(canvas: Canvas, grid: tuple[Array, Array], scores: Array) -> None:
 
 
 def samples(canvas: Canvas, X: Array, found: Answer) -> None:
-    """The samples, those of each class with a colour and a shape of its own, and a cross on the wrong ones."""
+    """The samples, those of each class with a colour and a shape of its own, and a ring around the wrong ones."""
     some = choose_samples(len(X))
     points, target = X[some], found.target[some]
     for place, name in enumerate(found.classes):
@@ -202,6 +202,7 @@ def samples(canvas: Canvas, X: Array, found: Answer) -> None:
         canvas.axes.plot(*points.T, "o", color=MARKS["series-2"], markersize=4, label="samples")
     elif not found.right[some].all():
         wrong = points[~found.right[some]].T
-        canvas.axes.plot(*wrong, "x", color=MARKS["ink"], markersize=9, markeredgewidth=1.8, label="wrong side")
+        ring: Any = {"markersize": 9, "markeredgewidth": 1.6, "markerfacecolor": "none"}  # its class stays to be seen
+        canvas.axes.plot(*wrong, "o", color=MARKS["ink"], linestyle="none", label="wrong side", **ring)
     above: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.0, "handletextpad": 0.2}
     canvas.axes.legend(ncols=legend_columns(found), columnspacing=1.0, **above)

@@ -37,10 +37,13 @@ class ShareBar:
         return (
             f'<div style="display:flex;flex-wrap:wrap;gap:.1rem .75rem;align-items:center;margin:.25rem 0">'
             f'<span style="flex:1 1 14rem;min-width:0;{WRAP}">{safe_text(self.words)}{note}</span>'
+            # the bar and its number go to the next line together
+            f'<span style="display:flex;gap:.75rem;align-items:center;flex:0 0 auto">'
             f'<span role="img" aria-label="{self.reached} of {self.count} runs reach the goal" style="flex:0 0 7rem;'
             f'height:.75rem;border:1px solid {LINE};border-radius:.4rem;overflow:hidden">'
             f'<span style="display:block;height:100%;width:{share:.0f}%;background:{colour}"></span></span>'
-            f'<span style="flex:0 0 3.5rem;font-variant-numeric:tabular-nums">{self.reached}/{self.count}</span></div>'
+            f'<span style="flex:0 0 3.5rem;font-variant-numeric:tabular-nums">{self.reached}/{self.count}</span>'
+            f"</span></div>"
         )
 
 

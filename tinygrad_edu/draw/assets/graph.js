@@ -79,7 +79,7 @@
     const svg = shown(), { x, y, width, height } = svg.whole, readable = 1.2;
     whole();
     fitText(svg);
-    const tall = height >= width && height / sheet.clientHeight >= 1.1 * readable;
+    const tall = height >= width && height / sheet.clientHeight >= 1.35 * readable;
     const wide = height < width && width / sheet.clientWidth >= 1.5 * readable;
     document.getElementById("whole").hidden = !(tall || wide);
     if (!tall && !wide) return;

@@ -1,0 +1,34 @@
+"""How the pages look where that follows from a text: what is wrapped, and what is offered."""
+
+from tests.test_docs import DOCS, ROOT, loaded
+
+STYLE = (DOCS / "wide.css").read_text(encoding="utf-8")
+
+
+def test_a_table_that_a_program_prints_keeps_its_lines_on_a_telephone():
+    """Wrapped, its last column stood at the left of the next line."""
+    ran = loaded("programs").Ran
+    outputs = {"step h   slope\n1e-3     1.99": True, "a sentence": False, "a  b\n" + 130 * "x": False}
+    for output, columns in outputs.items():
+        assert ("```{.text .columns}\n" in ran("print()", output, {}).markdown) is columns
+    assert ".language-text.columns pre > code { white-space: pre;" in STYLE
+
+
+def test_a_page_from_the_disk_offers_no_search():
+    """Browsers allow none there, as the start page says; the button for it stayed on a telephone."""
+    assert "extra_javascript: [from-disk.js]" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert 'classList.add("from-disk")' in (DOCS / "from-disk.js").read_text(encoding="utf-8")
+    assert '.from-disk label[for="__search"]' in STYLE
+
+
+def test_the_table_of_speed_is_a_list_on_a_telephone():
+    """Its last column, the ratio for which one comes, was beyond the screen."""
+    narrow = STYLE.partition("@media (max-width: 44rem)")[2]
+    assert (
+        "table:not([class]):has(thead th:nth-child(5)) td:nth-child(5) { margin-left: auto; font-weight: 700; }"
+        in narrow
+    )
+    head = next(
+        line for line in (DOCS / "explanation/speed.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"
+    )
+    assert head == "| workload | against | ours | theirs | ratio |"
