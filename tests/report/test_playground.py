@@ -146,13 +146,13 @@ def test_it_stops_where_fit_stops_and_says_why(opened, settings, said):
         ("schedule", "one_cycle", "rate-div_factor", "0.5"),
     ],
 )  # fmt: skip
-def test_a_setting_that_python_refuses_is_not_taken(opened, kind, name, control, value):
-    choose(opened, **{kind: name, "limit": "5"})
-    opened.execute_script(
+def test_a_setting_that_python_refuses_is_not_taken(kept, kind, name, control, value):
+    choose(kept, **{kind: name, "limit": "5"})
+    kept.execute_script(
         "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
         "e.dispatchEvent(new Event('change', { bubbles: true }))", control, value,
     )  # fmt: skip
-    run, loss = in_python(train(opened)[0])
+    run, loss = in_python(train(kept)[0])
     assert loss == pytest.approx(run.loss_curve[-1], rel=1e-10)
 
 

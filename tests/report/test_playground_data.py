@@ -107,6 +107,7 @@ def test_the_page_is_small_and_holds_what_python_knows():
 
 
 def upload(browser, path):
+    browser.execute_script("document.getElementById('file-said').textContent = ''")  # of the file before
     browser.find_element("css selector", "#file").send_keys(str(path))
     ends = time.monotonic() + 10
     while not (said := text(browser, "#file-said")):
@@ -150,13 +151,14 @@ def test_a_file_chosen_in_the_page_trains_as_in_python(opened, tmp_path, monkeyp
         ("1,a\n2,a", "1 class, and"),
     ],
 )  # fmt: skip
-def test_a_hostile_file_is_one_sentence(opened, tmp_path, content, said):
+def test_a_hostile_file_is_one_sentence(kept, tmp_path, content, said):
+    done = int(text(kept, "#epoch"))
     (tmp_path / "bad<b>.csv").write_text(content, encoding="utf-8")
-    assert said in upload(opened, tmp_path / "bad<b>.csv")
-    assert opened.execute_script("return document.querySelectorAll('#file-said *').length") == 0
-    assert opened.get_log("browser") == []
-    opened.execute_script("document.getElementById('one').click()")
-    assert text(opened, "#epoch") == "1", "the page goes on with what it had"
+    assert said in upload(kept, tmp_path / "bad<b>.csv")
+    assert kept.execute_script("return document.querySelectorAll('#file-said *').length") == 0
+    assert kept.get_log("browser") == []
+    kept.execute_script("document.getElementById('one').click()")
+    assert text(kept, "#epoch") == str(done + 1), "the page goes on with what it had"
 
 
 ENCODED = "a,b,kind\n" + "\n".join(f"{i},{i},{'é' if i % 2 else 'ü'}" for i in range(20))
@@ -168,10 +170,10 @@ ENCODED = "a,b,kind\n" + "\n".join(f"{i},{i},{'é' if i % 2 else 'ü'}" for i in
     [("latin-1", "in UTF-8: save it as"), ("cp1252", "in UTF-8: save it as"), ("utf-16", "UTF-16: save it as UTF-8"),
      ("utf-16-be", "no text"), ("utf-8", ""), ("utf-8-sig", "")],
 )  # fmt: skip
-def test_page_and_command_line_read_the_same_encodings(opened, tmp_path, capsys, encoding, said):
+def test_page_and_command_line_read_the_same_encodings(kept, tmp_path, capsys, encoding, said):
     path = tmp_path / "data.csv"
     path.write_text(ENCODED, encoding=encoding)
-    told = upload(opened, path)
+    told = upload(kept, path)
     code = main(["play", "--csv", str(path), "-o", str(tmp_path / "page.html")])
     assert (code == 0) == (not said)
     if said:
@@ -179,7 +181,7 @@ def test_page_and_command_line_read_the_same_encodings(opened, tmp_path, capsys,
         assert "save it as UTF-8" in capsys.readouterr().err or encoding == "utf-16-be"
     else:
         assert told == "20 samples of 2 features."
-        assert opened.execute_script("return /Classes: é [a-z ]+, ü /.test(document.body.textContent)")
+        assert kept.execute_script("return /Classes: é [a-z ]+, ü /.test(document.body.textContent)")
 
 
 @pytest.mark.slow

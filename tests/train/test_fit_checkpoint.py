@@ -119,31 +119,34 @@ def test_in_this_process_the_best_weights_are_not_where_it_goes_on(way):
     assert_equal(first.resume(9), trained(way, **settings))
 
 
-PROGRAM = """
-import sys
-import numpy as np
-from tests.train.test_fit_checkpoint import trained
-way, path, epochs, start = sys.argv[1:]
-settings = {"sizes": [2, 5, 4, 1], "dropout": 0.4, "validation": 0.2, "patience": 50, "epochs": int(epochs)}
-run = trained(way, **settings, **({"resume_from": path} if start == "again" else {}))
-run.save(path)
-run.save(path + ".json")
-"""
+SAVED = {"sizes": [2, 5, 4, 1], "dropout": 0.4, "validation": 0.2, "patience": 50}
+PROGRAM = (
+    "import sys; from tests.train.test_fit_checkpoint import saved; saved(*sys.argv[1:3], 9, resume_from=sys.argv[2])"
+)
+
+
+def saved(way, path, epochs, **more):
+    """What two files hold of a run that is saved: the one from which it can go on, and its record."""
+    run = trained(way, **SAVED, epochs=epochs, **more)
+    run.save(path)
+    run.save(f"{path}.json")
+    return storage.read_arrays(path), Path(f"{path}.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.optimized
 @pytest.mark.parametrize("way", ["compiled", "eager"])
 def test_in_another_process(way, tmp_path):
-    def run(path, epochs, start):
-        command = [sys.executable, "-c", PROGRAM, way, str(tmp_path / path), str(epochs), start]
-        subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env=os.environ, timeout=300)
-        return storage.read_arrays(tmp_path / path), (tmp_path / f"{path}.json").read_text(encoding="utf-8")
-
-    run("parts", 4, "new")
-    parts, whole = run("parts", 9, "again"), run("whole", 9, "new")
-    assert json.loads(parts[1]) | {"how": ""} == json.loads(whole[1]) | {"how": ""}
+    """Begun here, ended there: as a run that was never ended."""
+    path = str(tmp_path / "parts")
+    begun = saved(way, path, 4)
+    command = [sys.executable, "-c", PROGRAM, way, path]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env=os.environ, timeout=300)
+    arrays, record = storage.read_arrays(path), Path(f"{path}.json").read_text(encoding="utf-8")
+    whole = saved(way, str(tmp_path / "whole"), 9)
+    assert begun[1] != record
+    assert json.loads(record) | {"how": ""} == json.loads(whole[1]) | {"how": ""}
     for name, x in whole[0].items():
-        assert x.tolist() == parts[0][name].tolist(), name
+        assert x.tolist() == arrays[name].tolist(), name
 
 
 @pytest.mark.parametrize("way", ["compiled", "eager"])
