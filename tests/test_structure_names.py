@@ -11,7 +11,7 @@ from tests.test_structure import ROOT, Function, Module, plant, read
 PARTICIPLES, ANY = 0.03, 0.10  # largest share of the functions (participles), and of the parameters (Any)
 # Names that four files or more use for a function or class. Some mean the same everywhere (`is_number`, `find`, `run`
 # and `draw` of each case), others something different in each file. None may be added.
-FILES, REPEATED = 4, 34
+FILES, REPEATED = 4, 20
 TWINS = 8  # names that two classes share: a reader who meets one does not know which is meant. None may be added
 IRREGULAR = (
     "become begun bent born bound bought broken brought built caught chosen dealt done drawn driven fallen fed felt "

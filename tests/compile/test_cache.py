@@ -94,15 +94,19 @@ def test_several_processes_at_once(home):
 def test_the_name_covers_text_versions_and_processor(home, monkeypatch):
     import numba
 
-    names = {cache.name_of(TEXT, "test"), cache.name_of(TEXT + "\n", "test"), cache.name_of(TEXT, "test")}
+    names = {
+        cache.name_of_module(TEXT, "test"),
+        cache.name_of_module(TEXT + "\n", "test"),
+        cache.name_of_module(TEXT, "test"),
+    }
     monkeypatch.setattr(numba, "__version__", "0.1")
-    names.add(cache.name_of(TEXT, "test"))
+    names.add(cache.name_of_module(TEXT, "test"))
     monkeypatch.setattr(cache, "GENERATOR", "2")
-    names.add(cache.name_of(TEXT, "test"))
+    names.add(cache.name_of_module(TEXT, "test"))
     monkeypatch.setattr(numba.config, "OPT", 1)  # as by NUMBA_OPT=1
-    names.add(cache.name_of(TEXT, "test"))
+    names.add(cache.name_of_module(TEXT, "test"))
     monkeypatch.setattr(cache, "environment", lambda: "another processor")
-    names.add(cache.name_of(TEXT, "test"))
+    names.add(cache.name_of_module(TEXT, "test"))
     assert len(names) == 6
 
 

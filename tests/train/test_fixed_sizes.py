@@ -101,7 +101,7 @@ def test_sizes_are_in_the_text_and_so_in_the_name():
             (form,) = program.of_sizes.values()
             assert form.text not in SEEN
             SEEN.add(form.text)
-    assert len({cache.name_of(text, "training") for text in SEEN}) == 5
+    assert len({cache.name_of_module(text, "training") for text in SEEN}) == 5
 
 
 SEEN: set[str] = set()

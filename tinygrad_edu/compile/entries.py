@@ -208,7 +208,7 @@ def same_atom(a: Any, b: Any) -> bool:
     return a is b or (isinstance(a, ATOMS) and same(a, b))
 
 
-def numbers(x: Any) -> Any:
+def fingerprint_of(x: Any) -> Any:
     """Shape, dtype and checksum of an array; the number of a Value, as a text, which tells -0.0 and knows NaN again."""
     if isinstance(x, Value):
         return repr(x.data)
@@ -222,9 +222,9 @@ def form(x: Any) -> Any:
     return held.shape, held.dtype
 
 
-def gradient(x: Any) -> Any:
+def gradient_numbers(x: Any) -> Any:
     """The numbers of the gradient."""
-    return numbers(x.grad) if isinstance(x.grad, np.ndarray) else repr(x.grad)
+    return fingerprint_of(x.grad) if isinstance(x.grad, np.ndarray) else repr(x.grad)
 
 
-ASPECTS: dict[str, Callable[[Any], Any]] = {NUMBERS: numbers, FORM: form, GRADIENT: gradient}
+ASPECTS: dict[str, Callable[[Any], Any]] = {NUMBERS: fingerprint_of, FORM: form, GRADIENT: gradient_numbers}

@@ -146,8 +146,8 @@ class StateWalk(Notes):
     def of_getter(self, name: str, x: Any) -> Iterator[Place]:
         """operator.attrgetter("a.b") and methodcaller("a") look up the names that they hold."""
         parts = list(x.__reduce__())
-        self.names |= {each for text in flat(parts) if isinstance(text, str) for each in text.split(".")}
-        yield from ((name, each) for each in flat(parts))
+        self.names |= {each for text in contents_of(parts) if isinstance(text, str) for each in text.split(".")}
+        yield from ((name, each) for each in contents_of(parts))
 
     # Objects
 
@@ -288,11 +288,11 @@ class StateWalk(Notes):
         return iter(())
 
 
-def flat(x: Any) -> Iterator[Any]:
+def contents_of(x: Any) -> Iterator[Any]:
     """Everything inside it, and inside the tuples and partials in it."""
     for each in x if isinstance(x, (list, tuple)) else [x.args, x.keywords] if isinstance(x, partial) else ():
         yield each
-        yield from flat(each)
+        yield from contents_of(each)
 
 
 def numbers_of(x: Any) -> tuple[Any, ...]:

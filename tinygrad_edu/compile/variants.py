@@ -82,14 +82,14 @@ class Variants:
             if key not in self.made:
                 if len(self.made) >= MOST:
                     self.made.clear()
-                self.made[key] = self.compiled(flat(self.f, nesting, count, dict(fixed)))
+                self.made[key] = self.compiled(on_numbers(self.f, nesting, count, dict(fixed)))
         except TypeError:  # unhashable
             listed = ", ".join(type(x).__name__ for x in fixed.values())
             raise OperandError(f"a compiled function takes numbers, arrays and fixed options, not {listed}") from None
         return self.made[key]
 
 
-def flat(f: Function, nesting: Any, count: int, fixed: Mapping[int, Any]) -> Function:
+def on_numbers(f: Function, nesting: Any, count: int, fixed: Mapping[int, Any]) -> Function:
     """f as a function of the numbers among its arguments."""
 
     def g(*numbers: Any) -> Any:

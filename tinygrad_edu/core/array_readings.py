@@ -129,7 +129,9 @@ def no_axes(function: Callable[..., Any], arguments: tuple[Any, ...], options: d
     names = list(inspect.signature(function).parameters)
     named = {**dict(zip(names, arguments, strict=False)), **options}
     given = {name: x for name, x in named.items() if name in AXES}
-    wrong = (name for name, x in given.items() if f"'{type(x).__name__}'" in error or not all(map(is_whole, listed(x))))
+    wrong = (
+        name for name, x in given.items() if f"'{type(x).__name__}'" in error or not all(map(is_axis_number, listed(x)))
+    )
     return next((f"{name}={given[name]!r:.40}" for name in wrong), "")
 
 
@@ -138,7 +140,7 @@ def listed(x: Any) -> Any:
     return x if isinstance(x, (list, tuple)) else [] if x is None else [x]
 
 
-def is_whole(x: Any) -> bool:
+def is_axis_number(x: Any) -> bool:
     """Can it be the number of an axis, of which NumPy allows 64?"""
     whole = hasattr(x, "__index__") and not isinstance(x, bool) and not hasattr(x, "__array_function__")
     return whole and abs(x) < 2**31

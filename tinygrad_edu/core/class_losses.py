@@ -78,17 +78,17 @@ def of_rows(
     target = one_hot(target, classes, float_dtype(logs)) if are_class_numbers(target) else target
     smooth = target if not smoothing else target * (1.0 - smoothing) + smoothing / classes
     if weight is None:
-        each, counts = -broadcasting.sum(weighted(logs, smooth), axis=-1), kept
+        each, counts = -broadcasting.sum(weigh_scores(logs, smooth), axis=-1), kept
     else:
         weight = class_weights(name, weight, logs)
-        each = -broadcasting.sum(weighted(logs, smooth * weight), axis=-1)
+        each = -broadcasting.sum(weigh_scores(logs, smooth * weight), axis=-1)
         counts = broadcasting.sum(target * weight, axis=-1)
         counts = counts if kept is None else counts * kept
         counts = counts if numbered else None  # with probabilities as targets the mean is over the rows
     return (each if kept is None else ops.where(kept > 0.0, each, 0.0)), counts
 
 
-def weighted(scores: ArrayLike, by: ArrayLike) -> Any:
+def weigh_scores(scores: ArrayLike, by: ArrayLike) -> Any:
     """scores·by, where what has the weight 0 costs nothing: a class may be masked out by a logit of -inf.
 
     Numbers are looked at first, because eager selections take 3 µs each; what is traced or made of Values selects.
@@ -171,7 +171,7 @@ def multi_margin(
     """
     checks.one_of("p", p, (1, 2), "multi_margin")
     positive_setting("multi_margin", "margin", margin)
-    right = broadcasting.sum(weighted(prediction, target), axis=-1, keepdims=True)
+    right = broadcasting.sum(weigh_scores(prediction, target), axis=-1, keepdims=True)
     excess = ops.relu(margin - right + prediction)
     wrong = (excess if p == 1 else excess * excess) * (1.0 - target)
     each = broadcasting.sum(wrong, axis=-1) / (quick_shape(prediction)[-1] * 1.0)

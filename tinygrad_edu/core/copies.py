@@ -26,7 +26,7 @@ def copy_node(node: Node, memo: dict[int, Any]) -> Any:
         if id(each) not in memo:
             make, arguments, state, *_ = reduce_object(each, 4)
             made = memo[id(each)] = make(*arguments)
-            for key, value in held_in(state):
+            for key, value in contents_of_object(state):
                 setattr(made, key, copy.deepcopy(value, memo))
     return memo[id(node)]
 
@@ -39,14 +39,14 @@ def copy_one(node: Node) -> Any:
     """
     make, arguments, state, *_ = reduce_object(node, 4)
     made, is_leaf, own = make(*arguments), not node.parents, getattr(node, "__dict__", ())
-    for key, value in held_in(state):
+    for key, value in contents_of_object(state):
         if is_leaf and key != "options" and key not in own:
             value = None if key == "_guard" else copy.copy(value)
         setattr(made, key, value)
     return made
 
 
-def held_in(state: Any) -> list[tuple[str, Any]]:
+def contents_of_object(state: Any) -> list[tuple[str, Any]]:
     """(name, value) of all that an object holds, from what Python says of it."""
     return [pair for held in (state if isinstance(state, tuple) else (state,)) for pair in (held or {}).items()]
 

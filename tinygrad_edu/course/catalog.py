@@ -108,7 +108,7 @@ def adam(rng: Rng) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-def nothing(rng: Rng) -> Mapping[str, Any]:
+def no_inputs(rng: Rng) -> Mapping[str, Any]:
     """The lab takes no inputs."""
     return {}
 
@@ -271,7 +271,7 @@ EXERCISES = [
         "convergence_lab",
         14,
         45,
-        nothing,
+        no_inputs,
         {"answers": ()},
         {},
     ),

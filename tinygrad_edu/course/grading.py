@@ -83,7 +83,7 @@ def grade(given: Submission, exercise: Exercise, hint: int, seconds: float, seed
     """The grade of functions that were read."""
     if given.problem:
         status = "unreadable" if "it is no" in given.problem else "refused"
-        return nothing(exercise, given, status, f"{given.name} is not graded: {given.problem}.")
+        return grade_of_zero(exercise, given, status, f"{given.name} is not graded: {given.problem}.")
     if exercise.name == "convergence_lab":
         from tinygrad_edu.course import lab
 
@@ -92,7 +92,7 @@ def grade(given: Submission, exercise: Exercise, hint: int, seconds: float, seed
     if not written:
         missing = [f for f in exercise.functions if f not in given.functions]
         what = f"{' and '.join(missing)} is missing" if missing else "nothing is written yet"
-        return nothing(exercise, given, "empty", f"{exercise.title}: {what}. {begin(exercise)}")
+        return grade_of_zero(exercise, given, "empty", f"{exercise.title}: {what}. {begin(exercise)}")
     marking = Marking(exercise, given)
     rng = np.random.default_rng(seed)
     inputs = [exercise.inputs(rng) for _ in range(CASES)]
@@ -120,7 +120,7 @@ def begin(exercise: Exercise) -> str:
     return f"Replace `...` in `{name}` with your own lines; its docstring says what it returns."
 
 
-def nothing(exercise: Exercise, given: Submission, status: str, text: str) -> Grade:
+def grade_of_zero(exercise: Exercise, given: Submission, status: str, text: str) -> Grade:
     """A grade of 0, and why."""
     parts = {name: (0.0, status) for names in exercise.functions.values() for name in names}
     return Grade(0.0, text, parts or {"answers": (0.0, status)}, status, (), exercise.name, given.name)

@@ -174,10 +174,10 @@ def formula(graph: Graph, n: int, parts: Sequence[Part]) -> Part:
         return f"{parts[0][0]} {RELATIONS[operation]} {parts[1][0]}", SUM
     if operation == "sum":
         return rf"{total(options)} {bracket(parts[0], POWER)}", PRODUCT
-    return call(operation, parts, "" if operation in ("transpose", "getitem") else option_text(options))
+    return latex_call(operation, parts, "" if operation in ("transpose", "getitem") else option_text(options))
 
 
-def call(operation: str, parts: Sequence[Part], options: str) -> Part:
+def latex_call(operation: str, parts: Sequence[Part], options: str) -> Part:
     """A function by its name, with its options behind it."""
     name = OTHER_NAMES.get(operation) or (f"\\{operation}" if operation in NAMED else "")
     name = name or rf"\mathrm{{{literal(operation.replace('_', ' '))}}}"

@@ -67,8 +67,8 @@ def tell_result(graph: Graph, place: int) -> dict[str, Any]:
         "parents": [f"n{parent}" for parent in graph.parents[place]],
         "operation": symbol(operation),
         "formula": formula(node),
-        "forward": f"{mine} = {call(operation, names, options)}"
-        + (f" = {call(operation, values, options)}" if all(values) else "")
+        "forward": f"{mine} = {call_as_text(operation, names, options)}"
+        + (f" = {call_as_text(operation, values, options)}" if all(values) else "")
         + f" = {spell(node.data)}",
         "backward": [back for k in range(len(names)) if (back := hand_back(graph, place, names, k, shares))],
     }
@@ -129,7 +129,7 @@ def brief_number(node: Node) -> str:
     return brief(data) if size(data) == 1 else ""
 
 
-def call(operation: str, arguments: list[str], options: str) -> str:
+def call_as_text(operation: str, arguments: list[str], options: str) -> str:
     """An operation as one writes it: a · b, a @ b, tanh(x), sum(x, axis=0)."""
     if operation in INFIX and len(arguments) == 2:
         return f" {symbol(operation)} ".join(f"({text})" if text[:1] == "-" else text for text in arguments)

@@ -20,7 +20,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.estimators import choices, forward, inputs
 from tinygrad_edu.estimators.callbacks import with_callbacks
 from tinygrad_edu.estimators.memory import Array
-from tinygrad_edu.estimators.perceptron import Perceptron, store
+from tinygrad_edu.estimators.perceptron import Perceptron, store_arguments
 from tinygrad_edu.names import (
     ActivationName,
     InitializerName,
@@ -69,7 +69,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         norm: NormName | None = None, weight_decay: float | None = None, stop_loss: float | None = None,
         loss: ScikitLearnLossName = "log_loss",
     ) -> None:  # fmt: skip
-        store(self, locals())
+        store_arguments(self, locals())
 
     def _validate_input(self, X: Samples, y: Samples, incremental: bool, reset: bool) -> tuple[Any, Array]:
         """X, and y as a boolean column for each class (one for two classes)."""

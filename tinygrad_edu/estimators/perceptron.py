@@ -266,7 +266,7 @@ def is_simple(x: object) -> bool:
     return type(x) in PLAIN or (type(x) is tuple and all(map(is_simple, x)))
 
 
-def store(estimator: Estimator, given: dict[str, Any]) -> None:
+def store_arguments(estimator: Estimator, given: dict[str, Any]) -> None:
     """Store a constructor's arguments as attributes, unchanged, as scikit-learn requires."""
     for name, value in given.items():
         if name not in ("self", "__class__"):

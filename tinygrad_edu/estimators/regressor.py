@@ -14,7 +14,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.estimators import choices, forward, inputs
 from tinygrad_edu.estimators.callbacks import with_callbacks
 from tinygrad_edu.estimators.memory import Array
-from tinygrad_edu.estimators.perceptron import Perceptron, store
+from tinygrad_edu.estimators.perceptron import Perceptron, store_arguments
 from tinygrad_edu.names import (
     ActivationName,
     InitializerName,
@@ -57,7 +57,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
         out_activation: ActivationName | None = None, l1: float = 0.0, norm: NormName | None = None,
         weight_decay: float | None = None, stop_loss: float | None = None,
     ) -> None:  # fmt: skip
-        store(self, locals())
+        store_arguments(self, locals())
 
     def _validate_input(self, X: Samples, y: Samples, incremental: bool, reset: bool) -> tuple[Any, Array]:
         X, y = inputs.samples_and_targets(self, X, y, reset, kinds="iubf", y_numeric=True)

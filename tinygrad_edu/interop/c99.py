@@ -112,7 +112,7 @@ class CFile:
             "room": str(max(self.room, 1)),
             "rows_check": self.check(self.program.trace, self.predict_sizes, ["x"], "size"),
             "line": str(64 * int(count(x)) + 4096),
-            "predict_arguments": call(self.predict_values(), self.program.prediction_arguments),
+            "predict_arguments": call_arguments(self.predict_values(), self.program.prediction_arguments),
         }
 
     @property
@@ -166,7 +166,7 @@ def are_equal(a: str, b: str, sizes: Mapping[str, int], counted: set[str]) -> bo
     return all(evaluate(a, found) == evaluate(b, found) for found in tried)
 
 
-def call(values: Mapping[str, Argument], arguments: Mapping[str, tuple[str, int]]) -> str:
+def call_arguments(values: Mapping[str, Argument], arguments: Mapping[str, tuple[str, int]]) -> str:
     """The arguments of a generated function: each array and its sizes, each number."""
     texts = []
     for name, (_, axes) in arguments.items():

@@ -12,7 +12,7 @@ from tinygrad_edu.compile.languages.c99 import C99
 from tinygrad_edu.compile.languages.writer import Writer
 from tinygrad_edu.compile.program import Trace
 from tinygrad_edu.errors import TraceError
-from tinygrad_edu.interop.c99 import Argument, CFile, call, count, initializer, sizes_in
+from tinygrad_edu.interop.c99 import Argument, CFile, call_arguments, count, initializer, sizes_in
 from tinygrad_edu.interop.programs import NetworkProgram
 
 
@@ -83,7 +83,7 @@ class CTrainingFile(CFile):
             "setting_list": ", ".join(f"{self.name}_settings.{name}" for name in self.training.floats) or "0.0",
             "before": lines(8, [f"memcpy(source_before__{i}, source__{i}, sizeof source__{i});" for i in sources]),
             "back": lines(12, [f"memcpy(source__{i}, source_before__{i}, sizeof source__{i});" for i in sources]),
-            "train_arguments": call(self.train_values(), self.program.training_arguments),
+            "train_arguments": call_arguments(self.train_values(), self.program.training_arguments),
             "batch_check": self.batch_check(), "kept_parts": self.kept_parts(),
         }  # fmt: skip
 

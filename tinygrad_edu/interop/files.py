@@ -57,7 +57,7 @@ def export(
     (True, False)
     """
     path = path_beside(model, path)
-    refuse(model, path, main, samples)
+    refuse_export(model, path, main, samples)
     if path.suffix == ".onnx":
         return write_onnx(path, model, X, numbers_of(dtype))
     if dtype is not None:
@@ -85,7 +85,7 @@ def path_beside(model: Any, path: object) -> Path:
     return checks.path("path", path, "export")
 
 
-def refuse(model: Any, path: Path, main: bool, samples: int | None) -> None:
+def refuse_export(model: Any, path: Path, main: bool, samples: int | None) -> None:
     """Refuse what cannot be written, whatever else is given. Errors: SettingError, TraceError."""
     refuse_ending(path, main, samples)
     refuse_others(model)

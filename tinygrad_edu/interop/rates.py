@@ -92,7 +92,7 @@ def rates_of(scheduler: Any, count: int) -> Array:
     if kind == "ChainedScheduler":
         first = first_rate(parts[0])
         return np.asarray(first * np.prod([rates_of(part, count) / first for part in parts], axis=0))
-    return stepped(scheduler, count)
+    return step_copy(scheduler, count)
 
 
 def first_rate(scheduler: Any) -> float:
@@ -100,7 +100,7 @@ def first_rate(scheduler: Any) -> float:
     return float(group.get("initial_lr", group["lr"]))
 
 
-def stepped(scheduler: Any, count: int) -> Array:
+def step_copy(scheduler: Any, count: int) -> Array:
     """A copy of it, with an optimizer of its own, from its first step on. Errors: SettingError."""
     import warnings
 

@@ -43,7 +43,7 @@ def chain_of(module: Model) -> Chain:
     """Its layers in the order in which they are called."""
     if not is_torch(module):
         raise OperandError(f"from_torch takes a torch.nn.Module, not {module!r:.60}")
-    found = list(parts(module))
+    found = list(layers_called_in(module))
     refuse_sharing(type(module).__name__, found)
     chain = Chain(tuple(step for part in found for step in step_of(part)))
     refuse_other_outputs(module, chain)
@@ -106,13 +106,13 @@ def output_shape(module: Any, X: Any) -> tuple[int, ...]:
         return ()
 
 
-def parts(module: Any) -> Iterator[Any]:
+def layers_called_in(module: Any) -> Iterator[Any]:
     """The layers that a module calls, one after the other: modules, or names of activations."""
     if type(module).__name__ in LAYERS or type(module).__name__ in ACTIVATIONS:
         yield module
     elif type(module).__name__ == "Sequential":
         for child in module:  # `children()` yields a repeated layer only once
-            yield from parts(child)
+            yield from layers_called_in(child)
     elif type(module).__module__.startswith("torch.nn"):
         yield module  # one of torch's own layers; step_of knows it or refuses it by name
     else:
@@ -142,7 +142,7 @@ def trace_calls(module: Model) -> Iterator[Any]:
 def convert_node(module: Model, node: Any, kind: str) -> Iterator[Any]:
     """One node of the graph."""
     if node.op == "call_module":
-        yield from parts(module.get_submodule(node.target))
+        yield from layers_called_in(module.get_submodule(node.target))
     elif node.op in ("call_function", "call_method"):
         name = node.target if isinstance(node.target, str) else node.target.__name__
         if name in FUNCTIONS:

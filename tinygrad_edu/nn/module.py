@@ -34,7 +34,7 @@ from tinygrad_edu.nn.parameters import (
     copy_numbers_of,
     count_numbers,
     fill,
-    fitted,
+    fit_state,
     gradient,
     is_parameter,
     parameters_in,
@@ -255,7 +255,7 @@ class Module(TorchNames):
         """
         arrays, left_out = arrays_to_keep(self), names_unsaved(self)
         arrays = {name: array for name, array in arrays.items() if name in state or name not in left_out}
-        for name, numbers in fitted(arrays, state).items():
+        for name, numbers in fit_state(arrays, state).items():
             fill(arrays[name], numbers)
 
     def save(self, path: str | os.PathLike[str]) -> None:

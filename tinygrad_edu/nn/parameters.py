@@ -227,7 +227,7 @@ def refuse_names(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> None:
         raise SettingError(f"load_state_dict: names differ: {', '.join(parts)}")
 
 
-def fitted(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+def fit_state(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
     """The numbers of a state for each array, checked: its names, shapes and dtypes are those of the arrays."""
     refuse_names(arrays, state)
     new = {name: fitting(name, array, state[name]) for name, array in arrays.items()}

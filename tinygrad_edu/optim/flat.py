@@ -21,10 +21,10 @@ def weights(params: Sequence[Parameter]) -> Array:
 
 def gradients(params: Sequence[Parameter]) -> Array:
     """All gradients, in float64; 0 for a Tensor that has none."""
-    return join([gradient(p) for p in params])
+    return join([gradient_or_zeros(p) for p in params])
 
 
-def gradient(p: Parameter) -> Any:
+def gradient_or_zeros(p: Parameter) -> Any:
     return np.zeros(p.shape) if isinstance(p, Tensor) and p.grad is None else p.grad
 
 

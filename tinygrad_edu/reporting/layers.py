@@ -103,7 +103,7 @@ def layer_figure(course: LayerCurve) -> str:
         + picture(over, lambda canvas: bands(canvas, course), SIZES["bands"], AROUND["bands"], "epoch")
         + picture(one, lambda canvas: bars(canvas, course), SIZES["bars"], AROUND["bars"], "epoch")
         + reading(course)
-        + numbers(course, title)
+        + layer_numbers(course, title)
         + "</figure>"
     )
 
@@ -174,7 +174,7 @@ def describe(spread: Spread) -> str:
     return f"Root mean square {figure(spread.size)}, {spread.zeros:.0%} zeros{broken}."
 
 
-def numbers(course: LayerCurve, title: str) -> str:
+def layer_numbers(course: LayerCurve, title: str) -> str:
     head = ["epoch", "lowest", "5%", "25%", "median", "75%", "95%", "highest", "zeros", "root mean square"]
     unit = " (log10 of the size)" if course.kind in LOGARITHMIC else ""
     rows = [

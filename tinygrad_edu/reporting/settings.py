@@ -70,13 +70,13 @@ def program_lines(run: Run) -> Iterator[str]:
     model = config["model"]
     if isinstance(model, Mapping):
         known = {key: model[key] for key in defaults_of(MLP) if key in model}
-        yield from call("model", "tg.nn.MLP", changes(known, defaults_of(MLP)))
+        yield from call_lines("model", "tg.nn.MLP", changes(known, defaults_of(MLP)))
     else:
         yield f"model = ...  # {clean(' '.join(str(model).split()), LINE)}"
     yield from optimizer_lines(config)
     usual = {**FITTED, "batch_size": config.get("samples"), "sample_weight": False}
     given = changes({name: config[name] for name in FITTED if name in config}, usual)
-    yield from call("run", "tg.fit", given, "model", "X", "y", "optimizer=optimizer")
+    yield from call_lines("run", "tg.fit", given, "model", "X", "y", "optimizer=optimizer")
 
 
 def optimizer_lines(config: Mapping[str, Any]) -> Iterator[str]:
@@ -88,7 +88,7 @@ def optimizer_lines(config: Mapping[str, Any]) -> Iterator[str]:
         return
     options = {"lr": config.get("lr")} | dict(config.get("optimizer_settings", {}))
     known = {key: x for key, x in options.items() if key in defaults_of(maker)}
-    yield from call("optimizer", f"tg.optim.{name}", changes(known, {"lr": None}), "model.parameters()")
+    yield from call_lines("optimizer", f"tg.optim.{name}", changes(known, {"lr": None}), "model.parameters()")
 
 
 def defaults_of(maker: Callable[..., Any]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def literal(value: ArrayLike) -> str:
     return repr(value) if isinstance(value, (str, int, float, type(None))) else "..."
 
 
-def call(name: str, function: str, settings: Mapping[str, str], *first: str) -> Iterator[str]:
+def call_lines(name: str, function: str, settings: Mapping[str, str], *first: str) -> Iterator[str]:
     """name = function(...), over several lines where one is too short."""
     arguments = [*first, *(f"{key}={value}" for key, value in settings.items())]
     line = f"{name} = {function}({', '.join(arguments)})"

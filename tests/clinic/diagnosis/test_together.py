@@ -16,9 +16,9 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import train_seeds
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.clinic.diagnosis.together import (
+    changes_together,
     codes_together,
     halves,
-    needed_together,
     prove_together,
     tell_tried,
     values_here,
@@ -94,15 +94,15 @@ def test_losses_are_not_cut_off_at_zero():
 def test_a_proof_and_a_remedy_name_all_that_it_takes(change, this, proof, remedy):
     t, whole = trials_of(Setup(sizes=(2, 4, 1), lr=0.01)), trial_of(change, 1.0, 5)
     assert prove_together(t, this, trial_of({}, 0.0, 1), whole).endswith(proof)
-    assert needed_together(t, whole) == remedy
-    assert needed_together(t, whole, first=False) in (remedy, "It takes all the changes named above.")
+    assert changes_together(t, whole) == remedy
+    assert changes_together(t, whole, first=False) in (remedy, "It takes all the changes named above.")
 
 
 def test_other_tools_are_told_in_their_own_words_once():
     setup = Setup(sizes=(2, 4, 1), lr=0.01, dialect="torch")
     whole = trial_of(BOTH, 1.0, 5, setup)
     assert values_here(trials_of(setup), whole) == ""
-    assert needed_together(trials_of(setup), whole) == "Here it takes both changes."
+    assert changes_together(trials_of(setup), whole) == "Here it takes both changes."
     causes = [FoundCause(code, "", "", "", "Do it.", BOTH, whole) for code in ("a", "b", "c")]
     first, *rest = [cause.remedy for cause in with_words(causes, setup)]
     assert first.startswith("Do it. In PyTorch: X = ")

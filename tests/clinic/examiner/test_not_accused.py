@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_edu.clinic import check_backprop, check_program
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
-from tinygrad_edu.clinic.examiner.lines.untouched import belong, forgotten
+from tinygrad_edu.clinic.examiner.lines.untouched import belong, missed_updates
 from tinygrad_edu.optim import rules
 
 DATA = np.random.default_rng(0)
@@ -130,7 +130,7 @@ def test_names_that_are_of_one_layer(weight, bias, pair):
 
 def test_a_bias_has_a_number_for_each_unit():
     arrays = {"W": np.ones((3, 4)), "b": np.ones(()), "bias": np.ones(4)}  # b is a threshold, a single number
-    assert forgotten(["b", "bias"], arrays, ["W"], Recording()) == ["bias"]
+    assert missed_updates(["b", "bias"], arrays, ["W"], Recording()) == ["bias"]
 
 
 # updates

@@ -12,7 +12,7 @@ from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.clinic.diagnosis.single import rank
-from tinygrad_edu.clinic.diagnosis.together import halves, needed_together, prove_together
+from tinygrad_edu.clinic.diagnosis.together import changes_together, halves, prove_together
 
 LONGER = 10  # factor on the epochs of a trial that helps but does not suffice
 PAIRS = 6  # pairs of changes tried before larger sets
@@ -42,7 +42,7 @@ def steady(t: Trials, causes: list[FoundCause]) -> list[FoundCause]:
         return causes
     more = t.record.setup.difference({name: x for name, x in whole.change.items() if name not in trial.change})
     proof = f"{first.proof} With {more} too: {whole.reached} of {whole.count}."
-    remedy = f"{texts_of(first.code)[1]} {needed_together(t, whole)}"
+    remedy = f"{texts_of(first.code)[1]} {changes_together(t, whole)}"
     return [replace(first, proof=proof, remedy=remedy, change=dict(whole.change), trial=whole), *causes[1:]]
 
 
@@ -99,6 +99,6 @@ def necessary(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCau
 def cause_of_trial(t: Trials, trial: Trial, without: Trial, whole: Trial, first: bool) -> FoundCause:
     cause = BY_CODE[trial.code]
     proof = prove_together(t, trial.change, without, whole, alone=trial)
-    remedy = f"{cause.remedy} {needed_together(t, whole, first)}"
+    remedy = f"{cause.remedy} {changes_together(t, whole, first)}"
     evidence = cause.evidence(t.symptoms)
     return FoundCause(cause.code, cause.sentence, evidence, proof, remedy, dict(whole.change), whole)

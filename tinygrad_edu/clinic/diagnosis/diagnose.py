@@ -70,7 +70,7 @@ def diagnose(
         "loss": loss, "optimizer": optimizer, "lr": lr, "epochs": epochs, "batch_size": batch_size,
         "class_weight": class_weight, "validation": validation, "callbacks": callbacks, "scheduler": scheduler,
     }  # fmt: skip
-    refuse(seeds, budget_s)
+    refuse_settings(seeds, budget_s)
     if foreign.is_foreign(run_or_estimator):
         refuse_weights(sample_weight)
         return of_foreign(run_or_estimator, X, y, how, goal, seeds, budget_s)
@@ -84,7 +84,7 @@ def refuse_weights(weight: Any) -> None:
         raise SettingError("sample_weight is for estimators only: a run of fit already knows its own")
 
 
-def refuse(seeds: int, budget_s: float) -> None:
+def refuse_settings(seeds: int, budget_s: float) -> None:
     """Settings that cannot be."""
     if not 3 <= checks.whole("seeds", seeds, 3) <= 100:
         raise SettingError(f"seeds={seeds!r}: from 3, with which a share can be told from chance, to 100")

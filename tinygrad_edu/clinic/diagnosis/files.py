@@ -84,16 +84,18 @@ def from_json(path: Path, found: str) -> History:
     try:
         record = storage.parse_json(found)
     except ValueError as problem:
-        columns = json_columns(printed(found)) or (None if path.suffix.lower() == ".json" else columns_of_log(found))
+        columns = json_columns(parse_printed(found)) or (
+            None if path.suffix.lower() == ".json" else columns_of_log(found)
+        )
         if columns is not None:
             return history_of(columns)
         if isinstance(problem, json.JSONDecodeError):
             raise InputFileError(f"{path}, line {problem.lineno}: not valid JSON: {problem.msg}") from None
         raise InputFileError(f"{path}: not valid JSON: {problem}") from None
-    return of_record(path, named_after(path, record))
+    return of_record(path, curve_of_file(path, record))
 
 
-def printed(found: str) -> Any:
+def parse_printed(found: str) -> Any:
     """A record for each line, or dicts as Python prints them; None where it is neither."""
     plainer = re.sub(r"(?:np|numpy)\.float\d+\(([^()]*)\)", r"\1", found)
     for old, new in (
@@ -115,7 +117,7 @@ def printed(found: str) -> Any:
     return None
 
 
-def named_after(path: Path, record: Any) -> Any:
+def curve_of_file(path: Path, record: Any) -> Any:
     """TensorBoard's [time, step, value] of one curve, whose name is that of the file."""
     rows = record if isinstance(record, list) else []
     if rows and all(isinstance(row, list) and len(row) == 3 for row in rows):

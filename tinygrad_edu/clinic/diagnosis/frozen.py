@@ -13,7 +13,7 @@ IN_THEIR_WORDS = {
 }
 
 
-def fixed_weights(subject: Subject, as_is: Trial) -> FoundCause:
+def weights_that_stay(subject: Subject, as_is: Trial) -> FoundCause:
     """The cause; its proof is the repetition, in which all weights learn."""
     names, low_high = ", ".join(subject.fixed[:4]), as_is.interval
     return FoundCause(

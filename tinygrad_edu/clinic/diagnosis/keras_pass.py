@@ -41,7 +41,7 @@ class KerasPass(Pass):
         self.function = self.keras.losses.get(loss)
         self.X, self.y = cut(X), np.asarray(cut(y))
         self.output = self.forward(self.X)
-        self.loss_kind, self.takes_logits = kind_of(loss)
+        self.loss_kind, self.takes_logits = loss_kind(loss)
         self.value = self.loss_of(self.output, self.y)
         self.ends_in = last_of(model)
 
@@ -80,7 +80,7 @@ class KerasPass(Pass):
         return [layer.name for layer in self.model.layers if layer.weights and not layer.trainable]
 
 
-def kind_of(loss: Any) -> tuple[str, bool]:
+def loss_kind(loss: Any) -> tuple[str, bool]:
     """(the loss by our name, does it take logits?); ("", False) for one that has none here."""
     try:
         name, logits = training.keras_loss(loss)

@@ -42,10 +42,10 @@ def columns_of_log(text: str) -> Columns | None:
     {'loss': [0.7, 0.5], 'val_loss': [0.8, 0.6]}
     """
     lines = lines_of(text)
-    return table_of_log(lines) or named_in(lines)
+    return table_of_log(lines) or pairs_in_lines(lines)
 
 
-def named_in(lines: Iterable[str]) -> Columns | None:
+def pairs_in_lines(lines: Iterable[str]) -> Columns | None:
     """The columns of a log whose lines hold pairs of a name and a number."""
     epochs: dict[int | str, dict[str, float]] = {}
     here: str | None = None
@@ -109,7 +109,7 @@ def table_by(split: Callable[[str], Cells], lines: Iterable[str]) -> Columns | N
     start = next(heads, None)
     if start is None:
         return None
-    names = told_apart(rows[start], rows[start - 1] if start else [])
+    names = make_names_unique(rows[start], rows[start - 1] if start else [])
     wide = [row for row in rows[start + 1 :] if len(row) in (len(names), len(names) + 1) and is_number(row[0])]
     widths = {len(row) for row in wide}
     if len(wide) < FEWEST_LINES or len(widths) > 1:
@@ -121,7 +121,7 @@ def table_by(split: Callable[[str], Cells], lines: Iterable[str]) -> Columns | N
     return found if any(is_loss(name) and found[name] for name in whole) else None
 
 
-def told_apart(names: Cells, above: Cells) -> Cells:
+def make_names_unique(names: Cells, above: Cells) -> Cells:
     """Unique column names; equal ones get the heading above them as a prefix, as Matlab's "Validation" above "Loss"."""
     if len(set(names)) == len(names) or len(above) != len(names):
         return names

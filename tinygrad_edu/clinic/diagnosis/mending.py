@@ -11,7 +11,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
-from tinygrad_edu.clinic.diagnosis.together import needed_together
+from tinygrad_edu.clinic.diagnosis.together import changes_together
 
 ENOUGH = 0.8  # share of the seeds
 FIRST = " That has to be mended first, but alone it is not enough here: then ask again."
@@ -28,7 +28,7 @@ def certain_causes(t: Trials) -> list[FoundCause]:
         proof = certainty.proof + (f" {with_more(t, trial, certainty.change or {})}" if trial else "")
         remedy = (certainty.remedy or usual) + FIRST * (trial is not None and trial.share < ENOUGH)
         if trial is not None and trial.change.keys() - (certainty.change or {}).keys():
-            remedy = f"{remedy} {needed_together(t, trial)}"
+            remedy = f"{remedy} {changes_together(t, trial)}"
         change = dict(trial.change) if trial else {}
         found.append(FoundCause(code, sentence, certainty.seen, proof, remedy, change, trial))
     return found

@@ -188,7 +188,7 @@ class Pass:
             return
         low, high = range_of(find_activation(self.ends_in))
         t = self.y.astype(float)
-        share = explained_by(np.clip(t, low, high), t)
+        share = r_squared(np.clip(t, low, high), t)
         if share < REACHED:
             yield self.named(
                 "targets_out_of_range",
@@ -238,7 +238,7 @@ class Pass:
     def explained(self, output: Array) -> float:
         """How well the outputs explain the targets: R², or the share above guessing; -inf where that is unclear."""
         if self.loss_kind in FOR_NUMBERS and self.y.size == output.size:
-            return explained_by(output.reshape(self.y.shape), self.y.astype(float))
+            return r_squared(output.reshape(self.y.shape), self.y.astype(float))
         if self.loss_kind in ("cross_entropy", "nll") and output.ndim == 2:
             labels = self.y if self.y.ndim == 1 or self.y.shape[1] == 1 else self.y.argmax(1)
             return above_chance(output.argmax(1), labels.reshape(-1))
@@ -258,7 +258,7 @@ def close(a: Array, b: Array) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b, 1e-3, 1e-4 * float(np.abs(a).max(initial=0.0))))
 
 
-def explained_by(estimate: Array, t: Array) -> float:
+def r_squared(estimate: Array, t: Array) -> float:
     """R²; -inf if the numbers are all the same or the estimate is not finite."""
     spread = float(((t - t.mean(0)) ** 2).sum())
     share = 1.0 - float(((estimate - t) ** 2).sum()) / spread if spread > 0.0 else -math.inf

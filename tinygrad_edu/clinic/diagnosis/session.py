@@ -22,7 +22,7 @@ from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
-from tinygrad_edu.clinic.diagnosis.frozen import fixed_weights
+from tinygrad_edu.clinic.diagnosis.frozen import weights_that_stay
 from tinygrad_edu.clinic.diagnosis.mending import certain_causes
 from tinygrad_edu.clinic.diagnosis.others import that_help_with_others
 from tinygrad_edu.clinic.diagnosis.outdone import outdone_by_the_fitting_loss
@@ -321,7 +321,7 @@ class DiagnosisSession:
     def not_repeated(self, how: str) -> Diagnosis:
         """Diagnosis of a run that repetitions do not reproduce: only frozen weights can be proved to be its cause."""
         if self.subject.fixed and not self.hit and self.trials.as_is.share >= MOST_OF:
-            return self.named([fixed_weights(self.subject, self.trials.as_is)])
+            return self.named([weights_that_stay(self.subject, self.trials.as_is)])
         self.trials.not_checked.append("every cause that is proved by training again")
         self.trials.not_checked += [fidelity.UNTOLD] * (self.subject.setup.dialect in fidelity.FOREIGN)
         return self.card(None, [], f"My repetition does not repeat your run: {how}.")

@@ -30,7 +30,7 @@ def prove_together(t: Trials, this: Change, without: Trial, whole: Trial, alone:
     return f"{'; '.join(parts)}."
 
 
-def needed_together(t: Trials, whole: Trial, first: bool = True) -> str:
+def changes_together(t: Trials, whole: Trial, first: bool = True) -> str:
     """All changes of a repair, for a remedy: none of them is enough without the others. The first cause names them."""
     setup, every = t.record.setup, t.record.setup.differences(whole.change)
     if len(every) < 2:

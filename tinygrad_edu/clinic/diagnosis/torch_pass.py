@@ -57,7 +57,7 @@ class TorchPass(Pass):
         self.kind = next((p.dtype for p in self.parameters.values()), self.torch.float32)
         self.X, targets = cut(X), self.tensor(cut(y))
         self.y = targets.numpy()
-        self.loss_kind, self.takes_logits = kind_of(loss)
+        self.loss_kind, self.takes_logits = loss_kind(loss)
         before = {name: p.grad for name, p in self.parameters.items()}
         try:
             with modes_kept(module):
@@ -156,7 +156,7 @@ class TorchPass(Pass):
             )
 
 
-def kind_of(loss: Any) -> tuple[str, bool]:
+def loss_kind(loss: Any) -> tuple[str, bool]:
     """(the loss by our name, does it take logits?); ("", False) for one that has none here."""
     try:
         name = training.torch_loss(loss)

@@ -17,7 +17,7 @@ from tinygrad_edu.clinic.diagnosis.proof.baseline import STEPS, reference_of
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
-from tinygrad_edu.clinic.diagnosis.together import halves, needed_together, prove_together
+from tinygrad_edu.clinic.diagnosis.together import changes_together, halves, prove_together
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.optim.schedule import Schedule
@@ -206,6 +206,6 @@ def cause_of_group(t: Trials, name: str, without: Trial, whole: Trial, order: Se
     sentence = cause.sentence if evidence else f"Nothing was seen that shows it, but it takes {what} to learn the task."
     if name == "steps" and goes_with_scales(name, order):  # what was seen is of the data as it was
         sentence, evidence = f"Data on another scale takes another rate: {what}.", ""
-    remedy = f"{cause.remedy if evidence else ''} {needed_together(t, whole, name == order[0])}".strip()
+    remedy = f"{cause.remedy if evidence else ''} {changes_together(t, whole, name == order[0])}".strip()
     proof = prove_together(t, fields, without, whole)
     return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(whole.change), whole)

@@ -20,7 +20,7 @@ from tinygrad_edu.clinic.examiner.learner.inputs import (
     check_shapes,
 )
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
-from tinygrad_edu.clinic.examiner.lines.untouched import forgotten
+from tinygrad_edu.clinic.examiner.lines.untouched import missed_updates
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip, describe_mutant
 from tinygrad_edu.clinic.examiner.search import TOLERANCE, Search
 
@@ -58,7 +58,7 @@ def judge(
         return network_of(learner, p, learner.loss(p))[0]
 
     exact = tolerances or {n: 1e-4 if n in given.single else TOLERANCE for n in weights}
-    kept = kept_fixed(net, weights, given)
+    kept = below_all_gradients(net, weights, given)
     note = f"{words_of_kept(kept)} {note}".strip()
     missing = tuple(n for n in given.missing if n not in kept)
     report = examine(net, Learner(weights, given.grads, rate), exact, network_at, method, note, missing, kept)
@@ -103,13 +103,13 @@ def examine(
     return report
 
 
-def kept_fixed(net: Network, weights: Mapping[str, Array], given: Given) -> tuple[str, ...]:
+def below_all_gradients(net: Network, weights: Mapping[str, Array], given: Given) -> tuple[str, ...]:
     """The parameters below all that have a gradient, which are named by none: a frozen layer hands over nothing.
 
     One above a trained layer is forgotten, and so is the other half of a trained pair (W1 of b1).
     """
     trained = [n for n in weights if n in given.grads]
-    halves = forgotten(given.absent, weights, trained, Recording()) if trained else given.absent
+    halves = missed_updates(given.absent, weights, trained, Recording()) if trained else given.absent
     first = {n: min((use.step for use in uses), default=-1) for n, uses in net.uses.items()}
     order = {n: k for k, n in enumerate(weights)} if net.titled else first
     lowest = min((order.get(n, -1) for n in trained), default=-1)

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from tinygrad_edu.compile.backend.aliases import IRValue
-from tinygrad_edu.compile.backend.parse import dotted
+from tinygrad_edu.compile.backend.parse import full_name
 
 Roots = Mapping[str, frozenset[str]]
 NOWHERE: frozenset[str] = frozenset()
@@ -48,9 +48,9 @@ def lies_in(value: ast.expr, name: str, found: Roots) -> frozenset[str]:
     """The memory of an expression whose value is given to a variable of that name."""
     if isinstance(value, ast.Name):
         return found.get(value.id, NOWHERE)
-    if isinstance(value, ast.Call) and dotted(value.func) in OWN_MEMORY:
+    if isinstance(value, ast.Call) and full_name(value.func) in OWN_MEMORY:
         return frozenset([name])
-    if isinstance(value, ast.Call) and dotted(value.func) == "view":
+    if isinstance(value, ast.Call) and full_name(value.func) == "view":
         return lies_in(value.args[0], name, found)
     parts = [x for x in ast.iter_child_nodes(value) if isinstance(x, ast.expr)]
     return frozenset(chain.from_iterable(lies_in(x, name, found) for x in parts))

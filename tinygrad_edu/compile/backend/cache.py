@@ -42,7 +42,7 @@ OWN = [Path(__file__).with_name(f"{name}.py") for name in MODULES.split()]
 NATIVE = "".join(path.read_text(encoding="utf-8") for path in OWN)
 VARIABLE = "TINYGRAD_EDU_CACHE"
 MACHINE_CODE = "__pycache__/*.nb[ic]"
-PROGRAM = re.compile(r"tinygrad_edu_\w+_[0-9a-f]{20}")  # a folder's name, as `name_of` makes it
+PROGRAM = re.compile(r"tinygrad_edu_\w+_[0-9a-f]{20}")  # a folder's name, as `name_of_module` makes it
 WRITTEN = ("program.py", "*.tmp", "__pycache__/program.*")  # all files that are ever written into such a folder
 KEEP = " cache=True,"  # the option by which a text makes Numba keep its machine code
 LOCK = threading.Lock()  # one compilation at a time in a process
@@ -95,7 +95,7 @@ def load(text: str, name: str) -> Any:
     A damaged program text is written again; machine code that cannot be read, or that somebody else may have written,
     is compiled again. Where nothing can be written, nothing is kept. Without a compiler the text runs as plain Python.
     """
-    module_name = name_of(text, name)
+    module_name = name_of_module(text, name)
     with LOCK:
         if (found := held_modules.in_use(module_name)) is not None:
             return found
@@ -159,7 +159,7 @@ def call_first(function: Any, *arguments: IRValue) -> Any:
         gc.enable()
 
 
-def name_of(text: str, name: str) -> str:
+def name_of_module(text: str, name: str) -> str:
     """The module's name: its purpose, and a hash of everything that its machine code depends on."""
     key = hashlib.sha256("\0".join([text, GENERATOR, environment(), NATIVE]).encode()).hexdigest()[:20]
     return f"tinygrad_edu_{name}_{key}"
@@ -167,7 +167,7 @@ def name_of(text: str, name: str) -> str:
 
 def holds(text: str, name: str) -> bool:
     """Is the machine code for this text there, in this process or on the disk?"""
-    module_name = name_of(text, name)
+    module_name = name_of_module(text, name)
     return module_name in sys.modules or any((folder() / module_name).rglob("*.nbc"))
 
 

@@ -78,7 +78,7 @@ def view(context: Context, memory: IRValue, at: IRValue, shape: IRValue) -> Any:
     kind = types.Array(memory.dtype, len(shape), "C")
 
     def build(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> Any:
-        source, (start, *sizes) = arguments[0], whole_numbers(target, builder, signature, arguments)
+        source, (start, *sizes) = arguments[0], machine_integers(target, builder, signature, arguments)
         itemsize = target.get_constant(types.intp, target.get_abi_sizeof(target.get_data_type(memory.dtype)))
         strides = [itemsize]
         for n in reversed(sizes[1:]):
@@ -96,7 +96,7 @@ def view(context: Context, memory: IRValue, at: IRValue, shape: IRValue) -> Any:
 room: Any = view  # the same as `view`; llvm_statements.py may assume more about it (alias_scopes.py)
 
 
-def whole_numbers(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> list[Any]:
+def machine_integers(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> list[Any]:
     """`at` and the sizes as machine integers."""
     given = [
         (arguments[1], signature.args[1]),

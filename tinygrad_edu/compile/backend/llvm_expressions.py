@@ -26,9 +26,9 @@ from tinygrad_edu.compile.backend.llvm_values import (
     common,
     element,
     is_real,
-    kind_of,
     parts,
     rebuilt,
+    type_of,
 )  # fmt: skip
 from tinygrad_edu.compile.backend.matmul import Matrix, product
 
@@ -191,12 +191,12 @@ class Expressions:
             kind = common(common(a.type, b.type), test.type)
             return self.builder.select(test, cast(self.builder, a, kind), cast(self.builder, b, kind))
         words = [self.builder.select(test, x, y) for x, y in zip(parts(a), parts(b), strict=True)]
-        return rebuilt(kind_of(a), iter(words))
+        return rebuilt(type_of(a), iter(words))
 
     # Arrays
 
     def on_Attribute(self, node: ast.Attribute) -> Any:  # noqa: N802
-        if (known := CONSTANTS.get(parse.dotted(node))) is not None:
+        if (known := CONSTANTS.get(parse.full_name(node))) is not None:
             return DOUBLE(known)
         x = self.visit(node.value)
         if node.attr == "T":
@@ -257,7 +257,7 @@ class Expressions:
         return WORDS[name](self, *given)
 
     def method(self, function: ast.Attribute, node: ast.Call) -> Any:
-        owner, given = parse.dotted(function.value), node.args
+        owner, given = parse.full_name(function.value), node.args
         if owner == "np" and function.attr in NAMED:
             return cast(self.builder, self.visit(given[0]), NAMED[function.attr])
         if owner == "math" and function.attr in MATHS:

@@ -31,8 +31,8 @@ from tinygrad_edu.compile.backend.alias_scopes import Scopes
 from tinygrad_edu.compile.backend.aliases import Builder, Context, IRValue, Signature
 from tinygrad_edu.compile.backend.in_parts import share_loop
 from tinygrad_edu.compile.backend.llvm_expressions import ARITHMETIC, COMPARISONS, MATHS, WHOLE, WORDS, Expressions
-from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, alignment, array_of, cast, kind_of, parts, rebuilt
-from tinygrad_edu.compile.backend.parse import dotted, only_moves, parse, walk
+from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, alignment, array_of, cast, parts, rebuilt, type_of
+from tinygrad_edu.compile.backend.parse import full_name, only_moves, parse, walk
 
 COUNTER = count()
 Slot = Any  # (kind of value, addresses of its machine words)
@@ -151,7 +151,7 @@ class Statements(Expressions):
     def call_shared(self, name: str, given: list[Any]) -> None:
         """Call a step that occurs more than once in the program: a function of machine code, made at its first call."""
         words = [x for value in given for x in parts(value)]
-        kinds = tuple(map(kind_of, given))
+        kinds = tuple(map(type_of, given))
         key = f"{self.text.number}.{name}.{self.text.shared.setdefault((name, kinds), len(self.text.shared))}"
         if key not in self.builder.module.globals:
             kind = ir.FunctionType(ir.VoidType(), [x.type for x in words])
@@ -182,9 +182,9 @@ class Statements(Expressions):
         """Assign to a variable, which has one place for each type that it takes."""
         if self.text.lanes and name not in self.text.one:
             value = lanes.of_each_run(self.builder, value, self.text.lanes)
-        key = (self.depth, self.function.name, name, kind_of(value))
+        key = (self.depth, self.function.name, name, type_of(value))
         if key not in self.slots:
-            self.slots[key] = (kind_of(value), [cgutils.alloca_once(self.builder, x.type) for x in parts(value)])
+            self.slots[key] = (type_of(value), [cgutils.alloca_once(self.builder, x.type) for x in parts(value)])
         for x, place in zip(parts(value), self.slots[key][1], strict=True):
             self.builder.store(x, place)
         self.scope[name] = self.slots[key]
@@ -284,7 +284,7 @@ class Statements(Expressions):
 
     def range_of(self, node: ast.For) -> tuple[Any, Any, Any, bool]:
         """Start, stop and step of a range, and does it rise? It falls if the step is written with a minus."""
-        if not (isinstance(node.iter, ast.Call) and dotted(node.iter.func) == "range"):
+        if not (isinstance(node.iter, ast.Call) and full_name(node.iter.func) == "range"):
             raise self.refusal(node.iter, "is no range")
         given = node.iter.args
         start = self.visit(given[0]) if len(given) > 1 else INT(0)
@@ -342,7 +342,7 @@ def knows(node: ast.AST, names: Container[str]) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.func.id in names or node.func.id in ("range", "IndexError")  # IndexError is called in a `raise`
     if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Attribute) and node.func.attr in library(dotted(node.func.value))
+        return isinstance(node.func, ast.Attribute) and node.func.attr in library(full_name(node.func.value))
     if isinstance(node, (ast.BinOp, ast.AugAssign)):
         return isinstance(node.op, (ast.Pow, *WHOLE, *ARITHMETIC))
     if isinstance(node, ast.Compare):

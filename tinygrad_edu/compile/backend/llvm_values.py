@@ -53,10 +53,10 @@ def array_of(target: IRValue, builder: Builder, kind: IRValue, value: IRValue) -
     return Array(made.data, tuple(cgutils.unpack_tuple(builder, made.shape)))
 
 
-def kind_of(value: IRValue) -> Any:
+def type_of(value: IRValue) -> Any:
     """The type of a number, an array or a tuple of such, which one variable can hold."""
     if isinstance(value, tuple):
-        return tuple(map(kind_of, value))
+        return tuple(map(type_of, value))
     return (Array, len(value.shape), value.in_rows, str(value.data.type)) if isinstance(value, Array) else value.type
 
 

@@ -234,7 +234,7 @@ def panels(
     with cgutils.for_range_slice(builder, SIZE(0), m, SIZE(width)) as (j, _):
         columns = least(builder, builder.sub(m, j), SIZE(width))
         given = builder.gep(b, [builder.mul(j, b_column)])
-        gather(builder, given, (b_row, b_column), room, (k, columns), width)
+        gather_columns(builder, given, (b_row, b_column), room, (k, columns), width)
         with cgutils.for_range_slice(builder, SIZE(0), n, SIZE(ROWS)) as (first, _):
             row = least(builder, first, builder.sub(n, SIZE(ROWS)))
             rows = builder.gep(a, [builder.mul(row, a_row)])
@@ -242,7 +242,7 @@ def panels(
             store(builder, sums, builder.gep(out, [builder.add(builder.mul(row, out_row), j)]), out_row, columns)
 
 
-def gather(
+def gather_columns(
     builder: Builder, given: IRValue, steps: Sequence[Any], room: IRValue, shape: Sequence[Any], width: int
 ) -> None:
     """The columns of a panel, and 0 beyond the last one, because leftover numbers could be slow (denormal)."""

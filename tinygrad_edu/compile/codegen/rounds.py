@@ -30,10 +30,10 @@ def copy_line(writer: Any, x: Traced, stack: str, r: int, size: str) -> str:
     source = without_shape(x)
     if not source.sizes:
         return f"{stack}[{', '.join([str(r), *['0'] * x.ndim])}] = {writer.at(source, []).text}"
-    return f"copy(view({place(writer, x)}, 0, ({size},)), view({stack}, {r} * ({size}), ({size},)))"
+    return f"copy(view({place_in_memory(writer, x)}, 0, ({size},)), view({stack}, {r} * ({size}), ({size},)))"
 
 
-def place(writer: Any, x: Traced) -> str:
+def place_in_memory(writer: Any, x: Traced) -> str:
     """Where an array is in memory; the shape does not matter."""
     x = without_shape(x)
     return str(x.name if x.op is None else writer.arrays[x])
@@ -135,7 +135,7 @@ class RoundWriter:
         return " * ".join(self.names.shape(x))
 
     def array(self, x: Traced) -> str:
-        return place(self.writer, x)
+        return place_in_memory(self.writer, x)
 
     def fresh(self, name: str) -> str:
         """A name that nothing in the program has."""

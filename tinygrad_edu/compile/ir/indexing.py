@@ -90,7 +90,7 @@ def rows_of_classes(labels: Any, classes: Any) -> Traced:
         if labels < 0 or not at_least(classes, int(labels) + 1):
             raise SettingError(f"class {labels} has no column in the logits, which have {length(classes)}")
         return ops.equal(Traced.positions(classes), float(labels))  # type: ignore[no-any-return]
-    index = whole_numbers(labels, "as class labels")
+    index = integer_index(labels, "as class labels")
     column = note_lookup(Traced(index.sizes, CLASS_OF, (index,), {"classes": classes}))
     return ops.equal(Traced.positions(classes), reshape_node(column, (*column.sizes, 1)))  # type: ignore[no-any-return]
 
@@ -111,7 +111,7 @@ def of_one_shape(indices: Sequence[Traced]) -> list[Traced]:
     return [ARRAY_TABLE["broadcast_to"](x, sizes) if x.sizes != sizes else x for x in indices]
 
 
-def whole_numbers(x: Any, use: str = "as an index") -> Traced:
+def integer_index(x: Any, use: str = "as an index") -> Traced:
     """An array of integers that can be an index. Errors: TraceError for anything else."""
     index = as_node(np.asarray(x) if isinstance(x, (list, tuple, range)) else x)
     if not is_whole_input(index):
@@ -277,7 +277,7 @@ def lookup_of(x: Traced, parts: Sequence[Any]) -> Lookup:
     kept = [part for part in parts if is_array(part) or part is None or isinstance(part, slice)]
     arrays = [i for i, part in enumerate(kept) if is_array(part)]
     others = [i for i in range(len(kept)) if i not in arrays]
-    at = of_one_shape([whole_numbers(kept[i]) for i in arrays])
+    at = of_one_shape([integer_index(kept[i]) for i in arrays])
     return Lookup(spans, sizes, [*others[:axis], *arrays, *others[axis:]], at, axis)
 
 

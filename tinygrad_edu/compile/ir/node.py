@@ -323,13 +323,13 @@ def contributions(x: Traced, g: Traced, again: bool) -> Sequence[Any]:
     guarded = x.op.domain is not EVERYWHERE or ACTIVE.traces[-1].careful
     whole = x.op.name not in ("mul", "where")  # for boolean operands the partials of these two are the same
     parents = [truths.as_float(p) if whole and p.sizes else p for p in x.parents]
-    return [times(g, d, guarded, again) for d in x.op.partials(x, *parents)]
+    return [pull_by_partial(g, d, guarded, again) for d in x.op.partials(x, *parents)]
 
 
 NONLINEAR = ("prod",)  # nonlinear primitives that are not in the table
 
 
-def times(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:
+def pull_by_partial(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:
     """g·∂y/∂x; None where the derivative is 0 everywhere.
 
     Guarded, 0 stays 0. If this will be differentiated again, by g, only an infinite derivative is left out.

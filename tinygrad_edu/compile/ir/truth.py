@@ -37,7 +37,7 @@ WITHOUT_JIT = "call the function without jit, which computes it eagerly"
 
 def plain_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """`Tensor.__array__`. Errors: TraceError for whole numbers, which are meant to index a plain array."""
-    if is_whole(x.kind):
+    if is_integer_kind(x.kind):
         raise TraceError(
             f"{x!r} cannot be the index of a plain array: in a compiled function write np.take(table, i, axis=0). "
             "The one-hot rows np.eye(k)[y] are y[:, None] == np.arange(k), or tg.data.one_hot(y, k)"
@@ -62,7 +62,7 @@ def is_truth(x: Any) -> bool:
     return bool(x.kind == TRUTH)
 
 
-def is_whole(kind: Kind) -> bool:
+def is_integer_kind(kind: Kind) -> bool:
     return bool(kind is int or kind.kind in "iu")
 
 
@@ -176,7 +176,7 @@ def apply_as_numpy(operation: Operation, parents: Sequence[Any], make: Make) -> 
     if kind == TRUTH:
         return make(TABLE["maximum"] if operation.name == "add" else operation, parents)  # True + True is True
     parents = as_numbers(operation, parents)
-    if not is_whole(kind):
+    if not is_integer_kind(kind):
         return make(operation, parents)
     refuse_fractions(operation, kind, parents)
     if operation.name in REMAINDERS and not is_nonzero(parents[1]):

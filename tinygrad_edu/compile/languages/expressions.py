@@ -195,7 +195,7 @@ class Expressions:
         index = index if isinstance(index, tuple) else (index,)
         if not x.in_rows:
             raise self.refused(node, "is an entry of a transposed matrix")
-        at = values.place(index, x.shape)
+        at = values.flat_offset(index, x.shape)
         if len(index) == len(x.shape):
             return Number(f"{x.data}[{values.plus(x.at, at).text}]", x.kind)
         rest = x.shape[len(index) :]

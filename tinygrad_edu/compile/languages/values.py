@@ -84,7 +84,7 @@ def product(numbers: Sequence[Number]) -> Number:
     return found
 
 
-def place(index: Sequence[Number], shape: Sequence[Number]) -> Number:
+def flat_offset(index: Sequence[Number], shape: Sequence[Number]) -> Number:
     """The offset of x[index] in the flat memory of an array of that shape, in units of the remaining axes."""
     found = index[0]
     for i, n in zip(index[1:], shape[1:], strict=False):

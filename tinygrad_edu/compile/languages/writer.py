@@ -59,7 +59,7 @@ class Writer:
 
     def call(self, name: str, given: Sequence[Any]) -> Number:
         """A call of one of the program's functions."""
-        key = (name, tuple(kind_of(x) for x in given))
+        key = (name, tuple(version_of(x) for x in given))
         if key not in self.made:
             self.made[key] = self.function(name, given)
         made = self.made[key]
@@ -91,7 +91,7 @@ class Writer:
         return [*self.language.address(x), *sizes]
 
 
-def kind_of(x: Any) -> Any:
+def version_of(x: Any) -> Any:
     """What distinguishes versions of a function: the kind of a number; for an array also which axes have length 1."""
     if isinstance(x, Number):
         return x.kind

@@ -41,7 +41,7 @@ class Formulas:
         """One operation. Errors: TraceError if it calls something that ONNX does not have."""
         name = operation.name
         if name in NEAR_ZERO:
-            raise refuse(ast.Name(name))
+            raise refuse_syntax(ast.Name(name))
         if name == "pos":
             return given[0]
         if name == "where":
@@ -72,13 +72,13 @@ class Formulas:
             elif isinstance(statement, ast.Return) and statement.value is not None:
                 return self.visit(statement.value, scope)
             else:
-                raise refuse(statement)
-        raise refuse(function)
+                raise refuse_syntax(statement)
+        raise refuse_syntax(function)
 
     def visit(self, node: ast.AST, scope: Mapping[str, Edge]) -> Edge:
         method: Callable[..., Edge] | None = getattr(self, f"on_{type(node).__name__}", None)
         if method is None:
-            raise refuse(node)
+            raise refuse_syntax(node)
         return method(node, scope)
 
     def on_Constant(self, node: ast.Constant, _: Mapping[str, Edge]) -> Edge:  # noqa: N802  (named after ast's nodes)
@@ -95,7 +95,7 @@ class Formulas:
     def on_BinOp(self, node: ast.BinOp, scope: Mapping[str, Edge]) -> Edge:  # noqa: N802
         sides = [self.number(self.visit(x, scope)) for x in (node.left, node.right)]
         if type(node.op) not in ARITHMETIC:
-            raise refuse(node)
+            raise refuse_syntax(node)
         return self.nodes.add(ARITHMETIC[type(node.op)], sides)
 
     def on_UnaryOp(self, node: ast.UnaryOp, scope: Mapping[str, Edge]) -> Edge:  # noqa: N802
@@ -141,7 +141,7 @@ class Formulas:
         if name in DIRECT:
             return self.direct(name, given)
         if name not in IN_WORDS:
-            raise refuse(node)
+            raise refuse_syntax(node)
         return self.in_words(IN_WORDS[name], given)
 
     def number(self, x: Edge) -> Edge:
@@ -218,5 +218,5 @@ class Definitions:
         return self.functions[operation.name]
 
 
-def refuse(node: ast.AST) -> TraceError:
+def refuse_syntax(node: ast.AST) -> TraceError:
     return TraceError(f"`{ast.unparse(node):.80}` has no counterpart in ONNX: it cannot be exported")

@@ -24,7 +24,7 @@ from tinygrad_edu.compile.ir.truth import (
     Kind,
     as_float,
     is_comparison,
-    is_whole,
+    is_integer_kind,
     kind_of_arrays,
 )
 from tinygrad_edu.core import broadcasting, ops
@@ -72,11 +72,11 @@ def joint_order(results: Sequence[Traced]) -> Iterable[Traced]:
 def kind_of(x: Traced, kinds: Mapping[Traced, Kind]) -> Kind:
     """The dtype in which NumPy computes a node from whole numbers; None where it does not."""
     if x.kind is not FLOAT:
-        return x.kind if x.op is not None and is_whole(x.kind) else None
+        return x.kind if x.op is not None and is_integer_kind(x.kind) else None
     if not any(p in kinds for p in x.parents):
         return None
     operands = x.parents[1:] if x.op.name == "where" else x.parents
-    found = [p.kind if is_whole(p.kind) or p.kind == TRUTH else kinds.get(p) for p in operands]
+    found = [p.kind if is_integer_kind(p.kind) or p.kind == TRUTH else kinds.get(p) for p in operands]
     if None in found or not (x.op.name in KEEP_WHOLE or x.op.name in ADDS or x.op.name == "matmul"):
         return None
     if not isinstance(x.op, Operation):

@@ -152,7 +152,7 @@ def schedule(roots: list[Traced], names: SizeNames) -> LoopSchedule:
         elif node.op.name == "pick":
             place_pick(node, plan)
         else:
-            place(node, plan, names)
+            place_node(node, plan, names)
     mark_stored(order, roots, plan)
     return plan
 
@@ -176,7 +176,7 @@ def place_pick(node: Traced, plan: LoopSchedule) -> None:
     step.picks[node.options["part"]] = node
 
 
-def place(node: Traced, plan: LoopSchedule, names: SizeNames) -> None:
+def place_node(node: Traced, plan: LoopSchedule, names: SizeNames) -> None:
     """Into the earliest loop over the same sizes that comes after everything it reads; else into a new one at the end.
 
     Nodes come in topological order, so all parents have a step. No step is ever inserted or moved: what was placed

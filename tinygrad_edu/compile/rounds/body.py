@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.ir.dims import ACTIVE, NAME, Size, text_of
+from tinygrad_edu.compile.ir.indexing import reshape_node
 from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
 from tinygrad_edu.compile.ir.parts import Part, Parts
 from tinygrad_edu.compile.ir.truth import FLOAT, Kind
@@ -112,7 +113,7 @@ def substitute(roots: Sequence[Traced], exchange: Mapping[Traced, Traced]) -> li
     return [done[root] for root in roots]
 
 
-def closed(roots: Sequence[Traced], own: Iterable[Traced]) -> tuple[list[Traced], list[Traced], list[Traced]]:
+def close_over(roots: Sequence[Traced], own: Iterable[Traced]) -> tuple[list[Traced], list[Traced], list[Traced]]:
     """(the graph over leaves alone, the leaves for what is outside, what each stands for).
 
     A node is outside if it depends on none of the `own` leaves: it is computed once, before the loop. A view of it is
@@ -161,6 +162,11 @@ def of_other(size: str, renamed: Mapping[str, str]) -> str:
     """ "given3_0" → "given2_0" if given3 replaces given2."""
     name, _, axis = size.rpartition("_")
     return f"{renamed[name]}_{axis}" if name in renamed else size
+
+
+def box(x: Traced) -> Traced:
+    """A single number as an array of one, which can be kept in memory."""
+    return x if x.sizes else reshape_node(x, (1,))
 
 
 def texts(x: ArrayLike) -> Any:

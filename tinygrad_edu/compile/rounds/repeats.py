@@ -16,7 +16,7 @@ from typing import Any
 from tinygrad_edu.compile.ir.dims import ACTIVE, length, lengths
 from tinygrad_edu.compile.ir.indexing import entry_of, reshape_node, stack_entries, window, without_shape
 from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
-from tinygrad_edu.compile.rounds.body import SCAN, Rounds, closed, leaf, pick, substitute
+from tinygrad_edu.compile.rounds.body import SCAN, Rounds, box, close_over, leaf, pick, substitute
 from tinygrad_edu.core import shapes
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.graph import topological
@@ -145,13 +145,13 @@ class Repeat:
         for column in zip(*self.groups, strict=True):
             self.take(column)
         second, count = self.groups[1], len(self.groups)
-        after = [boxed(second[k]) for k in self.states]
+        after = [box(second[k]) for k in self.states]
         given_out = [k for k, rounds in self.users.items() if rounds != {count - 1} or k not in self.states]
-        roots = substitute([*after, *(boxed(second[k]) for k in given_out)], self.exchange)
+        roots = substitute([*after, *(box(second[k]) for k in given_out)], self.exchange)
         states, slices = [self.leaves[k] for k in self.states], list(self.slices.values())
         if any(x in self.place for root in roots for x in topological(root, lambda x: x.parents)):
             raise NoLoopError
-        roots, given, outside = closed(roots, [*states, *slices])
+        roots, given, outside = close_over(roots, [*states, *slices])
         rounds = Rounds(count, states, slices, given, roots[: len(after)], roots[len(after) :])
         rounds.places = {x: j for j, x in enumerate(rounds.outputs)}
         parents = (*self.states.values(), *self.entries.values(), *outside)
@@ -246,15 +246,10 @@ class Repeat:
 
     def carry(self, k: int, first: Traced, node: Traced) -> None:
         """A state: the node that the next round reads, and what the first round reads in its place."""
-        first = self.starts.setdefault(first, boxed(first))
-        other = lengths(first) != lengths(boxed(node)) or first in self.place
+        first = self.starts.setdefault(first, box(first))
+        other = lengths(first) != lengths(box(node)) or first in self.place
         if other or self.states.setdefault(k, first) is not first:
             raise NoLoopError
         if k not in self.leaves:
             self.leaves[k] = leaf(first.sizes, "state", kind=first.kind)
             self.exchange[node] = reshape_node(self.leaves[k], node.sizes)
-
-
-def boxed(x: Traced) -> Traced:
-    """A single number as an array of one, which can be kept in memory."""
-    return x if x.sizes else reshape_node(x, (1,))

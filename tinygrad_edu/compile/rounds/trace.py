@@ -20,7 +20,7 @@ from tinygrad_edu.compile.ir.indexing import reshape_node
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced, as_node, op_name
 from tinygrad_edu.compile.ir.shape_rules import elementwise_shape
 from tinygrad_edu.compile.ir.truth import FLOAT, WHOLE, is_truth
-from tinygrad_edu.compile.rounds.body import SCAN, Rounds, closed, description, leaf, pick
+from tinygrad_edu.compile.rounds.body import SCAN, Rounds, box, close_over, description, leaf, pick
 from tinygrad_edu.core import broadcasting
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import forgive
@@ -145,11 +145,11 @@ class ScanLoop:
         if not self.round().same_as(found):
             raise OneByOneError
         trace.reset(before)
-        roots, given, outside = closed([*found.after, *found.outputs], [*found.states, *found.slices])
+        roots, given, outside = close_over([*found.after, *found.outputs], [*found.states, *found.slices])
         k = len(found.after)
         rounds = Rounds(self.count, found.states, found.slices, given, roots[:k], roots[k:])
         rounds.places = {x: j for j, x in enumerate(rounds.outputs)}
-        first = [broadcasting.broadcast_to(boxed(x), s.sizes) for x, s in zip(self.first, found.states, strict=True)]
+        first = [broadcasting.broadcast_to(box(x), s.sizes) for x, s in zip(self.first, found.states, strict=True)]
         stacks = [x if x.ndim > 1 else reshape_node(x, (*x.sizes, 1)) for x in self.xs]
         node = Traced((), SCAN, (*first, *stacks, *outside), {"rounds": rounds})
         return self.results(node, found)
@@ -191,9 +191,9 @@ class ScanLoop:
             raise OneByOneError  # a loop stores numbers only
         self.none = [y is None for y in outputs]
         self.output_shapes = [as_node(y).sizes for y in outputs if y is not None]
-        given = [boxed(as_node(y)) for y in outputs if y is not None]
+        given = [box(as_node(y)) for y in outputs if y is not None]
         made = {name: trace.captured[name] for name in trace.captured if name not in known and is_unheld(trace, name)}
-        return Round(states, slices, [boxed(as_node(x)) for x in after], given, nesting, made)
+        return Round(states, slices, [box(as_node(x)) for x in after], given, nesting, made)
 
     def results(self, node: Traced, found: Round) -> tuple[Any, Any]:
         states = [reshape_node(pick(node, ("state", i)), shape) for i, shape in enumerate(self.shapes)]
@@ -212,11 +212,6 @@ def is_unheld(trace: Any, name: str) -> bool:
 
 def identical(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
-
-
-def boxed(x: Traced) -> Traced:
-    """A single number as an array of one, which can be kept in memory."""
-    return x if x.sizes else reshape_node(x, (1,))
 
 
 def unbox(leaves: list[Traced], shapes: list[Any]) -> Any:

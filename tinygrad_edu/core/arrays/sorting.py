@@ -109,7 +109,7 @@ def quantile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "linea
     q: numbers from 0 to 1; its axes come first in the result. It has no derivative. NaN if one entry is NaN.
     """
     q = shares_of("quantile", q, method)
-    ordered, shape = ordered_rows(x, axis, keepdims)
+    ordered, shape = rows_in_order(x, axis, keepdims)
     low, high, share = METHODS[method](q.ravel() * (np.shape(ordered)[-1] - 1))
     found = [between(ordered, int(a), int(b), float(t)) for a, b, t in zip(low, high, share, strict=True)]
     return reshape(stack(found), (*q.shape, *shape))
@@ -134,7 +134,7 @@ def nanquantile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "li
     The arguments are those of `quantile`.
     """
     q = shares_of("nanquantile", q, method)
-    ordered, shape = ordered_rows(x, axis, keepdims)  # NaN is sorted to the end of each row
+    ordered, shape = rows_in_order(x, axis, keepdims)  # NaN is sorted to the end of each row
     known = np.sum(~np.isnan(numbers(ordered, "nanquantile")), axis=-1, keepdims=True)
     found = [at_share(ordered, *METHODS[method](share * np.maximum(known - 1, 0))) for share in q.ravel()]
     return reshape(stack(found), (*q.shape, *shape))
@@ -159,7 +159,7 @@ def shares_of(name: str, q: ArrayLike, method: str) -> Any:
     return q
 
 
-def ordered_rows(x: ArrayLike, axis: Axes, keepdims: bool) -> tuple[Any, tuple[Any, ...]]:
+def rows_in_order(x: ArrayLike, axis: Axes, keepdims: bool) -> tuple[Any, tuple[Any, ...]]:
     """(the entries over the axes in order, as the last axis; the shape of the result for one share)."""
     rows, shape = rows_over(x, axis), keepdims_shape(x, axis) if keepdims else rest_shape(x, axis)
     if np.shape(rows)[-1] == 0:

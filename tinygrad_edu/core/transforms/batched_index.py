@@ -67,7 +67,7 @@ def of_batch(index: Axis, rank: int, size: ArrayLike) -> tuple[tuple[Any, ...], 
             break
     told = [i for i, part in enumerate(parts) if not (isinstance(part, slice) or part is None)]
     arrays = [np.asarray(part) if isinstance(part, (list, range)) else part for part in (parts[i] for i in told)]
-    if told != list(range(told[0], told[-1] + 1)) or any(kind_of(x) == "b" for x in arrays):
+    if told != list(range(told[0], told[-1] + 1)) or any(letter_of_index(x) == "b" for x in arrays):
         return None
     axes = max(np.ndim(x) for x in arrays)
     counter = reshape(positions(size), (size, *(1,) * axes))
@@ -75,7 +75,7 @@ def of_batch(index: Axis, rank: int, size: ArrayLike) -> tuple[tuple[Any, ...], 
     return (counter, *parts), axes, told[0]
 
 
-def kind_of(x: Node) -> str:
+def letter_of_index(x: Node) -> str:
     """NumPy's letter for what an index holds; of a plain number, that of integers."""
     return getattr(getattr(x, "dtype", None), "kind", "i")
 

@@ -112,5 +112,5 @@ def text_of(x: object) -> Any:
     return (text_of(x.start), text_of(x.stop), text_of(x.step)) if isinstance(x, slice) else repr(x)
 
 
-def is_whole(array: Array) -> bool:
+def holds_integers(array: Array) -> bool:
     return array.dtype.kind in "iu"

@@ -27,7 +27,7 @@ from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.compiled import blocks as of_blocks
 from tinygrad_edu.train.compiled.blocks import Blocks, BlocksOfTrace, find_blocks, with_blocks
 from tinygrad_edu.train.compiled.fixed_sizes import AnySizes, FixedSizes, OfSizes
-from tinygrad_edu.train.compiled.forward import FIXED_ROWS, forward_trace, is_whole
+from tinygrad_edu.train.compiled.forward import FIXED_ROWS, forward_trace, holds_integers
 from tinygrad_edu.train.compiled.packed_call import COMMON, TAKEN, Kind, PackedCode, unpack
 from tinygrad_edu.train.compiled.task import MEMORY_NAMES, CompiledTask
 from tinygrad_edu.train.compiled.update_rule import update_body
@@ -250,7 +250,7 @@ class TrainingProgram:
             masks = [self.step.names.shape(mask.node) for mask in self.masks.values()]
             results = sum(math.prod(shape_of(shape, full)) for shape in [*self.results().values(), *masks])
             drawn = [tuple(math.prod(shape_of(shape, sizes)) for sizes in (full, last)) for shape in masks]
-            kinds = [[a for a in data if is_whole(a) == whole] for whole in (False, True)]
+            kinds = [[a for a in data if holds_integers(a) == whole] for whole in (False, True)]
             rows = [batch * sum(math.prod(a.shape[1:]) for a in arrays) for arrays in kinds]
             sizes = np.array([full[name] for name in self.size_names], dtype=np.int64)
             self.layouts[key] = BatchLayout(sizes, rows[0] + results, rows[1], drawn)

@@ -49,7 +49,7 @@ def prepare(ranks: Ranks, make: Callable[[], Job]) -> Job:
 
     def make_and_check() -> tuple[Job, dict[str, Any]]:
         job = make()
-        refuse(job)
+        refuse_batch_mixing(job)
         return job, facts(job)
 
     job, told = fail_together(ranks, make_and_check, "begin")
@@ -72,7 +72,7 @@ def fail_together(ranks: Ranks, work: Callable[[], Any], what: str) -> Any:
     return result
 
 
-def refuse(job: Job) -> None:
+def refuse_batch_mixing(job: Job) -> None:
     """Refuse what is not a sum over the parts of a batch. Errors: SettingError."""
     if job.minimizer:
         raise SettingError("comm with L-BFGS: its search runs in one process; train with SGD or Adam on the ranks")

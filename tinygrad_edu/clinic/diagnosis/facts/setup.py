@@ -172,7 +172,7 @@ class Setup(Recipe):
     def model(self, seed: int) -> Module:
         """The network as it begins from a seed."""
         if self.pattern is not None:
-            made = redrawn(self.pattern, self.init, seed, None if self.dropout == AS_IT_IS else self.dropout)
+            made = redraw_module(self.pattern, self.init, seed, None if self.dropout == AS_IT_IS else self.dropout)
             return made if self.out_activation == "identity" else append_activation(made, self.out_activation)
         named = isinstance(self.init, str) or callable(self.init)
         made = MLP(
@@ -235,7 +235,7 @@ def times_schedule(lr: Schedule, factor: float) -> Any:
 
     def times(name: str, x: Any) -> Any:
         if name == "function":
-            return scaled_function(x, factor)
+            return multiply_function(x, factor)
         if isinstance(x, Schedule):
             return times_schedule(x, factor)
         if isinstance(x, tuple):
@@ -245,7 +245,7 @@ def times_schedule(lr: Schedule, factor: float) -> Any:
     return lr.maker(**{name: times(name, x) for name, x in lr.parameters.items()})
 
 
-def scaled_function(function: Callable[[int], float], factor: float) -> Callable[[int], float]:
+def multiply_function(function: Callable[[int], float], factor: float) -> Callable[[int], float]:
     """A function of the step, times a factor, which its name says."""
 
     def scaled(t: int) -> float:
@@ -293,7 +293,9 @@ def begin(layers: Any, starts: tuple[LayerStart, ...], seed: int) -> None:
             layer.bias.data = start.bias.draw(rng, layer.bias.shape)
 
 
-def redrawn(pattern: Module, starts: Mapping[str, Start] | str, seed: int, dropout: float | None = None) -> Module:
+def redraw_module(
+    pattern: Module, starts: Mapping[str, Start] | str, seed: int, dropout: float | None = None
+) -> Module:
     """A copy of any Module whose parameters are drawn as they were found to begin."""
     import copy
 

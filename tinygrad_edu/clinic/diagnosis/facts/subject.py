@@ -142,8 +142,8 @@ def structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]:
     norm = {"LayerNorm": "layer", "BatchNorm": "batch"}.get(type(model.norms[0]).__name__) if model.norms else None
     return {
         "sizes": tuple(model.sizes),
-        "activation": name_of(model.activation),
-        "out_activation": name_of(model.out_activation),
+        "activation": activation_name(model.activation),
+        "out_activation": activation_name(model.out_activation),
         "bias": layers[0].bias is not None,
         "norm": norm,
         "dropout": float(getattr(model.dropout, "p", 0.0)) if model.dropout is not None else 0.0,
@@ -157,7 +157,7 @@ def other_structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]
     return {"sizes": (0, 0), "init": drawn, "pattern": model, "dropout": AS_IT_IS}
 
 
-def name_of(activation: Any) -> str:
+def activation_name(activation: Any) -> str:
     known = next((name for name, f in FUNCTIONS.items() if f is activation), None)
     return known or str(getattr(activation, "name", getattr(activation, "__name__", activation)))
 
@@ -269,7 +269,7 @@ def whose(model: Model) -> str:
     return "sklearn" if type(model).__module__.startswith("sklearn") else "ours"
 
 
-def known_classes(model: Model) -> tuple[Any, ...]:
+def classes_of_estimator(model: Model) -> tuple[Any, ...]:
     """The classes of a classifier that has one label for each sample."""
     classes = getattr(model, "classes_", ())
     return tuple(np.asarray(classes).tolist()) if not isinstance(classes, list) else ()
@@ -290,7 +290,7 @@ def estimator_rule(model: Model, batch: int, loss: Any) -> EstimatorRule:
     return EstimatorRule(
         "MLPClassifier" if hasattr(model, "classes_") else "MLPRegressor", batch, kept, bool(rule_of(model)),
         str(getattr(model, "loss", "squared_error")),
-        int(state) if isinstance(state, (int, np.integer)) else None, loss, known_classes(model),
+        int(state) if isinstance(state, (int, np.integer)) else None, loss, classes_of_estimator(model),
     )  # fmt: skip
 
 

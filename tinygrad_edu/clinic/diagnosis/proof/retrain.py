@@ -48,7 +48,7 @@ class Trained:
     diverged: bool
 
 
-def weights(setup: Setup, task: Task) -> Any:
+def sample_weights(setup: Setup, task: Task) -> Any:
     """The sample weights."""
     if not isinstance(setup.weights, str):
         return setup.weights
@@ -63,7 +63,7 @@ class Jobs(ManyJobs):
     def __init__(self, setup: Setup, task: Task) -> None:
         options = setup.plan | {"progress": False}
         del options["seed"]  # each run has its own
-        weight, rows = weights(setup, task), task.rows_for(setup)
+        weight, rows = sample_weights(setup, task), task.rows_for(setup)
         options |= {"sample_weight": weight if weight is None else np.asarray(weight)[rows]}
         if setup.validated and task.held_out is not None and (setup.tol or setup.patience or follows(setup.lr)):
             options["validation"] = hold_out(setup, task)
@@ -171,7 +171,7 @@ def by_jobs(
         if program is None:
             jobs = eagerly(recipe, places, budget)
         else:
-            jobs = compiled_jobs(recipe, places, program, budget)
+            jobs = train_in_threads(recipe, places, program, budget)
             for each in jobs:
                 each.restore_best()
         seconds = time.perf_counter() - began
@@ -197,7 +197,7 @@ def eagerly(recipe: Jobs, places: Sequence[tuple[float, int]], budget: Budget) -
     return jobs
 
 
-def compiled_jobs(recipe: Jobs, places: Sequence[tuple[float, int]], program: Any, budget: Budget) -> list[Job]:
+def train_in_threads(recipe: Jobs, places: Sequence[tuple[float, int]], program: Any, budget: Budget) -> list[Job]:
     """All runs, in threads. Errors: NoTimeError where the clock runs out, at the next step."""
     jobs: list[Job] = []
     threads = os.cpu_count() or 1

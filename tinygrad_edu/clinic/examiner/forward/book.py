@@ -230,7 +230,7 @@ def truth_of(
     add_sums(net, truth.parts)
     for name in params:
         truth.add_whole(total(net, name), f"∂L/∂{name}")
-        for whose, uses in zip(("penalty", "data"), divided(net, name), strict=False):
+        for whose, uses in zip(("penalty", "data"), divide_uses(net, name), strict=False):
             truth.derivatives.add(total(net, name, uses), f"the {whose}'s part of ∂L/∂{name}")
     return truth
 
@@ -289,7 +289,7 @@ def add_each_term(net: Network, book: Book, terms: Sequence[int]) -> None:
                 book.add(part, parts=True)
 
 
-def divided(net: Network, name: str) -> list[list[Use]]:
+def divide_uses(net: Network, name: str) -> list[list[Use]]:
     """The uses of a parameter in the loss's penalty, and those in the rest, where it has both."""
     uses = net.uses.get(name, [])
     penalty = [u for u in uses if u in net.penalties]

@@ -60,7 +60,7 @@ def summands_of(loss: Any, axis: int = 0) -> list[Part]:
     waiting: list[tuple[Any, float]] = [(loss, 1.0)]
     while waiting:
         node, c = waiting.pop()
-        further = opened(node, c)
+        further = open_sum(node, c)
         if further is None:
             terms.append((node, c))
         else:
@@ -70,7 +70,7 @@ def summands_of(loss: Any, axis: int = 0) -> list[Part]:
     return [Part(node, c) for node, c in terms]
 
 
-def opened(node: Any, c: float) -> list[tuple[Any, float]] | None:
+def open_sum(node: Any, c: float) -> list[tuple[Any, float]] | None:
     """The parents of a sum, a difference, a scalar multiple, with their factors; None for what is none of these."""
     if as_number(node) is not None:
         return []

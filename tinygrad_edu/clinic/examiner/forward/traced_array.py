@@ -167,7 +167,7 @@ class TracedArray(np.ndarray[Any, Any]):
         return np.dot(self, other)
 
     def copy(self, order: Any = "C") -> Any:
-        return wrap(+unwrap(self)) if isinstance(unwrap(self), Tensor) else constant(self.numbers.copy())
+        return wrap(+unwrap(self)) if isinstance(unwrap(self), Tensor) else without_node(self.numbers.copy())
 
     def __copy__(self) -> Any:
         return self.copy()
@@ -177,8 +177,8 @@ class TracedArray(np.ndarray[Any, Any]):
 
     def astype(self, dtype: Any, *arguments: Any, **options: Any) -> Any:
         if np.dtype(dtype).kind == "f" or not isinstance(unwrap(self), Tensor):
-            return self.copy() if np.dtype(dtype).kind == "f" else constant(self.numbers.astype(dtype))
-        return constant(self.numbers.astype(dtype))
+            return self.copy() if np.dtype(dtype).kind == "f" else without_node(self.numbers.astype(dtype))
+        return without_node(self.numbers.astype(dtype))
 
     def reshape(self, *shape: Any, **options: Any) -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape)
@@ -228,7 +228,7 @@ for _name in ("sum", "mean", "max", "min", "prod", "std", "var", "cumsum", "clip
     setattr(TracedArray, _name, by_function(_name))
 
 
-def constant(numbers: Any) -> Any:
+def without_node(numbers: Any) -> Any:
     """A plain array as a traced one without a node; booleans stay as they are."""
     plain = np.asarray(numbers)
     return plain.view(TracedArray) if plain.dtype.kind in "fiu" else plain
@@ -246,7 +246,7 @@ def wrap(made: Any) -> Any:
         traced.node, traced.checked = made, WRITES.count
         return traced
     if isinstance(made, np.ndarray):
-        return constant(made)
+        return without_node(made)
     if isinstance(made, (list, tuple)):
         return type(made)(map(wrap, made))
     return made
@@ -280,7 +280,7 @@ def unwrap_all(x: Any) -> Any:
 
 def view_part(found: Array, behind: TracedArray, index: Any) -> Any:
     """A part of an array; it knows of what, if it shares the memory."""
-    made = constant(found)
+    made = without_node(found)
     if isinstance(made, TracedArray):
         made.lost = False
         if np.may_share_memory(found, behind.numbers):
@@ -335,7 +335,7 @@ def array(given: Any, *arguments: Any, **options: Any) -> Any:
         return np.stack([x if isinstance(x, np.ndarray) else np.asarray(x, dtype=float) for x in map(array, given)])
     if isinstance(given, (list, tuple)):
         given = plain_list(given)
-    return constant(np.array(given, *arguments, **options))
+    return without_node(np.array(given, *arguments, **options))
 
 
 def plain_list(x: Any) -> Any:

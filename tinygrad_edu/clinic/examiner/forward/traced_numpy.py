@@ -19,7 +19,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.forward import (
     traced_functions as traced_functions,  # fills the tables of traced_array
 )
-from tinygrad_edu.clinic.examiner.forward.traced_array import TracedArray, array, constant, has_nodes, unwrap, wrap
+from tinygrad_edu.clinic.examiner.forward.traced_array import TracedArray, array, has_nodes, unwrap, without_node, wrap
 from tinygrad_edu.clinic.examiner.forward.traced_functions import as_strided, reversed_kernel, slide, slide_late
 from tinygrad_edu.clinic.examiner.learner.patch_math import exchange as exchanged_math
 from tinygrad_edu.clinic.examiner.learner.reachable import plain_python, preserve, spots_in
@@ -37,7 +37,7 @@ def maker(name: str) -> Callable[..., Any]:
 
     def make(*arguments: Any, **options: Any) -> Any:
         made = plain(*[x.numbers if isinstance(x, TracedArray) else x for x in arguments], **options)
-        return constant(made) if isinstance(made, np.ndarray) else made
+        return without_node(made) if isinstance(made, np.ndarray) else made
 
     return make
 
@@ -183,7 +183,7 @@ def trace_form(x: Any) -> Any:
     if plain_python(x) is not None:
         return plain_python(x)
     if type(x) is np.ndarray:
-        return constant(x) if x.dtype.kind in "fiu" else x
+        return without_node(x) if x.dtype.kind in "fiu" else x
     if type(x) is tuple:
         new = tuple(map(trace_form, x))
         return new if any(a is not b for a, b in zip(x, new, strict=True)) else x

@@ -153,12 +153,12 @@ def rebuild_loss(loss: Value, leaves: Mapping[str, Array], tensors: Mapping[str,
     """The loss as a Tensor of arrays. Errors: NoLayersError where the numbers are no layers."""
     places = {w: (name, k) for name, v in leaves.items() for k, w in enumerate(v)}
     try:
-        return rebuilt_at_once(loss, places, tensors)
+        return rebuild_at_once(loss, places, tensors)
     except NoLayersError:
         samples = samples_of(loss, places)
         if len(samples) < 2:
             raise
-    parts = [rebuilt_at_once(sample, places, tensors) * factor for sample, factor in samples]
+    parts = [rebuild_at_once(sample, places, tensors) * factor for sample, factor in samples]
     return functools.reduce(lambda a, b: a + b, parts)
 
 
@@ -179,7 +179,7 @@ def samples_of(loss: Value, places: Mapping[Value, Place]) -> list[tuple[Value, 
     return found
 
 
-def rebuilt_at_once(loss: Value, places: dict[Value, Place], tensors: Mapping[str, Tensor]) -> Any:
+def rebuild_at_once(loss: Value, places: dict[Value, Place], tensors: Mapping[str, Tensor]) -> Any:
     """The same for one sample, or for samples that form one stack of layers."""
     work = Rebuild(places, {n: t.shape for n, t in tensors.items()}, tensors)
     find_neurons(loss, work)

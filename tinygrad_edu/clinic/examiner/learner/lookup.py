@@ -38,10 +38,10 @@ def attribute_of(x: Any, name: str) -> Any:
         return MISSING
     held = attributes(x)
     held = held if name in held else attributes_with_defaults(x)
-    return next((held[k] for k in (name, *spelled_otherwise(x, name)) if k in held), MISSING)
+    return next((held[k] for k in (name, *other_spelling(x, name)) if k in held), MISSING)
 
 
-def spelled_otherwise(x: Any, name: str) -> list[str]:
+def other_spelling(x: Any, name: str) -> list[str]:
     """Under which name it is kept: __w of class Layer as _Layer__w, a property that returns self._w as _w."""
     if name.startswith("__"):
         return [f"_{cls.__name__.lstrip('_')}{name}" for cls in type(x).__mro__]

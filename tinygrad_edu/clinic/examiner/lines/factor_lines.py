@@ -238,7 +238,7 @@ def first_of_backward(trail: Any, ends: Iterable[Key]) -> Made | None:
     return replace(min(made, key=lambda m: m.order), remark=FIRST) if made else None
 
 
-def made_of_no_delta(trail: Any, end: Key) -> bool:
+def has_no_delta(trail: Any, end: Key) -> bool:
     """Does no derivative of the loss go into a wrong value?"""
     return all(trail.kinds[m.key] not in ("right", "scaled") for m in LineFactors(trail).behind(end))
 

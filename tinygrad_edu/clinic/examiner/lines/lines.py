@@ -21,9 +21,9 @@ from tinygrad_edu.clinic.examiner.lines.factor_lines import (
     Ratio,
     delta_left_out,
     first_of_backward,
+    has_no_delta,
     lines_of_factors,
     lonely_numbers,
-    made_of_no_delta,
     too_late,
     wrong_jacobians,
 )
@@ -32,11 +32,11 @@ from tinygrad_edu.clinic.examiner.lines.misplaced import (
     against_sign,
     another_gradient,
     find_misnamed,
+    find_other_path,
     find_renaming,
     first_share,
     is_another,
     last_named,
-    made_wrong,
     wrong_statistics,
 )
 from tinygrad_edu.clinic.examiner.lines.recording import HANDED, RESULT, Key, Made, Recording, key_of
@@ -167,7 +167,7 @@ def find_misplaced(
     found = wrong_factors(trail, made) + wrong_links(trail, made) + wrong_addends(trail, made)
     found += wrong_derivatives(trail, made) + wrong_repeats(trail, made) + wrong_values(trail, made)
     found += find_misnamed(trail, made, [d for name in names for d in deltas.get(name, ())])
-    found += made_wrong(trail, made) if made.key in trail.updates else []
+    found += find_other_path(trail, made) if made.key in trail.updates else []
     found += against_sign(trail, made)
     ratios = [(n, hints.ratios[n].given) for n in names if n in hints.ratios]
     return found + [x for n, g in ratios for x in another_gradient(trail, made, n, g, hints.gradients)]
@@ -196,10 +196,10 @@ def places_by_hints(trail: Trail, ends: Mapping[str, Any], hints: Hints | None) 
         return [((-1, 0, k, 0, 0), trail.made[key], (n,)) for k, (n, key) in enumerate(keys.items())]
     found = one_sample_alone(trail, keys) + too_late(trail, keys) + wrong_jacobians(trail, keys)
     found += lines_of_factors(trail, keys, hints.ratios, right, updates=hints.updates)
-    no_delta = hints.delta_left_out or any(made_of_no_delta(trail, k) for k in keys.values())
+    no_delta = hints.delta_left_out or any(has_no_delta(trail, k) for k in keys.values())
     left_out = None
     if no_delta and len(keys) > 1:
-        everything = not hints.right and all(made_of_no_delta(trail, k) for k in keys.values())
+        everything = not hints.right and all(has_no_delta(trail, k) for k in keys.values())
         left_out = (first_of_backward(trail, keys.values()) if everything else None) or delta_left_out(
             trail, keys.values(), (FORWARD, MADE, PART)
         )

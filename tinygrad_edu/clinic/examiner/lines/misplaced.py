@@ -42,7 +42,7 @@ def is_multiple(trail: Trail, x: Array, gradient: Array) -> bool:
     return any(g and trail.is_plain(abs(x.item() / g)) for g in gradient.ravel().tolist()[:FEW])
 
 
-def made_wrong(trail: Trail, update: Made) -> list[Made]:
+def find_other_path(trail: Trail, update: Made) -> list[Made]:
     """For a new parameter w - lr·d: where d was computed, if d is the derivative along one path only."""
     waiting, found = [update], []
     while waiting:
@@ -75,10 +75,10 @@ def first_share(trail: Trail, made: Made) -> Made:
         if len(shares) != 1 or shares[0].key in trail.both or shares[0].order >= made.order:
             break
         made = shares[0]
-    return handed_on(trail, made) or made
+    return last_naming_of_share(trail, made) or made
 
 
-def handed_on(trail: Trail, made: Made) -> Made | None:
+def last_naming_of_share(trail: Trail, made: Made) -> Made | None:
     """The last naming of a share that its function made rightly: it is the caller who must add the others.
 
     So it is where that line has made others too (a function called once for each path), and where what is missing

@@ -32,8 +32,8 @@ from tinygrad_edu.clinic.examiner.lines.recording import (
 from tinygrad_edu.clinic.examiner.lines.statements import (
     Assignment,
     Statement,
-    called_in,
     items_of_display,
+    names_of_calls,
     reads,
     reads_of_item,
     sources,
@@ -119,7 +119,7 @@ class Recorder:
         given = given if item is None else [item]
         names, world = caller.f_locals, caller.f_globals
         keys = [k for x in given for read in reads(x) for k in self.inputs(read, names, world)]
-        called, results = called_in(*given), self.results.get(id(caller), {})
+        called, results = names_of_calls(*given), self.results.get(id(caller), {})
         keys += [k for inner, found in results.items() if inner in called for k in found]
         return tuple(dict.fromkeys(keys))
 

@@ -75,12 +75,12 @@ class Statement:
             return cls(first, tuple(pair_targets(node.target, node.value)))
         if isinstance(node, ast.AugAssign):
             adds = isinstance(node.op, (ast.Add, ast.Sub))
-            read = (*reads(node.value), *(() if adds else (load(node.target),)))
-            return cls(first, (Assignment(node.target, read, adds, called=called_in(node.value)),))
+            read = (*reads(node.value), *(() if adds else (as_read(node.target),)))
+            return cls(first, (Assignment(node.target, read, adds, called=names_of_calls(node.value)),))
         if isinstance(node, ast.Return) and node.value is not None:
             return cls(first, (), tuple(return_assignments(node.value)))
         if isinstance(node, ast.For):
-            whole = tuple(Assignment(t, reads(node.iter)) for t in flat(node.target))
+            whole = tuple(Assignment(t, reads(node.iter)) for t in flat_targets(node.target))
             return cls(first, whole, again=True, rounds=rounds_of(node), last=node.end_lineno or first)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             return cls(first, tuple(of_bare_call(node.value)), calls=True)
@@ -121,10 +121,10 @@ def calls_in(node: ast.stmt) -> tuple[tuple[str, ast.Call], ...]:
     """The calls of a statement by the function's name; of a loop or a condition those in its head."""
     head = getattr(node, "iter", None) or getattr(node, "test", None)
     whole = head if head is not None else node if not getattr(node, "body", None) else ast.Pass()
-    return tuple((name_of(x), x) for x in ast.walk(whole) if isinstance(x, ast.Call))
+    return tuple((name_of_call(x), x) for x in ast.walk(whole) if isinstance(x, ast.Call))
 
 
-def name_of(call: ast.Call) -> str:
+def name_of_call(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
@@ -135,20 +135,20 @@ def of_bare_call(call: ast.Call) -> Iterator[Assignment]:
     ['net.grads']
     """
     given = (*call.args, *call.keywords)
-    called, read = called_in(*given), reads(call)
+    called, read = names_of_calls(*given), reads(call)
     if isinstance(call.func, ast.Attribute) and call.func.attr in GROWING and is_chain(call.func.value):
         read = tuple({ast.unparse(x): x for part in given for x in reads(part)}.values())
-        yield Assignment(load(call.func.value), read, called=called, grows=True)
+        yield Assignment(as_read(call.func.value), read, called=called, grows=True)
         return  # a value that is put into a list is not changed
-    yield from (Assignment(load(x), read, called=called) for x in read)
+    yield from (Assignment(as_read(x), read, called=called) for x in read)
 
 
-def called_in(*values: ast.AST) -> frozenset[str]:
+def names_of_calls(*values: ast.AST) -> frozenset[str]:
     """The names of the functions that are called in expressions: f and g of f(x) + net.g(y); () of table[0](x)."""
-    return frozenset(name_of(n) or "()" for value in values for n in ast.walk(value) if isinstance(n, ast.Call))
+    return frozenset(name_of_call(n) or "()" for value in values for n in ast.walk(value) if isinstance(n, ast.Call))
 
 
-def load(target: ast.expr) -> ast.expr:
+def as_read(target: ast.expr) -> ast.expr:
     """A target as something that is read."""
     return ast.parse(ast.unparse(target), mode="eval").body
 
@@ -162,14 +162,14 @@ def pair_targets(target: ast.expr, value: ast.expr) -> Iterator[Assignment]:
     elif (items := items_of(value)) and is_chain(target):
         for key, v in items:
             if key is not None:
-                place = ast.Subscript(load(target), key, ast.Load())
-                yield Assignment(place, reads(v), called=called_in(v))
+                place = ast.Subscript(as_read(target), key, ast.Load())
+                yield Assignment(place, reads(v), called=names_of_calls(v))
     elif sum_of_itself(target, value):
         others = tuple(r for r in reads(value) if ast.unparse(r) != ast.unparse(target))
-        yield Assignment(target, others, adds=True, called=called_in(value))
+        yield Assignment(target, others, adds=True, called=names_of_calls(value))
     else:
-        for t in flat(target):
-            yield Assignment(t, reads(value), each=item_by_item(value), called=called_in(value))
+        for t in flat_targets(target):
+            yield Assignment(t, reads(value), each=item_by_item(value), called=names_of_calls(value))
 
 
 def items_of(value: ast.expr) -> list[tuple[ast.expr | None, ast.expr]]:
@@ -234,21 +234,21 @@ def reads_of_item(value: ast.ListComp, k: int) -> tuple[ast.expr, ...]:
 def return_assignments(value: ast.expr) -> Iterator[Assignment]:
     if isinstance(value, (ast.Tuple, ast.List)):
         for k, v in enumerate(value.elts):
-            yield Assignment(None, reads(v), key=k, called=called_in(v))
+            yield Assignment(None, reads(v), key=k, called=names_of_calls(v))
     elif isinstance(value, ast.Dict):
         for key, v in zip(value.keys, value.values, strict=True):
             place = key.value if isinstance(key, ast.Constant) else MISSING
-            yield Assignment(None, reads(v), key=place, called=called_in(v))
+            yield Assignment(None, reads(v), key=place, called=names_of_calls(v))
     else:
-        yield Assignment(None, reads(value), each=item_by_item(value), called=called_in(value))
+        yield Assignment(None, reads(value), each=item_by_item(value), called=names_of_calls(value))
 
 
-def flat(target: ast.expr) -> Iterator[ast.expr]:
+def flat_targets(target: ast.expr) -> Iterator[ast.expr]:
     if isinstance(target, (ast.Tuple, ast.List)):
         for inner in target.elts:
-            yield from flat(inner)
+            yield from flat_targets(inner)
     elif isinstance(target, ast.Starred):
-        yield from flat(target.value)
+        yield from flat_targets(target.value)
     else:
         yield target
 
@@ -296,7 +296,7 @@ def statements_of(filename: str) -> dict[int, Statement]:
     except (SyntaxError, ValueError):
         return {}
     found: dict[int, Statement] = {}
-    joined, plain = joined_by_semicolons(tree), dict[int, Statement]()  # plain: those made of joined statements
+    joined, plain = ids_on_shared_lines(tree), dict[int, Statement]()  # plain: those made of joined statements
     loops = {node.lineno for node in ast.walk(tree) if isinstance(node, LOOPS) and node.body[0].lineno == node.lineno}
     for node in ast.walk(tree):  # breadth first, so that inner statements come later and overwrite outer ones
         if isinstance(node, ast.stmt) and not isinstance(node, NESTED):
@@ -311,7 +311,7 @@ def statements_of(filename: str) -> dict[int, Statement]:
     return found
 
 
-def joined_by_semicolons(tree: ast.AST) -> set[int]:
+def ids_on_shared_lines(tree: ast.AST) -> set[int]:
     """The ids of the statements that share their one line with the statement before or after them: a = x; b = y."""
     found: set[int] = set()
     for node in ast.walk(tree):

@@ -41,7 +41,7 @@ def wrong_factors(trail: Trail, made: Made) -> list[Made]:
         inner = trail.whole_of(key)
         if inner is None or trail.kinds.get(inner.key) != MADE or inner.value.shape != made.value.shape:
             continue
-        if np.all(inner.value) and inner.value.size > 1 and is_whole(trail, made.value / inner.value):
+        if np.all(inner.value) and inner.value.size > 1 and is_multiple_of_derivative(trail, made.value / inner.value):
             found.append(inner)
     if len(found) != 1:
         return []
@@ -61,7 +61,9 @@ def wrong_values(trail: Trail, made: Made) -> list[Made]:
     with np.errstate(all="ignore"):
         rest = made.value / factor
         values = [v.reshape(factor.shape) for v in trail.truth.values.of_size(factor.size)[:MOST]]
-        right = any(is_whole(trail, rest * v) or is_whole(trail, rest / v) for v in values)
+        right = any(
+            is_multiple_of_derivative(trail, rest * v) or is_multiple_of_derivative(trail, rest / v) for v in values
+        )
     return [replace(found[0], remark=ANEW)] if right else []
 
 
@@ -96,7 +98,7 @@ def wrong_derivatives(trail: Trail, made: Made) -> list[Made]:
             # 0 where a time step hands back nothing
             rest = np.divide(made.value, x.value, out=np.zeros(x.value.shape), where=x.value != 0.0).ravel()
             others = [d for d in trail.truth.wholes.of_size(rest.size)[:MANY] if not np.array_equal(d, x.value.ravel())]
-            found += [x] if any(is_whole(trail, rest * d) for d in others) else []
+            found += [x] if any(is_multiple_of_derivative(trail, rest * d) for d in others) else []
     return [replace(at_name(x, made), remark=EXCHANGED) for x in found] if len(found) == 1 else []
 
 
@@ -139,7 +141,7 @@ def makers_behind(trail: Trail, end: Made) -> list[Made]:
     return found
 
 
-def is_whole(trail: Trail, x: Array) -> bool:
+def is_multiple_of_derivative(trail: Trail, x: Array) -> bool:
     """Is it a complete derivative, or a plain multiple of one?"""
     found = trail.truth.wholes.find(x)
     return found is not None and trail.is_plain(abs(found[1]))

@@ -30,13 +30,13 @@ NUMBER = re.compile(r"\d+")  # layers[0].W and layers[2].W count as the same kin
 GRADIENT = ("d", "g", "grad", "grads", "gradient", "gradients", "nabla")
 
 
-def forgotten(
+def missed_updates(
     idle: Collection[str], arrays: Mapping[str, Array], trained: Collection[str], recording: Recording
 ) -> list[str]:
     """The parameters that a step leaves as they are, though it was meant to change them.
 
     >>> arrays = {"W1": np.ones((3, 4)), "b1": np.ones(4), "wd": np.ones(()), "Win": np.ones((2, 3))}
-    >>> forgotten(["b1", "wd", "Win"], arrays, ["W1"], Recording())
+    >>> missed_updates(["b1", "wd", "Win"], arrays, ["W1"], Recording())
     ['b1']
     """
     made = {*gradient_names(recording)}
@@ -70,17 +70,17 @@ def remark_on(names: Collection[str]) -> str:
     return f"{', '.join(names)} {stays}: right if you keep {them} fixed."
 
 
-def unchanged(names: Collection[str]) -> str:
+def words_of_missed(names: Collection[str]) -> str:
     """What is said of parameters that a step has forgotten.
 
-    >>> unchanged(["W1", "b1"])
+    >>> words_of_missed(["W1", "b1"])
     'The step leaves W1, b1 unchanged: are their gradients computed, and used?'
     """
     asked = "is its gradient" if len(names) == 1 else "are their gradients"
     return f"The step leaves {', '.join(names)} unchanged: {asked} computed, and used?"
 
 
-def unused_or_changed(still: Collection[str], wrong: Collection[str]) -> str:
+def words_of_unused(still: Collection[str], wrong: Collection[str]) -> str:
     """How a step uses right gradients if it leaves `still` of the `wrong` parameters unchanged."""
     other = "does not use all of them." if len(still) == len(wrong) else "subtracts other numbers: see the table."
     return f"The right gradients are computed, but the step {other}"

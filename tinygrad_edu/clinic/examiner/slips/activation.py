@@ -28,7 +28,7 @@ def local(layer: Layer, line: str, function: Callable[[Array], Array]) -> Varian
     return Variant(layer, line, (Change("edge", layer.activation, function, owner=layer.z),))
 
 
-def times(layer: Layer, line: str, slope: Array) -> Variant:
+def times_slope(layer: Layer, line: str, slope: Array) -> Variant:
     """∂L/∂z is ∂L/∂a times an array."""
     return local(layer, line, lambda g: g * slope)
 
@@ -62,7 +62,7 @@ def missing_activation_derivative(net: Network, _: Learner) -> Variants:
 )
 def derivative_at_activation(net: Network, _: Learner) -> Variants:
     for layer, form, _z, a in activations_of(net):
-        yield times(layer, "{d} = ∂L/∂{a} ∘ {f}'({a})", form.slope_at_input(a))
+        yield times_slope(layer, "{d} = ∂L/∂{a} ∘ {f}'({a})", form.slope_at_input(a))
 
 
 @slip(
@@ -75,7 +75,7 @@ def derivative_at_activation(net: Network, _: Learner) -> Variants:
 def derivative_at_preactivation(net: Network, _: Learner) -> Variants:
     for layer, form, z, _a in activations_of(net):
         if form.slope_from_output is not None:
-            yield times(layer, "{d} = ∂L/∂{a} ∘ {slope_of_z}", form.slope_from_output(z))
+            yield times_slope(layer, "{d} = ∂L/∂{a} ∘ {slope_of_z}", form.slope_from_output(z))
 
 
 @slip(
@@ -134,7 +134,7 @@ def wrong_activation_derivative(net: Network, _: Learner) -> Variants:
         }  # fmt: skip
         for text, slope in forms.items():
             if not np.allclose(slope, form.slope_at_input(z)):
-                yield times(layer, "{d} = ∂L/∂{a} ∘ " + text, slope)
+                yield times_slope(layer, "{d} = ∂L/∂{a} ∘ " + text, slope)
 
 
 @slip(
@@ -148,19 +148,19 @@ def relu_mask_wrong(net: Network, _: Learner) -> Variants:
     for layer, form, z, a in activations_of(net):
         if form.name in ("relu", "leaky_relu"):
             below = float(form.slope_at_input(np.array(-1.0)))
-            yield times(layer, "{d} = ∂L/∂{a} ∘ [{z} ≤ 0]", np.where(z > 0.0, below, 1.0))
+            yield times_slope(layer, "{d} = ∂L/∂{a} ∘ [{z} ≤ 0]", np.where(z > 0.0, below, 1.0))
             yield local(layer, "{d} = ∂L/∂{a} ∘ [∂L/∂{a} > 0]", lambda g: g * (g > 0.0))
             yield local(layer, "{d} = ∂L/∂{a} ∘ [∂L/∂{a} < 0]", lambda g: g * (g < 0.0))
-            yield times(layer, "{d} = ∂L/∂{a} ∘ [{z} ≥ 0]", positive(z) + (z == 0.0))
-            yield times(layer, "{d} = ∂L/∂{a} ∘ [{z} > 1]", positive(z - 1.0))
-            yield times(layer, "{d} = ∂L/∂{a} ∘ {a}", a)
+            yield times_slope(layer, "{d} = ∂L/∂{a} ∘ [{z} ≥ 0]", positive(z) + (z == 0.0))
+            yield times_slope(layer, "{d} = ∂L/∂{a} ∘ [{z} > 1]", positive(z - 1.0))
+            yield times_slope(layer, "{d} = ∂L/∂{a} ∘ {a}", a)
             yield from masks_of_others(net, layer, z)
 
 
 def masks_of_others(net: Network, layer: Layer, z: Array) -> Variants:
     for other in net.layers:
         if other is not layer and net.steps[other.z].y.shape == z.shape:
-            yield times(layer, f"{{d}} = ∂L/∂{{a}} ∘ [z{other.number} > 0]", positive(net.steps[other.z].y))
+            yield times_slope(layer, f"{{d}} = ∂L/∂{{a}} ∘ [z{other.number} > 0]", positive(net.steps[other.z].y))
 
 
 @slip(

@@ -33,7 +33,7 @@ def statistics(net: Network) -> list[Step]:
     ]  # fmt: skip
 
 
-def name_of(step: Step, found: Sequence[Step]) -> str:
+def statistic_name(step: Step, found: Sequence[Step]) -> str:
     """The statistic in words: of the two sums of a norm that is written out, the first is the mean."""
     if step.operation in ("mean", "sum") and len(found) == 2:
         return "mean" if step is found[0] else "variance"
@@ -51,7 +51,7 @@ def statistics_as_constants(net: Network, _: Learner) -> Variants:
     found = statistics(net) if net.layers else []
     for step in found:
         cut = Change("into", step.index, np.zeros_like)
-        line = f"nothing goes back through the {name_of(step, found)}"
+        line = f"nothing goes back through the {statistic_name(step, found)}"
         yield Variant(nearest(net, step), line, (cut,), repeats=False)
     if len(found) > 1:
         cuts = tuple(Change("into", step.index, np.zeros_like) for step in found)

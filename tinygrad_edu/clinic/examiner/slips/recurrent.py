@@ -31,7 +31,7 @@ THROUGH = ("reshape", "transpose", "getitem", "pos", "concatenate")
     before="delta_not_propagated",
 )
 def hidden_gradient_not_handed_back(net: Network, _: Learner) -> Variants:
-    found = [*handed_in_time(net)]
+    found = [*edges_in_time(net)]
     for text, kept in {"none of the steps": found, "only the last step": found[:-1]}.items():
         changes = tuple(Change("edge", step, nothing, slot) for _, group in kept for step, slot in group)
         if changes:
@@ -48,7 +48,7 @@ def hidden_gradient_not_handed_back(net: Network, _: Learner) -> Variants:
     example="for s in range(t, max(t - 2, 0), -1): dWh += ...   # should go down to s = 0",
 )
 def backpropagation_truncated(net: Network, _: Learner) -> Variants:
-    for group, outputs in unrolled(net):
+    for group, outputs in unroll(net):
         names = list(dict.fromkeys(n for x in group for n in x.names))
         for depth in range(1, min(len(group) - 1, DEEPEST + 1)):
             lost = lost_beyond(net, group, outputs, depth)
@@ -62,7 +62,7 @@ def backpropagation_truncated(net: Network, _: Learner) -> Variants:
                 yield Variant(group[0], line, changes, repeats=False, everywhere=True)
 
 
-def unrolled(net: Network) -> Iterator[tuple[list[Layer], list[Layer]]]:
+def unroll(net: Network) -> Iterator[tuple[list[Layer], list[Layer]]]:
     """(the copies of a recurrent layer, the output layer of each of these steps)."""
     ends = sorted(net.outputs, key=lambda x: x.time)
     for group in copies(net):
@@ -95,7 +95,7 @@ def gradients_without(net: Network, silenced: Sequence[int], names: Sequence[str
     }
 
 
-def handed_in_time(net: Network) -> Iterator[tuple[Layer, list[tuple[int, int]]]]:
+def edges_in_time(net: Network) -> Iterator[tuple[Layer, list[tuple[int, int]]]]:
     """Per time step, the edges by which products pass a gradient to the state of the step before."""
     by_state: dict[int, tuple[Layer, list[tuple[int, int]]]] = {}
     for layer in net.layers:
@@ -149,7 +149,7 @@ def reaches(net: Network, index: int, ends: set[int]) -> bool:
     example="dc = dh * o * (1 - tanh(c)**2)      # should be ... + dc_next, with dc_next = dc * f",
 )
 def cell_gradient_not_handed_back(net: Network, _: Learner) -> Variants:
-    carries = [*carried(net)]
+    carries = [*carry_of(net)]
     if len(carries) > 1:
         cuts = {"none of the steps": carries, "only the last step": carries[:-1]}
         for text, kept in cuts.items():
@@ -164,7 +164,7 @@ def cell_gradient_not_handed_back(net: Network, _: Learner) -> Variants:
             yield Variant(nearest(net, step), "this step does not hand dc back", (cut,), repeats=False)
 
 
-def carried(net: Network) -> Iterator[tuple[Step, int]]:
+def carry_of(net: Network) -> Iterator[tuple[Step, int]]:
     """gate · old state, where that is itself such a sum: c_t = f c_(t-1) + i g, h_t = (1 - z) h_(t-1) + z n."""
     sums = {s.index for s in net.steps if is_gated_sum(net, s)}
     states = [net.steps[k].y.ravel() for k in sums]

@@ -128,7 +128,7 @@ def share_by_window(mask: Array, axis: Axis, share: Callable[[Array], Array]) ->
     example="dx[i:i+k, j:j+k] += d[i, j] * K     # should be dx[i*s:i*s+k, j*s:j*s+k]",
 )
 def stride_forgotten(net: Network, _: Learner) -> Variants:
-    for step, windows in windowed(net):
+    for step, windows in arrays_with_windows(net):
         closer = side_by_side([net.steps[k].node.options["index"] for k in windows])
         if closer:
             lost = put_at(net, step, windows, closer) - add_up(net, step, windows)
@@ -140,7 +140,7 @@ def stride_forgotten(net: Network, _: Learner) -> Variants:
                 yield Variant(nearest(net, net.steps[changes[0].step]), "∂L/∂K[a] = Σ d[i] x[i + a]", changes)
 
 
-def windowed(net: Network) -> Iterator[tuple[Step, list[int]]]:
+def arrays_with_windows(net: Network) -> Iterator[tuple[Step, list[int]]]:
     """Each array that windows are taken of, and those windows in their order."""
     for step in net.steps:
         children = net.program.children.get(step.index, ())
@@ -202,7 +202,7 @@ def own_windows(net: Network, moved: Mapping[int, Array]) -> tuple[Change, ...]:
     example="dx = dx_padded[:H, :W]              # should be dx_padded[p:-p, p:-p]",
 )
 def padding_forgotten(net: Network, _: Learner) -> Variants:
-    for padded, x, axes, p in padded_arrays(net):
+    for padded, x, axes, p in find_padding(net):
         g = net.program.gradients[padded.index]
         for text, begin in {"first": 0, "last": 2 * p}.items():
             lost = g[cut_at(g, axes, p, begin)] - g[cut_at(g, axes, p, p)]
@@ -210,7 +210,7 @@ def padding_forgotten(net: Network, _: Learner) -> Variants:
             yield Variant(nearest(net, x), f"∂L/∂x = the {text} entries of ∂L/∂(padded x)", (change,), repeats=False)
 
 
-def padded_arrays(net: Network) -> Iterator[tuple[Step, Step, Axes, int]]:
+def find_padding(net: Network) -> Iterator[tuple[Step, Step, Axes, int]]:
     """(padded, x, the axes with a border, its width): found by the numbers, however the border was made."""
     for step in net.steps:
         if step.index in net.program.gradients and step.operation in BORDERS and not step.activation:

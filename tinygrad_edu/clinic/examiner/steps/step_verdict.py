@@ -27,7 +27,7 @@ from tinygrad_edu.clinic.examiner.lines.forgotten_lines import lines_beside
 from tinygrad_edu.clinic.examiner.lines.lines import find_places
 from tinygrad_edu.clinic.examiner.lines.recorder import record_run
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
-from tinygrad_edu.clinic.examiner.lines.untouched import unchanged
+from tinygrad_edu.clinic.examiner.lines.untouched import words_of_missed
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.clinic.examiner.steps.clipping import limits_of
@@ -299,7 +299,7 @@ class StepVerdict:
             report.explanations = []
             report.note = f"After the step {', '.join(self.gone)} is gone: what held it is shorter."
         elif report.missing:
-            report.note = f"{unchanged(report.missing)} {report.note}".strip()
+            report.note = f"{words_of_missed(report.missing)} {report.note}".strip()
         if not report.ok and report.network is not None:
             self.add_places(report, report.network, None)
         report.places = report.places or lines_beside(report.missing, self.new, self.recording)

@@ -226,10 +226,10 @@ def find_decay(walk: Walk) -> FoundRule | None:
     if lr is None:
         return None
     rests = [d - lr * g for d, g in zip(walk.changes, walk.slopes, strict=True)]
-    return decayed(walk, RULES["gradient_descent"], rests, lr, {})
+    return fit_rule_with_decay(walk, RULES["gradient_descent"], rests, lr, {})
 
 
-def decayed(
+def fit_rule_with_decay(
     walk: Walk, rule: UpdateRule, rests: Sequence[Array], lr: float, numbers: Mapping[str, float]
 ) -> FoundRule | None:
     """The rule with a decay of the weights, where that is what is left of each change, or with its sign turned."""
@@ -294,7 +294,7 @@ def by_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
             likely = screen.pass_on(rule, rule.numbers, choices, start)
             for chosen in itertools.compress(itertools.product(*choices), likely):
                 numbers = dict(zip(rule.numbers, chosen, strict=True))
-                found = fitted(walk, rule, {**numbers, "place": screen.place, "count": len(walk.names)}, start)
+                found = fit_rule(walk, rule, {**numbers, "place": screen.place, "count": len(walk.names)}, start)
                 if found is not None:
                     return found
     return None
@@ -317,7 +317,7 @@ def choices_of(walk: Walk, rule: UpdateRule) -> list[list[float]]:
     return choices
 
 
-def fitted(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Start) -> FoundRule | None:
+def fit_rule(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Start) -> FoundRule | None:
     """The rule with these numbers, if it explains every change with the given lr or the one seen in the first step."""
     slopes, changes = walk.slopes, walk.changes
     first = rule.steps(slopes[:1], numbers, start)[0]
@@ -336,4 +336,4 @@ def with_decay(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Sta
     """AdamW: the rule, and lr·λ·w beside it."""
     steps = rule.steps(walk.slopes, numbers, start)
     rests = [d - lr * s for d, s in zip(walk.changes, steps, strict=True)]
-    return decayed(walk, rule, rests, lr, numbers)
+    return fit_rule_with_decay(walk, rule, rests, lr, numbers)

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.lines.lines import FoundPlace
 from tinygrad_edu.clinic.examiner.lines.recording import Made, Recording, key_of
-from tinygrad_edu.clinic.examiner.lines.untouched import unused_or_changed
+from tinygrad_edu.clinic.examiner.lines.untouched import words_of_unused
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
 from tinygrad_edu.clinic.examiner.steps.made_gradients import relative
 from tinygrad_edu.clinic.examiner.steps.step_walk import Walk
@@ -68,7 +68,7 @@ def wrong_update(net: Any, known: Known, walk: Walk, lr: float, tolerance: float
         if wrong:
             break
     still = [n for n in wrong if not np.any(given[n])]
-    text = unused_or_changed(still, wrong) + (f" It shows in step {k + 1}." if k else "")
+    text = words_of_unused(still, wrong) + (f" It shows in step {k + 1}." if k else "")
     text += f" The step leaves {', '.join(still)} unchanged." if still else ""
     report = BackpropReport(errors, wrong, [], given, right, method=method, network=net, followed=True)
     report.note, report.update_alone = f"{text} {note}".strip(), True

@@ -21,7 +21,7 @@ from tinygrad_edu.clinic.examiner.learner.reachable import preserve
 from tinygrad_edu.clinic.examiner.learner.structure import Leaf
 from tinygrad_edu.clinic.examiner.lines.recorder import record_run
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
-from tinygrad_edu.clinic.examiner.lines.untouched import forgotten, like_weights, remark_on
+from tinygrad_edu.clinic.examiner.lines.untouched import like_weights, missed_updates, remark_on
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.steps.step_verdict import StepVerdict
 from tinygrad_edu.clinic.examiner.steps.verdict_reports import tell_of_signs
@@ -114,7 +114,7 @@ def left_alone(
 ) -> tuple[list[str], str]:
     """(parameters that the step has forgotten, a remark on weights that it may keep fixed on purpose)."""
     idle = [n for n in numbers if n not in changed and not isinstance(leaves[n].given, (int, np.integer))]
-    left = [n for n in forgotten(idle, numbers, trained, recording) if program.matters(leaves[n])]
+    left = [n for n in missed_updates(idle, numbers, trained, recording) if program.matters(leaves[n])]
     kept = [n for n in like_weights(idle, numbers, trained) if n not in left and program.matters(leaves[n])]
     return left, remark_on(kept)
 
