@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.clinic import check_backprop, check_program
+from tinygrad_edu.clinic.examiner.forward.book import Truth
+from tinygrad_edu.clinic.examiner.lines.recorder import record_run
+from tinygrad_edu.clinic.examiner.lines.recording import key_of
+from tinygrad_edu.clinic.examiner.lines.trail import RIGHT, SCALED, Trail
 
 R = np.random.default_rng(5)
 X, T = R.normal(size=(5, 3)), R.normal(size=(5, 2))
@@ -183,3 +187,38 @@ def test_a_rate_that_is_some_derivative_by_chance_has_no_sign_to_compare():
 
     report = check_program(net, step=step, loss=loss, lr=0.5)
     assert report.places[0].source.startswith('net["W1"] += ')
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(-0.5, SCALED), (-1.0, SCALED), (1.0, RIGHT), (0.3, "made")])
+def test_a_single_number_is_a_derivative_times_what_people_leave_for_later(factor, kind):
+    """In a program of single numbers, e = r - p·q is -½ times the derivative of e²."""
+
+    def error(p, target):
+        e = target - p
+        return e
+
+    truth = Truth()
+    truth.values.add(np.array([0.7, 3.1]))
+    truth.derivatives.add(np.array([(3.1 - 0.7) / factor, 9.0]))
+    recording = record_run(error, 0.7, 3.1)
+    assert Trail(recording, truth, [1.0, -1.0]).kinds[key_of(np.asarray(recording.result))] == kind
+
+
+def test_a_share_is_made_where_it_is_computed_and_not_where_it_is_reshaped():
+    """A norm over the last axis that forgets the way through its variance, then a layer that flattens its gradient."""
+    x, t = R.normal(size=(2, 3, 3)), R.normal(size=(2, 3, 4))
+
+    def norm(p):
+        z = x @ p["W"]
+        std = np.sqrt(z.var(axis=-1, keepdims=True) + 1e-6)
+        return std, (z - z.mean(axis=-1, keepdims=True)) / std
+
+    def backward(p):
+        std, n = norm(p)
+        dy = 2 * (n - t)
+        dx = (dy - dy.mean(axis=-1, keepdims=True)) / std
+        flat = dx.reshape(-1, 4)
+        return {"W": x.reshape(-1, 3).T @ flat}
+
+    report = check_backprop(lambda p: np.sum((norm(p)[1] - t) ** 2), {"W": R.normal(size=(3, 4))}, backward)
+    assert report.places[0].source.startswith("dx = ")

@@ -125,7 +125,7 @@ def find_misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Mad
             continue
         if trail.kinds.get(inner.key) == RIGHT and trail.is_share(inner.key):
             of_sample = trail.found.get(inner.key, ("", 1.0))[0].endswith(ONE_SAMPLE)
-            place = past_skip(trail, inner) or inner
+            place = past_skip(trail, inner) or before_reshaping(trail, inner)
             found += ((find_renaming(inner, made.order) if of_sample else []) or [place]) if alone else []
         elif trail.kinds.get(inner.key) in (RIGHT, SCALED) and inner.value.size != made.value.size:
             found += (
@@ -136,10 +136,19 @@ def find_misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Mad
     return found
 
 
+def before_reshaping(trail: Trail, made: Made) -> Made:
+    """Where a share was computed, which a line has only reshaped since."""
+    while len(made.inputs) == 1 and (before := trail.whole_of(made.inputs[0])) and before.line:
+        if not (trail.is_share(before.key) and np.array_equal(before.value.ravel(), made.value.ravel())):
+            break
+        made = before
+    return made
+
+
 def against_sign(trail: Trail, made: Made) -> list[Made]:
     """The shares added up by a line whose sign is not that of most of the run's derivatives."""
     known = [k for k in made.inputs if trail.kinds.get(k) in (RIGHT, SCALED) and k in trail.found]
-    factors = {k: trail.found[k][1] for k in known if trail.made[k].value.size == made.value.size}
+    factors = {k: trail.found[k][1] for k in known if trail.made[k].value.size == made.value.size > 1}
     if made.total or len(factors) < 2 or np.ptp(np.abs([*factors.values()])) > 1e-6 * max(map(abs, factors.values())):
         return []
     signs = [np.sign(c) for k, (_, c) in trail.found.items() if trail.kinds[k] in (RIGHT, SCALED)]

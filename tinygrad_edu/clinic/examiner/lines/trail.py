@@ -18,6 +18,7 @@ from tinygrad_edu.clinic.examiner.lines.recording import Key, Made, Recording, k
 RIGHT, FORWARD, MADE, SCALED, PART, UNKNOWN = "right", "forward", "made", "scaled", "part", "unknown"
 # What counts as known in each pass: everything; no scaled derivatives; nothing made from forward values.
 PASSES = (0, 1, 2)
+HALVES = (0.5, -0.5)  # y - p is half the derivative of (y - p)²
 
 
 class Trail:
@@ -48,6 +49,8 @@ class Trail:
         found = self.truth.derivatives.find(x)
         if found is None and self.truth.singly and x.size > 1 and self.truth.derivatives.has_each(x):
             found = ("", 1.0)
+        if found is None and x.size == 1 and made.line and made.inputs:
+            found = self.times_a_factor(x.item())
         if found is not None:
             self.found[made.key] = found
         of_forward = self.truth.values.find(x)
@@ -78,10 +81,16 @@ class Trail:
             return FORWARD  # a one-hot label
         return MADE if of_values else UNKNOWN
 
+    def times_a_factor(self, x: float) -> tuple[str, float] | None:
+        """A single number that is a derivative times one of the factors that people leave for later: y - p, say."""
+        tried = (c for c in (*self.factors, *HALVES) if c and self.truth.derivatives.has_number(x / c))
+        factor = next(tried, None)
+        return None if factor is None else ("", factor)
+
     def is_plain(self, factor: float) -> bool:
         """Is it a factor by which people scale their deltas?"""
         near = max(1e-6, self.truth.same)
-        return self.is_one(factor) or any(abs(factor / c - 1.0) < near for c in self.factors)
+        return self.is_one(factor) or any(abs(factor / c - 1.0) < near for c in (*self.factors, *HALVES))
 
     def is_one(self, factor: float) -> bool:
         return abs(factor - 1.0) <= self.truth.same
