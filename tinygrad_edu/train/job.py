@@ -52,6 +52,7 @@ class Job:
     start: Mapping[str, Array] = field(default_factory=dict)  # weights before the first epoch, for the clinic
     keeps_start: bool = True
     written: bool = False  # have callbacks changed weights, rates or other settings?
+    tells_loss: bool = True  # is its file to hold the loss of the first batch? see state_outside.py
     ranks: Any = None  # a train.ranks.Ranks if batches are split among processes
 
     def __post_init__(self) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tinygrad_edu.compile.reachable import EVERY
+from tinygrad_edu.compile.user_code import is_own_class
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.kept import PLAIN
 from tinygrad_edu.nn.module import Module
@@ -46,9 +48,16 @@ def are_settings(x: Any) -> bool:
     return all(type(key) is str and type(each) in PLAIN for key, each in x.items())
 
 
-def refuse_other_form(model: Module, start: Form) -> None:
-    """Errors: SettingError where the model is not as that of the run was at its start."""
+def refuse_other_form(model: Module, start: Form, names: set[str]) -> None:
+    """Errors: SettingError where the model is not as that of the run was at its start.
+
+    `names`: those in the code that trains it. What it does not name cannot matter, such as a date or a path that the
+    user's class notes.
+    """
+    modules = dict(model.named_modules())
     for place, name, now, before in differences(form_of(model), start):
+        if name != "class" and place in modules and is_own_class(type(modules[place])) and not {name, EVERY} & names:
+            continue
         raise SettingError(
             f"a run is resumed with its own model: {spell(place, name)} was {before!r:.60} and is {now!r:.60} now"
         )
@@ -63,7 +72,7 @@ def numbers_to_set(model: Module, start: Form, now: Form) -> list[tuple[dict[str
     for place, name, value, before in differences(now, start):
         if value == ABSENT:  # it is a result of forward by now, or the like: see state_outside.py
             continue
-        own = getattr(modules.get(place), name, None)
+        own = getattr(modules.get(place), name, value if before == ABSENT else None)
         if type(own) is not type(value) or type(own) not in PLAIN:
             raise SettingError(
                 f"the run changed {spell(place, name)} from {before!r:.60} to {value!r:.60}, and a file does not hold "

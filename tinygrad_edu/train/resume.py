@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import is_flag, is_number, is_whole
+from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError, first_line
 from tinygrad_edu.nn.module import arrays_to_keep
@@ -56,7 +57,8 @@ def change_of(job: Job, found: CheckpointFile) -> ResumedState:
             f"the function of the learning rate {rate}, and a file does not hold that: write it as a "
             "function of the step t only, or continue in this process with run.resume(epochs)"
         )
-    refuse_other_form(job.model, found.facts["modules"]["start"])
+    code = [*job.roots.values(), *job.settings.callbacks, *(getattr(x, "function", x) for x in job.optimizer.schedules)]
+    refuse_other_form(job.model, found.facts["modules"]["start"], Guard(code).names)
     if found.facts["how"].startswith("eager") and (moved := state_outside(job)):
         raise SettingError(
             f"{moved}, and a file does not hold that: keep it as a buffer "

@@ -1,0 +1,123 @@
+"""Saving a run of the user's own code changes nothing in it, and what its class only notes may differ at the resume."""
+
+import ctypes
+import queue
+import sqlite3
+import time
+import types
+
+import numpy as np
+import pytest
+
+from tests.train.test_resume_of_own_code import Own, X, add, train
+from tinygrad_edu import fit, nn, optim
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.train import Checkpoint, state_outside
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.npz"
+
+
+MOVING = {  # state that nothing here can look at, so that asking forward once more could not be undone
+    "seeds of NumPy": (lambda: np.random.SeedSequence(1), lambda seeds: seeds.spawn(1)[0].spawn_key[-1]),
+    "memory": (lambda: memoryview(bytearray(1)), lambda bytes_: add_to(bytes_)),
+    "queue": (lambda: filled(queue.SimpleQueue()), lambda q: draw(q)),
+    "data base": (lambda: sqlite3.connect(":memory:"), lambda base: insert(base)),
+    "number of C": (lambda: [ctypes.c_int(0)], lambda numbers: add(numbers[0], "value")),
+    "a module's attribute": (lambda: filled_module(), lambda module: add(module, "n")),
+}
+
+
+def add_to(numbers):
+    numbers[0] += 1
+    return numbers[0]
+
+
+def filled(numbers):
+    numbers.put(1)
+    return numbers
+
+
+def draw(numbers):
+    number = numbers.get()
+    numbers.put(number + 1)
+    return number
+
+
+def filled_module():
+    module = types.ModuleType("of_nobody")
+    module.n = 0
+    return module
+
+
+def insert(base):
+    base.execute("create table if not exists t (n)")
+    base.execute("insert into t values (1)")
+    return base.execute("select count(*) from t").fetchone()[0]
+
+
+@pytest.mark.parametrize("kind", MOVING)
+def test_saving_does_not_change_the_training(kind, path):
+    make, use = MOVING[kind]
+
+    def curve(callbacks):
+        model = Own(make, lambda m, x: 1.0 + 0.01 * use(m.kept))
+        rule = optim.SGD(model.parameters(), lr=0.05)
+        return fit(
+            model, X, X[:, :1], loss="mse", optimizer=rule, epochs=4, compiled=False, callbacks=callbacks
+        ).loss_curve
+
+    np.testing.assert_array_equal(curve([Checkpoint(path)]), curve([]))
+
+
+def test_a_large_table_is_read_once_for_all_saves(path):
+    class Table(nn.Module):
+        def __init__(self):
+            self.layer, self.calls, self.table = nn.Linear(3, 1, rng=0), [], np.ones(state_outside.LARGE // 8)
+
+        def forward(self, x):
+            self.calls.append(1)
+            return self.layer(x) * self.table[0]
+
+    model = Table()
+    rule = optim.SGD(model.parameters(), lr=0.05)
+    read = []
+    look = lambda job: read.append(job.tells_loss)  # noqa: E731
+    fit(model, X, X[:, :1], loss="mse", optimizer=rule, epochs=3, compiled=False, callbacks=[Checkpoint(path), look])
+    assert read == [False, False, False]
+
+
+def test_what_a_class_only_notes_may_be_another_in_the_next_program(path):
+    def make(place):
+        model = Own(list, lambda m, x: 1.0)
+        model.created, model.place = time.time(), place
+        return model
+
+    def count(model, x):  # and so may a counter that nobody reads
+        model.calls = getattr(model, "calls", 0) + 1
+        return 1.0
+
+    whole = train(make("a"), 4)
+    train(make("b"), 2).save(path)
+    np.testing.assert_allclose(train(make("c"), 4, path).loss_curve, whole.loss_curve, rtol=1e-12)
+    train(Own(list, count), 2).save(path)
+    model = Own(list, count)
+    np.testing.assert_allclose(train(model, 4, path).loss_curve, whole.loss_curve, rtol=1e-12)
+    assert model.calls == 12
+
+
+def test_what_the_code_of_a_callback_names_is_compared(path):
+    def shrink(job):
+        if len(job.losses) > job.model.warm:
+            job.batch_size = 4
+
+    def resume(warm, epochs, start=None):
+        model = Own(list, lambda m, x: 1.0)
+        model.warm = warm
+        return train(model, epochs, start, callbacks=[shrink])
+
+    resume(100, 2).save(path)
+    with pytest.raises(SettingError, match=r"model\.warm was 100 and is 200 now"):
+        resume(200, 4, path)
