@@ -146,7 +146,7 @@ def test_an_interrupt_while_it_is_put_in_place(saved, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("tinygrad_edu.train.resume.Change.generator_states", lambda self: interrupted())
+        patched.setattr("tinygrad_edu.train.resume.ResumedState.generator_states", lambda self: interrupted())
         with pytest.raises(KeyboardInterrupt):
             go(model, optimizer, resume_from=tmp_path / "run")
     assert state(model, optimizer) == before
