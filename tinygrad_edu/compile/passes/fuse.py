@@ -218,10 +218,10 @@ def mark_stored(order: list[Traced], roots: list[Traced], plan: LoopSchedule) ->
     """
     known: dict[Traced, None] = {}
     for _ in range(2):
-        known, plan.stored = plan.stored, {}
+        known, plan.stored, seen = plan.stored, {}, set[tuple[Traced, int]]()
         for node in order:
             if node.op is not None and not is_view(node):
-                require_inputs(node, plan.at[node], plan, known)
+                require_inputs(node, plan.at[node], plan, known, seen)
     break_chains(order, plan)
     for root in roots:
         if root.op is not None and root.sizes:
@@ -243,8 +243,16 @@ def break_chains(order: list[Traced], plan: LoopSchedule) -> None:
                 plan.stored[x], operations[x] = None, 0
 
 
-def require_inputs(node: Traced, step: int, plan: LoopSchedule, known: Container[Traced]) -> None:
-    """Store what `node`, computed in that step, reads from earlier ones, unless recomputing it is cheaper."""
+def require_inputs(
+    node: Traced, step: int, plan: LoopSchedule, known: Container[Traced], seen: set[tuple[Traced, int]]
+) -> None:
+    """Store what `node`, computed in that step, reads from earlier ones, unless recomputing it is cheaper.
+
+    `seen`: what has been looked at for a step. The paths through a chain of sums, x + x[::-1] and so on, are 2ⁿ.
+    """
+    if (node, step) in seen:
+        return
+    seen.add((node, step))
     for parent in node.parents:
         source = base(parent)
         inside = step == plan.at.get(source) and parent is source and not is_reduction(source)
@@ -252,7 +260,7 @@ def require_inputs(node: Traced, step: int, plan: LoopSchedule, known: Container
             continue
         if is_recomputed(source, known) and isinstance(plan.steps[step], Loop):
             plan.again.add(source)
-            require_inputs(source, step, plan, known)
+            require_inputs(source, step, plan, known, seen)
         else:
             plan.stored[source] = None
 
