@@ -152,3 +152,30 @@ def test_adam_divides_rounding_by_its_epsilon(forgotten):
 def test_a_power_that_is_no_number_fits_nothing():
     assert power(-2.0, 3) == -8.0
     assert power(1e9, 60) == 0.0
+
+
+SPELLINGS = {
+    "keepdims": lambda e: e / e.sum(axis=1, keepdims=True),
+    "divided transposed": lambda e: (e.T / e.sum(axis=1)).T,
+    "multiplied transposed": lambda e: (e.T * (1.0 / np.sum(e, axis=1))).transpose(),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_softmax_that_is_spelled_with_transposes_is_one(spelling):
+    rng = np.random.default_rng(2)
+    X, t = rng.normal(size=(6, 4)), np.array([0, 2, 1, 1, 0, 2])
+
+    def probabilities(p):
+        return SPELLINGS[spelling](np.exp(X @ p["W"]))
+
+    def backward(p):
+        s, v = probabilities(p), np.zeros((6, 3))
+        v[np.arange(6), t] = -1.0 / s[np.arange(6), t] / 6
+        return {"W": X.T @ (s * v)}
+
+    def loss(p):
+        return -np.mean(np.log(probabilities(p)[np.arange(6), t]))
+
+    report = tg.clinic.check_backprop(loss, {"W": rng.normal(size=(4, 3))}, backward)
+    assert "softmax_without_its_dot" in {slip.code for slip in report.slips if slip.certain}

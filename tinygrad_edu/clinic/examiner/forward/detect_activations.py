@@ -63,7 +63,9 @@ def detect(program: ForwardProgram, step: Step, source: int, region: list[Step])
     z = program.steps[source].y
     some, ends = z.ravel()[:FEW], step.y.ravel()[:FEW]
     candidates = {n: x.function for n, x in ACTIVATIONS.items() if near(x.function(some), ends)}
-    if step.y.ndim and step.operation in ("div", "softmax", "mul", "exp"):
+    # (e.T / e.sum(axis=1)).T divides without keepdims, and ends with a transpose
+    turned = step.operation == "transpose" and any(x.operation == "div" for x in region)
+    if step.y.ndim and (turned or step.operation in ("div", "softmax", "mul", "exp")):
         axes = range(-min(step.y.ndim, 2), 0)
         candidates |= {f"{SOFTMAX}:{k}": lambda x, k=k: softmax(x, k) for k in axes if step.y.shape[k] > 1}  # type: ignore[misc]
     found = [name for name, function in candidates.items() if near_in_shape(function(z), step.y)]
