@@ -50,13 +50,16 @@ def test_an_unknown_case_names_the_nearest():
 
 def test_the_command_lists_the_cases(capsys):
     assert main(["case"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(cases.CASES)
+    listed = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert listed == [[str(number), name] for number, name in enumerate(cases.CASES, 1)]
 
 
 def test_the_command_runs_a_case(capsys, tmp_path):
     pytest.importorskip("matplotlib")
     assert main(["case", "by_hand", "--quick", "--out", str(tmp_path / "new")]) == 0
-    assert f"picture: {tmp_path / 'new' / 'by_hand.png'}" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"picture: {tmp_path / 'new' / 'by_hand.png'}" in text
+    assert "The examiner of hand-written backprop, given their code:" in text
 
 
 @pytest.mark.parametrize(

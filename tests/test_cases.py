@@ -55,6 +55,9 @@ def test_the_picture_is_written_and_the_report_reads(name, ran):
     assert "Answer: " in text
     assert "differs by more" not in text
     assert not re.search(r"\bnan\b|None", text)
+    *lines, picture = text.splitlines()
+    assert picture.startswith("picture: ")
+    assert all(line == line.rstrip() and len(line) <= 120 for line in lines)
 
 
 NAMED = {  # case: the causes that its diagnosis must name, the first one first
@@ -89,9 +92,10 @@ def test_of_the_run_through_time_the_curve_is_diagnosed(ran):
     assert "still falling" in str(diagnosis)
 
 
+CARD = "The examiner of hand-written backprop, given their code:"
 BESIDE = {  # case: what no diagnosis of a run can say, as the examiner or the verdicts say it
-    "one_one_one": ("derivative_at_error", "weight_instead_of_input"),
-    "by_hand": ("gradient_times_weight in every weight",),
+    "one_one_one": (CARD, "Two mistakes together", "derivative_at_error in every layer", "weight_instead_of_input"),
+    "by_hand": (CARD, "One mistake gives exactly your numbers", "gradient_times_weight in every weight"),
     "robbins_monro": ("Σα = ∞ holds, Σα² < ∞ holds", "Σα = ∞ holds, Σα² < ∞ fails", "Σα = ∞ fails, Σα² < ∞ holds"),
 }
 

@@ -17,7 +17,7 @@ X, Y = tg.data.moons(60, noise=0.2, seed=0)
 
 def trained(sizes, X, y, loss, epochs=20, **settings):
     model = tg.nn.MLP(sizes, seed=0)
-    return tg.fit(model, X, y, loss=loss, optimizer="adam", epochs=epochs, compiled=False, **settings)
+    return tg.fit(model, X, y, loss=loss, optimizer="adam", epochs=epochs, **{"compiled": False} | settings)
 
 
 def of_plane(**settings):
@@ -101,7 +101,7 @@ def test_the_gradients_are_those_of_the_loss():
 
 @pytest.mark.slow
 def test_a_long_run_makes_a_small_page():
-    run = trained([2, 8, 8, 1], X, Y, "mse", epochs=3000)
+    run = trained([2, 8, 8, 1], X, Y, "mse", epochs=3000, compiled=True)
     assert len(tg.animate(run).text) < 700_000
 
 

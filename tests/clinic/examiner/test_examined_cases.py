@@ -7,7 +7,6 @@ import pytest
 
 from tinygrad_edu import cases
 from tinygrad_edu.cases import by_hand, one_one_one
-from tinygrad_edu.cli import main
 from tinygrad_edu.errors import DetachedError
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "check_my_backprop.py"
@@ -47,23 +46,6 @@ def test_case_5_is_the_derivative_at_the_error_and_the_weight_for_the_input(star
     report = one_one_one.examine_update(start)
     assert named(report) == {("derivative_at_error", "every layer"), ("weight_instead_of_input", "every weight")}
     assert "σ'(error)" in str(report)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("by_hand", ["One mistake gives exactly your numbers", "gradient_times_weight in every weight"]),
-        ("one_one_one", ["Two mistakes together", "derivative_at_error in every layer", "weight_instead_of_input"]),
-    ],
-)
-def test_the_command_shows_the_card(name, words, capsys, tmp_path):
-    assert main(["case", name, "--quick", "--out", str(tmp_path)]) == 0
-    text = capsys.readouterr().out.replace(str(tmp_path), "out")
-    assert "The examiner of hand-written backprop, given their code:" in text
-    assert all(word in text for word in words)
-    assert all(line == line.rstrip() for line in text.splitlines())
-    assert max(map(len, text.splitlines())) <= 120
 
 
 def test_the_example_of_a_newcomer_and_its_fix(capsys):
