@@ -111,7 +111,7 @@ class Lists:
         self.items = [x for _, was in pairs for x in was]
 
     def hold(self) -> bool:
-        """Have they the same lengths, and the same objects in them?"""
+        """Do they still have the same lengths, and hold the same objects?"""
         same_lengths = list(map(len, self.live)) == self.lengths
         return same_lengths and all(map(is_, chain.from_iterable(self.live), self.items))
 

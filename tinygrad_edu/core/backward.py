@@ -91,7 +91,7 @@ ALONE = count_references({None: np.empty(1)})
 
 
 def store(x: Node, g: Node, alone: bool) -> None:
-    """An inner node shows this pass's gradient; a leaf adds it to the gradient that it has, in its own array.
+    """Write a gradient into its node: an inner node keeps this pass's, a leaf adds it to what it has, in its own array.
 
     `alone`: nobody else holds the array g, so that a leaf may keep it.
     """

@@ -97,7 +97,7 @@ def elementwise_operand(x: ArrayLike, dtype: Option) -> Any:
 
 
 def check_size(x: int) -> int:
-    """x. Errors: OperandError for a whole number beyond the floats, such as 10**400."""
+    """Return x. Errors: OperandError for a whole number beyond the floats, such as 10**400."""
     if x.bit_length() > LONGEST:
         raise OperandError(f"a whole number of {x.bit_length()} bits beside a Tensor: a float holds at most 1.8e308")
     return x
@@ -117,7 +117,7 @@ def array_operand(x: ArrayLike) -> Array:
 
 
 def unpack(arguments: Sequence[Any]) -> Any:
-    """f(2, 3) and f((2, 3)) mean the same."""
+    """The arguments as one tuple: f(2, 3) and f((2, 3)) mean the same."""
     return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], (int, np.integer)) else tuple(arguments)
 
 

@@ -32,7 +32,7 @@ def copy_node(node: Node, memo: dict[int, Any]) -> Any:
 
 
 def copy_one(node: Node) -> Any:
-    """copy.copy(node): another node with the same numbers and parents, made when the first one was.
+    """copy.copy(node): another node with the numbers, the parents and the tick of the first one.
 
     A leaf has an array of its own, as NumPy's copies have: a write into one that is shared would go unnoticed where
     the other was used. What the program has set on it itself, both share.

@@ -90,7 +90,7 @@ def tracing(mode: str, back_end: ArrayLike) -> Iterator[None]:
 
 @contextmanager
 def none_caught() -> Iterator[None]:
-    """Errors: that of the trace, where the function has caught it and gone a way that it would not go without a trace.
+    """Raise an error of the trace again that the function has caught: without a trace it would have gone another way.
 
     An example is `try: k = int(x)`, `except TypeError: k = 1`.
     """
@@ -102,7 +102,7 @@ def none_caught() -> Iterator[None]:
 
 @contextmanager
 def errors_raised() -> Iterator[list[Exception]]:
-    """A block, and after it the errors that only nodes have raised in it, and not numbers and arrays.
+    """A block that collects errors raised in it by nodes alone, which numbers and arrays would not have raised.
 
     Others, such as one about shapes, come either way.
     """
@@ -118,7 +118,7 @@ def errors_raised() -> Iterator[list[Exception]]:
 
 
 def forgive(error: Exception) -> None:
-    """The library has caught an error itself, and goes another way to the same result."""
+    """Forget an error that the library has caught itself: it goes another way to the same result."""
     if RAISED.in_trace is not None and error in RAISED.in_trace:
         RAISED.in_trace.remove(error)
 

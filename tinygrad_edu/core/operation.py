@@ -167,7 +167,7 @@ class Operation(Curve):
 
 
 def is_flat(operation: Operation | ArrayOperation | None) -> bool:
-    """Has it no derivative, as a comparison? What is made of truth values has no gradient."""
+    """Does it have no derivative, like a comparison? What is made of truth values has no gradient."""
     return isinstance(operation, Operation) and operation.partials is None
 
 

@@ -216,7 +216,7 @@ def is_array(x: Node) -> bool:
 
 
 def over_arrays(operation: Operation, arguments: Sequence[Any]) -> Any:
-    """A Value beside arrays: an array of Values, one for each entry."""
+    """An operation on a Value and arrays: an array of Values, one for each entry."""
     from tinygrad_edu.core.numpy_protocol import box_value
 
     return operation.on_arrays(*map(box_value, arguments))

@@ -18,7 +18,7 @@ def refuse_narrow(x: ArrayLike) -> None:
 
 
 def is_narrow(dtype: np.dtype[Any]) -> bool:
-    """Whole numbers of 8 or 16 bits, whose sums and products wrap round? A float holds all those of 32 bits."""
+    """Does it hold whole numbers of 8 or 16 bits, whose sums wrap round? A float holds all whole numbers of 32 bits."""
     return dtype.kind in "iu" and dtype.itemsize < 4
 
 

@@ -165,7 +165,7 @@ def last_to_first(node: Node) -> list[Node]:
 
 
 def is_node(candidate: object) -> bool:
-    """Has it a place in the graph, or is it a plain number or array?"""
+    """Does it belong to the graph, or is it a plain number or array?"""
     return hasattr(candidate, "parents")
 
 

@@ -11,7 +11,7 @@ from tinygrad_edu.errors import DrawError, TinygradError
 
 
 def is_model(target: object) -> bool:
-    """Has it parameters with names?"""
+    """Does it have named parameters?"""
     return hasattr(target, "named_parameters")
 
 

@@ -182,7 +182,7 @@ def outputs(model: Any, x: Any, found: dict[str, Any]) -> Any:
 
 
 def changed(model: Any) -> bool:
-    """Has a model hooks, or a forward of its own that was set after it was made?"""
+    """Does a model have hooks, or a forward that was set on it after it was made?"""
     hooks = getattr(model, "hooks", None)
     return "forward" in vars(model) or bool(hooks and (hooks.before or hooks.after))
 

@@ -127,7 +127,7 @@ def trial_of(job: Job) -> Iterator[tuple[PythonState, Snapshot]]:
 
 
 def has_own_step(optimizer: Any) -> bool:
-    """Has it a step or a zero_grad of the user's?"""
+    """Does it have a step or a zero_grad that the user wrote?"""
     return is_own_class(type(optimizer)) or bool({"step", "zero_grad"} & vars(optimizer).keys())
 
 

@@ -105,7 +105,7 @@ class DiagnosisSession:
     # Verdicts
 
     def of_good_run(self) -> Diagnosis:
-        """The diagnosis of a run that reaches its goal: do other seeds reach it too, and has it a plain fault?"""
+        """The diagnosis of a run that reaches its goal: do other seeds reach it too, and is there a plain fault?"""
         t = self.trials
         if causes := self.held_back() or outdone_by_the_fitting_loss(t):
             return self.named(causes)

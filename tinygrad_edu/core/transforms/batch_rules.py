@@ -36,13 +36,13 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def on_common(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any]) -> Any:
-    """An operation on inputs that are the same for all samples."""
+    """Run an operation on inputs that are the same for all samples."""
     inner = [x.inner for x in xs]
     return operation(inner if operation.variadic else inner[0], *([] if operation.variadic else inner[1:]), **options)
 
 
 def on_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
-    """An operation on a batch, by its rule or sample by sample."""
+    """Run an operation on a batch, by its rule or sample by sample."""
     of_samples = any(hasattr(x, "inner") for x in options_of(options))
     found = (RULES_OF_INDEX if of_samples else RULES).get(operation.name)
     y = None if found is None else found(operation, xs, options, size)
@@ -50,7 +50,7 @@ def on_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[s
 
 
 def one_by_one(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
-    """Each sample separately."""
+    """Run an operation on each sample separately, and stack the results."""
     if MODES.tensor_trace is not None and not isinstance(size, int):
         raise TraceError(
             f"vmap of {operation.name} cannot be compiled with these arguments: it runs sample by sample, and a "

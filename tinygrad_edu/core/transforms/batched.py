@@ -41,7 +41,7 @@ class NumbersNeededError(Exception):
 
 @contextmanager
 def numpys_words_taken_off() -> Iterator[None]:
-    """A block in which `a[i] = x` of an array a says by itself what it needs; NumPy would hide it."""
+    """A block in which `a[i] = x` of an array raises our own error, which NumPy would hide behind its own."""
     try:
         yield
     except ValueError as error:
@@ -60,7 +60,7 @@ LEVELS = _Levels()
 
 @contextmanager
 def batch(size: ArrayLike) -> Iterator[None]:
-    """Every operation of this thread is on samples, until the block ends."""
+    """A block in which every operation of this thread works on samples."""
     LEVELS.open.append((MODES.tensor_trace, size))
     try:
         with switch_mode("tensor_trace", Batched):
@@ -71,7 +71,7 @@ def batch(size: ArrayLike) -> Iterator[None]:
 
 @contextmanager
 def outside() -> Iterator[Any]:
-    """Operations are on whole batches, as around the innermost vmap; gives the number of samples."""
+    """A block in which operations work on whole batches, as around the innermost vmap; gives the number of samples."""
     level = LEVELS.open.pop()
     try:
         with switch_mode("tensor_trace", level[0]):
@@ -295,7 +295,7 @@ def seed_like(root: Node, seed: ArrayLike) -> Any:
 
 
 def in_dtype_of(like: Tensor, x: Tensor) -> Any:
-    """x as float32 where that is the dtype of what it is the gradient of: a choice of two numbers is in float64."""
+    """x in float32 if it is the gradient of something in float32: a choice between two numbers comes in float64."""
     return x if x.dtype == like.dtype or like.dtype.kind != "f" else x.astype(like.dtype)
 
 

@@ -142,7 +142,7 @@ def refuse_several_numbers(y: Node) -> None:
 
 
 def call_with_nodes(f: Function, primals: tuple[Any, ...], dtype: Option) -> tuple[Any, Any]:
-    """(new nodes for the primals, what f makes of them).
+    """(new nodes for the primals, the result of f on them).
 
     Numbers alone are Values, and where f cannot work with these (x.T, np.tril(x * a)) arrays without axes.
     """
@@ -200,7 +200,7 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, 
 
 
 def like(x: Node, found: Iterator[Any], again: bool) -> Any:
-    """The next gradient, as what x is."""
+    """The next gradient in the type of x: a number, an array or a node."""
     if x is None:
         return None
     return next(found) if again else plain_like(x, next(found))
@@ -326,6 +326,6 @@ def unwrap(x: Node) -> Any:
 
 
 def plain_like(x: Node, g: Node) -> Any:
-    """A gradient as what x is: a float for a number, an array for an array."""
+    """A gradient in the type of x: a float for a number, an array for an array."""
     array: Any = getattr(g, "array", getattr(g, "data", g)) if is_node(g) else g
     return np.asarray(unwrap(array)) if isinstance(x, np.ndarray) else float(array)

@@ -72,7 +72,7 @@ def overwrite(x: Node, index: Axis, value: ArrayLike) -> None:
 
 
 def base_of(view: Node) -> Node:
-    """The node that a view of it can be given back to; None if there is none, or it is a view or a leaf itself."""
+    """The Tensor that a view looks at; None if a write to the view cannot be recorded for it: a view of a leaf."""
     if getattr(view.op, "name", "") not in GIVE_BACK or not is_basic(view.options.get("index", ())):
         return None
     base = view.parents[0]
@@ -96,7 +96,7 @@ def write_through(view: Node, base: Node, index: Axis, value: ArrayLike) -> None
 
 
 def become(x: Node, y: Node) -> None:
-    """x is the result of the operation that made y; its numbers have just been written into its array."""
+    """Turn x into the result of the operation that made y; the numbers have just been written into its array."""
     x.gradient, x.requires_grad, x._spent = None, y.requires_grad, False
     x._op, x._parents, x._options, x._made = y.op, y.parents, y.options, y._made
     guard_of(x).note_own_write(x.array, y._made)

@@ -42,7 +42,7 @@ class WriteGuard:
         self.viewed = viewed  # for a constant copied from a view: weak references to the arrays it was a view of
 
     def __getstate__(self) -> Any:
-        """For copies and pickles, which are views of nothing."""
+        """The state for copies and pickles, which are views of nothing."""
         return None, {"known": self.known, "written": self.written, "viewed": ()}
 
     def earlier(self, ticks: int) -> WriteGuard:

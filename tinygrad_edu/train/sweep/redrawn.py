@@ -76,7 +76,7 @@ def kinds(model: Module) -> list[Any]:
 
 
 def does_more(module: Module) -> bool:
-    """Has a module what its settings do not tell: hooks, another forward, or a function of the user's?"""
+    """Does a module hold what its settings do not say: hooks, another forward, or a function of the user's?"""
     functions = [x for name, x in vars(module).items() if name == "forward" or isinstance(x, FunctionType)]
     hooked = module.hooks is not None and bool(module.hooks.before or module.hooks.after)
     return hooked or any(is_foreign(getattr(x, "__module__", "")) for x in functions)

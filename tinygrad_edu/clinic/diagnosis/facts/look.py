@@ -84,7 +84,7 @@ def principal(task: Task, width: int) -> float:
 
 
 def is_unambiguous(task: Task) -> bool:
-    """Have no two equal inputs different targets, so that inputs could tell everything?"""
+    """Do equal inputs always have equal targets, so that the inputs could explain all of them?"""
     X = task.X.reshape(task.samples, -1)
     both = np.unique(np.hstack([X, task.truth]), axis=0)
     return len(np.unique(X, axis=0)) == len(both) == task.samples

@@ -73,7 +73,7 @@ PARTS = frozenset(
 
 
 def is_activation_alone(row: Operation) -> bool:
-    """Has it one input that is no setting, and is it no step inside other functions?"""
+    """Does it have one input besides its settings, and is it not just a step inside other functions?"""
     unary = row.partials is not None and len(row.parameters) - len(row.defaults) == 1
     return unary and row.activation and row.name not in PARTS
 

@@ -278,7 +278,7 @@ def place_in_words(
 
 
 def is_of_size(made: Made, wanted: Sequence[Array]) -> bool:
-    """Has it the size of a derivative that is needed, which it may have to be itself?"""
+    """Is it as large as a derivative that is needed, so that it may have to be that derivative?"""
     return any(d.size == made.value.size for d in wanted)
 
 

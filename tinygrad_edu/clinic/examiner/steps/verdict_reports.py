@@ -53,7 +53,7 @@ def rate_between(ends: tuple[Mapping[str, Array], Mapping[str, Array]], given: M
 
 
 def has_penalty(net: Any) -> bool:
-    """Has the loss a penalty whose factor is not 0?"""
+    """Does the loss have a penalty whose factor is not 0?"""
     handed = net.program.handed
     return any(np.any(handed.get(use.step, {}).get(use.slot, 0.0)) for use in net.penalties)
 
