@@ -5,6 +5,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
+from tinygrad_edu.errors import ShapeError
 
 RNG = np.random.default_rng(0)
 Z, TABLE = RNG.normal(size=(5, 3, 4)), RNG.normal(size=(3, 4))
@@ -42,3 +43,19 @@ def test_an_index_of_each_sample(name):
         with without_numba():
             np.testing.assert_allclose(tg.jit(tg.vmap(f))(Z, index), values, rtol=1e-14)
             np.testing.assert_allclose(tg.jit(tg.vmap(tg.grad(f)))(Z, index), gradients, rtol=1e-14)
+
+
+def sum_or_77(x):
+    try:
+        return x[x > 0].sum()
+    except Exception:
+        return 77.0
+
+
+@pytest.mark.parametrize("f", [lambda x: x[x > 0].sum(), sum_or_77, lambda x: np.max(np.append(x[x > 1], -3.0))])
+def test_a_mask_takes_another_number_of_entries_of_each_sample(f):
+    rows = np.array([[1.0, -2.0], [3.0, 4.0], [-1.0, -1.0]])
+    np.testing.assert_array_equal(tg.vmap(f)(rows), [f(row) for row in rows])
+    np.testing.assert_array_equal(tg.vmap(tg.grad(f))(rows), [tg.grad(f)(row) for row in rows])
+    with pytest.raises(ShapeError, match=r"the results of the samples have the shapes \(1,\), \(2,\), \(0,\)"):
+        tg.vmap(lambda x: x[x > 0])(rows)

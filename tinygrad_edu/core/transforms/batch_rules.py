@@ -17,7 +17,7 @@ from tinygrad_edu.core.broadcasting import axes_of, broadcast_to
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.core.shapes import concatenate, getitem, list_axes, reshape, stack
-from tinygrad_edu.errors import TraceError
+from tinygrad_edu.errors import RAISED, TraceError
 
 Sample = Any  # a Batched; an alias, because batched.py imports this file
 Rule = Callable[..., Any]
@@ -25,6 +25,14 @@ RULES: dict[str, Rule] = {}
 RULES_OF_INDEX: dict[str, Rule] = {}  # where the index differs from sample to sample; filled by batched_index.py
 # these work on the last two axes, so a stack of samples can be passed as it is
 LAST_TWO = ("inv", "pinv", "det", "log_abs_det", "lower_factor", "eigen_columns", "singular_rows")
+
+
+class NumbersNeededError(Exception):
+    """The function reads the numbers of one sample, so it has to run sample by sample."""
+
+    def __init__(self) -> None:
+        if RAISED.in_trace is not None:
+            RAISED.in_trace.append(self)
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
@@ -61,6 +69,8 @@ def one_by_one(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping
         plain = {name: of_sample(x, i, name == "index") for name, x in options.items()}
         arrays = [one(x, i) for x in xs]
         results.append(operation(arrays, **plain) if operation.variadic else operation(*arrays, **plain))
+    if len({np.shape(y) for y in results}) > 1:  # as of x[x > 0]
+        raise NumbersNeededError
     return stack(results)
 
 

@@ -26,17 +26,10 @@ from tinygrad_edu.core.targets import rows_of_classes
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms import batch_rules
 from tinygrad_edu.core.transforms import batched_index as batched_index  # fills RULES_OF_INDEX
+from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.writes.write_guard import refuse_changed
-from tinygrad_edu.errors import RAISED, TinygradError
-
-
-class NumbersNeededError(Exception):
-    """The function reads the numbers of one sample, so it has to run sample by sample."""
-
-    def __init__(self) -> None:
-        if RAISED.in_trace is not None:
-            RAISED.in_trace.append(self)
+from tinygrad_edu.errors import TinygradError
 
 
 @contextmanager

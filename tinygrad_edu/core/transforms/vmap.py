@@ -16,10 +16,10 @@ from tinygrad_edu.core.modes import MODES, errors_raised
 from tinygrad_edu.core.pytree import leaf_pairs, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.shapes import getitem, stack
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError
 from tinygrad_edu.core.transforms.batched import (
     LEVELS,
     Batched,
-    NumbersNeededError,
     batch,
     numpys_words_taken_off,
     outside,
@@ -205,6 +205,12 @@ def sample_of(x: Node, axis: int, i: int) -> Any:
 def stack_samples(ys: Sequence[Any], axis: int | None, nested: bool) -> Any:
     if axis is None:
         return ys[0]
+    shapes = list(dict.fromkeys(map(np.shape, ys)))
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"vmap: the results of the samples have the shapes {', '.join(map(str, shapes[:3]))}; all need the same to "
+            "be stacked: return a sum or mean, or fill up with np.where(x > 0, x, 0.0)"
+        )
     if not any(isinstance(y, Tensor) for y in ys):
         return np.stack([np.asarray(y) for y in ys], axis)
     found = stack(ys, axis=axis)
