@@ -118,9 +118,9 @@ def summary(record: ReportedRun) -> str:
         numbers = sum(int(getattr(p, "size", 1)) for p in record.model.parameters())
         entries.append(("Model", f"{type(record.model).__name__}, {count(numbers, 'parameter')}"))
     entries += [("Samples", f"{len(record.data[0]):,}")] if record.data is not None else []
-    numbers = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in entries)
+    shown = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in entries)
     how = f'<p class="note">How the steps ran: {text(record.run.how)}.</p>' if record.run.how else ""
-    return f"<dl>{numbers}</dl>{how}"
+    return f"<dl>{shown}</dl>{how}"
 
 
 def diagnosis_html(diagnosis: Any) -> str:
