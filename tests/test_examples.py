@@ -30,7 +30,7 @@ EVIDENCE = {
         (),
     ),
     "11": (
-        r"Healthy(.|\n)*1\. symmetric_init(.|\n)*0 of 5 seeds reach the goal; only weights at the start(.|\n)*"
+        r"Healthy(.|\n)*1\. symmetric_init(.|\n)*0 of 5 seeds reach the goal; only initial weights from(.|\n)*"
         r":\s+(?:5\s+of\s+5|12\s+of\s+12);\s+as\s+a\s+control(.|\n)*1\. lr_too_low(.|\n)*repaired: lr_too_low",
         (),
     ),
