@@ -11,8 +11,9 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import names
 from tinygrad_edu.elsewhere import SOUGHT, SPELLINGS
-from tinygrad_edu.foreign_arguments import FILES, INSTEAD, OF_NUMBERS
-from tinygrad_edu.foreign_names import FOREIGN
+from tinygrad_edu.errors import unknown_name
+from tinygrad_edu.foreign_arguments import CALLS, FILES, INSTEAD, OF_NUMBERS
+from tinygrad_edu.foreign_names import FOREIGN, TEXTS
 from tinygrad_edu.spelling import near_names
 
 RUN = tg.fit(tg.nn.MLP([2, 2, 1]), *tg.data.xor_gate(), loss="mse", optimizer="sgd", epochs=1)
@@ -62,12 +63,31 @@ def test_a_name_of_another_library_is_answered(room):
 
 
 def test_what_is_advised_for_habits_exists():
-    tables = [names for names, _ in FOREIGN], [*INSTEAD.values()], [*FILES.values()], [*OF_NUMBERS.values()]
+    tables = (
+        [names for names, _ in FOREIGN],
+        [*INSTEAD.values()],
+        [*FILES.values(), *CALLS.values()],
+        [*OF_NUMBERS.values()],
+    )
     texts = [text for table in tables for text in table]
     for name in {each for text in texts for each in re.findall(r"\btg((?:\.[A-Za-z_]\w*)+)", text)}:
         thing = tg
         for place in name[1:].split("."):
             thing = getattr(thing, place)
+
+
+KNOWN = {"loss": names.LossName, "activation": names.ActivationName, "init": names.InitializerName,
+         "norm": names.NormName, "order": names.OrderName}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "ours", "theirs"), TEXTS)
+def test_the_text_of_another_library_in_a_setting_is_answered_with_ours(kind, ours, theirs):
+    """`loss="binary_crossentropy"` was answered with cross_entropy, `init="kaiming_normal"` with lecun_normal."""
+    known = list(tg.optim.optimizer_classes()) if kind == "optimizer" else get_args(get_args(KNOWN[kind])[0])
+    for name in theirs.split():
+        assert name not in known
+        said = str(unknown_name(kind, name, known))
+        assert f"Did you mean {' or '.join(map(repr, ours.split()))}?" in said
 
 
 def test_no_habit_is_told_twice():

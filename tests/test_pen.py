@@ -10,7 +10,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.core.methods.spellings import SLIPS_OF_MODULE, SLIPS_OF_TENSOR, SLIPS_OF_VALUE
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.foreign_arguments import ALIKE, FILE_WORDS, FILES, INSTEAD
+from tinygrad_edu.foreign_arguments import ALIKE, CALLS, FILE_WORDS, FILES, INSTEAD
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.pen import UnknownAttributeError, names_of, unknown_argument
@@ -94,6 +94,13 @@ def test_an_argument_that_is_written_in_another_way_is_answered():
         with pytest.raises(TypeError) as told:
             called(**{name: 1})
         assert fix.partition("{setting}")[0] in str(told.value)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_without_what_it_needs_is_answered_with_a_whole_one(name):
+    called = next(getattr(room, name) for room in ROOMS if hasattr(room, name))
+    with pytest.raises(TypeError, match=re.escape(f"Write, for example, {CALLS[name]}")):
+        called()
 
 
 def test_another_word_for_an_argument_is_answered_with_ours():

@@ -41,7 +41,9 @@ SPELLINGS = (
              ("manual_seed", "set_seed")),
     Spelling("PyTorch", "torch.exp(x), torch.tanh(x)", "np.exp(x) and np.tanh(x)", ("exp", "tanh", "log")),
     Spelling("PyTorch", "torch.relu(x), F.softmax(x, 1)", "tg.ops.relu(x) and tg.ops.softmax(x, 1)",
-             ("relu", "sigmoid", "softmax", "functional", "nn.functional")),
+             ("relu", "sigmoid", "softmax")),
+    Spelling("PyTorch", "F.relu(x), F.mse_loss(p, t)", "tg.ops.relu(x) and tg.nn.losses.mse(p, t)",
+             ("functional", "nn.functional")),
     Spelling("PyTorch", "torch.inference_mode(), torch.set_grad_enabled(False)", "tg.no_grad()",
              ("inference_mode", "set_grad_enabled", "enable_grad", "is_grad_enabled")),
     Spelling("PyTorch", "torch.autograd.grad", "tg.grad", ("autograd",)),
@@ -143,7 +145,10 @@ SPELLINGS = (
     Spelling("autograd", "@primitive, defvjp(f, ...)", "tg.operation", ("primitive", "defvjp", "extend")),
     Spelling("MyGrad", "mg.tensor(x), mg.no_autodiff", "tg.Tensor(x) and tg.no_grad()", ("no_autodiff",)),
 )  # fmt: skip
-SHELVES = ("", "nn", "nn.losses", "optim", "optim.schedules", "clinic", "data", "train", "estimators", "ops")
+SHELVES = (
+    *("", "nn", "nn.losses", "nn.init", "optim", "optim.schedules", "optim.lr_scheduler", "clinic", "data", "train"),
+    *("estimators", "ops"),
+)
 SOUGHT = {name: Spelling("", "", ours) for name, ours in foreign_names.replacements().items()}
 SOUGHT |= {name: spelling for spelling in SPELLINGS for name in spelling.sought}
 
@@ -225,8 +230,8 @@ def refuse_import(path: str) -> None:
     >>> refuse_import("tinygrad_edu.nn.functional")
     Traceback (most recent call last):
         ...
-    ModuleNotFoundError: No module named 'tinygrad_edu.nn.functional'. For torch.relu(x), F.softmax(x, 1) of PyTorch \
-write tg.ops.relu(x) and tg.ops.softmax(x, 1)
+    ModuleNotFoundError: No module named 'tinygrad_edu.nn.functional'. For F.relu(x), F.mse_loss(p, t) of PyTorch \
+write tg.ops.relu(x) and tg.nn.losses.mse(p, t)
     """
     package, _, name = path.rpartition(".")
     module = package.partition(".")[2]

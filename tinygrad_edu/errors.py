@@ -30,6 +30,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
+from tinygrad_edu.foreign_names import names_for
 from tinygrad_edu.spelling import near_names, spelled
 
 LISTED = 60  # known names that are shown after a suggestion too; there are hundreds of operations
@@ -315,8 +316,7 @@ class ForgottenZeroGradWarning(UserWarning):
     >>> import warnings
     >>> from tinygrad_edu import Value, optim
     >>> w = Value(1.0, label="w")
-    >>> optimizer = optim.SGD([w], lr=0.1)
-    >>> (w * w).backward(); optimizer.step()
+    >>> (w * w).backward(); optim.SGD([w], lr=0.1).step()
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
     ...     (w * w).backward()
@@ -342,9 +342,9 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> NameNotFoundE
     >>> print(unknown_name("activation", "tanhh", ["relu", "tanh"]))
     unknown activation 'tanhh'. Did you mean 'tanh'? Known: relu, tanh
     """
-    names = sorted(known)
+    names, theirs = sorted(known), spelled(str(name))
     plain = {spelled(each): each for each in names}
-    nearest = near_names(spelled(str(name)), plain)
-    hint = f" Did you mean {plain[nearest[0]]!r}?" if nearest else ""
-    listed = f" Known: {', '.join(names)}" if not hint or len(names) <= LISTED else ""
-    return NameNotFoundError(f"unknown {kind} {name!r}.{hint}{listed}")
+    meant = [x for x in names_for(kind, theirs) if x in names] or [plain[x] for x in near_names(theirs, plain)]
+    hint = f" Did you mean {' or '.join(map(repr, meant))}?" if meant else ""
+    hint += f" Known: {', '.join(names)}" if not hint or len(names) <= LISTED else ""
+    return NameNotFoundError(f"unknown {kind} {name!r}.{hint}")

@@ -125,6 +125,28 @@ INSTEAD = {
     (owner, name): fix for owners, names, fix in ROWS for owner in owners.split() or [""] for name in names.split()
 }
 
+# Functions that need more than their first arguments: a whole call.
+CALLS = {
+    "fit": 'tg.fit(model, X, y, loss="mse", optimizer="adam", epochs=100)',
+    "fit_many": 'tg.fit_many(make_model, X, y, loss="mse", optimizer="adam", epochs=100, seeds=range(5))',
+    "fit_online": 'tg.train.fit_online(model, X, y, loss="mse", optimizer="sgd", epochs=100)',
+    "lr_range_test": 'tg.lr_range_test(model, X, y, loss="mse")',
+    "batches": "tg.data.batches(X, y, 32)",
+    "train_test_split": "tg.data.train_test_split(X, y)",
+    "export": 'tg.export(model, "net.c")',
+    "report": "tg.report(run)",
+    "animate": "tg.animate(run)",
+    "compare": "tg.compare([run, other])",
+    "draw": "tg.draw(y)",
+    "diagnose": "tg.clinic.diagnose(run)",
+    "check_backprop": "tg.clinic.check_backprop(forward, params, backward)",
+    "check_program": "tg.clinic.check_program(net, step=net.train, loss=loss, lr=0.1)",
+    "Checkpoint": 'tg.train.Checkpoint("run.safetensors")',
+    "accuracy": "tg.train.accuracy(model, X, y)",
+    "standardize": "tg.data.standardize(X)",
+    "one_hot": "tg.data.one_hot(labels)",
+}
+
 # Functions that make a page or a picture: how it gets into a file.
 FILES = {
     "report": "tg.report(run, path={file})",

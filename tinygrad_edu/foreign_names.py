@@ -231,6 +231,46 @@ FOREIGN: tuple[tuple[str, str], ...] = (
     ("tg.nn.Sequential(tg.nn.Linear(2, 8), tg.nn.Tanh()), with all layers at once, or append", "nn.Module.add"),
 )  # fmt: skip
 
+# What a setting takes as a text: (kind, our names for it, those of others, in small letters and without lines between).
+TEXTS = (
+    ("loss", "mse", "mean_squared_error squared_error squared_loss mse_loss l2 quadratic meansquarederror"),
+    ("loss", "mae", "mean_absolute_error absolute_error l1 l1_loss meanabsoluteerror"),
+    ("loss", "bce bce_with_logits", "binary_crossentropy binary_cross_entropy bceloss binary logistic sigmoid"),
+    ("loss", "bce_with_logits", "bcewithlogitsloss binary_cross_entropy_with_logits sigmoid_cross_entropy"),
+    ("loss", "cross_entropy", "categorical_crossentropy sparse_categorical_crossentropy softmax crossentropyloss "
+     "log_loss crossentropy ce categorical softmax_cross_entropy"),
+    ("loss", "nll", "nll_loss nllloss negative_log_likelihood"),
+    ("loss", "huber", "smooth_l1 smooth_l1_loss smoothl1loss huber_loss"),
+    ("loss", "hinge", "squared_hinge hinge_loss svm max_margin"),
+    ("loss", "multi_margin", "categorical_hinge multiclass_hinge"),
+    ("loss", "kl_div", "kullback_leibler_divergence kl_divergence kld kl"),
+    ("loss", "poisson", "poisson_nll poisson_nll_loss"),
+    ("activation", "identity", "linear none no id"),
+    ("activation", "leaky_relu", "lrelu leakyrelu"),
+    ("init", "glorot_uniform", "xavier xavier_uniform glorot xavieruniform"),
+    ("init", "glorot_normal", "xavier_normal"),
+    ("init", "he_normal", "kaiming kaiming_normal he kaimingnormal"),
+    ("init", "he_uniform", "kaiming_uniform"),
+    ("init", "normal", "random_normal randomnormal gaussian truncated_normal randn"),
+    ("init", "uniform", "random_uniform randomuniform random rand"),
+    ("init", "zeros", "zero"),
+    ("optimizer", "SGD", "gd gradient_descent momentum nesterov sgd_momentum"),
+    ("optimizer", "LBFGS", "l_bfgs bfgs"),
+    ("norm", "batch", "batchnorm batch_norm bn"),
+    ("norm", "layer", "layernorm layer_norm ln"),
+    ("order", "shuffled", "random shuffle"),
+    ("order", "given", "sequential in_order none"),
+)  # fmt: skip
+
+
+def names_for(kind: str, name: str) -> list[str]:
+    """What a setting of this kind calls a name of other libraries.
+
+    >>> names_for("loss", "binary_crossentropy"), names_for("init", "xavier")
+    (['bce', 'bce_with_logits'], ['glorot_uniform'])
+    """
+    return next((ours.split() for of, ours, theirs in TEXTS if of == kind and name in theirs.split()), [])
+
 
 def replacements() -> dict[str, str]:
     """Each name, and what to write."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.foreign_arguments import ALIKE, FILES, fix_of_argument, is_page_or_picture
+from tinygrad_edu.foreign_arguments import ALIKE, CALLS, FILES, fix_of_argument, is_page_or_picture
 from tinygrad_edu.spelling import near_names, spelled
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -46,7 +46,7 @@ def check_arguments(function: Function) -> Function:
     if known is None:
         return function
     owner = function.__qualname__.removesuffix(".__init__")
-    takes_file = owner in FILES
+    takes_file, needed = owner in FILES, needed_names(function) if owner in CALLS else ()
 
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
@@ -54,6 +54,8 @@ def check_arguments(function: Function) -> Function:
             raise unknown_argument(owner, options, known)
         if takes_file:
             refuse_file_by_place(owner, arguments)
+        if needed and not options.keys() >= {*needed[len(arguments) :]}:
+            raise missing_arguments(owner, [name for name in needed[len(arguments) :] if name not in options])
         if len(arguments) > most:
             raise too_many_by_place(owner, len(arguments), most, known)
         return function(*arguments, **options)
@@ -75,6 +77,22 @@ def most_by_place(function: Callable[..., Any]) -> float:
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return math.inf
     return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
+
+
+def needed_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of the arguments without a default, those by place first."""
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(p.name for p in parameters if p.default is p.empty)
+
+
+def missing_arguments(owner: str, names: Iterable[str]) -> TypeError:
+    """The error for arguments that are not given, with a whole call.
+
+    >>> print(missing_arguments("report", ["run"]))
+    report() needs run. Write, for example, tg.report(run)
+    """
+    own = [name for name in names if name != "self"]
+    return TypeError(f"{owner}() needs {', '.join(own)}. Write, for example, {CALLS[owner]}")
 
 
 def refuse_file_by_place(owner: str, arguments: tuple[Any, ...]) -> None:
