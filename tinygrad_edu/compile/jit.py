@@ -114,7 +114,7 @@ class CompiledFunction:
         return result, found_in if is_several(argnum) else found_in[0]
 
     def backward(self, *arguments: Any, **named: Any) -> Any:
-        """The result; its gradient is added to `.grad` of the Values or Tensors that the function closes over.
+        """Return the result, and add its gradient to `.grad` of the Values or Tensors that the function closes over.
 
         An optimizer over them can then take its step, as after any backward().
         """
@@ -137,7 +137,7 @@ class CompiledFunction:
         given: list[Any],
         nested: bool = False,
     ) -> Any:
-        """The task with the program for this call; where there can be none, the plain function, and a warning why."""
+        """Run the task with the program for this call, or the plain function with a warning that says why."""
         forms = self.fitting()
         reason = "" if forms is not None else self.note_of_change()
         if forms is not None:

@@ -94,7 +94,7 @@ class Trace:
         return self.masks[name].node
 
     def follow(self, kept: Tensor, new: Traced) -> None:
-        """State that is kept from step to step, such as a running mean, becomes `new` after this one."""
+        """Note that state kept from step to step, such as a running mean, becomes `new` after this step."""
         if not self.draws:
             raise TraceError("BatchNorm changes its running statistics: compile it after eval(), or train it by tg.fit")
         if any(known is kept for known, _ in self.followed):
@@ -153,7 +153,7 @@ class Trace:
                 raise TraceError("a value computed in a step of scan reaches the result without being returned")
 
     def run(self, f: Callable[[], Any]) -> Any:
-        """f(), with everything that it closes over as further inputs; sizes that turn out to be equal are noted."""
+        """Run f() with all that it closes over as further inputs; sizes that turn out to be equal are noted."""
         ACTIVE.traces.append(self)
         try:
             with tracing("tensor_trace", Traced):
@@ -171,7 +171,7 @@ class Trace:
 
 
 def replay(x: Tensor, inputs: list[Any]) -> Traced:
-    """The operation that made a Tensor, on traced inputs."""
+    """Repeat the operation that made a Tensor, on traced inputs."""
     if isinstance(x.op, ArrayOperation):
         return Traced.__apply_array__(x.op, inputs, x.options)
     assert x.op is not None
@@ -279,7 +279,7 @@ class Program(ProgramBody):
         return "\n".join(indent([*self.shape_comments(), *self.prologue(), *self.rooms(), *self.lines]))
 
     def prologue(self) -> Iterable[str]:
-        """The sizes."""
+        """The lines that read the sizes off the arguments."""
         return [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.own_sizes().items()]
 
     def listing(self, name: str) -> str:
@@ -301,7 +301,7 @@ class Program(ProgramBody):
             yield f"place += ({' * '.join(f'({bare(n)})' for n in sizes)} + 7) // 8 * 8"
 
     def compile(self) -> Callable[..., None]:
-        """The machine code."""
+        """Compile the text to machine code."""
         return getattr(cache.load(self.text, self.name), self.name)  # type: ignore[no-any-return]
 
     def workspace(self, sizes: Mapping[str, int], key: Any = None) -> list[Array]:

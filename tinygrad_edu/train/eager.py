@@ -21,7 +21,7 @@ class EagerStepper(Stepper):
     """Trains epoch after epoch, one operation at a time."""
 
     def epochs(self) -> Generator[Epochs, None, None]:
-        """One at a time."""
+        """All epochs that are left, one at a time."""
         rng = self.job.generator()
         while self.job.left:
             for order in self.job.orders(rng, 1 if self.job.watched else self.job.left):

@@ -191,7 +191,7 @@ class Training:
         return reason(self.job, interrupted=True) if stepper.interrupted else stepper.ending()
 
     def keep(self, done: Epochs, stepper: Stepper) -> bool:
-        """Record epochs and apply the rules; is it over?"""
+        """Record epochs and apply the rules; True if the run is over."""
         progress, over = self.job.progress, False
         progress.record(done.losses, done.grad_norms, done.update_norms)
         if done.looked:

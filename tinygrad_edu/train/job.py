@@ -210,7 +210,7 @@ class Job:
         return f"; the weights are those of epoch {epoch}, the best by validation ({loss:.4g})"
 
     def go_on(self) -> bool:
-        """Go back to the weights after the last epoch, if those of the best one were restored: were they?"""
+        """Go back to the weights after the last epoch, if those of the best one were restored; True if they were."""
         if self.progress.last is None:
             return False
         self.model.load_state_dict(self.progress.last)

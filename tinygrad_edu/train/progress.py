@@ -59,7 +59,7 @@ class Progress:
         return self.tol is not None or self.patience is not None
 
     def record(self, losses: Sequence[float], grad_norms: Sequence[float], update_norms: Sequence[float]) -> None:
-        """More whole epochs."""
+        """Add whole epochs to the curves."""
         for known, new in zip(self.curves[:3], (losses, grad_norms, update_norms), strict=True):
             known.frombytes(np.ascontiguousarray(new, dtype=float).data.cast("B"))  # a single copy
 
@@ -68,13 +68,13 @@ class Progress:
         self.stopped = self.has_rule and bool(stops(self.rule, loss))
 
     def follow_program(self, epochs: int) -> bool:
-        """After epochs in which a compiled program updated the rule: has the rule ended the run?"""
+        """Follow the rule after epochs in which a compiled program updated it; True if it has ended the run."""
         self.seen = self.epochs
         self.stopped = bool(epochs) and self.has_rule and has_fired(self.rule, self.losses)
         return self.stopped
 
     def mark(self) -> Any:
-        """How far it is, to go back to."""
+        """A mark of how far the run is, for `back_to`."""
         flags = self.best, self.last, self.seen, self.stopped, self.callback_reason, self.pending
         return [len(each) for each in self.curves], self.rule.copy(), flags
 

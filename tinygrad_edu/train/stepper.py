@@ -55,7 +55,7 @@ class Stepper:
         """Read what callbacks may have changed, if this way keeps copies of it."""
 
     def confirm(self) -> None:
-        """At the end of a run. Errors: TakenBackError where its numbers are not those of the eager way."""
+        """Check the end of a run. Errors: TakenBackError where its numbers are not those of the eager way."""
 
     def settle(self) -> Epochs | None:
         """After Ctrl-C: whole epochs that the loop has not had yet. To ask twice is the same as once."""

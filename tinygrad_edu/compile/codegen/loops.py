@@ -77,7 +77,7 @@ class Writer(Reductions):
         return name
 
     def body(self) -> list[str]:
-        """Every step of the plan."""
+        """Write every step of the schedule."""
         self.allocate()
         steps = []
         for step in self.plan.steps:
@@ -103,7 +103,7 @@ class Writer(Reductions):
             self.write_loop(step)
 
     def allocate(self) -> None:
-        """Every stored result gets an array: the caller's, or one of the workspace."""
+        """Give every stored result an array: the caller's, or one of the workspace."""
         for x in self.plan.stored:
             if x in self.outputs:
                 self.arrays[x] = self.outputs[x]
@@ -200,7 +200,7 @@ class Writer(Reductions):
             inside.append(f"{self.outputs[node]} = {self.text[node].text}")
 
     def write_running_sum(self, node: Traced, points: list[str], before: list[str], inside: list[str]) -> None:
-        """Along the innermost loop: the sum so far is the number at the point."""
+        """Write a running sum along the innermost loop: the sum so far is the number at the point."""
         name = self.fresh(node)
         before.append(f"{name} = {self.constant('0.0')}")
         inside.append(f"{name} += {self.item(node.parents[0], points)}")
@@ -209,7 +209,7 @@ class Writer(Reductions):
             self.writes.append(f"{self.arrays[node]}[{', '.join(points)}] = {name}")
 
     def formula(self, node: Traced, points: Sequence[str]) -> Symbol:
-        """An elementwise operation on its inputs at a point."""
+        """The text of an elementwise operation at a point of the loop."""
         if op_name(node) == "class_of":
             return self.floating(self.class_number(node.parents[0], points, node.options["classes"]))
         wide = self.wide and not node.sizes
@@ -266,7 +266,7 @@ class Writer(Reductions):
         return Symbol(f"({found.text} if {' and '.join(conditions)} else {self.constant(literal(x.options['fill']))})")
 
     def floating(self, text: str) -> Symbol:
-        """A whole number for arithmetic."""
+        """A whole number as a float, for arithmetic."""
         return Symbol(f"np.float32({text})" if self.dtype == "float32" else f"float({text})")
 
     def constant(self, text: str) -> str:

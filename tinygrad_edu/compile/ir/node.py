@@ -211,7 +211,7 @@ def as_node(x: Any) -> Traced:
 
 
 def record(operation: Operation, parents: Sequence[Traced]) -> Traced:
-    """An elementwise operation as a node."""
+    """Record an elementwise operation as a node."""
     return simplify(operation, Traced(elementwise_shape(operation.name, parents), operation, tuple(parents)))
 
 
@@ -250,7 +250,7 @@ def unless_recording(x: Traced) -> Traced:
 
 
 def apply_array(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
-    """An operation of arrays as a node, or as the nodes that it is made of."""
+    """Record an operation on arrays as a node, or as the nodes that it is made of."""
     primitive, rewrite = SHAPES.get(operation.name), DECOMPOSITIONS.get(operation.name)
     if not (primitive or rewrite or operation.made_of):
         raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or truths.WITHOUT_JIT}")

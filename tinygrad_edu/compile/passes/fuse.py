@@ -140,7 +140,7 @@ def loop_sizes(x: Traced, names: SizeNames) -> Sizes:
 
 
 def schedule(roots: list[Traced], names: SizeNames) -> LoopSchedule:
-    """Greedy: every node joins the first loop over its sizes that comes late enough; if there is none, it opens one."""
+    """Give each node a loop, greedily: the first one over its sizes that comes late enough, or a new one."""
     plan = LoopSchedule()
     order = numbers_first(list(dict.fromkeys(n for root in roots for n in topological(root, lambda x: x.parents))))
     for node in order:
@@ -177,7 +177,7 @@ def place_pick(node: Traced, plan: LoopSchedule) -> None:
 
 
 def place_node(node: Traced, plan: LoopSchedule, names: SizeNames) -> None:
-    """Into the earliest loop over the same sizes that comes after everything it reads; else into a new one at the end.
+    """Put a node into the first loop over its sizes that comes after all that it reads, or into a new one at the end.
 
     Nodes come in topological order, so all parents have a step. No step is ever inserted or moved: what was placed
     before keeps its number, and one pass over the nodes is enough.

@@ -21,7 +21,7 @@ def axes(x: ArrayLike, axis: Axis) -> tuple[int, ...]:
 
 
 def lower(roots: list[Traced]) -> list[Traced]:
-    """The same results from primitive nodes alone, with each distinct computation done once."""
+    """Rewrite results as primitive nodes alone, with each distinct computation done once."""
     done: dict[Traced, Traced] = {}
     unique: dict[Any, Traced] = {}
     for root in roots:
@@ -83,7 +83,7 @@ def is_in_memory(x: Traced, in_any_shape: bool, whole: bool) -> bool:
 
 
 def in_other_words(node: Traced, parents: list[Traced]) -> Any:
-    """The same result from operations that are faster, or for which loops exist; None to leave it as it is."""
+    """Rewrite a node as operations that are faster, or for which loops exist; None to leave it as it is."""
     name, options, x = op_name(node), node.options, parents[0]
     body = getattr(node.op, "made_of", None)
     if body:

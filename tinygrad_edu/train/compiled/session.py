@@ -55,7 +55,7 @@ class CompiledSession:
         self.read()
 
     def read(self) -> None:
-        """Weights and the optimizer's memory into the flat state."""
+        """Copy weights and the optimizer's memory into the flat state."""
         for i, row in enumerate(self.buffers.state):
             parts = [m[i - 1] for m in self.optimizer.memory] if i else [p.array for p in self.parameters]
             np.concatenate([np.ravel(part) for part in parts], out=row)
@@ -68,7 +68,7 @@ class CompiledSession:
         return self.job.batches * (STEP + weights * batch / PRODUCTS)
 
     def write_back(self) -> None:
-        """The state of the last whole epoch into the model and the optimizer."""
+        """Copy the state of the last whole epoch into the model and the optimizer."""
         rows = [views(row.copy(), self.shapes) for row in self.buffers.state]
         gradients = views(self.buffers.fixed[2].copy(), self.shapes)
         for i, p in enumerate(self.parameters):
@@ -126,14 +126,14 @@ class CompiledSession:
         return np.array([float(given[name]) for name in self.program.floats])
 
     def record(self, block: Block) -> None:
-        """The results of a block that has been run, in its job."""
+        """Add the results of a block that has been run to its job."""
         done = self.take(block)
         progress = self.job.progress
         progress.record(done.losses, done.grad_norms, done.update_norms)
         progress.seen = progress.epochs if done.looked else progress.seen
 
     def take(self, block: Block) -> Epochs:
-        """The epochs of a block that has been run, and their weights in the model; twice is the same as once."""
+        """Put the weights of a block that has been run into the model; gives its epochs. Twice is the same as once."""
         job, done = self.job, block.done
         self.steps = block.steps + done * job.batches
         if done < len(block.losses):
@@ -174,7 +174,7 @@ class Block:
         self.seconds = 0.0
 
     def run(self) -> None:
-        """All epochs of the block, or as far as it gets."""
+        """Train all epochs of the block, or as many as it gets to."""
         c, job = self.session, self.session.job
         rates = c.optimizer.rates(self.steps, len(self.orders) * job.batches)
         start = time.perf_counter()
@@ -206,7 +206,7 @@ class Block:
         return bool(self.control[2])
 
     def stop(self) -> None:
-        """End at the next step."""
+        """Let the program end at its next step."""
         self.control[0] = 1
 
     def news(self) -> int:

@@ -305,7 +305,7 @@ def compare_ways(both_ways: Callable[[], None]) -> None:
 
 
 def goes_on(session: Any, block: Any) -> bool:
-    """Take a block back; is there more to do? Errors: TakenBackError."""
+    """Take a block back; True if there is more to do. Errors: TakenBackError."""
     session.record(block)
     if block.bad:
         compare_ways(partial(refuse_own_nan, session.job, block.orders[block.done]))
