@@ -114,6 +114,9 @@ UNCLEAR = {
     "scale.csv": (csv(("epoch", "loss_scale", "loss_weight"), EPOCHS, LOSS, LOSS), "no column of a loss"),
     "short.json": (json.dumps({"columns": ["loss", "acc"], "data": [[0.9, 0.1], [0.8]]}), "it has: columns, data"),
     "flat.json": (json.dumps({"columns": ["loss"], "data": LOSS}), "it has: columns, data"),
+    "decimal.csv": ("\n".join(f"{x:.2f}".replace(".", ",") for x in LOSS), "may be a number with a decimal comma"),
+    "thousands.csv": ("loss\n" + "\n".join(f"{x * 1e5:,.1f}" for x in LOSS), "has 2 cells, and the header names 1"),
+    "backwards.csv": (csv(("epoch", "loss"), EPOCHS[::-1], LOSS[::-1]), "epoch goes down from .* to 0: sort the rows"),
     "count.json": (json.dumps({"columns": 2, "data": [[0.9, 0.1]]}), "it has: data"),
 }
 

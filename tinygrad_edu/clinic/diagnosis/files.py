@@ -27,6 +27,8 @@ from tinygrad_edu.clinic.diagnosis.histories import (
     is_blank,
     is_loss,
     json_columns,
+    refuse_decimal_commas,
+    refuse_more_cells,
 )  # fmt: skip
 from tinygrad_edu.clinic.diagnosis.logs import ENTRY, columns_of_log
 from tinygrad_edu.errors import CheckpointError, InputFileError, SettingError
@@ -187,9 +189,11 @@ def from_csv(path: Path, found: str) -> History:
     rows = [rows[0], *(row for row in rows[1:] if row[1] != header)]  # a resumed log repeats the header
     if any(as_number(entry) is not None for entry in header):
         refuse_words(path, rows[0])
+        refuse_decimal_commas(path, rows)
         return History(np.array([cell(path, line, row, -1) for line, row in rows]), NONE)
     if not rows[1:]:
         refuse_no_numbers(path)
+    refuse_more_cells(path, header, rows[1:])
     if len(header) == 1 and not says_otherwise(header[0]):
         return History(np.array([cell(path, line, row, 0) for line, row in rows[1:]]), NONE)
     names = [name.strip() for name in header]

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.errors import SettingError
+from tinygrad_edu.errors import InputFileError, SettingError
 
 Array = np.ndarray[Any, Any]
 Columns = dict[str, Any]  # name -> a list, or pandas' mapping from row numbers to values
@@ -70,6 +72,7 @@ def comparable(name: str) -> str:
 def history_of(columns: Mapping[str, Sequence[Any]]) -> History:
     """Columns by name as a History. Errors: SettingError where none, or more than one, may be the training loss."""
     made = {name: cells_with_numbers(name, values) for name, values in columns.items() if not is_bound(name)}
+    refuse_backwards(made)
     losses = [name for name in made if is_loss(name) or falls_bare(name, made)]
     training = [name for name in losses if not HELD_OUT.search(comparable(name))]
     held_out = [name for name in losses if name not in training]
@@ -86,6 +89,17 @@ def history_of(columns: Mapping[str, Sequence[Any]]) -> History:
     used = {taken, other}
     rest = tuple(name for name in made if name not in used and comparable(name) not in COUNTERS)
     return History(made[taken], made[other] if other else np.empty(0), taken, other or "", rest)
+
+
+def refuse_backwards(made: Mapping[str, Array]) -> None:
+    """Errors: SettingError for a table whose last row is its first epoch: its loss would rise."""
+    for name, x in made.items():
+        if (
+            comparable(name) in ("epoch", "epochs", "step", "steps", "iteration")
+            and len(x) > 2
+            and (np.diff(x) < 0).all()
+        ):
+            raise SettingError(f"{name} goes down from {x[0]:g} to {x[-1]:g}: sort the rows, the first epoch first")
 
 
 COUNTERS = ("epoch", "epochs", "step", "steps", "iteration", "time", "index", "", "unnamed_0")
@@ -228,3 +242,25 @@ def flat_of(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from flat_of(entry, f"{prefix}{name}_")
         else:
             yield f"{prefix}{name}", entry
+
+
+def refuse_decimal_commas(path: Path, rows: list[tuple[int, list[str]]]) -> None:
+    """Pairs of whole numbers, 0,8 and 0,65, may be numbers with a decimal comma, unless the first ones count up."""
+    pairs = [[entry.strip() for entry in row] for _, row in rows]
+    if all(len(pair) == 2 and pair[1].isdigit() and pair[0].lstrip("-").isdigit() for pair in pairs):
+        first = [int(pair[0]) for pair in pairs]
+        if any(b - a != 1 for a, b in pairwise(first)):
+            raise InputFileError(
+                f"{path}: {','.join(pairs[0])} may be a number with a decimal comma, or two columns: write a point, or "
+                "a header that names the columns"
+            )
+
+
+def refuse_more_cells(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
+    """A row with more cells than the header has names, such as 10,000.0 with a separator of thousands."""
+    for line, row in rows:
+        if any(entry.strip() for entry in row[len(header) :]):
+            raise InputFileError(
+                f"{path}, line {line} has {len(row)} cells, and the header names {len(header)}: write numbers without "
+                "commas, or a name for each column"
+            )
