@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from tinygrad_edu import fit, fit_many, nn, optim
+from tinygrad_edu import fit, fit_many, nn, no_grad, optim
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError
 from tinygrad_edu.train import fit_online
 from tinygrad_edu.train.samples import check_samples
@@ -199,3 +199,32 @@ def test_what_is_not_finite_is_found_anywhere_and_large_numbers_are_none_of_it(d
             SettingError, match=r"X holds 1 entries that are NaN or infinite, the first at index \(6, 8\)"
         ):
             check_samples(array, "X")
+
+
+@pytest.mark.parametrize("compiled", [False, True, "auto"])
+@pytest.mark.parametrize("kind", [optim.SGD, optim.LBFGS])
+def test_an_optimizer_made_before_a_layer_was_replaced_is_refused(kind, compiled):
+    """It would train the old layer's weights, which nothing uses, and leave the new ones as they are."""
+    model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh(), nn.Linear(3, 1, rng=1))
+    optimizer = kind(model.parameters())
+    model.layers[2] = nn.Linear(3, 1, rng=2)
+    words = rf"holds 2 parameters that neither model nor loss uses, .* lacks 2 of the .*optim\.{kind.__name__}\("
+    with pytest.raises(SettingError, match=words):
+        fit(model, X, Y, loss="mse", optimizer=optimizer, epochs=1, compiled=compiled)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_parameters_of_the_loss_and_a_part_of_the_model_are_meant():
+    model, scale = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh(), nn.Linear(3, 1, rng=1)), nn.Parameter([1.0])
+    optimizer = optim.SGD([*model[2].parameters(), scale], lr=0.1)
+    run = fit(
+        model, X, Y, loss=lambda z, t: np.mean((z * scale - t) ** 2), optimizer=optimizer, epochs=2, compiled=False
+    )
+    assert scale.data[0] != 1.0
+    assert "the optimizer holds 2 of the model's 4 parameters" in run.how
+
+
+@pytest.mark.parametrize("compiled", [False, True, "auto"])
+def test_no_grad_around_fit_is_refused(compiled):
+    with no_grad(), pytest.raises(SettingError, match="no_grad is on: training needs gradients"):
+        fit(nn.MLP([2, 1]), X, Y, loss="mse", optimizer="sgd", epochs=1, compiled=compiled)

@@ -33,6 +33,7 @@ from tinygrad_edu.train.resume import resume
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import parameters_of
 from tinygrad_edu.train.snapshot import for_certain
+from tinygrad_edu.train.state_outside import refuse_stale
 from tinygrad_edu.train.stepper import Epochs, Stepper, TakenBackError
 from tinygrad_edu.train.taken_back import Beginning
 
@@ -91,6 +92,7 @@ def begin_job(
 ) -> Job:
     """The job, at its start or as the file of an earlier run left it."""
     job = job_of(model, X, y, optimizer_for(optimizer, parameters_of(model)), Settings(**given))
+    refuse_stale(job)
     if resume_from is not None:
         resume(job, resume_from)
     return job

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.compile.user_code import is_own_class
 from tinygrad_edu.core.aliases import ArrayLike, Samples
-from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.modes import MODES, no_grad
 from tinygrad_edu.core.targets import mark_checked
 from tinygrad_edu.data.batching import orders
 from tinygrad_edu.errors import SettingError, ShapeError
@@ -51,6 +51,7 @@ class Job:
     steps_made: list[int] = field(default_factory=list)  # each parameter's number of updates when the run ended
     start: Mapping[str, Array] = field(default_factory=dict)  # weights before the first epoch, for the clinic
     keeps_start: bool = True
+    mixed: bool = False  # does the optimizer lack some of the model's parameters, and hold others?
     written: bool = False  # have callbacks changed weights, rates or other settings?
     tells_loss: bool = True  # is its file to hold the loss of the first batch? see state_outside.py
     ranks: Any = None  # a train.ranks.Ranks if batches are split among processes
@@ -235,6 +236,8 @@ def with_backward(loss: ArrayLike) -> Any:
 
 def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:
     """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError."""
+    if not MODES.recording:
+        raise SettingError("no_grad is on: training needs gradients. Call fit outside of the block")
     with_weights(model)  # raises if a lazy layer has had no input
     loss = losses.find(settings.loss)
     if not (given := samples.as_sample_array(X, "X")).size:
@@ -251,22 +254,26 @@ def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, 
             raise SettingError("validation as a share does not go with sample_weight: split the samples yourself")
         weights = samples.check_weights(settings.sample_weight, data[0], samples.dtype_of_parameters(model))
         data, chances = (data, weights.astype(float)) if settings.drawn else ((*data, weights), None)
-    refuse_other_parameters(model, optimizer)
+    mixed = refuse_other_parameters(model, optimizer)
     if isinstance(optimizer, LBFGS):
         refuse_for_lbfgs(model, settings, len(data[0]))
         minimizer, optimizer = optimizer, SGD(optimizer.params, lr=0.0)
-    return Job(model, optimizer, settings, data, held_out, loss, chances, minimizer)
+    return Job(model, optimizer, settings, data, held_out, loss, chances, minimizer, mixed=mixed)
 
 
-def refuse_other_parameters(model: Module, optimizer: Optimizer | LBFGS) -> None:
-    """Refuse an optimizer of another model: it would train nothing, and the loss would not move."""
-    own = {id(p) for p in model.parameters()}
-    if not any(id(p) in own for p in optimizer.params):
+def refuse_other_parameters(model: Module, optimizer: Optimizer | LBFGS) -> bool:
+    """Refuse an optimizer of another model: it would train nothing, and the loss would not move.
+
+    Does it hold some of the model's parameters, and others that are not the model's?
+    """
+    own, held = {id(p) for p in model.parameters()}, {id(p) for p in optimizer.params}
+    if held.isdisjoint(own):
         raise SettingError(
             f"the optimizer holds none of this model's parameters: {type(optimizer).__name__} was made for another "
             f"model, perhaps an earlier one of the same name. Make it again: optim.{type(optimizer).__name__}"
             "(model.parameters())"
         )
+    return not (own <= held or held <= own)
 
 
 def note_of_parts(job: Job) -> str:

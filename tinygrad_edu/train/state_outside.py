@@ -111,19 +111,42 @@ def refuse_impossible(job: Job) -> None:
         step_from(job, before)
 
 
+def refuse_stale(job: Job) -> None:
+    """Refuse an optimizer that was made before a layer was replaced: it would train the old weights, not the new ones.
+
+    Parameters of others are meant where the loss uses them; old ones get no gradient.
+    """
+    if not job.mixed or job.ranks:
+        return
+    held, own = {id(p) for p in job.optimizer.params}, {id(p) for p in job.model.parameters()}
+    strange = [p for p in job.optimizer.params if id(p) not in own and isinstance(p, Tensor)]
+    with trial_of(job), mode_here(job.model, training=True), np.errstate(all="ignore"):
+        job.optimizer.zero_grad()
+        job.batch_loss(*[array[: job.batch_size] for array in job.data]).backward()
+        stale = [p for p in strange if p.grad is None]
+    if stale:
+        raise SettingError(
+            f"the optimizer holds {len(stale)} parameters that neither model nor loss uses, such as "
+            f"{stale[0].label or 'one'} of shape {stale[0].shape}, and lacks {len(own - held)} of the model's: was a "
+            f"layer replaced after it was made? Make it again: optim.{type(job.minimizer or job.optimizer).__name__}"
+            "(model.parameters())"
+        )
+
+
 @contextmanager
 def trial_of(job: Job) -> Iterator[tuple[PythonState, Snapshot]]:
     """What is done to model, optimizer and the state in Python is undone at the end."""
     optimizer = {"optimizer": vars(job.optimizer)} if has_own_step(job.optimizer) else {}
     state, before = PythonState(**job.roots | optimizer), Snapshot(job.model, job.optimizer)
-    grads = [(p, p.grad) for p in job.optimizer.params]
+    both = {id(p): p for p in (*job.optimizer.params, *job.model.parameters())}
+    grads = [(p, p.grad, p._spent) for p in both.values()]
     try:
         yield state, before
     finally:
         before.restore()
         state.restore()
-        for p, grad in grads:
-            p.grad = grad
+        for p, grad, spent in grads:
+            p.grad, p._spent = grad, spent
 
 
 def has_own_step(optimizer: Any) -> bool:
