@@ -115,8 +115,8 @@ def summary(record: ReportedRun) -> str:
         best = int(np.argmin(record.run.validation_curve))
         entries.append(("Lowest validation loss", f"{figure(record.run.validation_curve[best])} in epoch {best + 1}"))
     if record.model is not None:
-        numbers = sum(int(getattr(p, "size", 1)) for p in record.model.parameters())
-        entries.append(("Model", f"{type(record.model).__name__}, {count(numbers, 'parameter')}"))
+        weights = sum(int(getattr(p, "size", 1)) for p in record.model.parameters())
+        entries.append(("Model", f"{type(record.model).__name__}, {count(weights, 'parameter')}"))
     entries += [("Samples", f"{len(record.data[0]):,}")] if record.data is not None else []
     shown = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in entries)
     how = f'<p class="note">How the steps ran: {text(record.run.how)}.</p>' if record.run.how else ""
