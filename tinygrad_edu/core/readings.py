@@ -118,3 +118,9 @@ def refuse_masked(data: ArrayLike) -> None:
             f"{mask.sum()} of {mask.size} entries of this array are masked, and their numbers mean nothing: "
             "put others in their place, x.filled(0.0), or leave those rows out"
         )
+
+
+def refuse_complex(data: ArrayLike) -> None:
+    """Errors: DtypeError for complex numbers, of which a conversion to floats would keep the real parts alone."""
+    if isinstance(data, complex) or getattr(getattr(data, "dtype", None), "kind", "") == "c":
+        raise DtypeError(f"{data!r:.60} is complex: operations on Tensors work on real numbers")

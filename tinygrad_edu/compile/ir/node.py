@@ -199,7 +199,7 @@ def as_node(x: Any) -> Traced:
     """Numbers as constants; Tensors and arrays from outside as further inputs of the program."""
     if isinstance(x, Traced):
         return x
-    if isinstance(x, (int, float, np.number, np.bool_, Size)):
+    if isinstance(x, (int, float, np.integer, np.floating, np.bool_, Size)):
         return constant(x, truths.kind_of_number(x))
     if not ACTIVE.traces:
         raise TraceError(f"{x!r:.60} meets a traced value outside of a trace")

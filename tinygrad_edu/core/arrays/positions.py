@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.readings import refuse_complex
 from tinygrad_edu.core.shapes import reshape
 from tinygrad_edu.errors import TraceError
 
@@ -33,6 +34,7 @@ def in_dtype_of(array: ArrayLike, x: ArrayLike) -> Any:
     """A plain array in the float dtype of x, so that float32 stays float32; nodes and numbers as they are."""
     if hasattr(array, "parents") or not isinstance(array, np.ndarray) or array.dtype.kind == "O":
         return array
+    refuse_complex(array)
     dtype = getattr(x, "dtype", None)
     return array.astype(dtype) if dtype is not None and dtype.kind == "f" else array
 

@@ -12,6 +12,7 @@ from tinygrad_edu.core.arrays.positions import in_dtype_of, numbers, offsets
 from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count_reduced, sum
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, compose
+from tinygrad_edu.core.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.reductions import max, mean, min, prod
 from tinygrad_edu.core.shapes import (
     atleast_2d,
@@ -40,6 +41,7 @@ def average(
     if weights is None:
         y = mean(x, axis=axis, keepdims=keepdims)
         return (y, broadcast_to(count_reduced(x, axis) * 1.0, np.shape(y))) if returned else y
+    refuse_masked(weights)
     weights = weights if hasattr(weights, "parents") else np.asarray(weights)
     if np.shape(weights) != np.shape(x):
         weights = broadcast_to(spread_weights(weights, x, axis), np.shape(x))
@@ -115,6 +117,7 @@ def diff(x: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike = None, ap
 
 def as_piece(end: ArrayLike, x: ArrayLike, axis: int) -> Any:
     """A number as one entry along the axis."""
+    refuse_complex(end)
     if end is x or np.ndim(end):
         return end
     if hasattr(end, "parents"):

@@ -26,6 +26,7 @@ from tinygrad_edu.core.modes import MODES, forgive, recording, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, own_nesting, tree_leaves, tree_map
+from tinygrad_edu.core.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options
 from tinygrad_edu.core.transforms.seeds import exact, zero_like
@@ -189,6 +190,9 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, 
         variables, y = call_with_nodes(f, primals, dtype)
 
     def pull(seed: Node) -> tuple[Any, ...]:
+        for part in tree_leaves(seed):
+            refuse_complex(part)
+            refuse_masked(part)
         further = nested or DEPTH.level > 0
         again = further or any(map(is_node, tree_leaves(seed)))
         final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # vmap samples: record no graph

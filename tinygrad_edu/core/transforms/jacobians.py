@@ -109,7 +109,7 @@ def hvp(f: Function, primals: Node, tangents: Node) -> Any:
 
     def along(*arguments: ArrayLike) -> Any:
         pairs = leaf_pairs(gradient(*arguments), t)
-        return functools.reduce(lambda a, b: a + b, [ops_sum(as_variable(g) * v) for g, v in pairs])
+        return functools.reduce(lambda a, b: a + b, [ops_sum(as_variable(g) * v) for g, v in pairs if g is not None])
 
     found = grad(along, tuple(range(len(x))))(*x)
     return found if several and len(x) > 1 else (found if several else found[0])

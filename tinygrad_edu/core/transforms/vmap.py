@@ -35,6 +35,7 @@ def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
 
     in_axes: the axis of each argument that counts the samples; None: the argument is the same for all. One for all
         arguments, or a tuple with one for each; of a dict or list of arrays one for all of them, or the same nesting.
+        What is given by name is the same for all samples.
     out_axes: the axis of each result that counts the samples. Default: 0.
     Gradients for each sample: vmap(grad(loss), in_axes=(None, 0)).
     Cost: every operation runs once, on the whole batch, and takes as long as if the function had been written for
