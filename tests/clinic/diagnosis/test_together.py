@@ -9,12 +9,14 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.clinic.diagnosis.card import bar_of
-from tinygrad_edu.clinic.diagnosis.combined import sets
+from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
+from tinygrad_edu.clinic.diagnosis.combined import SCALES, scales_before_work, sets
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.proof.retrain import train_seeds
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
+from tinygrad_edu.clinic.diagnosis.single import rank, try_usual_changes
 from tinygrad_edu.clinic.diagnosis.together import (
     changes_together,
     codes_together,
@@ -153,3 +155,82 @@ def test_values_of_one_setting_that_were_tried_in_vain_share_a_line():
         "only lr 1 → 9: 3 of 5 (90% interval 27% to 86%)",
     ]
     assert all(bar_of(line) for line in tell_tried([tried("only lr 1 → 9", 3), tried("only inputs standardized")]))
+
+
+class TrialsInWords:
+    """Trials whose outcome is written down: by field changed, how many of five seeds learn."""
+
+    def __init__(self, reached, suspicion, setup=SETUP):
+        self.reached, self.levels, self.tried = reached, suspicion, []
+        self.record = SimpleNamespace(setup=setup)
+        self.bench = SimpleNamespace(goal=SimpleNamespace(measure="accuracy"), trial=lambda change, code: None)
+        self.as_is, self.symptoms = trial_of({}), []
+
+    def suspicion(self, code):
+        return self.levels.get(code, 0.0)
+
+    def trial(self, change, code=""):
+        self.tried.append("+".join(sorted(change)))
+        reached = self.reached.get(self.tried[-1], 0)
+        hits = tuple(i < reached for i in range(5))
+        setup = self.record.setup.but(change)
+        return Trial(change, setup, "only what is changed", (), (reached / 5.0,) * 5, hits, code)
+
+    def try_cause(self, cause):
+        field = {"inputs_not_scaled": "inputs", "targets_out_of_range": "targets"}.get(cause.code, "lr")
+        return self.trial({field: 0.5 if field == "lr" else "standardized"}, cause.code)
+
+    def beats(self, trial):
+        return trial.share >= 0.8 and trial.beats(self.as_is)
+
+    def confirm(self, trial):
+        return trial
+
+    extend = confirm
+
+    def best(self):
+        return {}
+
+    def affordable(self, change, code=""):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("code", "levels", "reached", "expected"),
+    [
+        ("too_few_epochs", (1.5, 1.5), 5, ["inputs_not_scaled", "targets_out_of_range", "too_few_epochs"]),
+        ("lr_too_low", (1.5, 1.5), 5, ["inputs_not_scaled", "targets_out_of_range", "lr_too_low"]),
+        ("too_few_epochs", (1.5, 1.5), 3, ["too_few_epochs"]),  # scaling is not enough
+        ("too_few_epochs", (1.5, 0.4), 5, ["too_few_epochs"]),  # the targets are on the scale of the output
+        ("dead_relu", (1.5, 1.5), 5, ["dead_relu"]),  # more than work is missing
+    ],
+)
+def test_scales_that_are_seen_come_before_more_work(code, levels, reached, expected):
+    t = TrialsInWords({"inputs+targets": reached}, {**dict(zip(SCALES, levels, strict=True)), code: 0.8})
+    found = [FoundCause(code, "", "", "", "", {"epochs": 9}, trial_of({"epochs": 9}, 1.0, 5))]
+    assert [cause.code for cause in scales_before_work(t, found)] == expected
+
+
+@pytest.mark.parametrize(
+    ("reached", "levels", "looked_at", "expected", "tried"),
+    [
+        ({"lr": 5}, {}, set(), ["lr_too_low"], ["inputs", "lr"]),
+        ({"inputs": 5, "lr": 5}, {}, set(), ["inputs_not_scaled"], ["inputs"]),
+        ({"lr": 5}, {"lr_too_low": -0.6, "lr_too_high": -1.0}, set(), [], ["inputs"]),  # the symptoms speak against it
+        ({"lr": 5}, {}, {"inputs_not_scaled", "lr_too_low", "lr_too_high"}, [], []),
+        ({"lr": 3}, {}, set(), [], ["inputs", "lr", "lr"]),
+    ],
+)
+def test_one_usual_change_is_tried_before_two_suspected_ones(reached, levels, looked_at, expected, tried):
+    t = TrialsInWords(reached, levels)
+    found = try_usual_changes(t, looked_at)
+    assert ([cause.code for cause in found], t.tried) == (expected, tried)
+    assert all(cause.sentence.startswith("Nothing was seen that shows it, but it takes") for cause in found)
+
+
+@pytest.mark.parametrize(("epochs", "first"), [(30, "too_few_epochs"), (100, "lr_too_low")])
+def test_a_higher_rate_comes_before_a_hundred_times_the_epochs(epochs, first):
+    t = TrialsInWords({"lr": 5, "epochs": 5}, {}, Setup(sizes=(2, 4, 1), epochs=1))
+    rows = [(0.9, "too_few_epochs", {"epochs": epochs}), (0.8, "lr_too_low", {"lr": 0.5})]
+    found = rank(t, [(level, BY_CODE[code], t.trial(change, code)) for level, code, change in rows])
+    assert found[0].code == first

@@ -17,6 +17,7 @@ from tinygrad_edu.clinic.diagnosis.together import changes_together, halves, pro
 LONGER = 10  # factor on the epochs of a trial that helps but does not suffice
 PAIRS = 6  # pairs of changes tried before larger sets
 SCALES = ("inputs_not_scaled", "targets_out_of_range")
+WORK = ("too_few_epochs", "batch_too_large_for_epochs", "lr_too_low", "lr_too_high")  # what makes up for them
 
 
 def fewest_together(t: Trials) -> list[FoundCause]:
@@ -30,6 +31,19 @@ def fewest_together(t: Trials) -> list[FoundCause]:
         if t.beats(trial) and (found := necessary(t, chosen, trial)):
             return found
     return []
+
+
+def scales_before_work(t: Trials, causes: list[FoundCause]) -> list[FoundCause]:
+    """Both scales of the data before more steps or another rate, where both are seen more clearly and are enough."""
+    if not causes or causes[0].code not in WORK or causes[0].trial is None:
+        return causes
+    if min(t.suspicion(code) for code in SCALES) <= t.suspicion(causes[0].code):
+        return causes
+    chosen = [trial for code in SCALES if (trial := t.best().get(code) or t.try_cause(BY_CODE[code])) is not None]
+    whole = t.trial(merge([trial.change for trial in chosen]), "together") if len(chosen) == len(SCALES) else None
+    if whole is None or not t.beats(whole) or whole.share < causes[0].trial.share:
+        return causes
+    return [*necessary(t, chosen, whole), *causes]
 
 
 def steady(t: Trials, causes: list[FoundCause]) -> list[FoundCause]:
@@ -87,13 +101,14 @@ def necessary(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCau
         elif without.share >= whole.share:
             kept, whole = rest, without
     if len(kept) < 2:
-        return rank(t, [(1.0, BY_CODE[trial.code], trial) for trial in kept])
-    rows = [(trial, without) for trial, without in reversed(found) if trial in kept]
+        rows = [(1.0, BY_CODE[trial.code], t.confirm(trial)) for trial in kept]
+        return rank(t, [row for row in rows if t.beats(row[2])])  # 4 of 5 may be 3 of 5 the next time
+    needed = [(trial, without) for trial, without in reversed(found) if trial in kept]
     if not t.beats(whole):  # with more seeds it turned out not to be enough
         return []
-    least = min((without for _, without in rows), key=lambda x: x.share, default=None)
-    rows.sort(key=lambda row: (least is not None and row[1].beats(least), halves(t, row[1], whole)))
-    return [cause_of_trial(t, trial, without, whole, trial is rows[0][0]) for trial, without in rows]
+    least = min((without for _, without in needed), key=lambda x: x.share, default=None)
+    needed.sort(key=lambda row: (least is not None and row[1].beats(least), halves(t, row[1], whole)))
+    return [cause_of_trial(t, trial, without, whole, trial is needed[0][0]) for trial, without in needed]
 
 
 def cause_of_trial(t: Trials, trial: Trial, without: Trial, whole: Trial, first: bool) -> FoundCause:

@@ -17,7 +17,7 @@ from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
 from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
-from tinygrad_edu.clinic.diagnosis.combined import fewest_together, steady
+from tinygrad_edu.clinic.diagnosis.combined import fewest_together, scales_before_work, steady
 from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
@@ -33,7 +33,7 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, answers
 from tinygrad_edu.clinic.diagnosis.proof.trial import short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
-from tinygrad_edu.clinic.diagnosis.single import by_lower_goal, single
+from tinygrad_edu.clinic.diagnosis.single import by_lower_goal, single, try_usual_changes
 from tinygrad_edu.clinic.diagnosis.symptoms.data import of_data
 from tinygrad_edu.clinic.diagnosis.symptoms.network import of_network
 from tinygrad_edu.clinic.diagnosis.symptoms.seeds import of_seeds
@@ -136,7 +136,8 @@ class DiagnosisSession:
         if causes and likely and t.suspicion(causes[0].code) < CLEAR:
             causes, lucky = [*lucky, *causes], []
         first = [*causes, *lucky] if likely or causes else []
-        causes = steady(t, first) or (walk_back(t) if t.slow else []) or fewest_together(t) or walk_back(t) or lucky
+        causes = steady(t, scales_before_work(t, first)) or (walk_back(t) if t.slow else [])
+        causes = causes or try_usual_changes(t, self.looked_at) or fewest_together(t) or walk_back(t) or lucky
         causes = causes or single(t, 1e-9, self.looked_at) or self.represented() or by_lower_goal(t)
         return self.named(causes) if causes else self.nothing()
 

@@ -13,11 +13,13 @@ from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import SURE, Trials, chance
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
-from tinygrad_edu.clinic.diagnosis.together import values_here
+from tinygrad_edu.clinic.diagnosis.together import tell_without_symptom, values_here
 
 Row = tuple[float, Cause, Trial]  # (suspicion, cause, the trial that proves it)
 HALF = 0.5  # share of the seeds; a change that helps this many is part of a repair
 READ = ("bent_logits", "mismatched")  # symptoms that are seen in the setup, without a run
+USUAL = ("inputs_not_scaled", "lr_too_low", "lr_too_high")  # changes that cost nothing
+MANY = 100  # times the epochs
 BEYOND_CHANCE = 0.1  # largest probability that a change which always helped did so by chance
 
 
@@ -38,6 +40,18 @@ def single(t: Trials, least: float, looked_at: set[str], lucky: bool = False) ->
             trial = t.confirm(trial)
             (proved if t.beats(trial) or lucky else partly).append((suspicion, cause, trial))
     return rank(t, [*proved, *complete(t, partly, proved)])
+
+
+def try_usual_changes(t: Trials, looked_at: set[str]) -> list[FoundCause]:
+    """One usual change that repairs though little speaks for it: a simpler repair than two of the suspected ones."""
+    for code in USUAL:
+        if code in looked_at or t.suspicion(code) < 0.0:
+            continue
+        looked_at.add(code)
+        trial = t.try_cause(BY_CODE[code])
+        if trial is not None and t.beats(trial) and (trial := t.confirm(trial)).share >= ALWAYS:
+            return rank(t, [(t.suspicion(code), BY_CODE[code], trial)])
+    return []
 
 
 def complete(t: Trials, partly: Sequence[Row], proved: Sequence[Row]) -> list[Row]:
@@ -68,11 +82,22 @@ def rank(t: Trials, proved: list[Row]) -> list[FoundCause]:
     if not proved:
         return []
     best = max((trial for _, _, trial in proved), key=lambda trial: trial.interval[0])
-    order = sorted(proved, key=lambda row: (best.interval[0] > row[2].interval[1], not enough(t, row), -row[0]))
+    order = sorted(
+        proved,
+        key=lambda row: (
+            best.interval[0] > row[2].interval[1], costs_more(t, row, proved), not enough(t, row), -row[0]
+        ),
+    )  # fmt: skip
     check = control(t, order[0][2])
     if check is not None:
         order = [row for row in order if row[2].share > check.share or can_be_read(t, row[1])]
     return [make_cause(t, cause, trial, check) for _, cause, trial in order]
+
+
+def costs_more(t: Trials, row: Row, proved: Sequence[Row]) -> bool:
+    """Does it take a hundred times the epochs, where a higher rate does as well?"""
+    many = row[2].setup.epochs >= MANY * t.record.setup.epochs
+    return many and any(cause.code == "lr_too_low" for _, cause, _ in proved)
 
 
 def enough(t: Trials, row: Row) -> bool:
@@ -94,7 +119,8 @@ def make_cause(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> Fo
     proof += f"; as a control, {short(check)}." if check is not None else "."
     evidence = cause.evidence(t.symptoms)
     remedy = f"{cause.remedy} {faster(t, trial) or values_here(t, trial)}".strip()
-    return FoundCause(cause.code, cause.sentence, evidence, proof, remedy, dict(trial.change), trial)
+    sentence = cause.sentence if evidence else tell_without_symptom(t.record.setup.difference(trial.change))
+    return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(trial.change), trial)
 
 
 def faster(t: Trials, trial: Trial) -> str:

@@ -94,6 +94,11 @@ def values_here(t: Trials, trial: Trial) -> str:
     return f"Here: {', '.join(told)}." if told else ""
 
 
+def tell_without_symptom(what: str) -> str:
+    """What is said of a change that helps, and that no symptom speaks for."""
+    return f"Nothing was seen that shows it, but it takes {what} to learn the task."
+
+
 def halves(t: Trials, without: Trial, whole: Trial) -> int:
     """How many halves of the way the others go alone: what can be spared best comes last.
 

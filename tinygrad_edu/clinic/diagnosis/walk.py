@@ -17,7 +17,7 @@ from tinygrad_edu.clinic.diagnosis.proof.baseline import STEPS, reference_of
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
-from tinygrad_edu.clinic.diagnosis.together import changes_together, halves, prove_together
+from tinygrad_edu.clinic.diagnosis.together import changes_together, halves, prove_together, tell_without_symptom
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.optim.schedule import Schedule
@@ -203,7 +203,7 @@ def cause_of_group(t: Trials, name: str, without: Trial, whole: Trial, order: Se
     fields = {key: value for key, value in whole.change.items() if key in GROUPS[name].fields}
     what = t.record.setup.difference(fields)
     evidence = cause.evidence(t.symptoms)
-    sentence = cause.sentence if evidence else f"Nothing was seen that shows it, but it takes {what} to learn the task."
+    sentence = cause.sentence if evidence else tell_without_symptom(what)
     if name == "steps" and goes_with_scales(name, order):  # what was seen is of the data as it was
         sentence, evidence = f"Data on another scale takes another rate: {what}.", ""
     remedy = f"{cause.remedy if evidence else ''} {changes_together(t, whole, name == order[0])}".strip()
