@@ -170,6 +170,25 @@ def test_a_maximum_by_its_index_whose_mask_is_forgotten():
     assert pool("no mask").places[0].source == "dw[:, :] = dmax"
 
 
+def test_a_derivative_that_comes_several_times_is_no_forgotten_mask():
+    """One prediction for several words beside it: the errors of equal rows are the same, and no maximum is there."""
+    p = {"W": R.normal(size=(4, 3)), "U": R.normal(size=(3, 4))}
+    words = [1, 2, 1, 1]
+
+    def predict(p):
+        e = np.exp(p["W"][0] @ p["U"])
+        return e / np.sum(e)
+
+    def backward(p):
+        errors = np.array([predict(p) - np.eye(4)[c] for c in words])
+        dW = np.zeros_like(p["W"])
+        dW[0] = p["U"] @ np.mean(errors, axis=0)
+        return {"W": dW, "U": np.outer(p["W"][0], errors.sum(axis=0))}
+
+    report = check_backprop(lambda p: -sum(np.log(predict(p)[c]) for c in words), p, backward)
+    assert report.places[0].source.startswith("dW[0] = ")
+
+
 def test_a_rate_that_is_some_derivative_by_chance_has_no_sign_to_compare():
     """All is computed with y - p, so deltas have their signs turned; 0.5 is a derivative of ½(y - p)² by chance."""
     net = {"W1": R.normal(size=(3, 4)), "W2": R.normal(size=(4, 2))}

@@ -81,9 +81,21 @@ def wrong_repeats(trail: Trail, made: Made) -> list[Made]:
         wholes = (trail.whole_of(k) for k in first.inputs)
         before = next((x for x in wholes if x and x.key in trail.repeated), None)
         if before is None:
-            return [replace(first, remark=REPEATED)] if first.line and first is not made else []
+            return (
+                [replace(first, remark=REPEATED)]
+                if first.line and first is not made and lacks_mask(trail, first)
+                else []
+            )
         first = before
     return []
+
+
+def lacks_mask(trail: Trail, made: Made) -> bool:
+    """Is there a derivative of this size with the same numbers and noughts beside them, in any order of the samples?"""
+    numbers = np.unique(made.value[made.value != 0.0])
+    masked = (d for d in trail.truth.derivatives.of_size(made.value.size)[:MANY] if not np.all(d))
+    found = (np.unique(d[d != 0.0]) for d in masked)
+    return any(x.size == numbers.size and np.allclose(x, numbers, rtol=SAME, atol=0.0) for x in found)
 
 
 def wrong_derivatives(trail: Trail, made: Made) -> list[Made]:
