@@ -121,3 +121,15 @@ def test_what_the_code_of_a_callback_names_is_compared(path):
     resume(100, 2).save(path)
     with pytest.raises(SettingError, match=r"model\.warm was 100 and is 200 now"):
         resume(200, 4, path)
+
+
+def test_the_settings_of_a_layer_that_a_class_derives_from_are_compared(path):
+    class OwnNorm(nn.BatchNorm):
+        pass
+
+    def make(momentum):
+        return nn.Sequential(nn.Linear(3, 2, rng=0), OwnNorm(2, momentum=momentum), nn.Linear(2, 1, rng=1))
+
+    train(make(0.1), 2).save(path)
+    with pytest.raises(SettingError, match=r"momentum was 0\.1 and is 0\.5 now"):
+        train(make(0.5), 4, path)

@@ -7,6 +7,7 @@ resumed with others would go on as another training, and nothing would tell.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 from tinygrad_edu.compile.reachable import EVERY
@@ -56,11 +57,20 @@ def refuse_other_form(model: Module, start: Form, names: set[str]) -> None:
     """
     modules = dict(model.named_modules())
     for place, name, now, before in differences(form_of(model), start):
-        if name != "class" and place in modules and is_own_class(type(modules[place])) and not {name, EVERY} & names:
+        if name != "class" and place in modules and only_notes(type(modules[place]), name, names):
             continue
         raise SettingError(
             f"a run is resumed with its own model: {spell(place, name)} was {before!r:.60} and is {now!r:.60} now"
         )
+
+
+def only_notes(kind: type, name: str, names: set[str]) -> bool:
+    """Is it an attribute of the user's class that neither the user's code names, nor a layer that it derives from?"""
+    if not is_own_class(kind) or {name, EVERY} & names:
+        return False
+    layers = [base for base in kind.__mro__[:-1] if base is not Module and not is_own_class(base)]
+    methods = [x for base in layers for x in vars(base).values() if isinstance(x, FunctionType)]
+    return not any(name in x.__code__.co_names for x in methods)
 
 
 def numbers_to_set(model: Module, start: Form, now: Form) -> list[tuple[dict[str, Any], str, Any]]:
