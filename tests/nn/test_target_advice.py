@@ -61,6 +61,8 @@ OTHERS = (  # (loss, prediction, target, what it says)
     ("hinge", np.zeros((12, 1)), (SIGNS[:, None] > 0) * 1.0, r"2\*target - 1"),
     ("mse", np.zeros((12, 3)), THREE, r"take cross_entropy, or write np.eye\(3\)\[target\] for mse"),
     ("bce_with_logits", np.zeros((12, 3)), THREE[:, None], r"np.eye\(3\)\[target.ravel\(\)\]"),
+    ("bce_with_logits", np.zeros((12, 1)), THREE, r"reshape\(12, 1\)\? Of 3 classes take cross_entropy"),
+    ("hinge", np.zeros((12, 1)), (SIGNS > 0) * 1.0, r"reshape\(12, 1\)\? For classes 0 and 1 write 2\*target - 1"),
     ("cross_entropy", np.zeros((12, 1)), (SIGNS[:, None] > 0).astype(int), "take bce_with_logits"),
     ("cross_entropy", np.zeros((12, 1)), (SIGNS > 0).astype(int), "take bce_with_logits"),
     ("cross_entropy", np.zeros((12, 2)), X[:, 0], "for numbers take mse"),

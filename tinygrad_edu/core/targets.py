@@ -4,6 +4,7 @@ does not take becomes NaN, and so does the loss, unless all targets have been ch
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,11 +95,22 @@ def probabilities(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
 
 def from_0_to_1(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     """Targets between 0 and 1."""
-    target, numbers = like_prediction(name, prediction, target), plain_numbers(target)
+    target = in_shape(name, prediction, target, lambda x: fix_of_range(x) if outside(x) else "")
+    numbers = plain_numbers(target)
     if outside(numbers):
         bad = (numbers < 0.0) | (numbers > 1.0)
         refuse_targets(name, numbers, bad, f"is not between 0 and 1. {fix_of_range(numbers)}")
     return ops.where(target * (1.0 - target) >= 0.0, target, math.nan) if are_unknown(target) else target
+
+
+def in_shape(name: str, prediction: ArrayLike, target: ArrayLike, fix: Callable[[Any], str]) -> Any:
+    """`like_prediction`, whose error says in the same breath what is wrong with the numbers."""
+    try:
+        return like_prediction(name, prediction, target)
+    except ShapeError as error:
+        numbers = plain_numbers(target)
+        more = fix(numbers) if numbers is not None and numbers.size and numbers.dtype.kind in "fiub" else ""
+        raise ShapeError(f"{error} {more.strip()}".strip()) from None
 
 
 def outside(numbers: ArrayLike) -> bool:
@@ -108,7 +120,7 @@ def outside(numbers: ArrayLike) -> bool:
 
 def plus_or_minus_one(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     """Targets -1 and 1."""
-    target = like_prediction(name, prediction, target)
+    target = in_shape(name, prediction, target, fix_of_sign)
     numbers = plain_numbers(target)
     if numbers is not None:
         bad = np.abs(numbers * 1.0) != 1.0
