@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
-from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.errors import MissingPackageError, TinygradError
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -88,3 +88,8 @@ def test_fit_runs_eagerly():
     assert run.loss_curve == plain.loss_curve
     with pytest.raises(TinygradError):
         tg.fit(model, np.stack([X, X]), y, compiled=True, **options)
+
+
+def test_errors_keep_what_they_are_made_of():
+    error = MissingPackageError("a picture needs graphviz", name="graphviz")
+    assert (str(error), error.name) == ("a picture needs graphviz", "graphviz")
