@@ -115,11 +115,12 @@ def test_a_program_that_trains_holds_no_steps_of_ones_own(words, ending, tmp_pat
         tg.export(MAKERS[1](), tmp_path / f"net{ending}", X, X[:, :2], loss="mse", optimizer=REFUSED[words])
 
 
-def train(optimizer, callbacks=()):
+def train(optimizer, callbacks=(), epochs=3, **more):
     model = MAKERS[1]()
     sgd = optimizer(model.parameters())
     return tg.fit(
-        model, X, X[:, :2], loss="mse", optimizer=sgd, epochs=3, batch_size=2, shuffle=False, callbacks=callbacks,
+        model, X, X[:, :2], loss="mse", optimizer=sgd, epochs=epochs, batch_size=2, shuffle=False,
+        callbacks=callbacks, **more,
     )  # fmt: skip
 
 
@@ -153,6 +154,22 @@ def test_a_run_whose_callbacks_changed_something_gives_no_program_that_trains(wr
     with pytest.raises(TraceError, match="callbacks of this run changed weights, rates, batches or other settings"):
         tg.export(run, tmp_path / "net.js")
     tg.export(run, tmp_path / "net.js", train=False)
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_it_is_not_forgotten_when_the_run_goes_on(from_file, tmp_path):
+    def once(job):
+        if len(job.losses) == 1:
+            scale_weights(job)
+
+    run = train(sgd, [once])
+    if from_file:
+        run.save(tmp_path / "run.npz")
+        run = train(sgd, [lambda job: None], epochs=5, resume_from=tmp_path / "run.npz")
+    else:
+        run = run.resume(5)
+    with pytest.raises(TraceError, match="callbacks of this run changed weights"):
+        tg.export(run, tmp_path / "net.js")
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,9 +1,12 @@
 """Code that writes into its inputs, as `x -= x.mean()` in forward: training is the same, and the arrays stay."""
 
+import functools
+
 import numpy as np
 import pytest
 
-from tinygrad_edu import fit, fit_many, nn, optim
+from tinygrad_edu import fit, fit_many, nn, optim, report
+from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.train import accuracy, choose, fit_online, lr_range_test, one_minus_mae, train
 from tinygrad_edu.train.own_code import runs_own_code
 
@@ -118,3 +121,35 @@ def replaced():
 )
 def test_whether_code_of_ones_own_takes_part(own, model, loss):
     assert runs_own_code(model, loss) is own
+
+
+class Halving:
+    def __call__(self, x):
+        return halve(x)
+
+    def method(self, x):
+        return halve(x)
+
+
+LAYERS = {
+    "function": halve,
+    "partial": functools.partial(lambda x, by: halve(x), by=2),
+    "object": Halving(),
+    "method": Halving().method,
+}
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_layers_that_are_no_modules(kind):
+    model = nn.Sequential(LAYERS[kind], nn.Linear(3, 1, rng=0))
+    assert runs_own_code(model)
+    assert not runs_own_code(nn.Sequential(np.tanh, nn.Linear(3, 1, rng=0)))
+    data = X.copy()
+    run = fit(model, data, Y, loss="mse", optimizer=optim.SGD(model.parameters(), lr=0.1), epochs=2, compiled=False)
+    accuracy(model, data, np.sign(Y))
+    np.testing.assert_array_equal(data, X)
+    if kind == "object":
+        diagnose(run, budget_s=2.0)
+        np.testing.assert_array_equal(data, X)
+        report(run)
+        np.testing.assert_array_equal(data, X)

@@ -18,6 +18,7 @@ from tinygrad_edu.errors import DrawError, TinygradError
 from tinygrad_edu.reporting.answers import Answer, answer, choose_samples, limits_around, predict
 from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.train.histograms import evaluation_mode, layer_name, rows_to_measure
+from tinygrad_edu.train.own_code import for_own_code
 
 Array = np.ndarray[Any, Any]
 SIDE, SIDE_OF_VALUES = 48, 16  # cells along a side of the plane; for a model of Values each takes 0.1 ms
@@ -169,7 +170,7 @@ class Camera:
         squares: dict[str, float] = {}
         try:
             with evaluation_mode(self.model), np.errstate(all="ignore"):
-                self.record.loss(self.model(X), y).backward()
+                self.record.loss(self.model(*for_own_code(self.model, None, X)), y).backward()
                 for name, gradient in self.model.gradients().items():
                     layer = layer_name(name, self.model)
                     squares[layer] = squares.get(layer, 0.0) + float(np.sum(np.asarray(gradient, dtype=float) ** 2))

@@ -22,6 +22,7 @@ from tinygrad_edu.errors import DrawError
 from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.reporting.tables import figure, scrolling, table, text
 from tinygrad_edu.train.histograms import LayerState, evaluation_mode, measure_layers, nodes_in, rows_to_measure
+from tinygrad_edu.train.own_code import for_own_code
 
 # Signs to look at, not verdicts; a diagnosis proves what is wrong. A layer is worth a look if it shows a symptom beyond
 # what healthy runs show, as in the clinic; it is in trouble if next to nothing gets through.
@@ -116,7 +117,7 @@ def picture_of(record: ReportedRun) -> Drawing:
         return of_layers(model)
     X, y = (array[rows_to_measure(model, record.data[0])] for array in record.data)
     with evaluation_mode(model), np.errstate(all="ignore"):
-        output = model(X)
+        output = model(*for_own_code(model, None, X))
         record.loss(output, y).backward()
         return of_layers(nodes_in(output))
 

@@ -13,6 +13,7 @@ from tinygrad_edu.errors import NameNotFoundError, OperandError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.train import Histograms, Run
+from tinygrad_edu.train.own_code import for_own_code
 from tinygrad_edu.train.samples import as_classes, output_shape, samples_and_targets
 
 Array = np.ndarray[Any, Any]
@@ -80,6 +81,7 @@ def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histog
         if not len(data[0]):
             raise SettingError("X has no samples: there is nothing to measure on")
         output_shape(run.model, data[0])  # raises if the samples do not fit the model
+    data = data and for_own_code(run.model, loss, *data)
     watching = [callback for callback in job.settings.callbacks if isinstance(callback, Histograms)] if job else []
     held_out = job.held_out if job is not None else None
     return ReportedRun(run, data, loss, histograms or (watching[-1] if watching else None), held_out)

@@ -25,7 +25,7 @@ from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.state_outside import first_loss
 
 Array = np.ndarray[Any, Any]
-FORMAT = "tinygrad_edu run, 1"
+FORMAT, EARLIER = "tinygrad_edu run, 2", ("tinygrad_edu run, 1",)
 CURVES = {  # name in the file -> attribute of Progress
     "losses": "losses",
     "norms": "grad_norms",
@@ -37,7 +37,7 @@ RECORD = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
 STATES = ("model", "last", "best", "start")  # weights: now, after the last epoch, of the best epoch, at the start
 FACTS = (
     "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "best", "schedule", "generators",
-    "modules", "first_loss",
+    "modules", "first_loss", "written",
 )  # fmt: skip
 
 
@@ -111,6 +111,7 @@ def facts(job: Job) -> dict[str, Any]:
             "schedule": job.optimizer.state()[2],
             "modules": {"start": job.form, "now": form_of(job.model)},
             "first_loss": first_loss(job),
+            "written": job.written,
             "generators": [rng.bit_generator.state for rng in generators(job.model)],
         }
     )
@@ -144,6 +145,11 @@ class CheckpointFile:
 def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
     """The complete file. Errors: CheckpointError if it is cut off, or not the record of a run."""
     found, metadata = storage.read_all(path)
+    if metadata.get("format") in EARLIER:
+        raise CheckpointError(
+            f"{path} was written by an earlier version of this library, whose files say less of the model and its "
+            "training: train again, or read it with that version"
+        )
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
             f"{path} holds arrays, but not a run in the form that Run.save writes ({FORMAT!r}): for weights alone use "

@@ -35,7 +35,7 @@ class LastWhole:
         """
         if self.measured is not None:
             self.only_look = self.only_look is not False and self.measured.is_now()
-            self.job.written = not self.only_look
+            self.job.written = self.job.written or not self.only_look
         if for_good:
             self.point = self.measured = None
         else:

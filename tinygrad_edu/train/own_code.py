@@ -6,7 +6,7 @@ run, or with views of them, such as validation and comparisons, hands copies to 
 
 from __future__ import annotations
 
-from types import FunctionType
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,15 @@ def runs_own_code(model: Any, loss: Any = None) -> bool:
     modules, leaves = modules_inside(model)
     if any(is_own_class(type(x)) or x.hooks is not None or "forward" in vars(x) for _, x in modules):
         return True
-    return any(isinstance(x, FunctionType) and is_foreign(x.__module__) for _, x in leaves)
+    return any(is_own_function(x) for _, x in leaves)
+
+
+def is_own_function(x: Any) -> bool:
+    """Is it a function, method or callable object of the user's own?"""
+    while isinstance(x, partial):
+        x = x.func
+    module = getattr(x, "__module__", None) or type(x).__module__
+    return callable(x) and is_foreign(module)
 
 
 def for_own_code(model: Any, loss: Any, *arrays: Any) -> tuple[Any, ...]:

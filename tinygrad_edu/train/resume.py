@@ -122,6 +122,7 @@ def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any
         "seen": not is_whole(seen) or not 0 <= seen <= done,
         "stopped": not is_flag(facts["stopped"]),
         "pending": not is_flag(facts["pending"]),
+        "written": not is_flag(facts["written"]),
         "the loss of the first batch": facts["first_loss"] is not None and not is_number(facts["first_loss"]),
         "how": not isinstance(facts["how"], str) or not facts["how"].startswith(("compiled", "eager")),
         "the stopping rule": not is_rule(facts["stopping"], job.progress.rule.tolist(), done),
@@ -209,7 +210,7 @@ class ResumedState:
         for name, own in CURVES.items():
             getattr(progress, own)[:] = as_curve(arrays[f"curve.{name}"].tolist())
         progress.seen, progress.stopped, job.how = facts["seen"], facts["stopped"], facts["how"]
-        progress.pending = facts["pending"]
+        progress.pending, job.written = facts["pending"], facts["written"]
         for rng, state in self.generator_states():
             rng.bit_generator.state = state
         for attributes, name, value in self.numbers:

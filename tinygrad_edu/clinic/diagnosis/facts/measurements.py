@@ -25,6 +25,7 @@ from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm
 from tinygrad_edu.train.histograms import NEARLY_FLAT, data_of, ends_in_activation, ends_of_layers, slope_at
+from tinygrad_edu.train.own_code import for_own_code
 
 Array = np.ndarray[Any, Any]
 ROWS = 512  # samples used for a measurement
@@ -85,7 +86,7 @@ class Moment:
         for _, module in self.model.named_modules():
             if self.fresh and isinstance(module, BatchNorm):
                 module.train()
-        return self.model(self.X[rows])
+        return self.model(*for_own_code(self.model, None, self.X[rows]))
 
     def loss(self, rows: ArrayLike = slice(None)) -> Any:
         return losses.find(self.setup.loss)(self.output(rows), self.y[rows])

@@ -21,6 +21,7 @@ from tinygrad_edu.nn.layers import FUNCTIONS, MLP
 from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import schedules
+from tinygrad_edu.train.own_code import for_own_code
 from tinygrad_edu.train.recipe import Recipe
 from tinygrad_edu.train.run import Run
 
@@ -102,7 +103,7 @@ def of_run(run: Run, X: Samples, y: Samples) -> Subject:
         raise OperandError(
             "this Run was not made by fit: diagnose_curve(run.loss_curve) says what its curve alone can tell"
         )
-    X, y = (job.data[0] if X is None else X), (job.data[1] if y is None else y)
+    X, y = for_own_code(run.model, job.loss, job.data[0] if X is None else X, job.data[1] if y is None else y)
     model = of_tensors(run.model)
     setup = Setup(**structure(model, job.start), **training(job))
     task = replace(look_at(task_of(X, y, setup)), held_out=job.held_out)
@@ -116,8 +117,7 @@ def training(job: Any) -> dict[str, Any]:
     """The fields of a Setup that say how `fit` trained; validated: held-out samples decide the end or the rate."""
     recipe: Recipe = job.recipe
     watched = job.held_out is not None and (job.progress.has_rule or job.optimizer.schedule.follows_loss)
-    told = {field.name: getattr(recipe, field.name) for field in fields(Recipe)}
-    return told | {
+    return {field.name: getattr(recipe, field.name) for field in fields(Recipe)} | {
         "members": members(job),
         "lr": 1.0 if recipe.lr is None else recipe.lr,
         "weights": job.settings.sample_weight,
