@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import re
 from typing import get_args
 
@@ -10,6 +11,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import names
+from tinygrad_edu.core.methods.spellings import Missing
 from tinygrad_edu.elsewhere import SOUGHT, SPELLINGS
 from tinygrad_edu.errors import unknown_name
 from tinygrad_edu.foreign_arguments import CALLS, FILES, INSTEAD, OF_NUMBERS
@@ -199,3 +201,10 @@ def test_a_name_with_two_letters_exchanged_is_found(table):
     for name in known:
         swaps = {name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in range(len(name) - 1)} - set(known)
         assert [each for each in swaps if near_names(each, known) != [name]] == []
+
+
+@pytest.mark.parametrize("x", [RUN, RUN.model, tg.Tensor([1.0]), tg.Value(1.0)])
+def test_what_only_says_what_to_write_instead_is_not_offered(x):
+    """Completion in notebooks and editors goes by dir()."""
+    assert len(dir(x)) > 30
+    assert not [name for name in dir(x) if isinstance(inspect.getattr_static(x, name, None), Missing)]

@@ -209,3 +209,5 @@ by node, as in m = {x: ...}
     for name, instead in names.items():
         if not hasattr(back_end, name):
             setattr(back_end, name, descriptor(name, instead))
+    shows: Any = back_end
+    shows.__dir__ = names_to_show
