@@ -117,3 +117,14 @@ REFUSED = {
 def test_an_optimizer_without_a_rate_to_find_is_refused(words, samples):
     with pytest.raises(SettingError, match=words):
         lr_range_test(nn.MLP([2, 1]), X[:samples], Y[:samples], loss="mse", optimizer=REFUSED[words])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_noise_of_small_batches_is_not_taken_for_a_fall(optimizer):
+    """The first batches differ by chance: the suggestion was the first rate, 1e-6, in 38 of 48 such tests."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(60, 3))
+        y = np.sin(X[:, :1]) + 0.1 * rng.normal(size=(60, 1))
+        found = lr_range_test(nn.MLP([3, 16, 1], seed=seed), X, y, loss="mse", optimizer=optimizer, batch_size=16)
+        assert 1e-3 < found.suggestion < 0.3

@@ -26,6 +26,7 @@ from tinygrad_edu.train.samples import parameters_of
 from tinygrad_edu.train.state_outside import trial_of
 
 MEMORY = 0.9  # decay of the running mean of the losses
+FILLED = 10  # steps after which it holds as many losses as it ever does, 1 / (1 - MEMORY)
 
 
 @check_attributes
@@ -43,10 +44,16 @@ class RangeTest:
 
     @property
     def suggestion(self) -> float:
-        """The rate at which the smoothed loss falls fastest per logarithm of the rate."""
+        """The rate at which the smoothed loss falls fastest per logarithm of the rate.
+
+        Where there are enough steps, the first FILLED are left out, because a running mean of few losses moves with the
+        noise of its batches; and the fall is measured over FILLED steps.
+        """
         end = max(int(np.argmin(self.smoothed)) + 1, 2)
-        slopes = np.gradient(self.smoothed[:end], np.log(self.rates[:end]))
-        return float(self.rates[int(np.argmin(slopes))])
+        first, apart = (FILLED, FILLED) if end > 3 * FILLED else (0, 1)
+        logs, smoothed = np.log(self.rates[first:end]), self.smoothed[first:end]
+        slopes = (smoothed[apart:] - smoothed[:-apart]) / (logs[apart:] - logs[:-apart])
+        return float(self.rates[first + apart // 2 + int(np.argmin(slopes))])
 
     @check_arguments
     def plot(self, axes: Any = None) -> Any:
