@@ -80,12 +80,16 @@ class LearnerProgram:
             for place in self.spots.get(id(leaf.given), ()):
                 place.put(new)
         else:
-            end = self.obj
-            for kind, key in leaf.path[:-1]:
-                end = getattr(end, key) if kind == "attribute" else end[key]
-            kind, key = leaf.path[-1]
-            module = isinstance(end, types.ModuleType)
-            Spot(vars(end) if module else end, key, None, attribute=kind == "attribute" and not module).put(new)
+            self.put_here(leaf, new)
+
+    def put_here(self, leaf: Leaf, new: Any) -> None:
+        """New numbers at the path of this leaf alone."""
+        end = self.obj
+        for kind, key in leaf.path[:-1]:
+            end = getattr(end, key) if kind == "attribute" else end[key]
+        kind, key = leaf.path[-1]
+        module = isinstance(end, types.ModuleType)
+        Spot(vars(end) if module else end, key, None, attribute=kind == "attribute" and not module).put(new)
 
     def find_spots(self) -> None:
         self.spots: dict[int, list[Spot]] = {}
@@ -121,6 +125,21 @@ class LearnerProgram:
             if plain != other:
                 return True
         return False
+
+    def is_written_by_loss(self, leaf: Leaf) -> bool:
+        """Does the loss alone write other numbers there? So it is with the state of a recurrent net, or a cache."""
+        if not leaf.path:
+            return False
+        moved = leaf.array + 0.1 * np.random.default_rng(1).normal(size=np.shape(leaf.array))
+        self.state.restore()
+        try:
+            self.put_here(leaf, Structure.of(leaf.given).fill({"params": moved.copy()}))
+            self.measure()
+            return not are_equal(np.asarray(without_graph(self.held(leaf)), dtype=float), moved)
+        except Exception:  # it needs a number of this kind there, so it reads it
+            return False
+        finally:
+            self.state.restore()
 
     def number_or_none(self) -> Any:
         try:

@@ -37,7 +37,8 @@ def check_program(
 ) -> BackpropReport:
     """Examine a program that updates itself: its gradients, and its update.
 
-    What a step changes and the loss depends on is a parameter; each is named by its path. What the step leaves as it
+    What a step changes and the loss depends on is a parameter; each is named by its path. What the loss alone writes,
+    as the state of a recurrent net, is none. What the step leaves as it
     is counts as forgotten where the program makes a gradient for it or trains its other half (W1 of b1); other weights
     that stay get a remark. A right step of an optimizer of `tg.optim`, clipped or with weight decay, is right, and so
     is one that makes several of them, on one sample or a few each; where the rule is not known, the gradients alone
@@ -86,7 +87,7 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     late = not chosen and {n: before[n] for n in names_of_second_step(program, numbers) if program.matters(before[n])}
     if not chosen and not late:
         raise ExaminerError(words_of_no_change(program, changed))
-    chosen = chosen or late or {}
+    chosen = without_state(program, chosen or late or {})
     left, remark = left_alone(program, before, numbers, {*changed, *(numbers.keys() - after.keys())}, chosen, recording)
     chosen |= {n: before[n] for n in left}
     # really gone, not only found in another place first
@@ -114,9 +115,15 @@ def left_alone(
 ) -> tuple[list[str], str]:
     """(parameters that the step has forgotten, a remark on weights that it may keep fixed on purpose)."""
     idle = [n for n in numbers if n not in changed and not isinstance(leaves[n].given, (int, np.integer))]
-    left = [n for n in missed_updates(idle, numbers, trained, recording) if program.matters(leaves[n])]
-    kept = [n for n in like_weights(idle, numbers, trained) if n not in left and program.matters(leaves[n])]
+    stays = lambda n: program.matters(leaves[n]) and not program.is_written_by_loss(leaves[n])  # noqa: E731
+    left = [n for n in missed_updates(idle, numbers, trained, recording) if stays(n)]
+    kept = [n for n in like_weights(idle, numbers, trained) if n not in left and stays(n)]
     return left, remark_on(kept)
+
+
+def without_state(program: LearnerProgram, leaves: dict[str, Leaf]) -> dict[str, Leaf]:
+    """The parameters among these: what the loss alone writes is state, unless there would be no parameter left."""
+    return {n: leaf for n, leaf in leaves.items() if not program.is_written_by_loss(leaf)} or leaves
 
 
 def names_of_second_step(program: LearnerProgram, numbers: Mapping[str, Array]) -> list[str]:
