@@ -126,6 +126,10 @@ class LearnerProgram:
                 return True
         return False
 
+    def is_read(self, leaf: Leaf) -> bool:
+        """Does the loss depend on it, and leave it as it is?"""
+        return self.matters(leaf) and not self.is_written_by_loss(leaf)
+
     def is_written_by_loss(self, leaf: Leaf) -> bool:
         """Does the loss alone write other numbers there? So it is with the state of a recurrent net, or a cache."""
         if not leaf.path:

@@ -115,9 +115,8 @@ def left_alone(
 ) -> tuple[list[str], str]:
     """(parameters that the step has forgotten, a remark on weights that it may keep fixed on purpose)."""
     idle = [n for n in numbers if n not in changed and not isinstance(leaves[n].given, (int, np.integer))]
-    stays = lambda n: program.matters(leaves[n]) and not program.is_written_by_loss(leaves[n])  # noqa: E731
-    left = [n for n in missed_updates(idle, numbers, trained, recording) if stays(n)]
-    kept = [n for n in like_weights(idle, numbers, trained) if n not in left and stays(n)]
+    left = [n for n in missed_updates(idle, numbers, trained, recording) if program.is_read(leaves[n])]
+    kept = [n for n in like_weights(idle, numbers, trained) if n not in left and program.is_read(leaves[n])]
     return left, remark_on(kept)
 
 
