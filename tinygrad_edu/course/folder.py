@@ -45,7 +45,7 @@ A part at a time: return `None` for the gradients that you have not written yet.
 {rows}
 
 Teachers: `tinygrad-edu course FOLDER --solutions` writes the solutions; `tinygrad-edu check FOLDER --csv grades.csv`
-grades a folder of submissions, and lists the commonest mistakes; `--gradescope results.json` is for one file.
+grades a folder of submissions, and lists the commonest mistakes; `--gradescope results.json` writes the points.
 """
 
 

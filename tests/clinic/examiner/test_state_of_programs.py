@@ -58,7 +58,7 @@ def test_a_mistake_beside_a_state_is_named():
     report = check_program(net, step=lambda: net.step(slip=True), loss=net.loss, lr=0.01)
     assert not report.ok
     assert "net.Wh  WRONG" in str(report)
-    assert "not the input of this layer" in str(report)
+    assert "should be:  ∂L/∂net.Wh = δ1 a1(t-1)ᵀ" in str(report)
 
 
 def test_a_weight_that_the_loss_makes_short_is_still_a_parameter():

@@ -233,8 +233,21 @@ def letters(net: Network, layer: Layer, parameter: str = "") -> dict[str, str]:
         "slope": form.slope_text.format(a=f"a{k}") if form else "1",
         "slope_of_z": form.slope_text.format(a=f"z{k}") if form else "1",
         "slope_of_error": form.slope_text.format(a="error") if form else "1",
-        "slope_of_minus": form.slope_text.format(a="(-error)") if form else "1", "x": f"a{k - 1}" if k > 1 else "x",
+        "slope_of_minus": form.slope_text.format(a="(-error)") if form else "1", "x": input_text(net, k, parameter),
     }  # fmt: skip
+
+
+def input_text(net: Network, k: int, parameter: str) -> str:
+    """What the weights of layer k are multiplied by: x, a of the layer below or, of a recurrent weight, a of before."""
+    before = {layer.end: layer.time for layer in net.layers if layer.number == k}
+    for layer in net.layers:
+        for use in layer.weights if layer.number == k else ():
+            if (
+                use.parameter == parameter
+                and before.get(net.steps[use.step].parents[use.data], layer.time) < layer.time
+            ):
+                return f"a{k}(t-1)"
+    return f"a{k - 1}" if k > 1 else "x"
 
 
 def parameter_layer(net: Network, name: str) -> Layer | None:

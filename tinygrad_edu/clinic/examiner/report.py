@@ -144,22 +144,28 @@ class BackpropReport:
 
     __repr__ = __str__
 
+    def headline(self) -> str:
+        """How many gradients are right."""
+        count = len(self.errors)
+        if self.ok:
+            return f"All {count} gradients are right." if count > 1 else "The gradient is right."
+        if self.update_alone:
+            return f"The gradients are right, the update of {', '.join(self.wrong)} is not."
+        right = count - len(self.wrong)
+        return (
+            f"{right} of {count} gradients are right, {len(self.wrong)} wrong."
+            if count > 1
+            else "The gradient is wrong."
+        )
+
     def lines(self) -> list[str]:
         """The card."""
-        right = len(self.errors) - len(self.wrong)
-        head = (
-            f"All {right} gradients are right."
-            if self.ok
-            else f"The gradients are right, the update of {', '.join(self.wrong)} is not."
-            if self.update_alone
-            else f"{right} of {len(self.errors)} gradients are right, {len(self.wrong)} wrong."
-        )
         width = max(map(len, self.errors), default=1)
         table = [
             f"  {name:<{width}}  {'WRONG' if name in self.wrong else 'right'}  relative error {error:.2g}"
             for name, error in self.errors.items()
         ]
-        return [head, *([self.note] if self.note else []), "", *table, *self.slip_lines()]
+        return [self.headline(), *([self.note] if self.note else []), "", *table, *self.slip_lines()]
 
     def slip_lines(self) -> list[str]:
         if self.ok:

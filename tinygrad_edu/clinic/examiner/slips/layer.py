@@ -173,8 +173,8 @@ def arrays_of(net: Network, now: int) -> Iterator[tuple[str, Array]]:
     """Every array of the forward pass that a learner has a name for, as seen from time step `now`."""
     seen: set[int] = set()
     for layer in net.layers:
-        times = {now: " of the same step", now - 1: " of the step before"}
-        time = times.get(layer.time, f" of step {layer.time + 1}") if layer.time >= 0 else ""
+        times = {now: "(t)", now - 1: "(t-1)"}
+        time = times.get(layer.time, f"(step {layer.time + 1})") if layer.time >= 0 else ""
         for use in layer.weights:
             x, parent = net.steps[use.step].operand(use.data), net.steps[use.step].parents[use.data]
             if parent < 0 and id(net.steps[use.step].node.parents[use.data]) not in seen:
