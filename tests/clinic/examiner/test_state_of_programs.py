@@ -1,9 +1,13 @@
 """What the loss alone writes is state, such as what a recurrent net begins with or a layer keeps: no parameter."""
 
+import importlib
+import os
+import sys
+
 import numpy as np
 import pytest
 
-from tinygrad_edu.clinic import check_program
+from tinygrad_edu.clinic import check_backprop, check_program
 
 
 class Recurrent:
@@ -72,3 +76,16 @@ def test_a_weight_that_the_loss_makes_short_is_still_a_parameter():
         net["w"] = net["w"] - 0.1 * np.array([2.0 * (net["w"][0] - 1.0), 0.0])
 
     assert "w" in str(check_program(net, step=step, loss=loss, lr=0.1))
+
+
+def test_lines_are_those_of_the_file_as_it_is_now(tmp_path, monkeypatch):
+    """Whoever edits a module and loads it again saw new numbers beside the old lines."""
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "def backward(p):\n    {}d = 3.0 * p['w']\n    return {{'w': d}}\n"
+    for i, before in enumerate(["", "first = 1.0\n    "]):
+        (tmp_path / "edited_later.py").write_text(text.format(before))
+        os.utime(tmp_path / "edited_later.py", (1e9 + i, 1e9 + i))
+        module = importlib.reload(importlib.import_module("edited_later"))
+        report = check_backprop(lambda p: p["w"] ** 2, {"w": np.array(2.0)}, module.backward)
+        assert f"edited_later.py:{2 + i}: d = 3.0 * p['w']" in str(report)
+    sys.modules.pop("edited_later")

@@ -32,6 +32,7 @@ from tinygrad_edu.clinic.examiner.lines.recording import (
 from tinygrad_edu.clinic.examiner.lines.statements import (
     Assignment,
     Statement,
+    forget_edited_files,
     items_of_display,
     names_of_calls,
     reads,
@@ -336,4 +337,5 @@ def record_run(function: Callable[..., Any], *arguments: Any) -> Recording:
     >>> record_run(f, 3.0).result
     7.0
     """
+    forget_edited_files()
     return Recorder().run(function, *arguments)

@@ -287,6 +287,14 @@ def indices(node: ast.AST) -> list[ast.AST]:
     return found
 
 
+def forget_edited_files() -> None:
+    """Read files again that were edited since, as a module that a notebook loads again."""
+    known = len(linecache.cache)
+    linecache.checkcache()
+    if len(linecache.cache) < known:
+        statements_of.cache_clear()
+
+
 @lru_cache(maxsize=64)
 def statements_of(filename: str) -> dict[int, Statement]:
     """Line → the innermost statement on it; empty if the source is not available."""
