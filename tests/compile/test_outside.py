@@ -1,6 +1,7 @@
 """The clock and the system's random numbers: no state tells what they answer next, so fit and jit see the calls."""
 
 import datetime
+import gc
 import logging
 import os
 import random
@@ -106,3 +107,19 @@ def test_a_profiler_that_is_there_is_left_alone():
     finally:
         sys.setprofile(None)
     assert seen
+
+
+def test_the_clock_of_somebody_who_watches_the_garbage_collector_is_not_the_functions():
+    """hypothesis measures how long it takes: a long trace was refused in a process with it."""
+    told = []
+
+    def note(phase, info):
+        told.append(perf_counter())
+
+    gc.callbacks.append(note)
+    try:
+        f = tg.jit(lambda x: (gc.collect(), time, x * 2.0)[2])
+        assert f(3.0) == 6.0
+    finally:
+        gc.callbacks.remove(note)
+    assert told

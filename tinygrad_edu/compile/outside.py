@@ -9,6 +9,7 @@ random.SystemRandom and NumPy's generators without a seed all come down to os.ur
 from __future__ import annotations
 
 import datetime
+import gc
 import os
 import random
 import sys
@@ -74,6 +75,14 @@ def is_seeded_next(frame: FrameType) -> bool:
     return named and code.co_code[caller.f_lasti + 1] > 0  # the number of arguments of the call
 
 
+def is_collecting(frame: FrameType | None) -> bool:
+    """Does the garbage collector tell somebody that it works, as hypothesis wants it, to measure how long it takes?"""
+    told = {getattr(each, "__code__", None) for each in gc.callbacks}
+    while frame is not None and frame.f_code not in told:
+        frame = frame.f_back
+    return frame is not None
+
+
 @contextmanager
 def asked_outside() -> Iterator[list[str]]:
     """What is asked within the block, by name: chance by anybody, the clock by the user's own code (logging notes the
@@ -87,7 +96,7 @@ def asked_outside() -> Iterator[list[str]]:
         if event == "c_call":
             if x in chance and not is_seeded_next(frame):
                 found.append(chance[x])
-            elif x in CLOCKS and is_foreign(frame.f_globals.get("__name__")):
+            elif x in CLOCKS and is_foreign(frame.f_globals.get("__name__")) and not is_collecting(frame):
                 found.append(CLOCKS[x])
         elif event == "call" and frame.f_code is SEED and frame.f_locals["a"] is None:
             found.append("random.Random without a seed")
