@@ -21,7 +21,7 @@ PLAIN = [name for name, row in TABLE.items() if row.partials is not None and not
 PROGRAM = """
 import doctest, json, importlib
 from tinygrad_edu import Value, ops
-for name in ["value", "elementary", "scalar_transforms", "graph"]:
+for name in ["value", "elementary", "transforms.scalar_transforms", "graph"]:
     found = doctest.testmod(importlib.import_module("tinygrad_edu.core." + name))
     assert found.failed == 0 and found.attempted > 0, (name, found)
 found = {}

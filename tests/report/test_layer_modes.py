@@ -18,7 +18,7 @@ LOOKS = {
     "C": lambda model, folder: tg.export(model, folder / "net.c", X),
     "C that trains": lambda model, folder: tg.export(model, folder / "net.c", X, Y, **SETTINGS),
     "ONNX": lambda model, folder: tg.export(model, folder / "net.onnx", X),
-    "accuracy": lambda model, folder: train.accuracy(model, X, Y),
+    "accuracy": lambda model, folder: train.accuracy(model, X, Y, threshold=0.5),
     "fit": lambda model, folder: fit(model, validation=(X, Y)),
     "range test": lambda model, folder: tg.lr_range_test(model, X, Y, steps=3, **SETTINGS),
     "histograms": lambda model, folder: fit(model, callbacks=[train.Histograms()]),
