@@ -47,10 +47,7 @@ class LearnerProgram:
 
     def place_of(self, leaf: Leaf) -> tuple[Any, ...]:
         """The identity of the object that holds a number, and the number's name in it."""
-        end = self.obj
-        for kind, key in leaf.path[:-1]:
-            end = getattr(end, key) if kind == "attribute" else end[key]
-        return (id(end), *leaf.path[-1:])
+        return (id(self.follow(leaf.path[:-1])), *leaf.path[-1:])
 
     def named(self, leaf: Leaf) -> str:
         if not self.name or not leaf.path:
@@ -69,8 +66,12 @@ class LearnerProgram:
 
     def held(self, leaf: Leaf) -> Any:
         """What the program holds now at the place of this leaf."""
+        return self.follow(leaf.path)
+
+    def follow(self, path: Iterable[Any]) -> Any:
+        """What the object holds at the end of a path."""
         found = self.obj
-        for kind, key in leaf.path:
+        for kind, key in path:
             found = getattr(found, key) if kind == "attribute" else found[key]
         return found
 
@@ -84,10 +85,7 @@ class LearnerProgram:
 
     def put_here(self, leaf: Leaf, new: Any) -> None:
         """New numbers at the path of this leaf alone."""
-        end = self.obj
-        for kind, key in leaf.path[:-1]:
-            end = getattr(end, key) if kind == "attribute" else end[key]
-        kind, key = leaf.path[-1]
+        end, (kind, key) = self.follow(leaf.path[:-1]), leaf.path[-1]
         module = isinstance(end, types.ModuleType)
         Spot(vars(end) if module else end, key, None, attribute=kind == "attribute" and not module).put(new)
 

@@ -38,11 +38,11 @@ def check_program(
     """Examine a program that updates itself: its gradients, and its update.
 
     What a step changes and the loss depends on is a parameter; each is named by its path. What the loss alone writes,
-    as the state of a recurrent net, is none. What the step leaves as it
-    is counts as forgotten where the program makes a gradient for it or trains its other half (W1 of b1); other weights
-    that stay get a remark. A right step of an optimizer of `tg.optim`, clipped or with weight decay, is right, and so
-    is one that makes several of them, on one sample or a few each; where the rule is not known, the gradients alone
-    are judged. Everything that the program can reach is left as it was, also when its step raises.
+    as the state of a recurrent net, is none. What the step leaves as it is counts as forgotten where the program makes
+    a gradient for it or trains its other half (W1 of b1); other weights that stay get a remark. A right step of an
+    optimizer of `tg.optim`, clipped or with weight decay, is right, and so is one that makes several of them, on one
+    sample or a few each; where the rule is not known, the gradients alone are judged. Everything that the program can
+    reach is left as it was, also when its step raises.
 
     obj: what holds the parameters: an object, a list of layers, a dict, a module or its globals().
     step: a function without arguments that trains the program once.
