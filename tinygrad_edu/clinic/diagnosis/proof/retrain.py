@@ -26,6 +26,7 @@ from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.train.choose import training_program
 from tinygrad_edu.train.fit import train_job as trained_by
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.own_code import for_own_code
 from tinygrad_edu.train.stopping import has_fired
 from tinygrad_edu.train.sweep.many import ManyJobs, goes_on, run_all
 
@@ -317,5 +318,6 @@ def has_stopped(job: Job) -> bool:
 def answers(model: Module, setup: Setup, task: Task, X: Array | None = None) -> Array:
     """The network's estimate of the targets: (n, k)."""
     with no_grad(), np.errstate(all="ignore"):
-        outputs = np.asarray(model.eval()(task.inputs(setup) if X is None else X).numpy())
+        given = for_own_code(model, None, task.inputs(setup) if X is None else X)  # other measures take them next
+        outputs = np.asarray(model.eval()(*given).numpy())
         return task.estimate(outputs, setup)
