@@ -14,7 +14,7 @@ import sys
 ROOMS = ("clinic", "course", "draw", "interop", "nn", "optim", "report", "train")
 FILES = (
     "tests/test_bench", "tests/compile/test_arguments", "tests/compile/test_quick_calls", "tests/compile/test_repeats",
-    "tests/core/test_float32_in_transforms", "tests/core/test_vmap_of_losses",
+    "tests/core/transforms/test_float32_in_transforms", "tests/core/transforms/test_vmap_of_losses",
 )  # fmt: skip
 PLAIN = (*(f"tests/{name}/" for name in ROOMS), *(f"{name}.py" for name in FILES))
 VARIABLE = "TINYGRAD_EDU_CACHE"

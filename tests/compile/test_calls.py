@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import normal, without_numba
-from tests.core.test_table import ROWS
+from tests.core.operations.test_table import ROWS
 from tinygrad_edu import Tensor, Value, jit, ops
 from tinygrad_edu.errors import DtypeError, OperandError, ShapeError, TraceError
 

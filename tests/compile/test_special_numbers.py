@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.compile.programs import without_numba
-from tests.core.test_table import ROWS
+from tests.core.operations.test_table import ROWS
 from tinygrad_edu import Tensor, Value, jit, ops
 from tinygrad_edu.core.backward import flat_inputs
 

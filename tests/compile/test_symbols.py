@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.test_table import ROWS, SMOOTH, points
+from tests.core.operations.test_table import ROWS, SMOOTH, points
 from tinygrad_edu import ops
 from tinygrad_edu.compile.codegen import math_approximations, module_writer
 from tinygrad_edu.compile.codegen.formulas import Symbol, definitions, in_float32, literal, partial_texts, text_of

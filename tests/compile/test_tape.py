@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tests.core.test_table import ROWS, SMOOTH, points
+from tests.core.operations.test_table import ROWS, SMOOTH, points
 from tinygrad_edu import Value, jit, ops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.errors import NonScalarBackwardError, TraceError

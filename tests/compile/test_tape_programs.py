@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.compile.test_tape import close, graphs, run
-from tests.core.test_table import ROWS
+from tests.core.operations.test_table import ROWS
 from tinygrad_edu import Value, jit, nn, ops, optim
 
 # Source

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.core.test_table import ROWS
+from tests.core.operations.test_table import ROWS
 from tinygrad_edu import ops
 
 MOST_AXES = 5

@@ -13,7 +13,7 @@ from tinygrad_edu.core.ops import TABLE
 
 pytestmark = pytest.mark.torch
 RTOL = 1e-12
-# PyTorch's own values are off by up to 5e-10; ours agree with SciPy's to 1e-14 (tests/core/test_special.py)
+# PyTorch's own values are off by up to 5e-10; ours agree with SciPy's to 1e-14 (tests/core/operations/test_special.py)
 TRIGAMMA = 1e-9
 ROUGH = dict.fromkeys(("gammaln", "betaln", "digamma", "polygamma"), TRIGAMMA)
 SMOOTH = {name: row for name, row in TABLE.items() if row.partials is not None}

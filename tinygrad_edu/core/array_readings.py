@@ -3,7 +3,7 @@
 `sum`, `reshape` and their like ask what they are given, and sort their options: about 3 µs for a call that takes NumPy
 1 µs. A pull-back of the table makes two to eight such calls, on nothing but arrays while a backward pass runs. Here its
 code is bound once to functions of arrays, and so are the helpers that it calls: `spread`, `unbroadcast`, `choose`.
-`tests/core/test_array_pulls.py` holds the two readings of each row against each other, bit for bit.
+`tests/core/fast/test_array_pulls.py` holds the two readings of each row against each other, bit for bit.
 """
 
 from __future__ import annotations

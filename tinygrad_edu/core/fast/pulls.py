@@ -2,7 +2,7 @@
 
 Nothing is computed here that the table does not say: each form makes the very products of the row's own partials or
 pull-back, without asking the table, without a product that nobody wants, and in the memory of a product that nobody
-else sees. `tests/core/test_array_pulls.py` holds the two against each other, bit for bit.
+else sees. `tests/core/fast/test_array_pulls.py` holds the two against each other, bit for bit.
 
 A form is called as `pull(x, g)`, with the gradient g of the node x, and gives (parent, contribution) for each parent
 that wants one, in its shape and dtype.

@@ -3,7 +3,7 @@
 `Value.__apply__` says what an operation means. It asks many questions (is a trace running, is an argument a plain
 number, is it an array?) whose answers are nearly always the same, and it looks the derivative up in the table. Here the
 usual case of the operators and methods is written out, and every other case goes to `__apply__`.
-`tests/core/test_fast_paths.py` compares the two, bit for bit.
+`tests/core/fast/test_fast_paths.py` compares the two, bit for bit.
 
 A node is made by `new(value)` and assignments, not by `Value(...)`, which would take half of an expression's time.
 """

@@ -2,7 +2,7 @@
 
 `ArrayOperation.call` sorts arguments, asks for the back end, copies indices and looks at what comes out. Here the usual
 calls of the usual rows go straight to NumPy, and every other call is handed to the general form.
-`tests/core/test_array_pulls.py` holds the two against each other, bit for bit.
+`tests/core/fast/test_array_pulls.py` holds the two against each other, bit for bit.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
-from tests.core.test_table import ROWS, total
+from tests.core.operations.test_table import ROWS, total
 
 # conventions at a kink, at infinity, and far from 0
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.clinic.examiner.test_real_programs import P, T, X, forward, gradients
+from tests.clinic.examiner.programs.test_real_programs import P, T, X, forward, gradients
 from tinygrad_edu.clinic import check_backprop, check_program
 
 r = np.random.default_rng(3)

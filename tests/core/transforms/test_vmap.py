@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.core.test_table import SMOOTH, points
+from tests.core.operations.test_table import SMOOTH, points
 from tests.examples import CALLS, IDS, drawn
 from tinygrad_edu.core.operation import ARRAY_TABLE
 from tinygrad_edu.core.transforms import vmap as at_work
