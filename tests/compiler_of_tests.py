@@ -13,7 +13,8 @@ import sys
 
 ROOMS = ("clinic", "course", "draw", "interop", "nn", "optim", "report", "train")
 FILES = (
-    "tests/test_bench", "tests/compile/test_arguments", "tests/compile/test_quick_calls", "tests/compile/test_repeats",
+    "tests/test_bench", "tests/compile/calls/test_arguments", "tests/compile/calls/test_quick_calls",
+    "tests/compile/arrays/test_repeats",
     "tests/core/transforms/test_float32_in_transforms", "tests/core/transforms/test_vmap_of_losses",
 )  # fmt: skip
 PLAIN = (*(f"tests/{name}/" for name in ROOMS), *(f"{name}.py" for name in FILES))

@@ -4,8 +4,9 @@ A call of the C library in a loop prevents the whole loop from being vectorised 
 to 5 ns: no branch, no table, only sums, products, one quotient, selections and the bits of a float's exponent. Their
 text replaces the table's `math.exp` and so on in generated modules, unless `accurate=True`.
 
-Within 3 ulp for float64 and for float32, denormal numbers included (tests/compile/test_kernels.py). Limits are exact:
-exp(-inf) = 0, log(0) = -inf, log(-1) = nan, tanh and erf reach ±1, and NaN stays NaN. expm1 and log1p of -0 give 0.
+Within 3 ulp for float64 and for float32, denormal numbers included (tests/compile/backend/test_kernels.py). Limits
+are exact: exp(-inf) = 0, log(0) = -inf, log(-1) = nan, tanh and erf reach ±1, and NaN stays NaN. expm1 and
+log1p of -0 give 0.
 
 Coefficients: our own minimax polynomials, by a Remez exchange in 40 digits for the least relative error of the result
 (absolute for erf of large x), then rounded; each docstring states that error before rounding. Float32 runs the same

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.compile.programs import training_without_numba
-from tests.train.test_fit_options import assert_same
+from tests.train.fit.test_fit_options import assert_same
 from tinygrad_edu import Tensor, fit, nn, optim
 from tinygrad_edu.errors import TraceError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.compile.programs import training_without_numba
-from tests.train.test_fit_state import Net, X, Y, assert_as_eager, makes, run_of
+from tests.train.fit.test_fit_state import Net, X, Y, assert_as_eager, makes, run_of
 from tinygrad_edu import fit, fit_many, nn, optim
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train import Checkpoint, Histograms, choose

@@ -121,7 +121,8 @@ def test_in_this_process_the_best_weights_are_not_where_it_goes_on(way):
 
 SAVED = {"sizes": [2, 5, 4, 1], "dropout": 0.4, "validation": 0.2, "patience": 50}
 PROGRAM = (
-    "import sys; from tests.train.test_fit_checkpoint import saved; saved(*sys.argv[1:3], 9, resume_from=sys.argv[2])"
+    "import sys; from tests.train.resume.test_fit_checkpoint import saved; "
+    "saved(*sys.argv[1:3], 9, resume_from=sys.argv[2])"
 )
 
 
@@ -140,7 +141,7 @@ def test_in_another_process(way, tmp_path):
     path = str(tmp_path / "parts")
     begun = saved(way, path, 4)
     command = [sys.executable, "-c", PROGRAM, way, path]
-    subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env=os.environ, timeout=300)
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[3], env=os.environ, timeout=300)
     arrays, record = storage.read_arrays(path), Path(f"{path}.json").read_text(encoding="utf-8")
     whole = saved(way, str(tmp_path / "whole"), 9)
     assert begun[1] != record

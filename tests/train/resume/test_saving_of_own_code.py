@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from tests.train.test_resume_of_own_code import Own, X, add, train
+from tests.train.resume.test_resume_of_own_code import Own, X, add, train
 from tinygrad_edu import fit, nn, optim
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.train import Checkpoint, state_outside

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from tests.train.test_fit_state import LossObject, X, Y, assert_as_eager, counting_loss, makes, run_of
+from tests.train.fit.test_fit_state import LossObject, X, Y, assert_as_eager, counting_loss, makes, run_of
 from tinygrad_edu import fit, fit_many, nn, ops, optim
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.errors import CompileError, TraceError

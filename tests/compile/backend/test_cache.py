@@ -16,7 +16,7 @@ from tinygrad_edu.compile.backend import cache
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEXT = """\
 from numba import njit
 

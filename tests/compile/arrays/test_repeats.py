@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.compile.arrays.test_rounds import drawn
 from tests.compile.programs import normal, without_numba
-from tests.compile.test_rounds import drawn
 from tinygrad_edu import nn, ops
 
 IDS = np.random.default_rng(1).integers(0, 5, size=(30, 2))

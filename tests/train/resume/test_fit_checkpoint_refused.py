@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from tests.train.test_fit_checkpoint import OPTIMIZERS, WEIGHTS, X, Y, model_of, trained
+from tests.train.resume.test_fit_checkpoint import OPTIMIZERS, WEIGHTS, X, Y, model_of, trained
 from tinygrad_edu import fit, nn, optim
 from tinygrad_edu.errors import CheckpointError, DtypeError, SettingError, ShapeError, TinygradError
 from tinygrad_edu.nn import storage

@@ -54,7 +54,7 @@ for name, code in json.loads(os.environ["PROGRAMS"]).items():
 
 def on_ranks(programs, folder, ranks=2):
     """Return code, what each program printed, and standard error of one job that runs them in turn on so many ranks."""
-    file, root = folder / "program.py", str(Path(__file__).parents[2])
+    file, root = folder / "program.py", str(Path(__file__).parents[3])
     file.write_text(START, encoding="utf-8")
     texts = json.dumps({name: textwrap.dedent(code) for name, code in programs.items()})
     given = {**os.environ, "PYTHONPATH": root, "FOLDER": str(folder), "PROGRAMS": texts}

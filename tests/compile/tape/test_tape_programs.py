@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.compile.test_tape import close, graphs, run
+from tests.compile.tape.test_tape import close, graphs, run
 from tests.core.operations.test_table import ROWS
 from tinygrad_edu import Value, jit, nn, ops, optim
 

@@ -11,7 +11,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tests.compile.test_cache import PROGRAM, SUFFIXES, TEXT, lines, process, twice
+from tests.compile.backend.test_cache import PROGRAM, SUFFIXES, TEXT, lines, process, twice
 from tests.pace import slowness
 from tinygrad_edu import jit, ops
 from tinygrad_edu.cli import main

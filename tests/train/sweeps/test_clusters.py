@@ -13,7 +13,7 @@ import pytest
 from distributed import Client, LocalCluster
 from sklearn.model_selection import GridSearchCV
 
-from tests.train.test_sweeps import CASES, X, Y, assert_identical, many, sgd
+from tests.train.sweeps.test_sweeps import CASES, X, Y, assert_identical, many, sgd
 from tinygrad_edu import nn, optim
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.data import iris
@@ -21,7 +21,7 @@ from tinygrad_edu.estimators import MLPClassifier
 from tinygrad_edu.train.compiled import programs
 from tinygrad_edu.train.sweep.many import ManyJobs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.optimized,

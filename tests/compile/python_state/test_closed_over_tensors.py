@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.compile.arrays.test_programs import made
 from tests.compile.programs import checked, normal, without_numba
-from tests.compile.test_programs import made
 from tinygrad_edu import Tensor, jit, ops
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.errors import DtypeError, OperandError, TraceError
