@@ -213,9 +213,9 @@ class ArrayFunction:
                 )
             # looked up before `run`, in which arrays of Tensors would count as read by the function
             whole, dtype = whole_inputs(trace, own, arguments), program_dtype(trace, given)
-            inexact = trace.run(lambda: count_inexact(outputs, whole, dtype))
             trace.results = trace.run(lambda: with_repeats_rolled(results))
             outputs = list(tree_leaves(trace.results))
+            inexact = trace.run(lambda: count_inexact(outputs, whole, dtype))
         with compiling(getattr(self.f, "__name__", "the function")):
             return self.program_of(trace, own, outputs, inexact, arguments, given, by)
 

@@ -86,3 +86,61 @@ def test_a_loop_that_begins_with_whole_numbers():
 
     n = np.array([5, 2, 3])
     np.testing.assert_allclose(tg.jit(f)(X, n), f(X, n))
+
+
+ROUNDS = {  # (state, entry) -> (new state, what the round gives)
+    "generator": lambda s, r: ((s * 1103515 + r) % (10**9 + 7), s % 7),
+    "product": lambda s, r: ((s * r) % 1003, s * r % 10),
+    "difference": lambda s, r: (s * r - s, s - r),
+    "comparison": lambda s, r: (np.where(s * r == s * r - 1, s + r, s + 1), s),
+    "small": lambda s, r: ((s * 3 + r) % 101, s),
+    "becomes a float": lambda s, r: ((s * r) % 1003 * 0.5, s * 1.0),
+}
+WAYS = {  # body -> function of x, n and the entries
+    "scan": lambda body: lambda x, n, r: join(x, *tg.scan(body, n, r)),
+    "scan in scan": lambda body: lambda x, n, r: join(x, *tg.scan(lambda s, q: (tg.scan(body, s, r)[0], s), n, r)),
+    "Python's loop": lambda body: lambda x, n, r: join(x, repeat(body, n, r[0]), n),
+}
+
+
+def join(x, state, outputs):
+    return np.sum(x * state) + np.sum(x * np.sum(outputs, axis=0))
+
+
+def repeat(body, state, entry):
+    for _ in range(34):  # enough nodes to become a loop
+        state = body(state, entry)[0]
+    return state
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ROUNDS)
+def test_inside_the_rounds_of_a_loop(name, way):
+    """The states that leave the range in a round are back in it by the next: the result does not tell."""
+    f, agree = WAYS[way](ROUNDS[name]), 0
+    for n, r in [([1, 2, 3], [2, 3, 1, 2]), ([70001, 5, 3], [50021, 3, 2**40, 5]), ([2**40, 3, 5], [2**33, 7, 6, 5])]:
+        for dtype in (np.float64, np.float32):
+            x, given = X.astype(dtype), (np.array(n), np.array(r))
+            with without_numba(), np.errstate(all="ignore"):
+                try:
+                    found, slope = tg.jit(f).value_and_grad(x, *given)
+                except DtypeError:
+                    continue
+            np.testing.assert_allclose(found, f(x, *given), rtol=1e-5)
+            np.testing.assert_allclose(slope, tg.grad(f)(x, *given), rtol=1e-5)
+            agree += 1
+    assert agree
+
+
+def test_a_loop_of_whole_numbers_stays_a_loop():
+    """Its numbers are counted round by round in one loop, not in as many lines as Python has made rounds."""
+
+    def f(x, n):
+        for _ in range(200):
+            n = (n * 3 + 1) % 1003
+        return x * n
+
+    jitted, n = tg.jit(f), np.array([5, 2, 3])
+    with without_numba():
+        np.testing.assert_allclose(jitted(X, n), f(X, n))
+    assert jitted.source.count("\n") < 100

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.ir.dims import ACTIVE
+from tinygrad_edu.compile.ir.indexing import reshape_node
 from tinygrad_edu.compile.ir.node import Traced, op_name
 from tinygrad_edu.compile.ir.truth import (
     ADDS,
@@ -27,6 +30,7 @@ from tinygrad_edu.compile.ir.truth import (
     is_integer_kind,
     kind_of_arrays,
 )
+from tinygrad_edu.compile.rounds.body import pick
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.operation import Operation
@@ -35,7 +39,7 @@ from tinygrad_edu.errors import DtypeError
 
 COUNT = "inexact"  # the name of that result
 EXACT = {"float64": 2**53, "float32": 2**24}  # all integers up to here are exact in this dtype
-CHOICES = {"where", "maximum", "minimum", *REMAINDERS, *MOVES}  # no larger than their operands
+CHOICES = {"where", "maximum", "minimum", "pick", *REMAINDERS, *MOVES}  # no larger than their operands
 # of single numbers, whose nodes have the kind of floats
 KEEP_WHOLE = {"pos", "pow", "square", "neg", "abs", *CHOICES, *ARITHMETIC} - {"div"}
 
@@ -45,23 +49,81 @@ def count_inexact(results: Sequence[Traced], given: Mapping[Traced, Kind], dtype
 
     `given`: the inputs that hold whole numbers, with the kind of each.
     """
-    kinds, order = dict(given), list[Traced]()
-    for x in joint_order(results) if given else ():
-        kind = None if x in kinds else kind_of(x, kinds)
-        order += [x] * (x in kinds or kind is not None or is_comparison(x))
+    if not (given or ACTIVE.traces[-1].leaves):  # a loop may begin with a whole number of the function's own
+        return None
+    found = whole_numbers_of(results, given)
+    return count_of(found, read_exactly(found), dtype)
+
+
+@dataclass
+class WholeNumbers:
+    """Whole numbers in a graph: the nodes to look at, parents first, their dtypes, and those in each of its loops."""
+
+    order: list[Any]
+    kinds: dict[Any, Kind]
+    loops: dict[Any, WholeNumbers]
+
+
+def whole_numbers_of(results: Sequence[Traced], given: Mapping[Traced, Kind]) -> WholeNumbers:
+    """The whole numbers that the results are computed from."""
+    found = WholeNumbers([], dict(given), {})
+    kinds = found.kinds
+    for x in joint_order(results):
+        if op_name(x) == "scan":
+            found.loops[x] = whole_numbers_of_rounds(x, kinds)
+        kind = None if x in kinds else kind_of(x, kinds, found.loops)
+        found.order += [x] * (x in kinds or x in found.loops or kind is not None or is_comparison(x))
         if kind is not None:
             kinds[x] = kind
-    read, total = read_exactly(order, kinds), None
-    for x in order:
-        limit = 0 if x not in kinds or op_name(x) in CHOICES else most(x, kinds, read, dtype)
-        if limit and not (x.op is None and x.sizes):  # arrays that are inputs are looked at before the call
-            size = as_float(x)
-            if wraps(x, kinds[x]) and kinds[x].kind == "u":
-                size = ops.where(ops.less(size, 0.0), math.inf, size)
-            inexact = ops.equal(ops.less_equal(ops.abs(size), float(limit)), 0.0)  # NaN counts
-            count = broadcasting.sum(inexact * 1.0)
+    return found
+
+
+def whole_numbers_of_rounds(loop: Traced, kinds: Mapping[Traced, Kind]) -> WholeNumbers:
+    """Those of each round. A state that begins as a whole number counts as one: the first round computes with it."""
+    rounds, given = loop.options["rounds"], dict[Traced, Kind]()
+    for x, outside in zip(rounds.leaves, loop.parents, strict=True):
+        whole = [each.kind for each in (x, outside) if is_integer_kind(each.kind)]
+        if whole or outside in kinds:
+            given[x] = whole[0] if whole else kinds[outside]
+    return whole_numbers_of(rounds.roots, given)
+
+
+def count_of(
+    found: WholeNumbers, read: Mapping[Any, set[Any]], dtype: str, loop: Traced | None = None
+) -> Traced | None:
+    """Their count; `read`: those whose last digit counts, in each loop. A loop gives the count of each round."""
+    total: Traced | None = None
+    for x in found.order:
+        if x in found.loops:
+            count = count_of(found.loops[x], read, dtype, x)
+            count = None if count is None else broadcasting.sum(each_round(x, count))
+        else:
+            count = count_of_node(x, found.kinds, read[loop], dtype, loop is not None)
+        if count is not None:
             total = count if total is None else total + count
     return total
+
+
+def each_round(loop: Traced, x: Traced) -> Traced:
+    """A number of a round as one more result of its loop."""
+    outputs = loop.options["rounds"].outputs
+    outputs.append(reshape_node(x, (1,)))
+    return pick(loop, ("ys", len(outputs) - 1))
+
+
+def count_of_node(
+    x: Traced, kinds: Mapping[Traced, Kind], read: set[Traced], dtype: str, inside: bool
+) -> Traced | None:
+    """How many numbers of a node are not exact; `inside`: of a loop, whose inputs are counted outside of it."""
+    limit = 0 if x not in kinds or op_name(x) in CHOICES else most(x, kinds, read, dtype)
+    if not limit or (x.op is None and (x.sizes or inside)):  # arrays that are inputs are looked at before the call
+        return None
+    size = as_float(x)
+    if wraps(x, kinds[x]) and kinds[x].kind == "u":
+        size = ops.where(ops.less(size, 0.0), math.inf, size)
+    inexact = ops.equal(ops.less_equal(ops.abs(size), float(limit)), 0.0)  # NaN counts
+    count: Traced = broadcasting.sum(inexact * 1.0)
+    return count
 
 
 def joint_order(results: Sequence[Traced]) -> Iterable[Traced]:
@@ -69,10 +131,12 @@ def joint_order(results: Sequence[Traced]) -> Iterable[Traced]:
     return dict.fromkeys(x for root in results for x in topological(root, lambda x: x.parents))
 
 
-def kind_of(x: Traced, kinds: Mapping[Traced, Kind]) -> Kind:
+def kind_of(x: Traced, kinds: Mapping[Traced, Kind], loops: Mapping[Traced, WholeNumbers]) -> Kind:
     """The dtype in which NumPy computes a node from whole numbers; None where it does not."""
     if x.kind is not FLOAT:
         return x.kind if x.op is not None and is_integer_kind(x.kind) else None
+    if op_name(x) == "pick":
+        return loops[x.parents[0]].kinds.get(picked(x))
     if not any(p in kinds for p in x.parents):
         return None
     operands = x.parents[1:] if x.op.name == "where" else x.parents
@@ -85,15 +149,44 @@ def kind_of(x: Traced, kinds: Mapping[Traced, Kind]) -> Kind:
     return np.result_type(*typed) if typed else int
 
 
-def read_exactly(order: Sequence[Any], kinds: Mapping[Any, Kind]) -> set[Any]:
-    """The whole numbers whose last digit counts: of a remainder, a comparison, a difference."""
-    found = set[Any]()
-    for x in reversed(order):
-        name = op_name(x)
-        exact = name in REMAINDERS or is_comparison(x) or (name == "sub" and kinds[x] is not int)
-        if exact or x in found:
+def picked(x: Traced) -> Traced:
+    """What a round computes of a result of a loop."""
+    (kind, i), rounds = x.options["part"], x.parents[0].options["rounds"]
+    return (rounds.after if kind == "state" else rounds.outputs)[i]  # type: ignore[no-any-return]
+
+
+def read_exactly(whole: WholeNumbers, roots: Iterable[Any] = ()) -> dict[Any, set[Any]]:
+    """The whole numbers whose last digit counts, of a remainder, a comparison, a difference: here (None), in each loop.
+
+    `roots`: those of which it is known.
+    """
+    found, kinds, inner = set(roots), whole.kinds, dict[Any, set[Any]]()
+    for x in reversed(whole.order):
+        if x in whole.loops:
+            wanted = [picked(y) for y in found if op_name(y) == "pick" and y.parents[0] is x]
+            read = read_in_rounds(x, whole.loops[x], wanted)
+            inner |= {**read, x: read[None]}
+            found.update(p for leaf, p in zip(x.options["rounds"].leaves, x.parents, strict=True) if leaf in read[None])
+        elif x in found or reads_exactly(x, kinds):
             found.update(p for p in x.parents if p in kinds)
-    return found
+    return {**inner, None: found}
+
+
+def reads_exactly(x: Traced, kinds: Mapping[Traced, Kind]) -> bool:
+    """Does the last digit of its operands count?"""
+    name = op_name(x)
+    return name in REMAINDERS or is_comparison(x) or (name == "sub" and kinds[x] is not int)
+
+
+def read_in_rounds(loop: Traced, whole: WholeNumbers, wanted: Iterable[Traced]) -> dict[Any, set[Any]]:
+    """`read_exactly` of a round: what one reads of its state, the round before has to leave exactly."""
+    rounds, roots = loop.options["rounds"], set(wanted)
+    while True:
+        read = read_exactly(whole, roots)
+        more = {after for x, after in zip(rounds.states, rounds.after, strict=True) if x in read[None]} - roots
+        if not more:
+            return read
+        roots |= more
 
 
 def most(x: Traced, kinds: Mapping[Traced, Kind], read: set[Traced], dtype: str) -> int:

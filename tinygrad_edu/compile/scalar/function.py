@@ -13,7 +13,7 @@ from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.truth import is_comparison, refuse_own
-from tinygrad_edu.compile.passes.exact_range import EXACT, KEEP_WHOLE, read_exactly, refuse_computed
+from tinygrad_edu.compile.passes.exact_range import EXACT, KEEP_WHOLE, WholeNumbers, read_exactly, refuse_computed
 from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.scalar.tape_loops import LEAF
 from tinygrad_edu.compile.untraceable import call_with_nodes, explain_failure
@@ -170,8 +170,8 @@ class TapeProgram:
                 ints = x.op is not None and x.op.name in KEEP_WHOLE
                 if ints and all(p in whole or isinstance(p, WholeConstant) for p in x.parents):
                     whole[x] = int
-            read = read_exactly([x for x in order if x in whole or is_comparison(x)], whole)
-            self.whole[kinds] = [self.tape.row(x) for x in read]
+            found = WholeNumbers([x for x in order if x in whole or is_comparison(x)], whole, {})
+            self.whole[kinds] = [self.tape.row(x) for x in read_exactly(found)[None]]
         return self.whole[kinds]  # type: ignore[no-any-return]
 
     def backward(self) -> Any:
