@@ -22,6 +22,7 @@ ROOMS = [
     "pen",
     "packages",
     "whole_files",
+    "interrupts",
     "elsewhere",
     "checks",
     "names",

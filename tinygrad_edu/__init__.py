@@ -100,6 +100,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in WHERE and name not in MODULES:
+        if (path := f"{__name__}.{name}") in sys.modules:  # as in elsewhere.habits
+            return sys.modules[path]
         elsewhere = importlib.import_module(f"{__name__}.elsewhere")  # imported only when a name is missing
         raise elsewhere.unknown_error(elsewhere.advice("", name, __all__))
     try:

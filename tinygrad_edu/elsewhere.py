@@ -262,6 +262,8 @@ def habits(module: str, known: list[str]) -> tuple[Callable[[str], Any], Callabl
     def unknown(name: str) -> Any:
         if name.startswith("__"):  # asked by Python and tools, which expect the plain message
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        if (path := f"{module}.{name}") in sys.modules:  # Ctrl-C came after it was loaded, before its name was bound
+            return sys.modules[path]
         raise unknown_error(advice(module.partition(".")[2], name, known))
 
     return unknown, lambda: sorted(known)

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
+from tinygrad_edu import interrupts
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.estimators import callbacks, choices, forward, initial, inputs, messages, seeding
 from tinygrad_edu.estimators.aliases import Estimator
@@ -121,6 +122,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
             raise ValueError(messages.not_finite(self))
         return self
 
+    @interrupts.Passed()
     def _solve(self, X: Samples, y: Array, weight: Array | None, incremental: bool, validation: Samples) -> None:
         if self.solver == "lbfgs":
             messages.refuse_batches(self, validation)

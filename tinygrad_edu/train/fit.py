@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import interrupts
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import CompileError, SettingError
 from tinygrad_edu.names import LossName, OptimizerName, OrderName
@@ -109,6 +110,7 @@ class Training:
     def __init__(self, job: Job, compiled: bool | str) -> None:
         self.job, self.compiled, self.modes = job, compiled, Modes(job.model)
         self.whole, self.stepper = LastWhole(job), Stepper(job, progress_bar.NoBar())
+        self.interrupts = interrupts.Passed()
         self.claimed: list[int] = []  # parameters that no other thread may train during this run
         self.beginning: Beginning | None = None  # for a run whose compiled epochs may have to be undone
 
@@ -120,6 +122,7 @@ class Training:
             for_certain(lambda: release(self.claimed))
             raise
         try:
+            self.interrupts.__enter__()
             self.job.model.train()
             with bar(self.job) as shown, np.errstate(all="ignore"):  # overflow ends the run with a message of its own
                 ending = self.all_epochs(shown)
@@ -130,7 +133,7 @@ class Training:
         except BaseException:
             for_certain(self.back_to_whole)
             for_certain(self.modes.restore)
-            for_certain(lambda: release(self.claimed))
+            for_certain(self.let_go)
             raise
 
     def all_epochs(self, shown: Bar) -> str:
@@ -226,8 +229,13 @@ class Training:
         self.whole.restore()
         run = record(self.job, ending + self.job.restore_best(), self.compiled)
         self.modes.restore()
-        release(self.claimed)
+        self.let_go()
         return run
+
+    def let_go(self) -> None:
+        """Other threads may train the model, and interrupts are Python's again; doing it twice is the same as once."""
+        release(self.claimed)
+        self.interrupts.end()
 
 
 def record(job: Job, ending: str, compiled: bool | str) -> Run:

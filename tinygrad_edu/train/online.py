@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import interrupts
 from tinygrad_edu.checks import one_of, whole
 from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.core.aliases import Samples
@@ -99,6 +100,7 @@ def fit_online(
         for_certain(lambda: release(claimed))
 
 
+@interrupts.Passed()
 def train_series(job: Series, epochs: int, steps: int, compiled: bool | str) -> Run:
     """Train it, compiled if that is asked for or pays."""
     model = job.model

@@ -28,6 +28,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tinygrad_edu import interrupts
 from tinygrad_edu.compile.backend import compiler, held_modules, private_folders
 from tinygrad_edu.compile.backend.aliases import IRValue, Signature
 from tinygrad_edu.compile.backend.parse import ieee
@@ -150,7 +151,8 @@ def call_first(function: Any, *arguments: IRValue) -> Any:
         return function(*arguments)
     gc.disable()
     try:
-        return function(*arguments)
+        with interrupts.Passed():
+            return function(*arguments)
     except RuntimeError as error:
         if "no compiled object yet" in str(error):
             raise KeyboardInterrupt from error

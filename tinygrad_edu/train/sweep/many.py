@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import checks
+from tinygrad_edu import checks, interrupts
 from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.compile.backend.blas_threads import ONE_THREAD
 from tinygrad_edu.core.aliases import ArrayLike, Samples
@@ -134,7 +134,7 @@ def fit_many(
     first = recipe.first(rates, chosen)
     places = [(rate, seed) for rate in rates for seed in chosen]
     shown_bar = progress_bar.bar(len(places), "run", progress_bar.is_wanted(progress), asked=bool(progress))
-    with shown_bar as shown, workers.backend(parallel) as count:
+    with interrupts.Passed(), shown_bar as shown, workers.backend(parallel) as count:
         outcomes = recipe.spread(places, count, threads, shown)
     return collect(outcomes, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
 
