@@ -19,6 +19,11 @@ OWN_NAN = (
     "operation, with compiled=False, it counts as 0"
 )
 
+INEXACT = (
+    "forward or the loss computes whole numbers beyond {:,}, which the program's {} does not hold exactly (or 0 times "
+    "infinity); operation by operation, with compiled=False, NumPy computes them"
+)
+
 
 def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
     """Why a run without NaN ended."""
@@ -68,10 +73,10 @@ def not_finite_eagerly(job: Job, order: ArrayLike) -> str:
         before.restore()
 
 
-def refuse_own_nan(job: Job, order: ArrayLike) -> None:
-    """Errors: CompileError where only a program comes to NaN in this epoch."""
+def refuse_own_nan(job: Job, order: ArrayLike, why: str) -> None:
+    """Errors: CompileError, which says why, where only a program comes to NaN in this epoch."""
     if not not_finite_eagerly(job, order):
-        raise CompileError(f"epoch {len(job.losses) + 1}: {OWN_NAN}")
+        raise CompileError(f"epoch {len(job.losses) + 1}: {why}")
 
 
 def first_bad(job: Job, order: ArrayLike) -> str:

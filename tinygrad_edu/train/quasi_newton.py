@@ -19,7 +19,7 @@ from tinygrad_edu.core.modes import MODES, detect_anomaly
 from tinygrad_edu.errors import AnomalyError, CompileError
 from tinygrad_edu.optim import LBFGS, flat
 from tinygrad_edu.optim.clip import length
-from tinygrad_edu.train.ending import OWN_NAN, reason
+from tinygrad_edu.train.ending import reason
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.stepper import Epochs, Stepper
@@ -105,7 +105,7 @@ class LbfgsStepper(Stepper):
     def bad_ending(self, order: ArrayLike) -> str:
         """Where the loss was NaN or infinite, at the weights `order`. Errors: CompileError if only the program's is."""
         if self.session is not None and self.search.finite_by_operations(np.asarray(order)):
-            raise CompileError(OWN_NAN)
+            raise CompileError(self.session.program.why_nan)
         return not_finite_sentence(self.job, order, self.search.at)
 
 

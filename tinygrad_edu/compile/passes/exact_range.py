@@ -8,7 +8,7 @@ range is not known before a call, so the program has one more result: their coun
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +44,18 @@ CHOICES = {"where", "maximum", "minimum", "pick", *REMAINDERS, *MOVES}  # no lar
 KEEP_WHOLE = {"pos", "pow", "square", "neg", "abs", *CHOICES, *ARITHMETIC} - {"div"}
 
 
-def count_inexact(results: Sequence[Traced], given: Mapping[Traced, Kind], dtype: str) -> Traced | None:
+def count_inexact(
+    results: Sequence[Traced], given: Mapping[Traced, Kind], dtype: str, unseen: Container[Traced] = ()
+) -> Traced | None:
     """How many whole numbers that the results are computed from are not exact; None if there are none to look at.
 
-    `given`: the inputs that hold whole numbers, with the kind of each.
+    `given`: the inputs that hold whole numbers, with the kind of each; `unseen`: the arrays among them that nobody
+    looks at before the call.
     """
     if not (given or ACTIVE.traces[-1].leaves):  # a loop may begin with a whole number of the function's own
         return None
     found = whole_numbers_of(results, given)
-    return count_of(found, read_exactly(found), dtype)
+    return count_of(found, read_exactly(found), dtype, unseen)
 
 
 @dataclass
@@ -89,16 +92,22 @@ def whole_numbers_of_rounds(loop: Traced, kinds: Mapping[Traced, Kind]) -> Whole
 
 
 def count_of(
-    found: WholeNumbers, read: Mapping[Any, set[Any]], dtype: str, loop: Traced | None = None
+    found: WholeNumbers,
+    read: Mapping[Any, set[Any]],
+    dtype: str,
+    unseen: Container[Traced] = (),
+    loop: Traced | None = None,
 ) -> Traced | None:
     """Their count; `read`: those whose last digit counts, in each loop. A loop gives the count of each round."""
     total: Traced | None = None
     for x in found.order:
         if x in found.loops:
-            count = count_of(found.loops[x], read, dtype, x)
+            count = count_of(found.loops[x], read, dtype, loop=x)
             count = None if count is None else broadcasting.sum(each_round(x, count))
-        else:
-            count = count_of_node(x, found.kinds, read[loop], dtype, loop is not None)
+        elif x.op is not None or x in unseen or not (x.sizes or loop):
+            count = count_of_node(x, found.kinds, read[loop], dtype)
+        else:  # an input, seen outside of the loop or before the call
+            count = None
         if count is not None:
             total = count if total is None else total + count
     return total
@@ -111,12 +120,12 @@ def each_round(loop: Traced, x: Traced) -> Traced:
     return pick(loop, ("ys", len(outputs) - 1))
 
 
-def count_of_node(
-    x: Traced, kinds: Mapping[Traced, Kind], read: set[Traced], dtype: str, inside: bool
-) -> Traced | None:
-    """How many numbers of a node are not exact; `inside`: of a loop, whose inputs are counted outside of it."""
+def count_of_node(x: Traced, kinds: Mapping[Traced, Kind], read: set[Traced], dtype: str) -> Traced | None:
+    """How many numbers of a node are not exact; None if all may be as they are."""
     limit = 0 if x not in kinds or op_name(x) in CHOICES else most(x, kinds, read, dtype)
-    if not limit or (x.op is None and (x.sizes or inside)):  # arrays that are inputs are looked at before the call
+    if x.op is None and x.sizes:
+        limit = EXACT[dtype]
+    if not limit:
         return None
     size = as_float(x)
     if wraps(x, kinds[x]) and kinds[x].kind == "u":

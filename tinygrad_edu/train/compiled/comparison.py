@@ -19,6 +19,7 @@ from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.optim import clip_by_norm, clip_by_value, flat
 from tinygrad_edu.train.compiled.session import CompiledSession
+from tinygrad_edu.train.ending import OWN_NAN
 from tinygrad_edu.train.snapshot import Snapshot, generators
 from tinygrad_edu.train.stepper import TakenBackError
 
@@ -120,6 +121,8 @@ class Comparison:
         """What differs, as a sentence; "" for nothing. A loss that is NaN or infinite both ways says nothing."""
         if not (np.isfinite(found[0]).all() or np.isfinite(eager[0]).all()):
             return ""
+        if np.isnan(found[0]).any() and self.session.program.why_nan != OWN_NAN:
+            return str(self.session.program.why_nan)
         dtype = self.session.program.dtype
         small = SMALL[dtype]
         size = np.array([np.abs(x[np.isfinite(x)]).max(initial=0.0) for x in eager])

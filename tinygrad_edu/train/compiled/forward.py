@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -13,12 +14,16 @@ from tinygrad_edu.compile.array_function import common_dtype
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import hold
+from tinygrad_edu.compile.passes.exact_range import EXACT, count_inexact
 from tinygrad_edu.compile.passes.fuse import SizeNames
+from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
 from tinygrad_edu.compile.program import Array, Trace
 from tinygrad_edu.compile.rounds.repeats import roll
 from tinygrad_edu.compile.rounds.trace import first_that_works
+from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.train.ending import INEXACT, OWN_NAN
 
 BATCH_NAMES = ("x", "y", "sample_weight")  # the program's names for the arrays of one batch
 FIXED_ROWS = (
@@ -39,6 +44,19 @@ def forward_trace(
     if rows != batch and rows_of_trace(trace).isdigit():
         trace = first_that_works(partial(trace_once, loss, data, batch, known))
     return trace
+
+
+def loss_if_exact(trace: Trace, dtype: str) -> Traced:
+    """The loss of a trace, or NaN where it is computed from whole numbers that the program cannot hold exactly."""
+    loss: Traced = trace.results
+    roots, given = [loss, *(new for _, new in trace.followed)], {x: x.kind for x in trace.inputs.values() if x.integer}
+    count = trace.run(lambda: count_inexact(roots, given, dtype, read_as_numbers(roots) if given else ()))
+    return loss if count is None else trace.run(lambda: ops.where(ops.equal(count, 0.0), loss, math.nan))
+
+
+def why_nan(trace: Trace, loss: Traced, dtype: str) -> str:
+    """What may be wrong where the program alone comes to NaN: `loss`, the program's; the trace has the function's."""
+    return OWN_NAN if loss is trace.results else INEXACT.format(EXACT[dtype], dtype)
 
 
 def rows_of_trace(trace: Trace) -> str:

@@ -20,11 +20,11 @@ from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.sequence import Recurrent
 from tinygrad_edu.optim import Optimizer, flat
 from tinygrad_edu.train.compiled.comparison import CLOSE, TRACED
+from tinygrad_edu.train.compiled.forward import loss_if_exact, why_nan
 from tinygrad_edu.train.compiled.moving import as_later, refuse_frozen_numbers, refuse_outside
 from tinygrad_edu.train.compiled.program import product_of, tuple_of, views
 from tinygrad_edu.train.compiled.programs import refuse_difference, refuse_optimizer
 from tinygrad_edu.train.compiled.session import common_dtype, common_steps
-from tinygrad_edu.train.ending import OWN_NAN
 from tinygrad_edu.train.snapshot import Snapshot
 
 Array = np.ndarray[Any, Any]
@@ -123,7 +123,9 @@ class OnlineProgram:
 
         trace.results, after = trace.run(one_time)
         gradients = trace.gradients([self.input_of(w) for w in self.weights])
-        results = {"loss": trace.results} | self.updates(gradients, numbers)
+        checked = loss_if_exact(trace, str(self.dtype))
+        self.why_nan = why_nan(trace, checked, str(self.dtype))
+        results = {"loss": checked} | self.updates(gradients, numbers)
         after = after if isinstance(after, tuple) else (after,)
         return results | {f"next_{name}": x for name, x in zip(self.states, after, strict=True)}
 
@@ -220,7 +222,7 @@ class OnlineProgram:
             done = len(losses)
             if not np.isfinite(losses[-1]):
                 done -= 1
-                refuse_own_nan(job)
+                refuse_own_nan(job, self.why_nan)
             yield list(zip(losses.tolist(), norms.tolist(), strict=True))
             left -= done
         refuse_other_numbers(self, job)
@@ -319,13 +321,13 @@ def refuse_other_numbers(program: OnlineProgram, job: Any) -> None:
     if not np.isfinite(eager).all():
         return
     if not np.isfinite(losses).all():
-        raise CompileError(OWN_NAN)
+        raise CompileError(program.why_nan)
     limit = CLOSE[str(program.dtype)] * np.abs(eager - start).max()
     if np.abs(compiled - eager).max() > limit + ROUNDING * np.finfo(program.dtype).eps * np.abs(start).max():
         raise CompileError(f"{TRACED}: after {COMPARED} times the weights differ")
 
 
-def refuse_own_nan(job: Any) -> None:
+def refuse_own_nan(job: Any, why: str) -> None:
     """Errors: CompileError where only the program comes to NaN in the next epoch."""
     before = Snapshot(job.model, job.optimizer)
     try:
@@ -334,4 +336,4 @@ def refuse_own_nan(job: Any) -> None:
     finally:
         before.restore()
     if math.isfinite(found):
-        raise CompileError(OWN_NAN)
+        raise CompileError(why)

@@ -27,7 +27,7 @@ from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.compiled import blocks as of_blocks
 from tinygrad_edu.train.compiled.blocks import Blocks, BlocksOfTrace, find_blocks, with_blocks
 from tinygrad_edu.train.compiled.fixed_sizes import AnySizes, FixedSizes, OfSizes
-from tinygrad_edu.train.compiled.forward import FIXED_ROWS, forward_trace, holds_integers
+from tinygrad_edu.train.compiled.forward import FIXED_ROWS, forward_trace, holds_integers, loss_if_exact, why_nan
 from tinygrad_edu.train.compiled.packed_call import COMMON, TAKEN, Kind, PackedCode, unpack
 from tinygrad_edu.train.compiled.task import MEMORY_NAMES, CompiledTask
 from tinygrad_edu.train.compiled.update_rule import update_body
@@ -56,7 +56,7 @@ class TrainingProgram:
 
     def __init__(self, recipe: CompiledTask, data: Sequence[Array], batch: int, stacked: bool = True) -> None:
         """`stacked`: the arrays of equal blocks lie together (blocks.py)."""
-        self.step, self.blocks = step_body(recipe, data, batch, stacked)
+        self.step, self.blocks, self.why_nan = step_body(recipe, data, batch, stacked)
         self.update, self.floats = update_body(recipe)
         self.floats += ["clip_norm"] * recipe.clip_norm + ["clip_value"] * recipe.clip_value
         captured = self.step.trace.captured
@@ -287,8 +287,8 @@ class TrainingProgram:
 
 def step_body(
     recipe: CompiledTask, data: Sequence[Array], batch: int, stacked: bool
-) -> tuple[ProgramBody, BlocksOfTrace]:
-    """Loss and gradients of one batch, and the blocks whose arrays lie together."""
+) -> tuple[ProgramBody, BlocksOfTrace, str]:
+    """Loss and gradients of one batch, the blocks whose arrays lie together, and what a NaN of its own means."""
     trace = forward_trace(recipe.loss, data, batch)
     found = {id(array): name for name, array in trace.captured.items()}
     missing = [p for p in recipe.parameters if id(p) not in found]
@@ -299,9 +299,10 @@ def step_body(
     wanted = [trace.inputs[name] for name in with_blocks(names, blocks.weights) if isinstance(name, str)]
     wanted += blocks.leaves
     gradients = trace.gradients(wanted)
-    results = {"loss": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, gradients, strict=True)}
+    loss = loss_if_exact(trace, recipe.dtype)
+    results = {"loss": loss} | {f"d_{x.name}": g for x, g in zip(wanted, gradients, strict=True)}
     results |= {f"after_{trace.run(partial(trace.capture, kept)).name}": new for kept, new in trace.followed}
-    return ProgramBody(trace, results, recipe.dtype, recipe.accurate), blocks
+    return ProgramBody(trace, results, recipe.dtype, recipe.accurate), blocks, why_nan(trace, loss, recipe.dtype)
 
 
 def merge(*texts: str) -> str:

@@ -66,7 +66,7 @@ class CompiledStepper(Stepper):
 
     def bad_ending(self, order: ArrayLike) -> str:
         """As in `Stepper`. Errors: CompileError if only the program arrives at NaN."""
-        refuse_own_nan(self.job, order)
+        refuse_own_nan(self.job, order, self.session.program.why_nan)
         return super().bad_ending(order)
 
     def apart(self, work: Callable[[], Any]) -> Any:

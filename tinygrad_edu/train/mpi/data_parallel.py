@@ -253,7 +253,7 @@ class RankStepper(Stepper):
     def bad_ending(self, order: ArrayLike) -> str:
         """As in `Stepper`. Errors: CompileError, on every rank, if only the program arrives at NaN."""
         if isinstance(self.gradient, CompiledGradient):
-            refuse_own_nan(self.job, order)
+            refuse_own_nan(self.job, order, self.gradient.session.program.why_nan)
         return super().bad_ending(order)
 
     def look(self, measured: Callable[[], None]) -> bool:

@@ -308,7 +308,8 @@ def goes_on(session: Any, block: Any) -> bool:
     """Take a block back; True if there is more to do. Errors: TakenBackError."""
     session.record(block)
     if block.bad:
-        compare_ways(partial(refuse_own_nan, session.job, block.orders[block.done]))
+        why = session.program.why_nan
+        compare_ways(partial(refuse_own_nan, session.job, block.orders[block.done], why))
     return not (block.bad or session.is_over(block)) and session.job.left > 0
 
 
