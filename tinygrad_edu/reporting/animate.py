@@ -14,7 +14,7 @@ from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.pen import check_arguments
-from tinygrad_edu.reporting.frames import Camera, levels_of, points_of
+from tinygrad_edu.reporting.frames import Camera, levels_of, points_of, rounded
 from tinygrad_edu.reporting.live_page import Page, asset, write_page
 from tinygrad_edu.reporting.page import sentence
 from tinygrad_edu.reporting.record import ReportedRun, record_of, refuse_model
@@ -93,7 +93,7 @@ def contents(record: ReportedRun, camera: Camera) -> dict[str, Any]:
             "classes": list(found.classes) if found else [],
             "levels": levels_of(len(found.classes) or 1) if found else 1,
             "points": points_of(ground),
-            "inputs": ground.inputs[:, 0].astype(float).round(6).tolist() if ground.kind == "line" else [],
+            "inputs": rounded(ground.inputs[:, 0].astype(float)) if ground.kind == "line" else [],
         },
         "network": camera.chain,
     }  # fmt: skip
@@ -102,5 +102,4 @@ def contents(record: ReportedRun, camera: Camera) -> dict[str, Any]:
 def curve(losses: Array) -> dict[str, list[Any]]:
     """The points of a curve that are drawn, x from 1 on; None for what is not finite."""
     places = thin_points(losses) if len(losses) else np.empty(0, dtype=int)
-    shown = [float(f"{x:.6g}") if np.isfinite(x) else None for x in losses[places]]
-    return {"x": (places + 1).tolist(), "y": shown}
+    return {"x": (places + 1).tolist(), "y": rounded(losses[places])}

@@ -134,7 +134,7 @@ def curve(canvas: Canvas, record: ReportedRun, X: Array, found: Answer) -> None:
     x = np.linspace(*limits_around(X, 0.05), 300).astype(X.dtype)
     some = choose_samples(len(X))
     canvas.axes.plot(X[some, 0], found.target[some], "o", color=MARKS["series-2"], markersize=4, label="samples")
-    canvas.axes.plot(x[:, 0], answers_of(record, x)[:, 0], color=MARKS["series-1"], label="network")
+    canvas.axes.plot(x[:, 0], found.in_unit(answers_of(record, x)), color=MARKS["series-1"], label="network")
     canvas.axes.set(xlabel="input", ylabel="answer")
     canvas.axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.0)
 
@@ -145,7 +145,7 @@ def plane(canvas: Canvas, record: ReportedRun, X: Array, found: Answer) -> None:
     side = SIDE_OF_VALUES if is_slow(record) else SIDE
     across, up = np.linspace(low[0], high[0], side), np.linspace(low[1], high[1], side)
     grid = np.stack([g.ravel() for g in np.meshgrid(across, up)], axis=1).astype(X.dtype)
-    scores = np.ma.masked_invalid(answers_of(record, grid).T.reshape(-1, side, side))
+    scores = np.ma.masked_invalid(found.scores(answers_of(record, grid)).T.reshape(-1, side, side))
     if not found.classes:
         heights(canvas, (across, up), scores[0])
     elif len(scores) == 1:

@@ -23,7 +23,7 @@ DASHES = ("-", (0, (5, 2)))  # distinguishable without colour
 def curves_html(record: ReportedRun) -> str:
     """Two charts, each linear and logarithmic, and the numbers behind them."""
     run = record.run
-    if record.outputs is not None:
+    if record.outputs is not None and not run.n_epochs:
         return "<p>This estimator keeps no record of its training, so there are no curves.</p>"
     if not run.n_epochs:
         return "<p>No epoch was finished, so there are no curves.</p>"

@@ -38,12 +38,12 @@ def record_of_estimator(estimator: Any, X: Samples, y: Samples) -> ReportedRun:
         )
     if X is None or y is None:
         raise SettingError("report(estimator, X, y): an estimator does not keep its data: give X and y")
-    last, data, targets = innermost(estimator, X, np.asarray(y))
+    last, data, targets = innermost(estimator, X, y := np.asarray(y))
     if hasattr(last, "coefs_") and hasattr(last, "intercepts_"):
-        found = of_network(estimator, last, to_array(data), targets)
+        found = of_network(estimator, last, to_array(data), targets, scaled=targets is not y)
         if found is not None:
             return found
-    return of_answers(estimator, X, np.asarray(y))
+    return of_answers(estimator, last, X, y)
 
 
 def innermost(estimator: Any, X: Samples, y: Array) -> tuple[Any, Any, Array]:
@@ -70,33 +70,51 @@ def to_array(X: Samples) -> Array:
         ) from None
 
 
-def of_network(estimator: Any, last: Any, X: Array, y: Array) -> ReportedRun | None:
+def of_network(estimator: Any, last: Any, X: Array, y: Array, scaled: bool) -> ReportedRun | None:
     """The record of an MLPClassifier or MLPRegressor as one of our networks; None if its layers have no equivalent."""
     refuse_other_data(last, X, y)
     model = network_of(last)
     if model is None:
         return None
-    loss = estimator_loss(last)
-    curve = np.array(getattr(last, "loss_curve_", [getattr(last, "loss_", np.nan)]), dtype=float)
-    scores = getattr(last, "validation_scores_", None)
-    held = getattr(last, "validation_losses_", None)
-    epochs = len(curve)
-    run = Run(
-        curve, np.empty(0), f"{getattr(last, 'n_iter_', epochs)} of {last.max_iter} epochs done", "", model,
-        {"loss": loss if isinstance(loss, str) else "squared error / 2", **settings_of(last)},
-        validation_curve=np.empty(0) if held is None else np.asarray(held, dtype=float),
-    )  # fmt: skip
-    function = losses.find(loss)
+    named = losses.LOSSES.get(getattr(last, "loss", ""))
     return ReportedRun(
-        run, (X, targets_of(last, y)), function, None, classes=class_names(last), program=estimator_source(estimator),
-        scores=np.empty(0) if scores is None else np.asarray(scores, dtype=float),
+        run_of_network(last, model), (X, targets_of(last, y)), named or losses.find(estimator_loss(last)), None,
+        classes=class_names(last), program=estimator_source(estimator), scores=array_of(last, "validation_scores_"),
+        numbers=not hasattr(last, "classes_"),
+        unit=", in the unit of the scaled targets" * scaled,
     )  # fmt: skip
+
+
+def run_of_network(last: Any, model: MLP | None) -> Run:
+    """The record of the training of an MLPClassifier or MLPRegressor."""
+    loss, curve = estimator_loss(last), array_of(last, "loss_curve_")
+    curve = curve if curve.size else np.array([getattr(last, "loss_", np.nan)], dtype=float)
+    return Run(
+        curve, np.empty(0), f"{getattr(last, 'n_iter_', len(curve))} of {last.max_iter} epochs done", "", model,
+        {"loss": loss if isinstance(loss, str) else "squared error / 2", **settings_of(last)},
+        validation_curve=array_of(last, "validation_losses_"),
+    )  # fmt: skip
+
+
+def array_of(estimator: Any, name: str) -> Array:
+    """What an estimator has recorded; nothing where it has not."""
+    found = getattr(estimator, name, None)
+    return np.empty(0) if found is None else np.asarray(found, dtype=float)
+
+
+def ends_in_link(last: Any) -> bool:
+    """Are its answers the link of its loss, of the outputs of its layers?"""
+    loss = getattr(last, "loss", "log_loss" if hasattr(last, "classes_") else "squared_error")
+    if hasattr(last, "classes_"):
+        return loss == "log_loss" and len(last.classes_) > 1
+    link = losses.LOSSES[loss].link if loss in losses.LOSSES else "identity"
+    return bool(last.out_activation_ == link)
 
 
 def network_of(last: Any) -> MLP | None:
     """The weights of an estimator in an MLP that ends in logits or numbers."""
     sizes = (last.coefs_[0].shape[0], *(len(b) for b in last.intercepts_))
-    if not isinstance(last.activation, str) or getattr(last, "norm", None) is not None:
+    if not isinstance(last.activation, str) or getattr(last, "norm", None) is not None or not ends_in_link(last):
         return None
     try:
         made = MLP(sizes, last.activation)
@@ -109,8 +127,8 @@ def network_of(last: Any) -> MLP | None:
     return made
 
 
-def of_answers(estimator: Any, data: Samples, y: Array) -> ReportedRun:
-    """The record of any other estimator: its predictions, without curves or a network."""
+def of_answers(estimator: Any, last: Any, data: Samples, y: Array) -> ReportedRun:
+    """The record of any other estimator: its predictions, without a network, and its curves where it keeps some."""
     classes, X = getattr(estimator, "classes_", None), to_array(data)
     outputs: Callable[[Any], Array] = partial(predict, estimator)
     targets = y
@@ -124,11 +142,14 @@ def of_answers(estimator: Any, data: Samples, y: Array) -> ReportedRun:
         targets, outputs = np.searchsorted(known, y), partial(scores_of, estimator, known)
     ready = outputs(data)  # raises the estimator's own error if it is not fitted or X does not fit
     said = f"{type(estimator).__name__}, measured on {len(X):,} samples"
-    run = Run(np.empty(0), np.empty(0), said, "", None, settings_of(estimator))
+    trained = hasattr(last, "loss_curve_") and hasattr(last, "out_activation_")
+    run = run_of_network(last, None) if trained else Run(np.empty(0), np.empty(0), said, "", None)
+    run.config = settings_of(estimator)
     kept = {id(X): ready}
     return ReportedRun(
         run, (X, targets), None, None, classes=class_names(estimator), program=estimator_source(estimator),
-        outputs=lambda asked: kept[id(asked)] if id(asked) in kept else outputs(asked),
+        outputs=lambda asked: kept[id(asked)] if id(asked) in kept else outputs(asked), numbers=classes is None,
+        scores=array_of(last, "validation_scores_"),
     )  # fmt: skip
 
 

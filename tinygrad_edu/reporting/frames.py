@@ -69,7 +69,7 @@ def ground_of(record: ReportedRun) -> Ground:
     return Ground("plane", grid, limits, found, samples=X[chosen], side=side)
 
 
-def cells(ground: Ground, outputs: Array) -> str | list[float]:
+def cells(ground: Ground, outputs: Array) -> str | list[float | None]:
     """The answers over the ground as text: bytes of the plane's cells, in base64, or the numbers along the line.
 
     A cell is 0 to 254 between one class and the other, or between the lowest and the highest target, 127 in the middle
@@ -78,14 +78,14 @@ def cells(ground: Ground, outputs: Array) -> str | list[float]:
     found = ground.found
     assert found is not None
     if ground.kind == "line":
-        return [round(float(x), 5) for x in np.nan_to_num(outputs[:, 0], posinf=1e9, neginf=-1e9)]
+        return rounded(found.in_unit(outputs))
     with np.errstate(all="ignore"):
         if outputs.shape[1] > 1:
             levels = levels_of(outputs.shape[1])
             packed = sureness(outputs, levels) + levels * (outputs.argmax(axis=1) % CLASSES)
         else:
             middle, reach = middle_and_reach(found)
-            packed = WHOLE + WHOLE * np.clip((outputs[:, 0] - middle) / reach, -1.0, 1.0)
+            packed = WHOLE + WHOLE * np.clip((found.scores(outputs[:, 0]) - middle) / reach, -1.0, 1.0)
     packed = np.where(np.isfinite(outputs).all(axis=1), packed.round(), 255)
     return base64.b64encode(packed.astype(np.uint8).tobytes()).decode()
 
@@ -109,13 +109,13 @@ def middle_and_reach(found: Answer) -> tuple[float, float]:
     """The middle between two classes, and its distance to one of them; for regression, half of the range."""
     if found.classes:
         low, high = found.classes
-        reach = 4.0 if found.threshold == 0.0 and low == 0.0 else (high - low) / 2.0  # log-odds of 4 mean 98%
+        reach = 4.0 if found.logits and low == 0.0 else (high - low) / 2.0  # log-odds of 4 mean 98%
         return found.threshold, reach
     low, high = float(found.target.min()), float(found.target.max())
     return (low + high) / 2.0, (high - low) / 2.0 or 1.0
 
 
-def points_of(ground: Ground) -> list[list[float]]:
+def points_of(ground: Ground) -> list[list[float | None]]:
     """The samples: [input 1, input 2 or target, class or share of the range of targets]."""
     if ground.samples is None or ground.found is None:
         return []
@@ -126,7 +126,7 @@ def points_of(ground: Ground) -> list[list[float]]:
         middle, reach = middle_and_reach(found)
         colour = (found.target - middle) / reach
     second = found.target if ground.kind == "line" else X[:, 1]
-    return np.column_stack([X[:, 0], second, colour]).astype(float).round(6).tolist()  # type: ignore[no-any-return]
+    return [rounded(point) for point in np.column_stack([X[:, 0], second, colour]).astype(float)]
 
 
 def chain(model: Model, inputs: Array | None) -> dict[str, Any] | str:
@@ -177,6 +177,15 @@ class Camera:
         except TinygradError:
             return {}
         return {layer: significant(np.sqrt(square)) for layer, square in squares.items()}
+
+
+def rounded(numbers: Array) -> list[float | None]:
+    """Seven digits of each number, however small they all are; None for NaN and infinity.
+
+    >>> rounded(np.array([1.23456789e-8, np.nan]))
+    [1.234568e-08, None]
+    """
+    return [float(f"{x:.7g}") if np.isfinite(x) else None for x in numbers.tolist()]
 
 
 def significant(x: ArrayLike) -> float | None:

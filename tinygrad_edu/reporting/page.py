@@ -77,8 +77,9 @@ def sections(record: ReportedRun, diagnosis: Any) -> list[Section]:
     if not record.histograms:
         made = [Section(s.id, s.heading, "" if s.id == "layers" else s.about, s.content) for s in made]
     first = Section("summary", "Summary", "", summary(record))
-    if record.outputs is not None:  # only predictions are given: nothing is known about the training
-        return [first, *(part for part in made if part.id in ("answers", "settings"))]
+    if record.outputs is not None:  # only predictions are given: nothing is known about the layers
+        curves = ["curves"] * bool(record.run.n_epochs)
+        return [first, *(part for part in made if part.id in ("answers", "settings", *curves))]
     return [first, Section("diagnosis", "Diagnosis", "", diagnosis_html(diagnosis)), *made]
 
 

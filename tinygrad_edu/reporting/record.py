@@ -38,6 +38,7 @@ class ReportedRun:
 
     held_out: samples that were not trained on. classes: their names, where they are not their numbers. outputs: what
     answers in place of a network. scores: of held-out samples after each epoch. program: Python that makes it.
+    numbers: are the targets known to be numbers, and no classes? unit: of the targets, in words, where they are scaled.
     """
 
     run: Run
@@ -49,6 +50,8 @@ class ReportedRun:
     outputs: Callable[[Array], Array] | None = None
     scores: Array = field(default_factory=lambda: np.empty(0))
     program: str = ""
+    numbers: bool = False
+    unit: str = ""
 
     @property
     def model(self) -> Any:

@@ -48,14 +48,14 @@
       };
     }
     if (ground.kind === "line") {
-      const ys = frames.flatMap(frame => frame.cells).concat(ground.points.map(p => p[1]));
+      const ys = frames.flatMap(frame => frame.cells).filter(y => y !== null).concat(ground.points.map(p => p[1]));
       const reach = ground.points.map(p => p[1]), low = Math.min(...reach), high = Math.max(...reach), pad = (high - low || 1) * 0.6;
       const limits = [Math.max(low - pad, Math.min(...ys)), Math.min(high + pad, Math.max(...ys))];
       const picture = plots.chart(host, { xLabel: "input", log: false, xLimits: ground.limits[0], yLimits: limits, height: 280 });
       const samples = { name: "samples", x: ground.points.map(p => p[0]), y: reach, colour: plots.series(1), dots: true };
       note.textContent = "Line: its answer. Dots: the samples.";
       return frame => {
-        picture.show([samples, { name: "network", x: ground.inputs, y: frame.cells.map(y => y < limits[0] || y > limits[1] ? NaN : y), colour: plots.series(0) }]);
+        picture.show([samples, { name: "network", x: ground.inputs, y: frame.cells.map(y => y === null || y < limits[0] || y > limits[1] ? NaN : y), colour: plots.series(0) }]);
         picture.label(`Answer of the network along its input after epoch ${frame.epoch}`);
       };
     }
