@@ -18,6 +18,7 @@ from tinygrad_edu.interop.programs import NetworkProgram, network_program
 from tinygrad_edu.interop.torch_weights import save_torch_state_dict
 from tinygrad_edu.nn.layer_modes import mode_here
 from tinygrad_edu.pen import check_arguments
+from tinygrad_edu.train.changed import changed_by_callbacks
 from tinygrad_edu.train.compiled.programs import refuse_optimizer
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
@@ -178,10 +179,10 @@ def refuse_run(job: Any) -> None:
     """Errors: TraceError for what trained the network in this run, and no program of it would do."""
     if len(job.data) > 2 or job.chances is not None:
         raise TraceError("weights of samples cannot be exported: this run has them (sample_weight)")
-    if job.written or len(job.sizes) > 1:
+    if changed := changed_by_callbacks(job):
         raise TraceError(
-            "callbacks of this run changed weights, rates, batches or other settings, which the program would train "
-            "without: export run.model with X, y, loss and optimizer, perhaps with a schedule instead of the callback"
+            f"callbacks of this run changed {changed}, which the program would train without: export run.model with X, "
+            "y, loss and optimizer, perhaps with a schedule instead of the callback"
         )
     if job.minimizer is None:  # a new optimizer has neither groups nor a step that was set on the old one
         refuse_optimizer(job)

@@ -13,11 +13,11 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.checks import whole
-from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
 from tinygrad_edu.nn.module import all_numbers
 from tinygrad_edu.pen import check_arguments
+from tinygrad_edu.train.changed import changed_by_callbacks, prints
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.model_form import form_of
@@ -111,20 +111,11 @@ def facts(job: Job) -> dict[str, Any]:
             "schedule": job.optimizer.state()[2],
             "modules": {"start": job.form, "now": form_of(job.model)},
             "first_loss": first_loss(job),
-            "written": job.written,
+            "written": bool(changed_by_callbacks(job)),
             "generators": [rng.bit_generator.state for rng in generators(job.model)],
         }
     )
     return found
-
-
-def prints(job: Job) -> dict[str, Any]:
-    """Shapes and checksums of the data that it is trained and validated on."""
-    names = ("X", "y", "sample_weight")
-    found = dict(zip(names, job.data, strict=False))
-    found |= {} if job.chances is None else {"sample_weight": job.chances}
-    found |= dict(zip(("validation X", "validation y"), job.held_out or (), strict=False))
-    return {name: [list(x.shape), checksum(x)] for name, x in found.items()}
 
 
 # reading

@@ -53,6 +53,7 @@ class Job:
     keeps_start: bool = True
     mixed: bool = False  # does the optimizer lack some of the model's parameters, and hold others?
     written: bool = False  # have callbacks changed weights, rates or other settings?
+    before: Any = None  # what callbacks of the user's own may change in place, before they first ran: see changed.py
     tells_loss: bool = True  # is its file to hold the loss of the first batch? see state_outside.py
     ranks: Any = None  # a train.ranks.Ranks if batches are split among processes
 

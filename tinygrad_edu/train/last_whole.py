@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tinygrad_edu.train.changed import BeforeCallbacks, memory_prints
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.own_code import are_own
 from tinygrad_edu.train.snapshot import Point
 
 
@@ -19,6 +23,7 @@ class LastWhole:
         self.measured: Point | None = None  # state of an epoch before its callbacks ran
         # whether the callbacks of all earlier epochs only read; None if none has run
         self.only_look: bool | None = None
+        self.memory: list[Any] = []  # of the optimizer, before the callbacks of an epoch
 
     def is_now(self) -> None:
         """Note the present state as a whole epoch."""
@@ -26,7 +31,12 @@ class LastWhole:
 
     def note(self) -> None:
         """The state before the callbacks."""
-        self.measured = Point(self.job) if self.job.settings.callbacks else None
+        job = self.job
+        if not job.settings.callbacks:
+            return
+        self.measured, self.memory = Point(job), memory_prints(job.optimizer)
+        if job.before is None and are_own(job.settings.callbacks):
+            job.before = BeforeCallbacks(job)
 
     def follow_callbacks(self, for_good: bool = False) -> None:
         """The callbacks of an epoch have run, where there are any: it is whole.
@@ -34,7 +44,8 @@ class LastWhole:
         for_good: is it the last one, after which nothing will have to be undone?
         """
         if self.measured is not None:
-            self.only_look = self.only_look is not False and self.measured.is_now()
+            same = self.measured.is_now() and self.memory == memory_prints(self.job.optimizer)
+            self.only_look = self.only_look is not False and same
             self.job.written = self.job.written or not self.only_look
         if for_good:
             self.point = self.measured = None

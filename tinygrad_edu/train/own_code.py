@@ -6,7 +6,9 @@ run, or with views of them, such as validation and comparisons, hands copies to 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,11 @@ def runs_own_code(model: Any, loss: Any = None) -> bool:
     if any(is_own_class(type(x)) or x.hooks is not None or "forward" in vars(x) for _, x in modules):
         return True
     return any(is_own_function(x) for _, x in leaves)
+
+
+def are_own(callbacks: Iterable[Any]) -> bool:
+    """Is one of them a function, or not of this library?"""
+    return any(is_foreign(type(each).__module__) or isinstance(each, FunctionType) for each in callbacks)
 
 
 def is_own_function(x: Any) -> bool:

@@ -16,7 +16,8 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError, first_line
 from tinygrad_edu.nn.module import arrays_to_keep
 from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
-from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, CheckpointFile, prints, read_checkpoint
+from tinygrad_edu.train.changed import prints
+from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, CheckpointFile, read_checkpoint
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.model_form import numbers_to_set, refuse_other_form

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from types import FunctionType
 from typing import Any
 
 from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.python_state import PythonState
-from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.errors import first_line
 from tinygrad_edu.train.compiled.programs import own_updates, program_key, rule_of, trace_watched
 from tinygrad_edu.train.compiled.session import CompiledSession
+from tinygrad_edu.train.own_code import are_own
 from tinygrad_edu.train.snapshot import generators
 
 
@@ -74,6 +73,4 @@ class Watch:
 
 def watch_for(session: CompiledSession) -> Watch | None:
     """A look at what the callbacks change, where there are any of the user's own."""
-    callbacks = session.job.settings.callbacks
-    own = [is_foreign(type(each).__module__) or isinstance(each, FunctionType) for each in callbacks]
-    return Watch(session) if any(own) else None
+    return Watch(session) if are_own(session.job.settings.callbacks) else None
