@@ -24,7 +24,7 @@ from tinygrad_edu.compile.passes.lower import lower
 from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
 from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
-from tinygrad_edu.compile.unread import read_of
+from tinygrad_edu.compile.unread import array_unnoted, read_of
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
 from tinygrad_edu.core.operation import ArrayOperation
@@ -345,6 +345,6 @@ def shape_of(texts: Sequence[str], sizes: Mapping[str, int]) -> tuple[int, ...]:
 
 def number_array(x: Any) -> Array:
     if isinstance(x, Tensor):
-        return x.array
+        return array_unnoted(x)  # type: ignore[no-any-return]
     refuse_masked(x)
     return np.asarray(x)

@@ -129,6 +129,11 @@ def change_back(x: Any) -> None:
                 x.__class__ = known[1]
 
 
+def array_unnoted(x: Tensor) -> Any:
+    """Its array, without a note: what the compiler looks up after a trace, the function has not read."""
+    return ARRAY.__get__(x) if hasattr(type(x), "stands_for") else x.array
+
+
 # Arrays
 
 
