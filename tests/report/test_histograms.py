@@ -9,7 +9,8 @@ from tinygrad_edu.data import moons, xor_gate
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.train import Histograms, fit
-from tinygrad_edu.train.histograms import BINS, LEVELS, measure_layers, spread_of
+from tinygrad_edu.train.histograms import measure_layers
+from tinygrad_edu.train.spread import BINS, LEVELS, spread_of
 
 SHAPES = [  # (settings of the network, compiled)
     ({}, False),

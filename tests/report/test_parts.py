@@ -18,7 +18,8 @@ from tinygrad_edu.reporting.network import health, healths, network_html
 from tinygrad_edu.reporting.record import ReportedRun, record_of
 from tinygrad_edu.reporting.settings import program_lines
 from tinygrad_edu.train import Histograms, Run, fit
-from tinygrad_edu.train.histograms import LayerState, measure_layers, spread_of
+from tinygrad_edu.train.histograms import LayerState, measure_layers
+from tinygrad_edu.train.spread import spread_of
 
 pytest.importorskip("matplotlib")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,7 @@ Array = np.ndarray[Any, Any]
 
 def finite(name: str, array: ArrayLike) -> Array:
     """An array of finite numbers, or an error with the place of the first that is not."""
-    refuse_masked(array)
-    found = np.asarray(array)
-    if found.dtype.kind not in "fiub":
-        raise DtypeError(f"{name} holds {found.dtype}: it has to hold numbers")
+    found = numbers(name, array)
     bad = ~np.isfinite(found)
     if bad.any():
         place = tuple(int(i[0]) for i in np.nonzero(bad))
@@ -28,12 +26,33 @@ def finite(name: str, array: ArrayLike) -> Array:
     return found
 
 
+def numbers(name: str, array: ArrayLike) -> Array:
+    """An array of numbers; also of objects that are all numbers, as data frames have them. Errors: DtypeError."""
+    found = as_array(name, array)
+    if found.dtype.kind == "O" and all(isinstance(x, Real) for x in found.flat):
+        found = found.astype(float)
+    if found.dtype.kind not in "fiub":
+        raise DtypeError(f"{name} holds {found.dtype}: it has to hold numbers")
+    return found
+
+
+def as_array(name: str, array: ArrayLike) -> Array:
+    """What NumPy makes of it. Errors: DtypeError for masked entries; ShapeError for rows of different lengths."""
+    refuse_masked(array)
+    try:
+        return np.asarray(array)
+    except ValueError as error:
+        raise ShapeError(f"{name} makes no array: its rows have different lengths ({error})") from None
+
+
 def rows(name: str, array: ArrayLike) -> Array:
     """An array with one entry, or one row, for each sample, and at least one sample."""
-    refuse_masked(array)
-    found = np.asarray(array)
+    found = as_array(name, array)
     if found.ndim == 0 or len(found) == 0:
-        raise ShapeError(f"{name} has shape {found.shape}: it needs one row for each sample, and at least one sample")
+        given = "" if found.dtype.kind != "O" else f" ({type(array).__name__}; give a list or an array)"
+        raise ShapeError(
+            f"{name} has shape {found.shape}{given}: it needs one row for each sample, and at least one sample"
+        )
     return found
 
 

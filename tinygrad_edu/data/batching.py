@@ -19,8 +19,8 @@ import numpy as np
 
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import ArrayLike, Samples
-from tinygrad_edu.data.arguments import finite, pairs, rows
-from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
+from tinygrad_edu.data.arguments import finite, numbers, pairs, rows
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, unknown_name
 from tinygrad_edu.names import OrderName
 from tinygrad_edu.pen import check_arguments
 
@@ -121,12 +121,17 @@ def class_numbers(y: Array) -> Array:
     labels = y.ravel()
     if labels.dtype.kind in "fc":
         finite("y", labels)
-    found: Array = np.unique(labels, return_inverse=True)[1]
+    try:
+        found: Array = np.unique(labels, return_inverse=True)[1]
+    except TypeError as error:
+        kinds = " and ".join(sorted({type(x).__name__ for x in labels.tolist()}))
+        raise DtypeError(f"y mixes {kinds}, which have no order: give classes of one type, and none missing") from error
     return found
 
 
 def one_hot_classes(y: Array) -> Array:
     """The column of the only 1 in each row, without counting columns that never hold it."""
+    y = numbers("y", y)
     wrong = ~(np.isin(y, (0, 1)).all(axis=1) & (y.sum(axis=1) == 1))
     if wrong.any():
         i = int(np.argmax(wrong))

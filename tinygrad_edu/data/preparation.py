@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import Samples
-from tinygrad_edu.core.readings import refuse_masked
-from tinygrad_edu.data.arguments import finite, pairs, rows
+from tinygrad_edu.data.arguments import finite, numbers, pairs, rows
 from tinygrad_edu.data.batching import class_numbers, orders
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, TraceError
 from tinygrad_edu.pen import check_arguments
@@ -35,7 +35,7 @@ def train_test_split(
     [(7, 3), (3, 3), (7,), (3,)]
     """
     inputs, targets = pairs(X, y)
-    count = math.ceil(test * len(inputs)) if 0.0 < test < 1.0 else 0
+    count = math.ceil(round(test * len(inputs), 9)) if isinstance(test, Real) and 0.0 < test < 1.0 else 0
     if not 0 < count < len(inputs):
         raise SettingError(f"test={test!r} of {len(inputs)} samples: both parts need at least one sample")
     if stratify:
@@ -68,15 +68,24 @@ class Scaling(NamedTuple):
 
     def __call__(self, X: Samples) -> Array:
         """The features of X, scaled."""
-        refuse_masked(X)
-        scaled: Array = (np.asarray(X) - self.shift) / self.scale
+        scaled: Array = (self.fitting("X", X) - self.shift) / self.scale
         return scaled
 
     def inverse(self, Z: Samples) -> Array:
         """Undo the scaling."""
-        refuse_masked(Z)
-        raw: Array = np.asarray(Z) * self.scale + self.shift
+        raw: Array = self.fitting("Z", Z) * self.scale + self.shift
         return raw
+
+    def fitting(self, name: str, X: Samples) -> Array:
+        """X as an array of numbers with the features that were measured. Errors: DtypeError, ShapeError."""
+        found, features = numbers(name, X), np.shape(self.shift)
+        alone = np.size(self.shift) == 1 and found.ndim < 2  # numbers of the only feature, (samples,)
+        if found.ndim and not alone and found.shape[found.ndim - len(features) :] != features:
+            raise ShapeError(
+                f"{name} has shape {found.shape}: this scaling was measured on samples of shape {features}, so "
+                "each sample needs as many features, in the same order"
+            )
+        return found
 
 
 @check_arguments
@@ -93,7 +102,8 @@ def standardize(X: Samples) -> tuple[Array, Scaling]:
     ([[-1.0], [1.0]], [[0.0], [3.0]])
     """
     array = finite("X", rows("X", X)).astype(float)
-    return scale_array(array, array.mean(axis=0), array.std(axis=0))
+    unit = np.ldexp(1.0, np.frexp(np.abs(array).max(axis=0))[1] - 1)  # so that no square is too large or too small
+    return scale_array(array, unit * (array / unit).mean(axis=0), unit * (array / unit).std(axis=0))
 
 
 @check_arguments
@@ -115,9 +125,12 @@ def min_max(X: Samples) -> tuple[Array, Scaling]:
 
 def scale_array(array: Array, shift: Array, scale: Array) -> tuple[Array, Scaling]:
     """An array and its scaling; a feature that never changes is not divided."""
-    constant = np.ptp(array, axis=0) == 0.0  # its standard deviation can be 1e-17 instead of 0
+    constant = np.min(array, axis=0) == np.max(array, axis=0)  # its standard deviation can be 1e-17 instead of 0
     scaling = Scaling(np.where(constant, array[0], shift), np.where(constant, 1.0, scale))
-    return scaling(array), scaling
+    scaled = scaling(array)
+    if not np.isfinite(scaled).all():
+        raise SettingError(f"X runs from {array.min():g} to {array.max():g}: too wide for floats, divide it first")
+    return scaled, scaling
 
 
 @check_arguments
@@ -132,8 +145,8 @@ def one_hot(labels: Samples, classes: int | None = None) -> Array:
     """
     if hasattr(labels, "rows_of"):
         return one_hot_in_trace(labels, classes)  # type: ignore[no-any-return]
-    numbers = class_labels(labels, classes)
-    return np.eye(int(numbers.max()) + 1 if classes is None else classes)[numbers]
+    flat = class_labels(labels, classes)
+    return np.eye(int(flat.max()) + 1 if classes is None else classes)[flat]
 
 
 def one_hot_in_trace(labels: Any, classes: int | None) -> Any:
@@ -147,12 +160,12 @@ def one_hot_in_trace(labels: Any, classes: int | None) -> Any:
 
 def class_labels(labels: Samples, classes: int | None = None) -> Array:
     """Class numbers as (samples,), checked to be integers below `classes`."""
-    numbers = rows("labels", labels)
-    if numbers.dtype.kind not in "iu":
-        raise DtypeError(f"labels hold {numbers.dtype}: class numbers 0, 1, 2, ... of an integer type are needed")
-    if numbers.size != len(numbers):
-        raise ShapeError(f"labels have shape {numbers.shape}: give one class for each sample")
-    flat: Array = numbers.ravel()
+    found = rows("labels", labels)
+    if found.dtype.kind not in "iu":
+        raise DtypeError(f"labels hold {found.dtype}: class numbers 0, 1, 2, ... of an integer type are needed")
+    if found.size != len(found):
+        raise ShapeError(f"labels have shape {found.shape}: give one class for each sample")
+    flat: Array = found.ravel()
     end = np.inf if classes is None else whole("classes", classes)
     outside = np.flatnonzero((flat < 0) | (flat >= end))
     if outside.size:

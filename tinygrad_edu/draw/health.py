@@ -13,7 +13,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.draw.stages import candidates_of
 from tinygrad_edu.draw.units import Unit, measure_units
 from tinygrad_edu.errors import DrawError
-from tinygrad_edu.train.histograms import NEARLY_FLAT, VALUES_AT_MOST, evaluation_mode, nodes_in
+from tinygrad_edu.train.histograms import NEARLY_FLAT, VALUES_AT_MOST, evaluation_mode, frozen_ones, nodes_in
 
 Health = Literal["dead", "saturated", "vanishing", "healthy", ""]
 MOSTLY = 0.9  # share of the samples from which a unit counts as saturated
@@ -31,7 +31,7 @@ def health_of(model: Model, inputs: Samples) -> Mapping[int, list[Health]]:
     """
     if inputs is None:
         raise DrawError('color="health" is measured on samples: pass some, draw(model, style="network", inputs=X)')
-    with evaluation_mode(model), np.errstate(all="ignore"):
+    with frozen_ones(model), evaluation_mode(model), np.errstate(all="ignore"):
         output = model(samples_for(model, inputs))
         output = output[0] if isinstance(output, tuple) else output  # a recurrent layer returns its state too
         total = with_random_signs(output)

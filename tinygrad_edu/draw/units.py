@@ -15,7 +15,8 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.draw.stages import columns_by_module, columns_of_stages
 from tinygrad_edu.nn.convolution import Convolution
 from tinygrad_edu.nn.sequence import Gate
-from tinygrad_edu.train.histograms import ends_in_activation, ends_of_layers, layer_name, root_mean_square, slope_at
+from tinygrad_edu.train.histograms import ends_in_activation, ends_of_layers, layer_name, slope_at
+from tinygrad_edu.train.spread import root_mean_square
 
 Array = np.ndarray[Any, Any]
 

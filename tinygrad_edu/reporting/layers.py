@@ -12,7 +12,8 @@ from tinygrad_edu.charts.pictures import Canvas, Point, picture
 from tinygrad_edu.core.aliases import Axis
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.reporting.tables import behind, figure, text
-from tinygrad_edu.train.histograms import LOGARITHMIC, Histograms, LayerSnapshot, Spread
+from tinygrad_edu.train.histograms import Histograms, LayerSnapshot
+from tinygrad_edu.train.spread import LOGARITHMIC, Spread
 
 HOW = "tg.fit(..., callbacks=[tg.train.Histograms()])"
 KINDS = {"activations": "what each layer hands on", "gradients": "of its weights and biases", "weights": "and biases"}

@@ -112,8 +112,8 @@ def summary(record: ReportedRun) -> str:
     if len(curve):
         best = int(np.nanargmin(curve)) if np.isfinite(curve).any() else 0
         entries += [("Last loss", figure(curve[-1])), ("Lowest loss", f"{figure(curve[best])} in epoch {best + 1}")]
-    if record.run.validation_curve.size:
-        best = int(np.argmin(record.run.validation_curve))
+    if np.isfinite(record.run.validation_curve).any():
+        best = int(np.nanargmin(record.run.validation_curve))
         entries.append(("Lowest validation loss", f"{figure(record.run.validation_curve[best])} in epoch {best + 1}"))
     if record.model is not None:
         weights = sum(int(getattr(p, "size", 1)) for p in record.model.parameters())

@@ -22,33 +22,15 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError
 from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.layers import is_activation
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.module import Module, all_numbers, arrays_to_keep
 from tinygrad_edu.nn.storage import file_bytes, parse_json
 from tinygrad_edu.pen import check_arguments
+from tinygrad_edu.train.spread import Spread, spread_from, spread_of
 from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
-BINS = 40
-LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # quantile levels
-LOGARITHMIC = ("gradients",)  # shown as log10 |x|, because they span many powers of ten
 NEARLY_FLAT = 0.05  # relative to the slope at 0
 VALUES_AT_MOST = 16  # samples for measuring a model of Values: each needs a graph of its own
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The distribution of an array's finite numbers.
-
-    `quantiles` at LEVELS and `counts` in BINS equal bins between the first and the last of them, both of log₁₀|x| for
-    the kinds in LOGARITHMIC (zeros are then left out); `zeros` and `broken`, the shares of zeros and of NaN and
-    infinite entries; `size`, the root of the mean square.
-    """
-
-    quantiles: tuple[float, ...]
-    counts: tuple[int, ...]
-    zeros: float
-    broken: float
-    size: float
 
 
 @dataclass(frozen=True)
@@ -161,55 +143,43 @@ def layer_from(stuck: float, saturated: float, **spreads: Mapping[str, Any]) -> 
     return LayerState(stuck=float(stuck), saturated=float(saturated), **found)
 
 
-def spread_from(quantiles: Any, counts: Any, zeros: float, broken: float, size: float) -> Spread:
-    numbers = tuple(float(q) for q in quantiles), tuple(int(c) for c in counts)
-    if (len(numbers[0]), len(numbers[1])) != (len(LEVELS), BINS):
-        raise ValueError(f"{len(numbers[0])} quantiles and {len(numbers[1])} counts, not {len(LEVELS)} and {BINS}")
-    return Spread(*numbers, float(zeros), float(broken), float(size))
-
-
-def spread_of(values: Array, logarithmic: bool = False) -> Spread:
-    """The spread of an array.
-
-    >>> spread_of(np.array([0.0, 1.0, 2.0, 3.0, 4.0])).quantiles
-    (0.0, 0.2, 1.0, 2.0, 3.0, 3.8, 4.0)
-    """
-    finite = values[np.isfinite(values)].astype(float)
-    shown = np.log10(np.abs(finite[finite != 0.0])) if logarithmic else finite
-    quantiles = np.quantile(shown, LEVELS).round(12) if shown.size else np.full(len(LEVELS), np.nan)
-    low, high = (quantiles[0], quantiles[-1]) if shown.size else (0.0, 1.0)
-    room = 0.0 if high - low > 1e-9 * max(abs(low), abs(high)) else max(abs(low), 1.0) * 1e-6
-    counts, _ = np.histogram(np.clip(shown, low, high), BINS, (low - room, high + room))
-    count = max(values.size, 1)
-    size = root_mean_square(finite)
-    broken = 1.0 - finite.size / count
-    return Spread(tuple(quantiles.tolist()), tuple(counts.tolist()), float(np.sum(finite == 0.0)) / count, broken, size)
-
-
-def root_mean_square(numbers: Array) -> float:
-    """√mean(x²), also where a square would overflow; NaN of no numbers.
-
-    >>> root_mean_square(np.array([3e200, 3e200])), root_mean_square(np.zeros(2))
-    (3e+200, 0.0)
-    """
-    largest = float(np.max(np.abs(numbers), initial=0.0))
-    if not 0.0 < largest < np.inf:
-        return largest if numbers.size else float("nan")
-    return largest * float(np.sqrt(np.mean((numbers / largest) ** 2)))
-
-
 def measure_layers(
     model: Module, loss: Callable[..., Any], data: tuple[Array, ...], samples: int = 256
 ) -> dict[str, LayerState]:
     """The state of each layer for some samples of data, (X, y) or (X, y, weights); the model is not changed."""
     rows = rows_to_measure(model, data[0], samples)
     X, y, *weights = (array[rows] for array in data)
-    with evaluation_mode(model), np.errstate(all="ignore"):
+    trained = dict(model.named_arrays())
+    with frozen_ones(model), evaluation_mode(model), np.errstate(all="ignore"):
         output = model(X)
         loss(output, y, **({"sample_weight": weights[0]} if weights else {})).backward()
-        gradients = model.gradients()
+        gradients = {name: slope for name, slope in model.gradients().items() if name in trained}
         ends = ends_of_layers(model, output)
-    return {name: layer_state(name, model, gradients, nodes, len(rows)) for name, nodes in ends.items()}
+    numbers = {name: array for name, array in all_numbers(model).items() if name in weights_of(model)}
+    return {
+        name: layer_state([of_layer(name, model, arrays) for arrays in (gradients, numbers)], nodes, len(rows))
+        for name, nodes in ends.items()
+    }
+
+
+def weights_of(model: Module) -> dict[str, Any]:
+    """Weights and biases by name, frozen ones too; statistics such as BatchNorm's running mean are no weights."""
+    trained = dict(model.named_arrays())
+    kept = arrays_to_keep(model).items()
+    return {name: x for name, x in kept if name in trained or name.rpartition(".")[2].startswith(("weight", "bias"))}
+
+
+@contextmanager
+def frozen_ones(model: Module) -> Iterator[None]:
+    """Frozen weights need a gradient for this while: without, their layers would not be in the graph."""
+    frozen = [x for x in weights_of(model).values() if isinstance(x, Tensor) and not x.requires_grad]
+    for x in frozen:
+        x.requires_grad = True
+    try:
+        yield
+    finally:
+        for x in frozen:
+            x.requires_grad = False
 
 
 def rows_to_measure(model: Module, X: Array, samples: int = 256) -> Array:
@@ -234,13 +204,18 @@ def evaluation_mode(model: Module) -> Iterator[None]:
             parameter.grad, parameter._spent = grad, spent
 
 
-def layer_state(name: str, model: Module, gradients: Mapping[str, Array], nodes: list[Any], samples: int) -> LayerState:
-    weights = [array for place, array in model.state_dict().items() if layer_name(place, model) == name]
-    slopes = [gradients[place] for place in gradients if layer_name(place, model) == name]
+def of_layer(name: str, model: Module, arrays: Mapping[str, Array]) -> Array:
+    """All numbers of a layer, of arrays by place."""
+    return join_arrays([array for place, array in arrays.items() if layer_name(place, model) == name])
+
+
+def layer_state(own: list[Array], nodes: list[Any], samples: int) -> LayerState:
+    """The state of a layer; own: its gradients and its weights."""
+    slopes, weights = own
     return LayerState(
         spread_of(join_arrays([data_of(node) for node in nodes])),
-        spread_of(join_arrays(slopes), logarithmic=True),
-        spread_of(join_arrays(weights)),
+        spread_of(slopes, logarithmic=True),
+        spread_of(weights),
         stuck(nodes, samples),
         saturated(nodes),
     )
@@ -282,7 +257,8 @@ def ends_of_layers(model: Module, output: ArrayLike) -> dict[str, list[Any]]:
         if id(node) not in keys:
             keys[id(node)] = names.get(id(node)) or max((keys[id(p)] for p in above), key=depth.__getitem__, default="")
         for parent in above:
-            if parent.parents and keys[id(parent)] not in ("", keys[id(node)]):
+            own = all(id(p) in names for p in parent.parents)  # made of weights alone, as the transpose of one
+            if not own and keys[id(parent)] not in ("", keys[id(node)]):
                 found.setdefault(keys[id(parent)], {})[parent] = None
     return {name: list(nodes) for name, nodes in sorted(found.items(), key=lambda item: depth[item[0]])}
 
@@ -294,10 +270,13 @@ def nodes_in(array: ArrayLike) -> list[Any]:
 
 def stuck(nodes: list[Any], samples: int) -> float:
     """The share of units whose activation is flat for all samples; NaN if the layer does not end in an activation."""
-    slopes = join_arrays([slope_at(node) for node in nodes])
-    if not slopes.size or slopes.size % samples:
+    slopes = [slope_at(node) for node in nodes]
+    if not all(array.size and array.size % samples == 0 for array in slopes):
+        slopes = [join_arrays(slopes)]  # of a model of Values each is a number
+    if not slopes[0].size or slopes[0].size % samples:
         return float("nan")
-    return float(np.mean(np.all(np.abs(slopes.reshape(samples, -1)) < FLAT, axis=0)))
+    beside = np.hstack([array.reshape(samples, -1) for array in slopes])
+    return float(np.mean(np.all(np.abs(beside) < FLAT, axis=0)))
 
 
 def saturated(nodes: list[Any]) -> float:
