@@ -14,7 +14,7 @@ from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced, as_node
 from tinygrad_edu.compile.ir.truth import FLOAT, hold
 from tinygrad_edu.compile.own_attributes import own_attributes, withhold
-from tinygrad_edu.compile.passes.exact_range import COUNT, count_inexact
+from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, count_inexact
 from tinygrad_edu.compile.program import Program, Trace, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.rounds.repeats import roll
@@ -212,10 +212,11 @@ class ArrayFunction:
                     f"a compiled function returns what it computes from its arguments, not {results!r:.80}"
                 )
             # looked up before `run`, in which arrays of Tensors would count as read by the function
-            whole, dtype = whole_inputs(trace, own, arguments), program_dtype(trace, given)
+            whole = whole_inputs(trace, own, arguments)
             trace.results = trace.run(lambda: with_repeats_rolled(results))
             outputs = list(tree_leaves(trace.results))
-            inexact = trace.run(lambda: count_inexact(outputs, whole, dtype))
+            trace.in_float64 = program_dtype(trace, given) == "float64" or computes_in_float64(outputs, whole)
+            inexact = trace.run(lambda: count_inexact(outputs, whole, program_dtype(trace, given)))
         with compiling(getattr(self.f, "__name__", "the function")):
             return self.program_of(trace, own, outputs, inexact, arguments, given, by)
 
@@ -255,8 +256,8 @@ def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> l
 
 
 def program_dtype(trace: Trace, given: Sequence[Any]) -> str:
-    """float32 where every array of floats, also those closed over, is float32."""
-    return common_dtype([*given, *map(number_array, trace.captured.values())])
+    """float32 where every array of floats is float32, also those closed over and those made of whole numbers."""
+    return "float64" if trace.in_float64 else common_dtype([*given, *map(number_array, trace.captured.values())])
 
 
 def whole_inputs(trace: Trace, own: Sequence[Traced], arguments: Sequence[Any]) -> dict[Traced, Any]:

@@ -82,7 +82,7 @@ def prepare_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any])
     nodes = program.trace.inputs.values()
     dtype = np.dtype(program.dtype)
     dtypes = [
-        (np.dtype(np.int64) if node.integer else dtype) if np.ndim(x) else dtype.type
+        (np.dtype(np.int64) if node.integer else dtype) if np.ndim(x) else float
         for node, x in zip(nodes, arrays, strict=True)
     ]
     own = program.trace.captured.values()

@@ -18,6 +18,7 @@ from tinygrad_edu.compile.codegen.names import TRAINING, free_name
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions, evaluate
 from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
+from tinygrad_edu.compile.ir.replay import replay
 from tinygrad_edu.compile.ir.truth import FLOAT
 from tinygrad_edu.compile.passes.fuse import SizeNames, own_nodes, schedule, without_reshape
 from tinygrad_edu.compile.passes.lower import lower
@@ -27,7 +28,6 @@ from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DE
 from tinygrad_edu.compile.unread import array_unnoted, read_of
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
-from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.writes.write_guard import CLOCK
@@ -60,6 +60,7 @@ class Trace:
     careful: bool = False  # a gradient of 0 stays 0 whatever the derivative: see differentiate
     differentiated: bool = False  # a transform inside the function has asked for derivatives
     floats: Any = FLOAT  # the dtype of its floats, as far as it is known yet
+    in_float64: bool = False  # it computes with float64 whatever its arrays hold
     draws: bool = False  # belongs to a training step, which may draw random numbers and change buffers of the model
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
@@ -170,14 +171,6 @@ class Trace:
         return self.run(lambda: differentiate(self.results, wanted))  # type: ignore[no-any-return]
 
 
-def replay(x: Tensor, inputs: list[Any]) -> Traced:
-    """Repeat the operation that made a Tensor, on traced inputs."""
-    if isinstance(x.op, ArrayOperation):
-        return Traced.__apply_array__(x.op, inputs, x.options)
-    assert x.op is not None
-    return Traced.__apply__(x.op, inputs)
-
-
 class ProgramBody:
     """The lines that compute the results of a trace, and what they need.
 
@@ -250,7 +243,10 @@ class Program(ProgramBody):
     def __init__(
         self, trace: Trace, results: Mapping[str, Traced], dtype: str, accurate: bool = False, parallel: bool = False
     ) -> None:
-        super().__init__(trace, results, dtype, accurate, scalar="results[{i}]", parallel=parallel)
+        wide = (
+            dtype == "float32"
+        )  # single numbers are float64, as in Python and for NumPy's own, whatever the arrays are
+        super().__init__(trace, results, dtype, accurate, scalar="results[{i}]", parallel=parallel, wide=wide)
         self.parallel = any("prange(" in line for line in self.lines)
         self.parameters = list(dict.fromkeys([*trace.inputs, "work", *self.shapes, "results"]))
         self.workspaces = threading.local()

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.packed import parts_of
+from tinygrad_edu.compile.passes.exact_range import COUNT
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
@@ -145,15 +146,16 @@ class QuickCalls:
 
     def keep(self, wanted: tuple[int, ...], call: Any, arguments: Sequence[Any]) -> None:
         """Remember a call that has just been made, if it is one of these."""
-        if call.captured or not isinstance(call.program.trace.results, Traced):
+        program = call.program
+        if call.captured or COUNT in program.scalars or not isinstance(program.trace.results, Traced):
             return
-        dtype, leaves = np.dtype(call.program.dtype), []  # type: tuple[Any, list[Any]]
+        dtype, leaves = np.dtype(program.dtype), []  # type: tuple[Any, list[Any]]
         key = signature(arguments, leaves)
-        if not all((x.__class__ is float and dtype.char == "d") or is_ready(x, dtype) for x in leaves):
+        if not all(x.__class__ is float or is_ready(x, dtype) for x in leaves):
             return
         if len(self.known) >= MOST:
             self.known.clear()
-        kind = PackedCall if call.program.by_address else QuickCall
+        kind = PackedCall if program.by_address else QuickCall
         self.known[wanted, key] = kind(call, arguments, leaves, wanted)
 
 

@@ -12,6 +12,7 @@ import dis
 import functools
 import inspect
 import math
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -163,6 +164,19 @@ def function_text(name: str, function: Callable[..., Any]) -> str:
     body = tree.body[ast.get_docstring(tree) is not None :]
     lines = [f"def {name}({parameters}):", *(textwrap.indent(ast.unparse(line), "    ") for line in body)]
     return "\n".join(lines)
+
+
+@functools.cache
+def in_float64(operation: Operation, replaced: frozenset[str]) -> tuple[str, str]:
+    """(name, text) of an operation of single numbers in a program of float32; no text where its own text serves too.
+
+    `replaced`: the functions that the program has in float32 alone.
+    """
+    found = definitions([operation])
+    if not any(name in replaced or in_float32(text) != text for name, text in found.items()):
+        return operation.name, ""
+    names = re.compile(rf"(?<![.\w])({'|'.join(map(re.escape, found))})\b")
+    return f"{operation.name}_64", "\n".join(names.sub(r"\1_64", text) for text in found.values())
 
 
 @functools.cache

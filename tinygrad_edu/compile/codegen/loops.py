@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinygrad_edu.compile.codegen.formulas import NOTHING, Symbol, definitions, in_float32, inline, literal, text_of
+from tinygrad_edu.compile.codegen.formulas import (
+    NOTHING,
+    Symbol,
+    definitions,
+    in_float32,
+    in_float64,
+    inline,
+    literal,
+    text_of,
+)
 from tinygrad_edu.compile.codegen.index_maps import bare, landing, through
 from tinygrad_edu.compile.codegen.math_approximations import kernels
 from tinygrad_edu.compile.codegen.names import free_name
@@ -51,6 +60,7 @@ class Writer(Reductions):
     accurate: bool = False  # use the C library's functions, and add sums strictly from first to last
     lines: list[str] = field(default_factory=list)
     called: dict[str, Operation] = field(default_factory=dict)
+    doubles: dict[str, str] = field(default_factory=dict)  # operations of single numbers in float64, by name
     text: dict[Traced, Symbol] = field(default_factory=dict)  # expressions of nodes at the current point of a loop
     arrays: dict[Traced, str] = field(default_factory=dict)
     buffers: dict[str, tuple[str, ...]] = field(default_factory=dict)  # arrays of the workspace -> their sizes
@@ -220,8 +230,17 @@ class Writer(Reductions):
         if node.op.name in SIGNS:
             parts = [self.numeric(x, part) for x, part in zip(node.parents, parts, strict=True)]
             return getattr(parts[0], SIGNS[node.op.name])(*parts[1:])  # type: ignore[no-any-return]
-        self.called[node.op.name] = node.op
-        return Symbol(f"{node.op.name}({', '.join(map(text_of, parts))})")
+        name = self.name_in_float64(node.op) if wide else node.op.name
+        if name == node.op.name:
+            self.called[name] = node.op
+        return Symbol(f"{name}({', '.join(map(text_of, parts))})")
+
+    def name_in_float64(self, operation: Operation) -> str:
+        """What an operation of single numbers is called; its text is kept if it is not the one for arrays."""
+        name, text = in_float64(operation, frozenset(NOTHING if self.accurate else kernels(self.dtype)))
+        if text:
+            self.doubles[name] = text
+        return name
 
     def at(self, x: Traced, points: Sequence[str]) -> Symbol:
         """The number of x at a point of the loop, through views and broadcasting."""
@@ -273,17 +292,22 @@ class Writer(Reductions):
         return f"np.float32({text})" if self.dtype == "float32" else text
 
     def double(self, x: Traced) -> Symbol:
-        """A single number as float64."""
-        return self.text[x] if x in self.text else Symbol(x.name)
+        """A single number as float64, where it is not one of the entries of an array."""
+        while op_name(x) == "reshape" and not x.parents[0].sizes:
+            x = x.parents[0]
+        if x in self.text:
+            return self.text[x]
+        return self.number(x, wide=True) if x.op is None and not x.sizes else self.at(x, [])
 
-    def number(self, x: Traced) -> Symbol:
-        """A constant, a size or a number that was passed in."""
+    def number(self, x: Traced, wide: bool = False) -> Symbol:
+        """A constant, a size or a number that was passed in; `wide`: as float64."""
         if value_of(x) is None:
             product = " * ".join(self.names.find(part) for part in x.name.split(" * "))
-            if self.dtype == "float32" and not x.label:  # an int64 would make the result float64
-                return Symbol(f"np.float32({product})")
+            # an int64 would make the result float64
+            if self.dtype == "float32" and (self.wide or not x.label) and not (wide and x.label):
+                return Symbol(f"float({product})" if wide else f"np.float32({product})")
             return Symbol(product if product.isidentifier() else f"({product})")
-        text = f"np.float32({x.name})" if self.dtype == "float32" else x.name
+        text = f"np.float32({x.name})" if self.dtype == "float32" and not wide else x.name
         return Symbol(text, 4 if x.name.startswith("-") else 6)
 
     def functions(self) -> str:
@@ -291,5 +315,5 @@ class Writer(Reductions):
         found = definitions(self.called.values(), NOTHING if self.accurate else kernels(self.dtype)).values()
         texts = map(in_float32, found) if self.dtype == "float32" else found
         more = "".join(text for text, used in ((PLUS, self.sums), (ENTRY, self.entries)) if used)
-        text = inline(texts, "" if self.accurate else CONTRACT) + more
+        text = inline([*texts, *self.doubles.values()], "" if self.accurate else CONTRACT) + more
         return text + (SHARED.format("" if self.accurate else FAST) + self.shared_steps) * bool(self.shared_steps)

@@ -97,7 +97,7 @@ class RoundWriter:
         )
         for x, outside in zip(rounds.given, self.outside, strict=True):
             if not x.sizes:
-                inner.text[x] = self.writer.at(outside, [])
+                inner.text[x] = self.writer.double(outside) if self.writer.wide else self.writer.at(outside, [])
         return inner, roots
 
     def steps(self, inner: Any) -> list[str]:

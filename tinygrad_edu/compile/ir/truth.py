@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.ir.constants import is_whole_input
+from tinygrad_edu.compile.ir.constants import is_whole_input, value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size
 from tinygrad_edu.core.conversion import check_size
 from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, Operation, is_flat
@@ -179,6 +179,7 @@ def apply_as_numpy(operation: Operation, parents: Sequence[Any], make: Make) -> 
     if not is_integer_kind(kind):
         return make(operation, parents)
     refuse_fractions(operation, kind, parents)
+    refuse_outside(operation, kind, parents)
     if operation.name in REMAINDERS and not is_nonzero(parents[1]):
         a, b = parents
         none = TABLE["equal"](b, 0)
@@ -209,6 +210,18 @@ def refuse_fractions(operation: Operation, kind: Kind, parents: Sequence[Any]) -
             f"{'whole numbers to the power of one below 0' if power else 'the reciprocal of whole numbers'}, which "
             "NumPy has no fractions for: write 1.0 / x, or x.astype(float) first"
         )
+
+
+def refuse_outside(operation: Operation, kind: Kind, parents: Sequence[Any]) -> None:
+    """Errors: TraceError for Python's 300 beside int8: NumPy raises OverflowError, in np.where it makes 44 of it."""
+    for x in parents if kind is not int and operation.name != "clip" else ():  # np.clip takes any bounds
+        if x.kind is int and (value := value_of(x)) is not None:
+            limits = np.iinfo(kind)
+            if not limits.min <= value <= float(limits.max):
+                raise TraceError(
+                    f"{operation.name} of {kind} and {value:.10g}, which is out of its bounds, {limits.min} to "
+                    f"{limits.max}: write x.astype(np.int64) first, or a number within them"
+                )
 
 
 def wrap(x: Any, kind: Kind, operation: Operation) -> Any:

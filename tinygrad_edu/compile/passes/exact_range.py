@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.dims import ACTIVE
 from tinygrad_edu.compile.ir.indexing import reshape_node
-from tinygrad_edu.compile.ir.node import Traced, op_name
+from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
 from tinygrad_edu.compile.ir.truth import (
     ADDS,
     ARITHMETIC,
@@ -40,6 +40,7 @@ from tinygrad_edu.errors import DtypeError
 COUNT = "inexact"  # the name of that result
 EXACT = {"float64": 2**53, "float32": 2**24}  # all integers up to here are exact in this dtype
 CHOICES = {"where", "maximum", "minimum", "pick", *REMAINDERS, *MOVES}  # no larger than their operands
+KEEP_DIGITS = {"mul", "div", "sum", "pos"}  # as many in float32 as it has
 # of single numbers, whose nodes have the kind of floats
 KEEP_WHOLE = {"pos", "pow", "square", "neg", "abs", *CHOICES, *ARITHMETIC} - {"div"}
 
@@ -91,6 +92,36 @@ def whole_numbers_of_rounds(loop: Traced, kinds: Mapping[Traced, Kind]) -> Whole
     return whole_numbers_of(rounds.roots, given)
 
 
+def computes_in_float64(results: Sequence[Traced], given: Mapping[Traced, Kind]) -> bool:
+    """Does NumPy compute with fractions of whole numbers of 32 bits and more, as in i / 3 - 5e6 or sin(i)?
+
+    Those are float64 whatever the other arrays are, and a difference of them has few digits left in float32. A quotient
+    times an array of float32 keeps them all.
+    """
+    return bool(given) and fractions_go_on(whole_numbers_of(results, given), results, set())
+
+
+def fractions_go_on(whole: WholeNumbers, results: Sequence[Traced], fractions: set[Traced]) -> bool:
+    """`fractions`: those known from outside of a loop."""
+    wide = {x for x, kind in whole.kinds.items() if x.sizes and kind is not int and not is_narrow(kind)}
+    for x in joint_order(results):
+        if x in whole.loops:
+            pairs = zip(x.options["rounds"].leaves, x.parents, strict=True)
+            inner = {leaf for leaf, outside in pairs if outside in fractions}
+            if fractions_go_on(whole.loops[x], x.options["rounds"].roots, inner):
+                return True
+        known = [p for p in x.parents if p in fractions or p in wide]
+        others = [
+            p for p in x.parents if p not in fractions and p not in whole.kinds and p.sizes and not is_constant(p)
+        ]
+        if not known or others or x.kind is not FLOAT or x in whole.kinds or x in whole.loops:
+            continue
+        if op_name(x) not in MOVES and (op_name(x) not in KEEP_DIGITS or any(p in fractions for p in known)):
+            return True
+        fractions.add(x)
+    return False
+
+
 def count_of(
     found: WholeNumbers,
     read: Mapping[Any, set[Any]],
@@ -105,7 +136,8 @@ def count_of(
             count = count_of(found.loops[x], read, dtype, loop=x)
             count = None if count is None else broadcasting.sum(each_round(x, count))
         elif x.op is not None or x in unseen or not (x.sizes or loop):
-            count = count_of_node(x, found.kinds, read[loop], dtype)
+            # single numbers are float64, but not as the states of a loop
+            count = count_of_node(x, found.kinds, read[loop], dtype if x.sizes or loop else "float64")
         else:  # an input, seen outside of the loop or before the call
             count = None
         if count is not None:
