@@ -38,7 +38,7 @@ from tinygrad_edu.clinic.examiner.learner.inputs import (
     parameters,
 )
 from tinygrad_edu.clinic.examiner.learner.reachable import preserve
-from tinygrad_edu.clinic.examiner.lines.factor_lines import ratios_of
+from tinygrad_edu.clinic.examiner.lines.carried_factors import ratios_of
 from tinygrad_edu.clinic.examiner.lines.lines import Hints, find_places
 from tinygrad_edu.clinic.examiner.lines.recorder import record_run
 from tinygrad_edu.clinic.examiner.lines.recording import Recording

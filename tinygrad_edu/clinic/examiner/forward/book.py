@@ -47,15 +47,18 @@ class Shelf:
 
     arrays: list[Array] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    parts: set[int] = field(default_factory=set)  # those that are a row or a column of a larger entry
     directions: Array | None = None
 
-    def add(self, flat: Array, label: str) -> None:
+    def add(self, flat: Array, label: str, part: bool) -> None:
+        if part:
+            self.parts.add(len(self.arrays))
         self.arrays.append(flat)
         self.labels.append(label)
         self.directions = None
 
-    def find(self, flat: Array, same: float) -> Iterator[tuple[str, float]]:
-        """(label, c) of the entries of which it is c times."""
+    def find(self, flat: Array, same: float) -> Iterator[tuple[str, float, bool]]:
+        """(label, c, whether it is a part) of the entries of which it is c times."""
         if self.directions is None:
             self.directions = np.array([direction(a) for a in self.arrays])
         cosines = self.directions @ direction(flat)
@@ -63,7 +66,7 @@ class Shelf:
             a = self.arrays[k]
             c = float(np.vdot(a, flat) / np.vdot(a, a))
             if np.linalg.norm(flat - c * a) <= same * np.linalg.norm(flat):
-                yield self.labels[k], c
+                yield self.labels[k], c, int(k) in self.parts
 
 
 def direction(flat: Array) -> Array:
@@ -120,16 +123,19 @@ class Book:
             for axis in range(x.ndim):
                 if 1 < x.shape[axis] <= ROWS:
                     for k in range(x.shape[axis]):
-                        self.put(x.take(k, axis=axis).ravel(), label)
+                        self.put(x.take(k, axis=axis).ravel(), label, part=True)
 
-    def put(self, flat: Array, label: str) -> None:
+    def put(self, flat: Array, label: str, part: bool = False) -> None:
         key = (flat.size, hash(flat.tobytes()))
         if flat.size > 1 and key not in self.seen and np.linalg.norm(flat) >= NOTHING:
             self.seen.add(key)
-            self.shelves.setdefault(flat.size, Shelf()).add(flat, label)
+            self.shelves.setdefault(flat.size, Shelf()).add(flat, label, part)
 
     def find(self, array: Array) -> tuple[str, float] | None:
-        """(label, c) where the array is c times an entry; c = 1 if there is such a one."""
+        """(label, c) where the array is c times an entry; c = 1 if there is such a one.
+
+        Whole entries first: with one output each column of ∂L/∂a1 = δ2 W2ᵀ is a multiple of δ2.
+        """
         flat = np.asarray(array, dtype=float).ravel()
         if flat.size == 1:
             return ("", 1.0) if self.has_number(float(flat[0])) else None
@@ -138,9 +144,9 @@ class Book:
         exact = [entry for entry in found if abs(entry[1] - 1.0) <= self.same]
         # an array with a single nonzero entry is a multiple of any other with that entry
         if np.count_nonzero(flat) == 1:
-            return next(iter(exact), None)
-        nearest = sorted(found, key=lambda e: abs(np.log(abs(e[1]) or 1e-300)))
-        return next(iter(exact or nearest), None)
+            return next((entry[:2] for entry in exact), None)
+        nearest = sorted(found, key=lambda e: (e[2], abs(np.log(abs(e[1]) or 1e-300))))
+        return next((entry[:2] for entry in exact or nearest), None)
 
     def of_size(self, size: int) -> list[Array]:
         """The entries of that many numbers."""

@@ -7,114 +7,22 @@ not. A factor that was to be taken out and was not (a forgotten / n) is looked f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.lines.carried_factors import SAME, LineFactors, Ratio, is_minus_one, multiple_of
 from tinygrad_edu.clinic.examiner.lines.recording import RESULT, Key, Made, key_of
 
 Array = np.ndarray[Any, Any]
-SAME = 1e-5  # relative
 TOO_LATE = "is the right gradient, but it comes too late: no line reads it after this one."
 LONELY = "is one single number for all entries of the gradient: an array belongs here."
 FIRST = "is the first value of the backward pass, and it is no derivative of the loss."
 JACOBIAN = "is not ∂s_i/∂z_j of a softmax, which is s_i·(1 - s_i) on the diagonal and -s_i·s_j beside it."
+SIGN = "is {} times {}: it is the sign that is wrong."
 NO_DELTA = "is made in the forward pass: the gradient that comes from above does not go into it."
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """A wrong parameter: the gradient that was given, the right one, and c with given = c·right."""
-
-    given: Array
-    right: Array
-    factor: float
-
-
-def ratios_of(given: Mapping[str, Array], right: Mapping[str, Array], wrong: Mapping[str, Any]) -> dict[str, Ratio]:
-    """The wrong gradients that are a multiple of the right ones.
-
-    >>> {n: r.factor for n, r in ratios_of({"w": np.full(2, 6.0)}, {"w": np.full(2, 3.0)}, {"w": 1.0}).items()}
-    {'w': 2.0}
-    """
-    found = {}
-    for name in (n for n in wrong if n in right):  # missing gradients cannot be compared
-        a, b = np.asarray(given.get(name, 0.0), dtype=float), np.asarray(right[name], dtype=float)
-        c = multiple_of(a, b)
-        if c is not None and abs(c - 1.0) > SAME:
-            found[name] = Ratio(a, b, c)
-    return found
-
-
-def multiple_of(a: Array, b: Array) -> float | None:
-    """c with a = c·b, where b may be transposed; None if there is none."""
-    if a.size != b.size or not np.isfinite(a).all():
-        return None
-    for turned in (b, b.T):
-        x, y = a.ravel(), turned.ravel()
-        c = float(np.vdot(y, x)) / (float(np.vdot(y, y)) or np.inf)
-        if c and np.linalg.norm(x - c * y) <= SAME * np.linalg.norm(x):
-            return c
-    return None
-
-
-class LineFactors:
-    """A trail, and what factor each of its lines brings in."""
-
-    def __init__(self, trail: Any) -> None:
-        self.trail, self.made = trail, trail.made
-
-    def of(self, key: Key) -> float | None:
-        """The value as a multiple of a derivative."""
-        found = self.trail.found.get(key) if key in self.made else None
-        # with one sample, h is a multiple of ∂L/∂W = h ⊗ δ by chance
-        if found is None or self.trail.kinds[key] == "forward":
-            return None
-        return found[1] if self.made[key].value.size > 1 else None
-
-    def factor_before(self, made: Made) -> float | None:
-        """The factor of the derivatives that a line reads: 1 where it reads none, nothing where they differ."""
-        factors = [c for k in made.inputs if k in self.made and (c := self.of(k)) is not None]
-        if not factors:
-            return 1.0
-        return factors[0] if all(abs(c / factors[0] - 1.0) < SAME for c in factors) else None
-
-    def factor_change(self, made: Made) -> float | None:
-        after, before = self.of(made.key), self.factor_before(made)
-        return after / before if after is not None and before else None
-
-    def behind(self, end: Key) -> Iterator[Made]:
-        """The value and all values that it is made of."""
-        seen, waiting = {end}, [end]
-        while waiting:
-            made = self.made.get(waiting.pop())
-            if made is not None:
-                yield made
-                fresh = [k for k in made.inputs if k not in seen]
-                seen.update(fresh)
-                waiting += fresh
-
-    def update_of(self, end: Key, ratio: Ratio) -> tuple[float | None, list[Made]]:
-        """(the factor that the line of the update brings in, the values made on it)."""
-        made = self.made[end]
-        same_line = [made, *(self.made[k] for k in made.inputs if k in self.made and made.total)]
-        line = [m for m in same_line if m.line == made.line and m.file == made.file]
-        held = [self.made[k].value for m in line for k in m.inputs if k in self.made and self.made[k] not in line]
-        factors = [c for x in held if (c := multiple_of(x, ratio.right)) is not None]
-        if ratio.right.size == 1:
-            factors = [c for c in factors if abs(c / ratio.factor - 1.0) < SAME]
-        if factors:
-            return ratio.factor / factors[0], line
-        signs = {
-            c
-            for m in line
-            if not m.total and (c := self.factor_before(m)) is not None and any(self.of(k) for k in m.inputs)
-        }
-        # the gradient is computed on the update's own line
-        plain = abs(abs(ratio.factor) - 1.0) < SAME and len(signs) == 1
-        return (ratio.factor * float(np.sign(signs.pop())) if plain else None), line
 
 
 def lines_of_factors(
@@ -126,24 +34,34 @@ def lines_of_factors(
     which nothing is to blame.
     """
     factors = LineFactors(trail)
-    innocent = {made.key for key in right for made in factors.behind(key)}
-    names: dict[Key, list[str]] = {}
-    exact: dict[Key, bool] = {}
+    innocent = {made.key for made in factors.behind(*right)}
+    names: dict[tuple[str, int, str], dict[str, None]] = {}  # line and variable → the gradients that it goes into
+    first: dict[tuple[str, int, str], tuple[Made, bool]] = {}
     for name, ratio in ratios.items():
         for made, is_exact in candidates(factors, ends[name], ratio, innocent, updates) if name in ends else ():
-            names.setdefault(made.key, []).append(name)
-            exact[made.key] = is_exact
+            place = (made.file, made.line, made.variable)
+            names.setdefault(place, {})[name] = None
+            before = first.get(place, (made, True))
+            first[place] = (min(before[0], made, key=lambda m: m.order), before[1] and is_exact)
     differ = {n: ratio.factor for n, ratio in ratios.items() if n in ends}
-    for key in [k for k in names if not exact[k] and not one_factor([differ[n] for n in names[k]])]:
-        del names[key]  # gradients that lack different factors cannot have lost the same one
-    ranked = sorted(names, key=lambda k: (-len(names[k]), not exact[k], trail.made[k].order))
+    for place in [p for p in names if not first[p][1] and not one_factor([differ[n] for n in names[p]])]:
+        del names[place]  # gradients that lack different factors cannot have lost the same one
+    ranked = sorted(names, key=lambda p: (-len(names[p]), not first[p][1], first[p][0].order))
     done: set[str] = set()
     found = []
-    for key in ranked:
-        if not done.issuperset(names[key]):
-            done.update(names[key])
-            found.append((trail.made[key], tuple(names[key])))
+    for place in ranked:
+        if not done.issuperset(names[place]):
+            done.update(names[place])
+            found.append((with_sign(trail, first[place][0], [differ[n] for n in names[place]]), tuple(names[place])))
     return found
+
+
+def with_sign(trail: Any, made: Made, ratios: Sequence[float]) -> Made:
+    """What is said where the sign alone is wrong, and the value has a factor that a later line takes out again."""
+    label, factor = trail.found.get(made.key, ("", -1.0))
+    if made.remark or not label or not all(is_minus_one(c) for c in ratios) or is_minus_one(factor):
+        return made
+    return replace(made, remark=SIGN.format(f"{factor:.4g}", label))
 
 
 def one_factor(factors: Sequence[float]) -> bool:
@@ -153,19 +71,18 @@ def one_factor(factors: Sequence[float]) -> bool:
 def candidates(
     factors: LineFactors, end: Key, ratio: Ratio, innocent: set[Key], updates: bool
 ) -> list[tuple[Made, bool]]:
-    """The values behind one wrong parameter that may have brought its factor in; (value, exactly that factor)."""
+    """The values behind one wrong parameter that may have brought its factor in; (value, is it known to have)."""
     if ratio.right.size == 1 and not factors.trail.is_plain(ratio.factor):
         return []  # any number is a multiple of any other
     at_update, line = factors.update_of(end, ratio) if updates else (None, [])
     on_line = {made.key for made in line}
-    found: list[tuple[Made, bool]] = []
-    for made in factors.behind(end):
-        c = factors.factor_change(made) if made.line and made.inputs and made.key not in on_line | innocent else None
-        if c is not None and abs(c - 1.0) > SAME and factors.trail.is_plain(c / ratio.factor):
-            found.append((made, abs(c / ratio.factor - 1.0) < SAME))
+    blameless = on_line | innocent
+    changes = [made for made in factors.changes(end, ratio.factor) if made.key not in blameless]
+    sources = changes or factors.sources(end, ratio.factor, on_line)
+    found = [(made, True) for made in sources if made.key not in blameless]
     update = factors.made[end]
     if at_update is not None and abs(at_update - 1.0) > SAME and factors.trail.is_plain(at_update / ratio.factor):
-        begins = [made for made, _ in found if not any(factors.of(k) for k in made.inputs if k in factors.made)]
+        begins = [made for made, _ in found if not factors.factors_before(made)]
         if begins and len(found) > len(begins):  # -∂L/∂z, added at the end: a legitimate way to write it
             return [x for x in found if x[0] not in begins]
         return [*found, (update, True)]

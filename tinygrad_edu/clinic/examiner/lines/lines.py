@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.forward.book import Truth
+from tinygrad_edu.clinic.examiner.lines.carried_factors import Ratio
+from tinygrad_edu.clinic.examiner.lines.entries import WrongEntries, wrong_entries
 from tinygrad_edu.clinic.examiner.lines.factor_lines import (
-    Ratio,
     delta_left_out,
     first_of_backward,
     has_no_delta,
@@ -113,14 +114,26 @@ def find_places(
 
     hints = hints or Hints({})
     order = places_by_hints(trail, ends, hints)
+    # a gradient that is the right one but for a factor, whose line is known: what comes later only carries it on
+    explained = {name for _, _, names in order for name in names if name in hints.ratios}
+    parts = {} if hints.updates else entries_apart(recording, trail, ends, hints)
+    order += [((0, 0, -1, x.order, 0), x, (n,)) for n, entries in parts.items() for x in entries.placed]
     for strict in PASSES:
         reached: dict[Key, list[str]] = {}
-        for name, value in ends.items():
-            for key in ends_of(trail, value):
-                for suspect in trail.suspects(key, strict):
+        for name, value in ((n, x) for n, x in ends.items() if n not in explained):
+            entries = parts.get(name)
+            for key in entries.followed if entries else ends_of(trail, value):
+                for suspect in trail.suspects(key, strict) - (entries.innocent if entries else set()):
                     reached.setdefault(suspect, []).append(name)
         order += rank_suspects(Suspects(trail, reached, strict, in_arrays), deltas or {}, hints)
     return by_line(trail, order, deltas or {})[:MOST]
+
+
+def entries_apart(recording: Recording, trail: Trail, ends: Mapping[str, Any], hints: Hints) -> dict[str, WrongEntries]:
+    """The gradients that were written entry by entry and of which some entries are right."""
+    known = {n: x for n, x in ends.items() if n in hints.gradients}
+    found = {n: wrong_entries(recording, trail, x, hints.gradients[n]) for n, x in known.items()}
+    return {n: entries for n, entries in found.items() if entries is not None}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from tinygrad_edu.clinic.examiner.lines.recording import (
     Array,
     Key,
     Recording,
+    Written,
     as_numbers,
     key_of,
     values_in,
@@ -281,8 +282,11 @@ class Recorder:
             self.recording.note(new, variable=name, total=True, **total)
         else:
             self.enter_values(before, new, name, where)
+            part = key_of(array) if (array := as_numbers(new)) is not None else None
         if isinstance(target, ast.Subscript):
             self.enter_container(target, names, world, where, before)
+            holder, index = look_up(target.value, names, world), look_up(target.slice, names, world)
+            self.recording.note_entry(holder, index, Written(part, where["file"], where["line"], name))
 
     def enter_container(self, target: ast.Subscript, names: Any, world: Any, where: Any, before: Before) -> None:
         """The whole array, after a part of it was written."""

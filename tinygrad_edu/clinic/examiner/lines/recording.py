@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import linecache
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,24 @@ class Made:
         return linecache.getline(self.file, self.line).strip()
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a line has written into one place of an array or a list: dw[1] = ..., dw[1] += ..."""
+
+    part: Key | None  # the value, or what is added to the one before
+    file: str
+    line: int
+    variable: str
+
+
+@dataclass
+class Holder:
+    """An array or a list into which lines have written place by place, and what they wrote into each, in order."""
+
+    holds: Any
+    entries: dict[tuple[int, ...], list[Written]] = field(default_factory=dict)
+
+
 @dataclass
 class Recording:
     """All values in order of creation; `result` of the call; `complete`: was it recorded to the end?
@@ -61,6 +79,15 @@ class Recording:
     work: float = 0.0
     numbers: list[float] = field(default_factory=list)
     clips: bool = False
+    holders: dict[Key, Holder] = field(default_factory=dict)
+
+    def note_entry(self, holder: Any, index: Any, written: Written) -> None:
+        """Enter what was written into one place, or one row, of an array or a list."""
+        places = index if isinstance(index, tuple) else (index,)
+        if isinstance(holder, (list, np.ndarray)) and all(isinstance(x, (int, np.integer)) for x in places):
+            sizes = holder.shape if isinstance(holder, np.ndarray) else (len(holder),)
+            place = tuple(int(x) % n for x, n in zip(places, sizes, strict=False))
+            self.holders.setdefault(identity(holder), Holder(holder)).entries.setdefault(place, []).append(written)
 
     def note(self, value: Any, *, again: bool = False, **where: Any) -> Key | None:
         """The key of a value; what is new is entered with where it comes from."""
@@ -80,6 +107,13 @@ class Recording:
         return key
 
 
+def identity(holder: Any) -> Key:
+    """What tells one list or array from another; two views of the same numbers are one."""
+    if not isinstance(holder, np.ndarray):
+        return (id(holder),)
+    return (holder.__array_interface__["data"][0], holder.shape, holder.strides)
+
+
 def as_numbers(x: Any) -> Array | None:
     """A float, or an array of floats; a mask is one of zeros and ones."""
     if isinstance(x, np.ndarray):
@@ -89,6 +123,12 @@ def as_numbers(x: Any) -> Array | None:
     if isinstance(x, (float, np.floating)):
         return np.asarray(float(x))
     return None
+
+
+def is_selection(made: Made, of: Mapping[Key, Made]) -> bool:
+    """Are all of its numbers among those that its line reads?"""
+    read = [of[k].value.ravel() for k in made.inputs if k in of]
+    return bool(read) and bool(np.isin(made.value.ravel(), np.concatenate(read)).all())
 
 
 def key_of(array: Array) -> Key:

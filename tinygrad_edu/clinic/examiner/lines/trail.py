@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.forward.book import NOTHING, Truth
-from tinygrad_edu.clinic.examiner.lines.recording import Key, Made, Recording, key_of
+from tinygrad_edu.clinic.examiner.lines.recording import Key, Made, Recording, is_selection, key_of
 
 RIGHT, FORWARD, MADE, SCALED, PART, UNKNOWN = "right", "forward", "made", "scaled", "part", "unknown"
 # What counts as known in each pass: everything; no scaled derivatives; nothing made from forward values.
@@ -45,6 +45,8 @@ class Trail:
     def kind(self, made: Made) -> str:
         x = made.value
         if float(np.linalg.norm(x)) < NOTHING or not np.isfinite(x).all() or reads_nothing(made):
+            return FORWARD
+        if self.is_drawn(made):
             return FORWARD
         found = self.truth.derivatives.find(x)
         if found is None and self.truth.singly and x.size > 1 and self.truth.derivatives.has_each(x):
@@ -80,6 +82,11 @@ class Trail:
         if of_values and made.total and has_only_noughts_and_ones(x):
             return FORWARD  # a one-hot label
         return MADE if of_values else UNKNOWN
+
+    def is_drawn(self, made: Made) -> bool:
+        """Is it what a loop takes from the data, the x and y of `for x, y in zip(X, t)`? It computes nothing."""
+        from_data = made.source.startswith("for ") and all(self.kinds.get(k) == FORWARD for k in made.inputs)
+        return from_data and is_selection(made, self.made)
 
     def times_a_factor(self, x: float) -> tuple[str, float] | None:
         """A single number that is a derivative times one of the factors that people leave for later: y - p, say."""
