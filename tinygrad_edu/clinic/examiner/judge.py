@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from tinygrad_edu.clinic.examiner.distinguish import NetworkAt, add_probe
 from tinygrad_edu.clinic.examiner.explanation import Explanation
 from tinygrad_edu.clinic.examiner.forward.forward_network import network_of
 from tinygrad_edu.clinic.examiner.forward.layers import Layer
+from tinygrad_edu.clinic.examiner.forward.little_numbers import little_logs, words_of_little
 from tinygrad_edu.clinic.examiner.forward.network import Network
 from tinygrad_edu.clinic.examiner.learner.gradients import Given
 from tinygrad_edu.clinic.examiner.learner.inputs import (
@@ -51,6 +52,33 @@ def judge(
     tolerances: dict[str, float] | None = None,
 ) -> BackpropReport:
     """Compare the learner's gradients with the right ones, and explain the difference."""
+    report = judge_form(learner, weights, given, rate, tolerances)
+    return or_without_little(learner, report, lambda plain: judge_form(plain, weights, given, rate, tolerances))
+
+
+def or_without_little(
+    learner: LearnerForward, report: BackpropReport, again: Callable[[LearnerForward], BackpropReport]
+) -> BackpropReport:
+    """The report, or where it explains nothing, the one that leaves out the little number in the loss's log."""
+    if report.ok or report.has_proof or learner.plain_logs or report.network is None or report.method != "traced":
+        return report
+    little = [*dict.fromkeys(x for _, _, x in little_logs(report.network.program))]
+    other = again(replace(learner, plain_logs=True)) if little else report
+    better = other.certain and not report.certain
+    if not (other.ok or better or len(other.wrong) < len(report.wrong)):
+        return report
+    other.note = f"{words_of_little(little)} {other.note}".strip()
+    return other
+
+
+def judge_form(
+    learner: LearnerForward,
+    weights: dict[str, Array],
+    given: Given,
+    rate: float | None,
+    tolerances: dict[str, float] | None = None,
+) -> BackpropReport:
+    """`judge`, with the derivative of one form of the loss."""
     loss = learner.checked_loss(weights)
     net, method, note = network_of(learner, weights, loss)
 

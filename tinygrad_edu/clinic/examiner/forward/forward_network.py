@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.forward.book import total
 from tinygrad_edu.clinic.examiner.forward.lists import network_on_values, small_enough, stand_in
+from tinygrad_edu.clinic.examiner.forward.little_numbers import leave_out
 from tinygrad_edu.clinic.examiner.forward.network import Network
 from tinygrad_edu.clinic.examiner.forward.tracing import trace_call
 from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward, loss_number
@@ -45,8 +46,11 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
     """The forward traced on arrays, or why not."""
     try:
         learner.rewind()
-        net = Network(trace_call(learner.function, params, learner.form, learner.roots, learner.part))
-        if learner.part is not None:  # only a part of the loss is examined: the whole was compared before
+        program = trace_call(learner.function, params, learner.form, learner.roots, learner.part)
+        if learner.plain_logs:
+            leave_out(program)
+        net = Network(program)
+        if learner.part is not None or learner.plain_logs:  # a part is examined, or a form: the whole was compared
             return net, ""
         traced = loss_number(net.steps[-1].y)
         if abs(traced - loss) > (1e-5 if learner.single else 1e-9) * max(1.0, abs(loss)):

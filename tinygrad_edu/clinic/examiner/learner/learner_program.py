@@ -61,12 +61,19 @@ class LearnerProgram:
             if self.finite(leaf)
         }
 
+    def plain_numbers(self) -> list[float]:
+        """The numbers that the program holds or writes, no arrays."""
+        return [float(x) for x in floats_in(self.roots)[1]]
+
     def finite(self, leaf: Leaf) -> bool:
         return bool(np.isfinite(leaf.array).all())
 
     def held(self, leaf: Leaf) -> Any:
         """What the program holds now at the place of this leaf."""
         return self.follow(leaf.path)
+
+    def array_held(self, leaf: Leaf) -> Array:
+        return np.asarray(without_graph(self.held(leaf)), dtype=float)
 
     def follow(self, path: Iterable[Any]) -> Any:
         """What the object holds at the end of a path."""
@@ -135,9 +142,10 @@ class LearnerProgram:
         moved = leaf.array + 0.1 * np.random.default_rng(1).normal(size=np.shape(leaf.array))
         self.state.restore()
         try:
-            self.put_here(leaf, Structure.of(leaf.given).fill({"params": moved.copy()}))
+            self.put_here(leaf, Structure.of(leaf.given).fill({"params": moved}))
+            put = self.array_held(leaf).copy()  # as it is kept there: in single precision, say
             self.measure()
-            return not are_equal(np.asarray(without_graph(self.held(leaf)), dtype=float), moved)
+            return not are_equal(self.array_held(leaf), put)
         except Exception:  # it needs a number of this kind there, so it reads it
             return False
         finally:

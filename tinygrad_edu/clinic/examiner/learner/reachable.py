@@ -225,12 +225,8 @@ class MutableState:
                 self.arrays.append((x, x.copy()))
         elif isinstance(x, (dict, list, set, deque)):
             self.containers.append((x, x.copy()))
-        elif isinstance(x, np.random.Generator):
-            self.generators.append((x, x.bit_generator.state))
-        elif isinstance(x, np.random.RandomState):
-            self.generators.append((x, x.get_state()))
-        elif isinstance(x, random.Random):
-            self.generators.append((x, x.getstate()))
+        elif isinstance(x, (np.random.Generator, np.random.RandomState, random.Random)):
+            self.generators.append((x, state_of(x)))
         elif not isinstance(x, (tuple, frozenset, types.FunctionType, types.MethodType, types.ModuleType)):
             self.objects.append((x, attributes(x)))
 
@@ -245,6 +241,12 @@ class MutableState:
         for array, before in self.arrays:
             array[...] = before
         self.rewind()
+
+    def has_drawn(self) -> bool:
+        """Have random numbers been drawn since the last restore?"""
+        world = ((np.random.get_state(), random.getstate()), self.random)
+        pairs = [(state_of(generator), before) for generator, before in self.generators]
+        return any(repr(now) != repr(before) for now, before in (world, *pairs))
 
     def rewind(self) -> None:
         """Random generators as they were: the next draws are the same again."""
@@ -284,6 +286,12 @@ def reset(x: Any, before: dict[str, Any]) -> None:
     for name, value in before.items():
         if name not in now or now[name] is not value:
             kind.__setattr__(x, name, value)
+
+
+def state_of(generator: Any) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.getstate()
 
 
 def rewind(generator: Any, before: Any) -> None:

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.check import difference
 from tinygrad_edu.clinic.examiner.forward.book import Batch, total, truth_of
 from tinygrad_edu.clinic.examiner.forward.forward_network import network_of
 from tinygrad_edu.clinic.examiner.forward.loss_parts import parts_by_sample, some_parts
 from tinygrad_edu.clinic.examiner.forward.network import Network
 from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
+from tinygrad_edu.clinic.examiner.steps.batches import Chosen, batches_in, is_each_once
 from tinygrad_edu.clinic.examiner.steps.made_gradients import gradients_are_made
 from tinygrad_edu.clinic.examiner.steps.step_walk import Walk
 from tinygrad_edu.clinic.examiner.steps.update_rules import RULES
@@ -26,7 +28,6 @@ from tinygrad_edu.clinic.examiner.steps.update_step import FoundRule, proportion
 from tinygrad_edu.clinic.examiner.steps.watch import Updates
 
 Array = np.ndarray[Any, Any]
-Chosen = tuple[int, ...]
 MOST_PARTS = 64  # samples whose gradients are all computed; with more, only blocks in the order of the data are tried
 LOOKED_AT = 4  # updates of a run whose gradients are searched for
 SHOWN = 6  # samples that are listed
@@ -42,6 +43,11 @@ class Samples:
     axis: int
     batches: list[Chosen] = field(default_factory=list)  # as seen in the run, in its order
     networks: dict[Any, Network] = field(default_factory=dict)
+
+    @property
+    def may_be_drawn(self) -> bool:
+        """Are there samples, none of them seen in the run, and few enough to ask for each whether it was the one?"""
+        return not self.batches and 1 < self.count <= MOST_PARTS
 
     def of(self, chosen: Chosen) -> LearnerForward:
         """The forward whose loss is that of these samples alone."""
@@ -104,8 +110,8 @@ class SeveralUpdates:
     def rule(self) -> FoundRule | None:
         """The rule of all updates, if they are right steps."""
         if len(self.updates) == 1:  # made on a part of the data, and on the part that was seen
-            one = self.multiple(0, self.changes(0), self.samples.batches[0])
-            if one is None or not self.allowed(one):
+            one = self.multiple(0, self.changes(0), self.samples.batches[0]) if self.samples.batches else self.fit(0)
+            if one is None or not self.allowed(one) or is_each_once(one.chosen, self.samples.count):
                 return None
             return FoundRule(RULES["gradient_descent"], self.lr or one.factor, {}, self.on(one))
         fitted = [self.fit(k) for k in range(len(self.updates))]
@@ -141,8 +147,9 @@ class SeveralUpdates:
 
     def is_likely(self, whole: Mapping[str, Array]) -> bool:
         """Is a single update rather one on the samples that were seen than one on all of the data?"""
-        seen = likeness(self.changes(0), self.gradient(0, self.samples.batches[0]))
-        return seen > likeness(self.changes(0), whole)
+        batch = self.samples.batches[0] if self.samples.batches else self.nearest(0)
+        of_batch, of_all = likeness(self.changes(0), self.gradient(0, batch)), likeness(self.changes(0), whole)
+        return of_batch > of_all if self.samples.batches else of_batch[0] > of_all[0]
 
     def seen(self, k: int) -> list[Chosen]:
         """The samples whose data the program took for update k, if they were seen."""
@@ -292,6 +299,14 @@ def ratio(d: Array, g: Array) -> float | None:
     return c if c and np.linalg.norm(d - c * g) <= 1e-6 * np.linalg.norm(d) else None
 
 
+def is_one_gradient(before: Mapping[str, Array], after: Mapping[str, Array], right: Mapping[str, Array]) -> bool:
+    """Is the change of some parameter a multiple of its whole gradient?"""
+    # the bias of two classes has one direction, whatever it is made of
+    telling = [n for n, x in before.items() if x.size > 2] or [n for n, x in before.items() if x.size > 1]
+    steps = [(difference(before[n], after[n]), right[n]) for n in telling]
+    return any(ratio(d, g) is not None for d, g in steps if d.shape == g.shape)
+
+
 def likeness(d: Mapping[str, Array], right: Mapping[str, Array]) -> tuple[int, float]:
     """(parameters whose change is a multiple of the gradient, the cosine of all)."""
     exact = sum(ratio(d[n], right[n]) is not None for n in d if d[n].size > 1)
@@ -306,45 +321,3 @@ def samples_of(learner: LearnerForward, params: Mapping[str, Array], net: Networ
     axis = 1 if across == -1 else 0
     count = count_parts(learner, params, axis)
     return Samples(learner, count, axis, batches_in(recording, net, count, axis))
-
-
-def is_each_once(chosen: Chosen, count: int) -> bool:
-    """All of the data, in any order? Of a batch that is drawn with replacement, some samples come twice."""
-    return len(chosen) == count and len({*chosen}) == count
-
-
-def order_in(recording: Recording, net: Network) -> Batch | None:
-    """The order in which a step has all of the data, where that is not the forward's."""
-    across = next((net.batch_axis(layer) for layer in net.outputs), None)
-    axis = 1 if across == -1 else 0
-    count = net.steps[net.outputs[0].z].y.shape[across] if across is not None else 0
-    plain = tuple(range(count))
-    found = batches_in(recording, net, count, axis, whole=True)
-    orders = [x for x in found if tuple(sorted(x)) == plain != x]
-    return Batch(orders[0], count) if len(orders) == 1 else None
-
-
-def batches_in(recording: Recording, net: Network, count: int, axis: int, *, whole: bool = False) -> list[Chosen]:
-    """The samples that a step took one after the other: arrays in its run whose rows are rows of the forward's data.
-
-    whole: all of the data, each sample once, count too.
-    """
-    data = [x for step in net.steps for x, p in zip(step.node.parents, step.parents, strict=True) if p < 0]
-    tables = [np.asarray(x, dtype=float) for x in data if np.ndim(x) == 2 and np.shape(x)[axis] == count > 1]
-    if not tables:
-        return []
-    # the widest table whose rows tell the samples apart: many labels are equal
-    rows: dict[bytes, int] = {}
-    for table in sorted(tables, key=np.size, reverse=True):
-        rows = {row.tobytes(): k for k, row in enumerate(np.ascontiguousarray(table if axis == 0 else table.T))}
-        if len(rows) == count:
-            break
-    found: list[Chosen] = []
-    for made in recording.made.values():
-        x = made.value if axis == 0 or made.value.ndim < 2 else made.value.T
-        x = x[None] if x.ndim == 1 else x
-        if x.ndim == 2 and x.shape[1] == table.shape[1 - axis] and len(x) <= count and len(rows) == count:
-            chosen = tuple(rows.get(row.tobytes(), -1) for row in np.ascontiguousarray(x))
-            taken = -1 not in chosen and chosen not in found and (whole or not is_each_once(chosen, count))
-            found += [chosen] if taken else []
-    return found

@@ -22,7 +22,7 @@ from tinygrad_edu.clinic.examiner.forward.forward_network import network_of
 from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.learner.gradients import Given
 from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward
-from tinygrad_edu.clinic.examiner.learner.learner_program import LearnerProgram, floats_in, rate_of
+from tinygrad_edu.clinic.examiner.learner.learner_program import LearnerProgram, rate_of
 from tinygrad_edu.clinic.examiner.lines.forgotten_lines import lines_beside
 from tinygrad_edu.clinic.examiner.lines.lines import find_places
 from tinygrad_edu.clinic.examiner.lines.recorder import record_run
@@ -30,13 +30,15 @@ from tinygrad_edu.clinic.examiner.lines.recording import Recording
 from tinygrad_edu.clinic.examiner.lines.untouched import words_of_missed
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
+from tinygrad_edu.clinic.examiner.steps.batches import order_in
 from tinygrad_edu.clinic.examiner.steps.clipping import limits_of
 from tinygrad_edu.clinic.examiner.steps.in_turn import descent_in_turn
 from tinygrad_edu.clinic.examiner.steps.made_gradients import assigned_ones, gradients_are_made
 from tinygrad_edu.clinic.examiner.steps.moments import moments_of, of_update
-from tinygrad_edu.clinic.examiner.steps.several_updates import SeveralUpdates, order_in, ratio, samples_of
+from tinygrad_edu.clinic.examiner.steps.scaled_steps import of_scaled_step
+from tinygrad_edu.clinic.examiner.steps.several_updates import SeveralUpdates, is_one_gradient, samples_of
 from tinygrad_edu.clinic.examiner.steps.step_walk import Walk
-from tinygrad_edu.clinic.examiner.steps.unknown_rule import UNKNOWN, is_rule_of_its_own, shows_again
+from tinygrad_edu.clinic.examiner.steps.unknown_rule import UNKNOWN, is_rule_of_its_own, shows_again, words_of_unknown
 from tinygrad_edu.clinic.examiner.steps.update_mistakes import ASSIGNED, GROWING, RULES
 from tinygrad_edu.clinic.examiner.steps.update_rules import UpdateRule
 from tinygrad_edu.clinic.examiner.steps.update_step import (
@@ -51,6 +53,8 @@ from tinygrad_edu.clinic.examiner.steps.update_step import (
 )
 from tinygrad_edu.clinic.examiner.steps.used_gradients import Used, gradients_of_step
 from tinygrad_edu.clinic.examiner.steps.verdict_reports import (
+    LATE,
+    SECOND,
     Examined,
     Known,
     has_penalty,
@@ -63,8 +67,6 @@ from tinygrad_edu.clinic.examiner.steps.watch import Updates, Watched, readings,
 Array = np.ndarray[Any, Any]
 STEPS = 3  # steps in a row: one identifies gradient descent, three tell momentum from Adam
 UPDATES = 2  # wrong updates examined: what one sample leaves open (a target of 0), another may decide
-SECOND = "The first step is right, the second is not: these are its numbers."
-LATE = "The first step changes no parameter, the second one does: is the update made before what it needs is computed?"
 
 
 @dataclass(eq=False)
@@ -81,6 +83,7 @@ class StepVerdict:
     counts: list[int]
     gone: Sequence[str] = ()  # parameters that the step has discarded
     late: bool = False  # the second step changes them, not the first
+    drawn: bool = False  # the step draws random numbers: of samples, perhaps
     watched: Watched | None = None  # the first step, change by change
 
     def report(self) -> BackpropReport:
@@ -125,10 +128,12 @@ class StepVerdict:
         if (used := gradients_of_step(self.recording, walk)) and not (report := self.by_used(used)).ok:
             return report
         report = self.by_gradient(right)
+        factors = factors_of(net, self.lr)
         if not (report.has_proof and shows_again(report, walk)) and gradients_are_made(
-            self.recording, right, factors_of(net, self.lr), self.lr
+            self.recording, right, factors, self.lr
         ):  # a factor without a reason explains nothing
-            return self.other_update(net, right, walk, method, note)
+            used = of_scaled_step(walk, factors)
+            return self.by_used(used) if used else self.other_update(net, right, walk, method, note)
         return report
 
     def at_second_point(self, walk: Walk) -> BackpropReport | None:
@@ -157,13 +162,13 @@ class StepVerdict:
         found = [*readings(self.watched)] if method == "traced" else []
 
         def walk(points: list[dict[str, Array]], gradients: list[dict[str, Array]]) -> Walk:
-            numbers = [float(x) for x in floats_in(self.program.roots)[1]]
-            return Walk(points, gradients, self.lr, numbers, ((), ()), (), self.single)
+            return Walk(points, gradients, self.lr, self.program.plain_numbers(), ((), ()), (), self.single)
 
         if method != "traced" or self.gone:
             return []
         samples = samples_of(self.learner, self.weights, net, self.recording)
-        if not found and len(samples.batches) == 1:  # a single update that used only a part of the data
+        few = len(samples.batches) == 1 or (self.drawn and samples.may_be_drawn)
+        if not found and few:  # a single update that used only a part of the data
             one = SeveralUpdates(samples, Updates([self.weights, self.new], total=1), self.lr, walk)
             return [one] if one.is_likely(right) else []
         return [SeveralUpdates(samples, x, self.lr, walk) for x in found]
@@ -176,13 +181,8 @@ class StepVerdict:
         rule = in_turn or next((found for several in ways if (found := several.rule())), None)
         if rule is not None:
             return self.by_rule(net, right, rule, walk, method, note)
-        # the bias of two classes has one direction, whatever it is made of
-        telling = [n for n, x in self.weights.items() if x.size > 2] or [
-            n for n, x in self.weights.items() if x.size > 1
-        ]
-        steps = [(difference(self.weights[n], self.new[n]), right[n]) for n in telling]
         of_all = bool(ways) and gradients_are_made(self.recording, right, [1.0], None)  # a decay, then the rest
-        if not ways or of_all or any(ratio(d, g) is not None for d, g in steps if d.shape == g.shape):
+        if not ways or of_all or is_one_gradient(self.weights, self.new, right):
             return None  # one gradient at one point, applied row by row
         several = max(ways, key=lambda x: x.clearness())
         k, chosen, report, scale = plainest([self.of_update(several, k) for k in several.wrong()[:UPDATES]])
@@ -214,7 +214,7 @@ class StepVerdict:
     def walk(self, right: dict[str, Array]) -> Walk:
         """The step, a few times in a row, with the right gradient at each point."""
         weights, gradients = [self.weights, self.new], [right]
-        numbers = [float(x) for x in floats_in(self.program.roots)[1]]
+        numbers = self.program.plain_numbers()
         for k in range(1, STEPS):
             self.program.state.restore()
             try:
@@ -235,7 +235,6 @@ class StepVerdict:
 
     @property
     def single(self) -> bool:
-        """Does the program compute in single precision?"""
         return self.learner.single
 
     @property
@@ -282,7 +281,8 @@ class StepVerdict:
         """The right gradients are made, and something that is no known rule is done with them."""
         report = wrong_update(net, (right, method, note), walk, self.lr or 1.0, self.tolerance)
         if is_rule_of_its_own(self.recording, walk, report.wrong, factors_of(net, self.lr), self.lr):
-            return self.all_right(net, right, method, f"{UNKNOWN} {note}".strip())
+            words = words_of_unknown(self.recording, right, self.lr)
+            return self.all_right(net, right, method, f"{words} {note}".strip())
         self.add_places(report, net, walk)
         return report
 

@@ -7,24 +7,33 @@ parameters differently without having made what a right step would give, or wher
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.lines.recording import Recording, key_of
 from tinygrad_edu.clinic.examiner.report import BackpropReport
-from tinygrad_edu.clinic.examiner.steps.made_gradients import is_made
+from tinygrad_edu.clinic.examiner.steps.made_gradients import gradients_are_made, is_made
 from tinygrad_edu.clinic.examiner.steps.step_walk import Walk
 from tinygrad_edu.clinic.examiner.steps.used_gradients import values_behind
 
 Array = np.ndarray[Any, Any]
 SAME = 1e-9  # relative
 EVEN = 1e-5  # relative; the steps of a sign are all of one size
+UNKNOWN_FACTOR = (
+    "The gradients are right but for a common factor, such as n for n samples. The update is none of the rules I know: "
+    "I cannot say whether it takes the factor out, nor whether it is right."
+)
 UNKNOWN = (
     "The gradients are right; the update is none of the rules I know (gradient descent, momentum, Nesterov, Adagrad, "
     "RMSprop, Adadelta, Adam and its variants, Lion, Rprop): I cannot say whether it is right."
 )
+
+
+def words_of_unknown(recording: Recording, right: Mapping[str, Array], lr: float | None) -> str:
+    """What is said of a step whose rule is not known: are the gradients seen themselves, or a multiple of them?"""
+    return UNKNOWN if gradients_are_made(recording, right, [1.0, lr or 1.0], lr) else UNKNOWN_FACTOR
 
 
 def is_rule_of_its_own(

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.report import FoundSlip
 from tinygrad_edu.clinic.examiner.steps.clipping import cut_walks
+from tinygrad_edu.clinic.examiner.steps.falling_rates import falls_with_momentum
 from tinygrad_edu.clinic.examiner.steps.moments import keeps_average, starts
 from tinygrad_edu.clinic.examiner.steps.rate_schedule import FALLING, is_schedule
 from tinygrad_edu.clinic.examiner.steps.rule_screen import Screen
@@ -92,7 +93,7 @@ def right_rule(walk: Walk) -> FoundRule | None:
 def find_rule(walk: Walk, limits: Sequence[float] = ()) -> FoundRule | None:
     """The rule that gives every change: a right one if any does; limits: to which gradients may be clipped before."""
     found = simple_rule(walk) or search_table(walk, sorted(RULES.values(), key=lambda r: not r.right))
-    found = found or in_mid_schedule(walk) or after_clipping(walk, limits)
+    found = found or in_mid_schedule(walk) or with_falling_rate(walk) or after_clipping(walk, limits)
     if (found is None or len(walk.changes) < 2) and first_is_right(walk):
         return FoundRule(RULES["gradient_descent"], walk.lr or 0.0, {}, FIRST_STEP)
     return found
@@ -104,6 +105,15 @@ def after_clipping(walk: Walk, limits: Sequence[float]) -> FoundRule | None:
         found = search_table(clipped, [RULES[name] for name in OFTEN_CLIPPED])
         if found is not None:
             return replace(found, extra=f"{words}{found.extra}")
+    return None
+
+
+def with_falling_rate(walk: Walk) -> FoundRule | None:
+    """Gradient descent or momentum with a rate that falls slowly, inside the velocity or from layer to layer."""
+    for mu in (0.0, *choices_of(walk, RULES["momentum"])[0]):
+        if rate := falls_with_momentum(walk, mu):
+            name, numbers = ("momentum", {"mu": mu}) if mu else ("gradient_descent", {})
+            return FoundRule(RULES[name], rate, numbers, FALLING)
     return None
 
 

@@ -17,6 +17,8 @@ from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
 from tinygrad_edu.clinic.examiner.steps.made_gradients import relative
 from tinygrad_edu.clinic.examiner.steps.step_walk import Walk
 
+SECOND = "The first step is right, the second is not: these are its numbers."
+LATE = "The first step changes no parameter, the second one does: is the update made before what it needs is computed?"
 ADDS = (
     "Your update adds (line {line}), and the delta begins with y - t: what is added points uphill. Subtract, "
     "W -= lr * dW, or begin the delta with t - y."

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import checks
+from tinygrad_edu.clinic.examiner.judge import or_without_little
 from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward, check_rate
 from tinygrad_edu.clinic.examiner.learner.learner_program import (
     LearnerProgram,
@@ -77,6 +79,7 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     before, numbers = program.leaves(), program.numbers()
     states = floats_in(program.roots)
     recording = record_run(program.step)
+    drawn = program.state.has_drawn()
     after, later = program.numbers(), floats_in(program.roots)
     held = {id(leaf.given) for leaf in program.leaves().values()}
     counts = [k for k in whole_numbers(states[1]) if k + 1 in set(whole_numbers(later[1]))]
@@ -97,9 +100,10 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     learner = LearnerForward(program.loss(chosen), form_of(chosen), program.state, program.roots, whole=True)
     weights = {n: numbers[n] for n in chosen}
     new = {n: after.get(n, numbers[n]) for n in chosen}
-    report = StepVerdict(
-        program, learner, weights, new, rate, recording, (states[0], later[0]), counts, gone, bool(late)
-    ).report()
+    verdict = StepVerdict(
+        program, learner, weights, new, rate, recording, (states[0], later[0]), counts, gone, bool(late), drawn
+    )
+    report = or_without_little(learner, verdict.report(), lambda plain: replace(verdict, learner=plain).report())
     report.note = f"{report.note} {remark}".strip()
     tell_of_signs(report, recording, new)
     return report
