@@ -162,12 +162,12 @@ def test_diagnose_says_one_sentence_for_any_file(suffix, tmp_path, capsys):
 
 
 def test_tables_of_data(tmp_path):
-    from tinygrad_edu.clinic.diagnosis import files
+    from tinygrad_edu.clinic.diagnosis import data_files
 
     path = tmp_path / "data.csv"
     for data in [*CURVES, *hostile.damaged(b"a,b,c\n1,2,3\n4,5,6\n", 200)]:
         path.write_bytes(data)
-        error = refusal(files.read_data, path, InputFileError)
+        error = refusal(data_files.read_data, path, InputFileError)
         assert error is None or str(path) in str(error)
 
 

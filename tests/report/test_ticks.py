@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import tinygrad_edu
 from tests.interop import node
+from tinygrad_edu.charts.axes import thin_points
 
 PLOTS = Path(tinygrad_edu.__file__).with_name("reporting") / "assets" / "plots.js"
 
@@ -24,3 +26,12 @@ def test_a_logarithmic_axis_is_labelled_over_its_whole_length(tmp_path):
         assert labels[-1] <= high * (1 + 1e-6), (high, labels)
         longest = max(np.log10(labels[0] / low), np.log10(high / labels[-1])) / np.log10(high / low)
         assert longest <= 0.5, (low, high, labels)
+
+
+@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])
+def test_a_long_curve_keeps_its_peaks_beside_gaps(gap):
+    curve = np.random.default_rng(0).normal(size=3000)
+    curve[::2], curve[1001], curve[2001] = gap, 50.0, -50.0
+    shown = curve[thin_points(curve)]
+    assert 50.0 in shown
+    assert -50.0 in shown

@@ -100,5 +100,7 @@ def thin_points(curve: Array) -> Array:
     if len(curve) <= 2 * BUCKETS:
         return np.arange(len(curve))
     pieces = np.array_split(np.arange(len(curve)), BUCKETS)
-    ends = [piece[extreme(curve[piece])] for piece in pieces for extreme in (np.argmin, np.argmax)]
+    shown = np.where(np.isfinite(curve), curve, np.nan)  # beside NaN and infinity the extremes of what can be drawn
+    low, high = np.where(np.isnan(shown), np.inf, shown), np.where(np.isnan(shown), -np.inf, shown)
+    ends = [piece[place] for piece in pieces for place in (np.argmin(low[piece]), np.argmax(high[piece]))]
     return np.unique([0, *ends, len(curve) - 1])

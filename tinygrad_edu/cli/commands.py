@@ -81,7 +81,7 @@ def run_case(chosen: argparse.Namespace) -> None:
 def run_diagnose(chosen: argparse.Namespace) -> None:
     """Print what a loss curve shows, or why an estimator does not learn."""
     from tinygrad_edu import clinic
-    from tinygrad_edu.clinic.diagnosis import files
+    from tinygrad_edu.clinic.diagnosis import data_files, files
 
     if not files.is_pickle(chosen.file):
         if chosen.data is not None:
@@ -91,17 +91,17 @@ def run_diagnose(chosen: argparse.Namespace) -> None:
     estimator = files.read_estimator(chosen.file, chosen.trust_pickle)
     if chosen.data is None:
         raise InputFileError(f"{chosen.file} is an estimator: give the data it was trained on with --data FILE.csv")
-    data = files.read_data(chosen.data, getattr(estimator, "classes_", None))
+    data = data_files.read_data(chosen.data, getattr(estimator, "classes_", None))
     print(clinic.diagnose(estimator, *data, budget_s=chosen.budget))
 
 
 def run_report(chosen: argparse.Namespace) -> None:
     from tinygrad_edu.clinic import diagnose
-    from tinygrad_edu.clinic.diagnosis import files
+    from tinygrad_edu.clinic.diagnosis import data_files
     from tinygrad_edu.reporting import report
     from tinygrad_edu.train import Histograms, Run
 
-    X, y = files.read_data(chosen.data) if chosen.data else (None, None)
+    X, y = data_files.read_data(chosen.data) if chosen.data else (None, None)
     histograms = Histograms.load(chosen.histograms) if chosen.histograms else None
     run = Run.load(chosen.run_file)
     diagnosis = diagnose(run, X, y) if chosen.diagnose else None

@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self.labels if len(self.labels) == len(self.classes) else tuple(f"{name:g}" for name in self.classes)
+        return self.labels if len(self.labels) == len(self.classes) else tuple(f"{name:.15g}" for name in self.classes)
 
     @property
     def right(self) -> Array:

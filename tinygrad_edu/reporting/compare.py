@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.charts.chart import Band, Chart, Line, Panel
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.pen import check_arguments
@@ -87,6 +88,7 @@ def entries_of(runs: Any, names: Sequence[str] | None) -> list[ComparedCurve]:
         refuse_model("compare", runs)
         raise SettingError(f"compare takes runs, or a list or dict of them, not {runs!r:.80}")
     found = [runs] if single else list(runs)
+    names = None if names is None else list(names)
     if names is not None and len(names) != len(found):
         raise SettingError(f"compare: {len(names)} names for {count(len(found), 'run')}: one for each is needed")
     called = [str(name) for name in names] if names is not None else names_by_difference(found)
@@ -133,7 +135,8 @@ def quartiles(losses: Array) -> str:
 
 
 def plain_curve(losses: ArrayLike) -> Array:
-    """Losses as an array. Errors: SettingError."""
+    """Losses as an array. Errors: SettingError; DtypeError for masked entries."""
+    refuse_masked(losses)
     try:
         curve = np.asarray(losses, dtype=float)
     except (TypeError, ValueError):

@@ -12,7 +12,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.cli import main
 from tinygrad_edu.clinic import diagnose_curve
-from tinygrad_edu.clinic.diagnosis import files
+from tinygrad_edu.clinic.diagnosis import data_files, files
 from tinygrad_edu.errors import InputFileError
 
 ROOT = Path(__file__).parents[2]
@@ -174,14 +174,14 @@ def blobs(tmp_path):
 
 def test_data_are_read_as_they_are(blobs, tmp_path):
     path, X, names = blobs
-    found_X, found_y = files.read_data(path, np.array(["cat", "dog"]))
+    found_X, found_y = data_files.read_data(path, np.array(["cat", "dog"]))
     np.testing.assert_array_equal(found_X, X)
     np.testing.assert_array_equal(found_y, names)
     plain = tmp_path / "plain.csv"
     plain.write_text("1,2,0\n3,4,1\n")
-    X, y = files.read_data(plain, np.array([0, 1]))
+    X, y = data_files.read_data(plain, np.array([0, 1]))
     assert (X.tolist(), y.tolist(), y.dtype.kind) == ([[1.0, 2.0], [3.0, 4.0]], [0, 1], "i")
-    assert files.read_data(plain)[1].dtype == float
+    assert data_files.read_data(plain)[1].dtype == float
 
 
 BAD_DATA = [
@@ -199,7 +199,7 @@ def test_bad_data_are_refused(text, words, tmp_path):
     path = tmp_path / "data.csv"
     path.write_text(text)
     with pytest.raises(InputFileError, match=words):
-        files.read_data(path)
+        data_files.read_data(path)
 
 
 @pytest.mark.parametrize("form", ["pkl", "joblib"])

@@ -1,4 +1,4 @@
-"""What `tinygrad-edu diagnose` reads: loss curves from JSON or CSV, tables of data, and pickles where they are trusted.
+"""What `tinygrad-edu diagnose` reads: loss curves from JSON or CSV, and pickles where they are trusted.
 
 Errors: InputFileError for a file that is not there, or does not hold what it should; it says in which line.
 """
@@ -285,7 +285,10 @@ def refuse_no_numbers(path: Path) -> Any:
 
 
 def as_number(entry: str) -> float | None:
+    """The number that a cell holds; None for another text, such as the label 2_1, which Python reads as 21."""
     try:
+        if "_" in entry:
+            return None
         return float(entry)
     except ValueError:
         return None
@@ -299,28 +302,6 @@ def cell(path: Path, line: int, row: list[str], column: int) -> float:
     if found is None:
         raise InputFileError(f"{path}, line {line}: {row[column][:40]!r} is not a number")
     return found
-
-
-def read_data(path: Path, classes: Any = None) -> tuple[Array, Array]:
-    """(X, y) of a CSV whose last column is the target, with or without a header; classes: those that y is one of."""
-    found = read_text(path)
-    rows = lines_with_cells(path, found) if found.strip() else []
-    if rows and any(as_number(entry) is None for entry in rows[0][1][:-1]):
-        rows = rows[1:]  # skip the header
-    if not rows:
-        raise InputFileError(f"{path} has no samples: a row for each is needed, its target in the last column")
-    width = len(rows[0][1])
-    for line, row in rows:
-        if len(row) != width or width < 2:
-            raise InputFileError(
-                f"{path}, line {line}: {max(width, 2)} columns are needed, the last one for the target, and it has "
-                f"{len(row)}"
-            )
-    X = np.array([[cell(path, line, row, i) for i in range(width - 1)] for line, row in rows])
-    if classes is None or np.asarray(classes).dtype.kind in "iufb":
-        y = np.array([cell(path, line, row, -1) for line, row in rows])
-        return X, y if classes is None else y.astype(np.asarray(classes).dtype)
-    return X, np.array([row[-1].strip() for _, row in rows])
 
 
 def read_estimator(path: Path, trusted: bool) -> Any:

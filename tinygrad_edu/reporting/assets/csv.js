@@ -25,6 +25,19 @@ const csvFile = (() => {
     return `${told} is not a finite number.`;
   }
 
+  /* Words among the features, or above targets that are numbers; or 0, 1, 2, ..., which pandas calls its columns. */
+  function isHeader(first, others) {
+    if (first.slice(0, -1).some(x => Number.isNaN(numberOf(x)))) return true;
+    if (!others.length) return false;
+    if (Number.isNaN(numberOf(first[first.length - 1]))) return others.every(row => !Number.isNaN(numberOf(row[row.length - 1])));
+    const counted = first.length > 2 && first.every((x, i) => x.trim() === String(i));
+    return counted && (first.length > 3 || others.some(row => row.some(x => !/^\d+$/.test(x.trim()))));
+  }
+
+  /* Is the first column the index that DataFrame.to_csv writes, 0, 1, 2, ... below a blank name? */
+  const isNumbered = (names, rows) => names.length > 2 && ["", "Unnamed: 0"].includes(names[0].trim()) &&
+    rows.every(({ cells }, i) => cells[0].trim() === String(i));
+
   function cellsOf(text, delimiter) {
     const rows = [];
     let row = [], cell = "", quoted = false;
@@ -52,8 +65,11 @@ const csvFile = (() => {
     const delimiter = [",", ";", "\t"].reduce((best, mark) => first.split(mark).length > first.split(best).length ? mark : best);
     let rows;
     try { rows = cellsOf(plain, delimiter); } catch (error) { throw new Error(`${name}: ${error.message}`); }
-    const header = rows.length > 0 && rows[0].cells.slice(0, -1).some(x => Number.isNaN(numberOf(x)));
+    const header = rows.length > 0 && isHeader(rows[0].cells, rows.slice(1).map(({ cells }) => cells));
+    const names = header ? rows[0].cells : [];
     if (header) rows = rows.slice(1);
+    const numbered = isNumbered(names, rows) && rows.every(({ cells }) => cells.length === rows[0].cells.length);
+    if (numbered) rows = rows.map(({ cells, line }) => ({ cells: cells.slice(1), line }));
     const width = rows.length ? rows[0].cells.length : 0, features = width - 1, n = rows.length;
     if (!n) throw new Error(`${name} has no samples: a row for each is needed, its target in the last column.`);
     if (n > SAMPLES) throw new Error(`${name} has ${count(n, "sample")}: the playground takes up to ${SAMPLES}.`);
@@ -79,7 +95,7 @@ const csvFile = (() => {
       classes: classes ? kinds.map(x => String(x).slice(0, 30)) : [],
       program: ["import csv", "", `with open(${quoted}, newline="", encoding="utf-8-sig") as file:`,
         `    rows = [row for row in csv.reader(file, delimiter=${mark}) if "".join(row).strip()]${header ? "[1:]" : ""}`,
-        "X = np.array([row[:-1] for row in rows], dtype=float)",
+        `X = np.array([row[${numbered ? 1 : ""}:-1] for row in rows], dtype=float)`,
         `y = np.array([row[-1].strip() for row in rows])${numeric ? ".astype(float)" : ""}`],
     };
   }
@@ -88,11 +104,13 @@ const csvFile = (() => {
   function standardize(X, features) {
     const n = X.length / features, found = X.slice();
     for (let j = 0; j < features; j++) {
-      let sum = 0, squares = 0, same = true;
-      for (let i = j; i < X.length; i += features) { sum += X[i]; same = same && X[i] === X[j]; }
+      let sum = 0, squares = 0, same = true, largest = 0;
+      for (let i = j; i < X.length; i += features) largest = Math.max(largest, Math.abs(X[i]));
+      const unit = 2 ** Math.floor(Math.log2(largest)) || 1;  // so that no square is too large or too small
+      for (let i = j; i < X.length; i += features) { sum += X[i] / unit; same = same && X[i] === X[j]; }
       const mean = sum / n;
-      for (let i = j; i < X.length; i += features) squares += (X[i] - mean) ** 2;
-      const [shift, scale] = same ? [X[j], 1] : [mean, Math.sqrt(squares / n)];
+      for (let i = j; i < X.length; i += features) squares += (X[i] / unit - mean) ** 2;
+      const [shift, scale] = same ? [X[j], 1] : [unit * mean, unit * Math.sqrt(squares / n)];
       for (let i = j; i < X.length; i += features) found[i] = (X[i] - shift) / scale;
     }
     return found;

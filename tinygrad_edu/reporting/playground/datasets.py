@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu import data
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.data.arguments import as_array
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.reporting.playground.kernels import WIDEST
 
@@ -68,7 +69,7 @@ def make_data() -> Iterator[Dataset]:
 
 def own_data(X: Samples, y: Samples, program: tuple[str, ...] = (), title: str = "Your data") -> Dataset:
     """The user's arrays. Errors: ShapeError, DtypeError, SettingError for what the page cannot show."""
-    inputs, targets = np.asarray(X), np.asarray(y)
+    inputs, targets = as_array("X", X), as_array("y", y)
     if inputs.ndim == 1:
         inputs = inputs[:, None]
     if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
@@ -91,15 +92,24 @@ def own_data(X: Samples, y: Samples, program: tuple[str, ...] = (), title: str =
 def dataset(title: str, X: Array, y: Array, program: tuple[str, ...], scaled: bool) -> Dataset:
     """With its targets as class numbers or as numbers."""
     flat = np.ravel(y)
-    names, numbers = np.unique(flat, return_inverse=True)
+    names, numbers = classes_in(flat)
     if not is_classes(flat, names):
         if flat.dtype.kind not in "fiub":
             raise DtypeError(f"y holds {flat.dtype} of {len(names)} kinds: numbers, or 2 to {MOST_CLASSES} classes")
         return Dataset(title, X, flat.astype(float), (), program, scaled)
     if not 2 <= len(names) <= MOST_CLASSES:
         raise SettingError(f"y has {len(names)} classes: the playground shows 2 to {MOST_CLASSES}")
-    told = tuple(clean(f"{x:g}" if isinstance(x, float) else str(x), 30) for x in names.tolist())
+    told = tuple(clean(f"{x:.15g}" if isinstance(x, float) else str(x), 30) for x in names.tolist())
     return Dataset(title, X, numbers.astype(float), told, program, scaled)
+
+
+def classes_in(flat: Array) -> tuple[Array, Array]:
+    """(the different targets in order, the place among them of each). Errors: DtypeError for mixed types."""
+    try:
+        return np.unique(flat, return_inverse=True)
+    except TypeError:
+        kinds = " and ".join(sorted({type(x).__name__ for x in flat.tolist()}))
+        raise DtypeError(f"y mixes {kinds}: numbers, or 2 to {MOST_CLASSES} classes of one type are needed") from None
 
 
 def is_classes(flat: Array, names: Array) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis import files
+from tinygrad_edu.clinic.diagnosis import data_files, files
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.interop import javascript
@@ -75,20 +75,19 @@ def write_playground(own: list[Dataset], path: str | os.PathLike[str] | None, ti
 
 def from_csv(file: Path) -> Dataset:
     """A CSV file whose last column is the target: numbers, or names of classes. Errors: InputFileError."""
-    X, y = files.read_data(file, np.array(["text"]))
+    table = data_files.read_table(file)
+    X, y = data_files.arrays_of(file, table, np.array(["text"]))
     targets = [files.as_number(entry) for entry in y]
     known = y if any(target is None for target in targets) else np.array(targets, dtype=float)
-    found = files.read_text(file)
-    first = found.lstrip().partition("\n")[0]
+    first = files.read_text(file).lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    header = any(files.as_number(entry) is None for entry in files.lines_with_cells(file, found)[0][1][:-1])
     kind = "" if known.dtype.kind == "U" else ".astype(float)"
     program = (
         "import csv", "",
         f'with open({json.dumps(file.name)}, newline="", encoding="utf-8-sig") as file:',
         f'    rows = [row for row in csv.reader(file, delimiter={json.dumps(delimiter)}) if "".join(row).strip()]'
-        + "[1:]" * header,
-        "X = np.array([row[:-1] for row in rows], dtype=float)",
+        + "[1:]" * table.header,
+        f"X = np.array([row[{'1' * table.numbered}:-1] for row in rows], dtype=float)",
         f"y = np.array([row[-1].strip() for row in rows]){kind}",
     )  # fmt: skip
     return own_data(X, known, program, file.name)
