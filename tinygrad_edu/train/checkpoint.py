@@ -19,13 +19,13 @@ from tinygrad_edu.nn.module import all_numbers
 from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.changed import changed_by_callbacks, prints
 from tinygrad_edu.train.config import as_json, config
+from tinygrad_edu.train.first_batch import present_loss
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.snapshot import generators
-from tinygrad_edu.train.state_outside import first_loss
 
 Array = np.ndarray[Any, Any]
-FORMAT, EARLIER = "tinygrad_edu run, 2", ("tinygrad_edu run, 1",)
+FORMAT, EARLIER = "tinygrad_edu run, 3", ("tinygrad_edu run, 1", "tinygrad_edu run, 2")
 CURVES = {  # name in the file -> attribute of Progress
     "losses": "losses",
     "norms": "grad_norms",
@@ -37,7 +37,7 @@ RECORD = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
 STATES = ("model", "last", "best", "start")  # weights: now, after the last epoch, of the best epoch, at the start
 FACTS = (
     "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "best", "schedule", "generators",
-    "modules", "first_loss", "written",
+    "modules", "first", "present_loss", "written",
 )  # fmt: skip
 
 
@@ -110,7 +110,8 @@ def facts(job: Job) -> dict[str, Any]:
             "best": job.progress.best and job.progress.best[:2],
             "schedule": job.optimizer.state()[2],
             "modules": {"start": job.form, "now": form_of(job.model)},
-            "first_loss": first_loss(job),
+            "first": job.first and vars(job.first),
+            "present_loss": present_loss(job),
             "written": bool(changed_by_callbacks(job)),
             "generators": [rng.bit_generator.state for rng in generators(job.model)],
         }

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.optim import flat
 from tinygrad_edu.optim.clip import length
 from tinygrad_edu.train.batches import batches, step
+from tinygrad_edu.train.first_batch import note_first
 from tinygrad_edu.train.snapshot import Snapshot
 from tinygrad_edu.train.stepper import Epochs, Stepper
 
@@ -30,8 +31,13 @@ class EagerStepper(Stepper):
     def epoch(self, order: Array) -> Epochs:
         """One pass over the samples."""
         job, before, total = self.job, Snapshot(self.job.model, self.job.optimizer), 0.0
+        begun = job.first is not None or len(job.losses) > 0
         for rows in batches(job, order):
-            total += step(job, rows) * len(rows)
+            loss = step(job, rows)
+            if not begun:
+                note_first(job, loss, flat.gradients(job.optimizer.params), before)
+                begun = True
+            total += loss * len(rows)
         moved = before.distance()  # NaN or infinite if a weight is
         if not math.isfinite(total + moved):
             return Epochs([], [], [], bad=order)

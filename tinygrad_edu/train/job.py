@@ -54,7 +54,8 @@ class Job:
     mixed: bool = False  # does the optimizer lack some of the model's parameters, and hold others?
     written: bool = False  # have callbacks changed weights, rates or other settings?
     before: Any = None  # what callbacks of the user's own may change in place, before they first ran: see changed.py
-    tells_loss: bool = True  # is its file to hold the loss of the first batch? see state_outside.py
+    tells_loss: bool = True  # is its file to hold the present loss of a batch? see first_batch.py
+    first: Any = None  # the FirstBatch of the run, where an eager step has told it
     ranks: Any = None  # a train.ranks.Ranks if batches are split among processes
 
     def __post_init__(self) -> None:

@@ -19,12 +19,13 @@ from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.changed import prints
 from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, CheckpointFile, read_checkpoint
 from tinygrad_edu.train.config import as_json, config
+from tinygrad_edu.train.first_batch import FirstBatch, refuse_other_beginning, refuse_other_loss
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.model_form import numbers_to_set, refuse_other_form
 from tinygrad_edu.train.progress import as_curve
 from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.snapshot import Point, for_certain, generators
-from tinygrad_edu.train.state_outside import refuse_impossible, refuse_other_loss, state_outside
+from tinygrad_edu.train.state_outside import refuse_impossible, state_outside
 from tinygrad_edu.train.stopping import PATIENCE, TOL, WAITED
 
 START = ("init", "seed")  # attributes that only say how a model was initialized
@@ -35,12 +36,12 @@ def resume(job: Job, path: str | os.PathLike[str]) -> None:
 
     Errors: CheckpointError for the file, SettingError for settings, data and names, ShapeError and DtypeError.
     """
-    found, before, start, how = read_checkpoint(path), Point(job), job.start, job.how
+    found, before, kept = read_checkpoint(path), Point(job), (job.start, job.how, job.first)
     try:
         change_of(job, found).make()
     except BaseException as error:
         for_certain(before.restore)
-        job.start, job.how = start, how
+        job.start, job.how, job.first = kept
         if isinstance(error, TinygradError):
             raise type(error)(f"{path}: {error}") from None
         if isinstance(error, Exception):
@@ -124,7 +125,8 @@ def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any
         "stopped": not is_flag(facts["stopped"]),
         "pending": not is_flag(facts["pending"]),
         "written": not is_flag(facts["written"]),
-        "the loss of the first batch": facts["first_loss"] is not None and not is_number(facts["first_loss"]),
+        "the loss of the first batch": not is_first(facts["first"]),
+        "the present loss": facts["present_loss"] is not None and not is_number(facts["present_loss"]),
         "how": not isinstance(facts["how"], str) or not facts["how"].startswith(("compiled", "eager")),
         "the stopping rule": not is_rule(facts["stopping"], job.progress.rule.tolist(), done),
         "the schedule": not has_same_form(facts["schedule"], job.optimizer.state()[2]),
@@ -134,6 +136,20 @@ def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any
     wrong = [name for name, bad in problems.items() if bad]
     if wrong:
         raise CheckpointError(f"it was not written by Run.save, or was changed: {', '.join(wrong)} cannot be right")
+
+
+def is_first(first: Any) -> bool:
+    """None, or what makes a FirstBatch."""
+    if first is None:
+        return True
+    known = isinstance(first, dict) and first.keys() == {"loss", "gradient", "update", "in_turn", "states"}
+    numbers = ("loss", "gradient", "update")
+    return (
+        known
+        and all(is_number(first[name]) for name in numbers)
+        and is_flag(first["in_turn"])
+        and isinstance(first["states"], list)
+    )
 
 
 def is_best(best: Any, done: int) -> bool:
@@ -189,12 +205,16 @@ class ResumedState:
     numbers: list[tuple[dict[str, Any], str, Any]]
 
     def __post_init__(self) -> None:
-        for rng, state in self.generator_states():
+        first = self.found.facts["first"]
+        for rng, state in [*self.generator_states(), *(self.pairs_with(first["states"]) if first else ())]:
             type(rng.bit_generator)().state = state  # on a throwaway generator: raises now if the state is invalid
 
     def generator_states(self) -> list[tuple[np.random.Generator, Any]]:
         """The random generators of layers, with the states that they are to have."""
-        own, states = generators(self.job.model), self.found.facts["generators"]
+        return self.pairs_with(self.found.facts["generators"])
+
+    def pairs_with(self, states: list[Any]) -> list[tuple[np.random.Generator, Any]]:
+        own = generators(self.job.model)
         names = [rng.bit_generator.state["bit_generator"] for rng in own]
         if names != [state["bit_generator"] for state in states]:
             raise SettingError(f"the model has random generators {names}, other ones than the run")
@@ -202,6 +222,9 @@ class ResumedState:
 
     def make(self) -> None:
         job, facts, arrays = self.job, self.found.facts, self.found.arrays
+        job.model.load_state_dict(self.states["start"])
+        job.first = FirstBatch(**facts["first"]) if facts["first"] else None
+        refuse_other_beginning(job, job.first)
         job.model.load_state_dict(self.states["model"])
         progress = job.progress
         job.start, progress.last = self.states["start"], self.states["last"] or None
@@ -218,5 +241,5 @@ class ResumedState:
             attributes[name] = value
         if self.numbers:
             refuse_impossible(job)
-        refuse_other_loss(job, facts["first_loss"])
+        refuse_other_loss(job, facts["present_loss"])
         job.optimizer.rates(job.optimizer.steps, 1)  # raises now if the schedule's numbers give no learning rate

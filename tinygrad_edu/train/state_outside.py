@@ -8,23 +8,15 @@ has left in Python. A list that only grows, and results that forward keeps, may 
 
 from __future__ import annotations
 
-import sys
+import decimal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import (
-    BuiltinFunctionType,
-    ClassMethodDescriptorType,
-    MethodDescriptorType,
-    MethodWrapperType,
-    ModuleType,
-    WrapperDescriptorType,
-)
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.python_state import ABSENT, Kept, PythonState, look_of
-from tinygrad_edu.compile.user_code import holds_attributes, is_foreign, is_own_class, same
+from tinygrad_edu.compile.python_state import ABSENT, Kept, PythonState
+from tinygrad_edu.compile.user_code import is_own_class, same
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import SettingError
@@ -35,11 +27,6 @@ from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import Snapshot, generators
 
 EACH_STEP = "each step"
-LARGE = 2**25  # bytes of arrays that forward reads; 160 MB took 1 s of copying at each save
-NO_STATE = (
-    BuiltinFunctionType, ClassMethodDescriptorType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType,
-)  # fmt: skip
-WHOLE = ("numpy", "scipy", "sklearn", "tinygrad_edu")  # libraries whose objects have no state but what is looked at
 
 
 def state_outside(job: Job) -> str:
@@ -55,54 +42,6 @@ def state_outside(job: Job) -> str:
             return ""
         one = next((kept for kept in changed if not only_keeps(kept)), changed[0])
         return f"{EACH_STEP} changes {one.first_change()}"
-
-
-def first_loss(job: Job) -> float | None:
-    """The loss of the first batch, where the user's own code takes part: a resumed run is to have the same.
-
-    It tells another loss function, forward, hook or global number, which no other fact of a file does. None where
-    forward cannot be asked once more without a trace of it, raises, or reads so much that each save would take long.
-    """
-    if not job.tells_loss:
-        return None
-    with trial_of(job) as (state, _), mode_here(job.model, training=True), np.errstate(all="ignore"):
-        if not state.foreign or state.opaque or job.ranks or not all(map(is_put_back, state.seen.values())):
-            return None
-        job.tells_loss = sum(getattr(kept.was, "nbytes", 0) for kept in state.kept) < LARGE
-        try:
-            return float(job.batch_loss(*[array[: job.batch_size] for array in job.data]).item())
-        except Exception:  # a model that was changed after its run is saved all the same
-            return None
-
-
-def is_put_back(x: Any) -> bool:
-    """Can it change only where PythonState looks? A cursor of a data base or a tensor of torch is not looked at."""
-    kind = type(x)
-    root = str(kind.__module__).partition(".")[0]
-    if isinstance(x, (ModuleType, np.random.SeedSequence)):
-        return isinstance(x, ModuleType) and not is_foreign(x.__name__)
-    if look_of(kind) is not None or holds_attributes(x) or root in WHOLE or isinstance(x, NO_STATE):
-        return True
-    return root in sys.stdlib_module_names and is_value(x)
-
-
-def is_value(x: Any) -> bool:
-    """Does it never change, as a path or a date? Python's own objects that have a hash by their value do not."""
-    try:
-        return getattr(type(x), "__hash__", None) is not object.__hash__ and isinstance(hash(x), int)
-    except (TypeError, ValueError):
-        return False
-
-
-def refuse_other_loss(job: Job, before: float | None) -> None:
-    """Errors: SettingError where the loss of the first batch is another one than when the run was saved."""
-    now = first_loss(job) if before is not None else None
-    close = {"rtol": 1e-3, "atol": 1e-4} if str(job.data[0].dtype) == "float32" else {"rtol": 1e-6, "atol": 1e-9}
-    if before is not None and (now is None or not np.isclose(now, before, equal_nan=True, **close)):
-        raise SettingError(
-            f"the first batch has the loss {now}, and had {before:.6g} when this run was saved: forward, the loss, a "
-            "hook or a number that they read is another one than then"
-        )
 
 
 def refuse_impossible(job: Job) -> None:
@@ -141,7 +80,8 @@ def trial_of(job: Job) -> Iterator[tuple[PythonState, Snapshot]]:
     both = {id(p): p for p in (*job.optimizer.params, *job.model.parameters())}
     grads = [(p, p.grad, p._spent) for p in both.values()]
     try:
-        yield state, before
+        with decimal.localcontext():  # it is no part of any object
+            yield state, before
     finally:
         before.restore()
         state.restore()

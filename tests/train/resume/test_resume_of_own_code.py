@@ -271,7 +271,7 @@ def test_other_code_of_the_same_name_is_refused(kind, path):
     train(make(), 2, loss=loss).save(path)
     model = other()
     before = model.state_dict()
-    with pytest.raises(SettingError, match=r"the first batch has the loss .*, and had .* when this run was saved"):
+    with pytest.raises(SettingError, match=r"the first batch has the loss .*, and had .* when this run began"):
         train(model, 4, path, loss=another)
     for name, x in model.state_dict().items():
         np.testing.assert_array_equal(x, before[name])

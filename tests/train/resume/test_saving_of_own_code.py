@@ -1,6 +1,7 @@
 """Saving a run of the user's own code changes nothing in it, and what its class only notes may differ at the resume."""
 
 import ctypes
+import decimal
 import queue
 import sqlite3
 import time
@@ -12,7 +13,7 @@ import pytest
 from tests.train.resume.test_resume_of_own_code import Own, X, add, train
 from tinygrad_edu import fit, nn, optim
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.train import Checkpoint, state_outside
+from tinygrad_edu.train import Checkpoint, first_batch
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ MOVING = {  # state that nothing here can look at, so that asking forward once m
     "queue": (lambda: filled(queue.SimpleQueue()), lambda q: draw(q)),
     "data base": (lambda: sqlite3.connect(":memory:"), lambda base: insert(base)),
     "number of C": (lambda: [ctypes.c_int(0)], lambda numbers: add(numbers[0], "value")),
+    "decimal context": (lambda: 0, lambda _: add(decimal.getcontext(), "prec")),
     "a module's attribute": (lambda: filled_module(), lambda module: add(module, "n")),
 }
 
@@ -65,9 +67,9 @@ def test_saving_does_not_change_the_training(kind, path):
     def curve(callbacks):
         model = Own(make, lambda m, x: 1.0 + 0.01 * use(m.kept))
         rule = optim.SGD(model.parameters(), lr=0.05)
-        return fit(
-            model, X, X[:, :1], loss="mse", optimizer=rule, epochs=4, compiled=False, callbacks=callbacks
-        ).loss_curve
+        settings = {"loss": "mse", "optimizer": rule, "epochs": 4, "compiled": False, "callbacks": callbacks}
+        with decimal.localcontext():
+            return fit(model, X, X[:, :1], **settings).loss_curve
 
     np.testing.assert_array_equal(curve([Checkpoint(path)]), curve([]))
 
@@ -75,10 +77,11 @@ def test_saving_does_not_change_the_training(kind, path):
 def test_a_large_table_is_read_once_for_all_saves(path):
     class Table(nn.Module):
         def __init__(self):
-            self.layer, self.calls, self.table = nn.Linear(3, 1, rng=0), [], np.ones(state_outside.LARGE // 8)
+            self.layer, self.calls, self.table = nn.Linear(3, 1, rng=0), [], np.ones(first_batch.LARGE // 8)
 
         def forward(self, x):
             self.calls.append(1)
+            self.n = len(self.calls)  # an attribute that changes: the run's beginning does not tell enough
             return self.layer(x) * self.table[0]
 
     model = Table()
@@ -87,6 +90,44 @@ def test_a_large_table_is_read_once_for_all_saves(path):
     look = lambda job: read.append(job.tells_loss)  # noqa: E731
     fit(model, X, X[:, :1], loss="mse", optimizer=rule, epochs=3, compiled=False, callbacks=[Checkpoint(path), look])
     assert read == [False, False, False]
+
+
+@pytest.mark.parametrize("compiled", [False, "auto", pytest.param(True, marks=pytest.mark.slow)])
+def test_a_save_does_not_call_forward(compiled, path, capsys):
+    """What forward prints was printed once more at each save."""
+
+    class Printing(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(3, 1, rng=0)
+
+        def forward(self, x):
+            print("once")
+            return self.layer(x)
+
+    saved = []
+
+    def save(job):
+        capsys.readouterr()
+        Checkpoint(path)(job)
+        saved.append(capsys.readouterr().out)
+
+    model = Printing()
+    rule = optim.SGD(model.parameters(), lr=0.05)
+    fit(model, X, X[:, :1], loss="mse", optimizer=rule, epochs=3, batch_size=5, compiled=compiled, callbacks=[save])
+    assert saved == ["", "", ""]
+
+
+def test_a_number_that_a_callback_has_changed_meanwhile_is_told_by_the_present_loss(path):
+    """The run began with 1, and the fresh program has 1 again; the run went on with 3."""
+    factors = [1.0]
+
+    def change(job):
+        factors[0] = 3.0
+
+    train(Own(list, lambda m, x: factors[0]), 2, callbacks=[change]).save(path)
+    factors[0] = 1.0
+    with pytest.raises(SettingError, match=r"the first batch has the loss .* when this run was saved"):
+        train(Own(list, lambda m, x: factors[0]), 4, path, callbacks=[change])
 
 
 def test_what_a_class_only_notes_may_be_another_in_the_next_program(path):
@@ -133,3 +174,36 @@ def test_the_settings_of_a_layer_that_a_class_derives_from_are_compared(path):
     train(make(0.1), 2).save(path)
     with pytest.raises(SettingError, match=r"momentum was 0\.1 and is 0\.5 now"):
         train(make(0.5), 4, path)
+
+
+class Scaled(optim.SGD):
+    """An optimizer with a setting of its own, which is not among its options."""
+
+    k = 1.0
+
+    def step(self):
+        before = [p.data.copy() for p in self.params]
+        super().step()
+        for p, was in zip(self.params, before, strict=True):
+            p.data = was + self.k * (p.data - was)
+
+
+def own_square(share):
+    """The mean squared error, or one of the same value and name with a share of its gradient."""
+    return lambda z, y: np.mean((share * z + (1.0 - share) * z.detach() - y) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("other", "what"), [({"k": 0.1}, "the update of length"), ({"share": 0.5}, "the gradient of length")]
+)
+def test_another_gradient_or_step_is_refused(other, what, path):
+    def resume(epochs, k=1.0, share=1.0, **more):
+        model = Own(list, lambda m, x: 1.0)
+        rule = Scaled(model.parameters(), lr=0.05)
+        rule.k, loss = k, own_square(share)
+        return fit(model, X, X[:, :1], loss=loss, optimizer=rule, epochs=epochs, compiled=False, **more)
+
+    resume(2).save(path)
+    assert resume(4, resume_from=path).loss_curve.tolist() == resume(4).loss_curve.tolist()
+    with pytest.raises(SettingError, match=f"the first batch has {what}"):
+        resume(4, resume_from=path, **other)

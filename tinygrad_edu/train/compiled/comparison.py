@@ -20,6 +20,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.optim import clip_by_norm, clip_by_value, flat
 from tinygrad_edu.train.compiled.session import CompiledSession
 from tinygrad_edu.train.ending import OWN_NAN
+from tinygrad_edu.train.first_batch import note_first
 from tinygrad_edu.train.snapshot import Snapshot, generators
 from tinygrad_edu.train.stepper import TakenBackError
 
@@ -167,6 +168,8 @@ class Comparison:
             start = flat.weights(params)
             job.optimizer.step()
             after = flat.weights(params)
+            if not self.seen:
+                note_first(job, value[0], own, before, in_turn=True)
         finally:
             for p, grad, spent in grads:
                 p.grad, p._spent = grad, spent
