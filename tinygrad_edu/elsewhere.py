@@ -46,7 +46,9 @@ SPELLINGS = (
              ("functional", "nn.functional")),
     Spelling("PyTorch", "torch.inference_mode(), torch.set_grad_enabled(False)", "tg.no_grad()",
              ("inference_mode", "set_grad_enabled", "enable_grad", "is_grad_enabled")),
-    Spelling("PyTorch", "torch.autograd.grad", "tg.grad", ("autograd",)),
+    Spelling(
+        "PyTorch", "torch.autograd.grad(f(x), x, create_graph=True)", "tg.grad(f)(tg.Tensor(x))", ("autograd",),
+    ),
     Spelling("PyTorch", "class Own(torch.autograd.Function)", "tg.operation", ("Function",)),
     Spelling("PyTorch", "torch.func.vmap", "tg.vmap", ("func",)),
     Spelling("PyTorch", "torch.compile(f)", "tg.jit(f)"),

@@ -156,7 +156,7 @@ class Forms:
             return True
         if nesting in self.of_values or not any(isinstance(x, (np.ndarray, Tensor)) for x in given):
             return False
-        if not self.compiles_with_arrays(arguments):
+        if self.failure_with_arrays(arguments) is not None:
             self.of_values.add(nesting)
         return nesting not in self.of_values
 
@@ -169,19 +169,23 @@ class Forms:
             try:
                 self.scalars.program(arguments)
             except Exception:
-                if not self.compiles_with_arrays(arguments):
+                failure = self.failure_with_arrays(arguments)
+                if failure is not None:
+                    if not nesting[1]:  # without arguments it can only be about the arrays that it closes over
+                        raise failure from None
                     raise
                 self.of_tensors.add(nesting)
         return nesting in self.of_tensors
 
-    def compiles_with_arrays(self, arguments: Sequence[Any]) -> bool:
+    def failure_with_arrays(self, arguments: Sequence[Any]) -> Exception | None:
+        """The error of a trace on arrays, if there is one."""
         try:
             # a Value that is closed over must not decide anything here either
             with switch_mode("recording", True), switch_mode("value_trace", TracedValue):
                 self.arrays.prepare(arguments, by="")
-        except Exception:
-            return False
-        return True
+        except Exception as error:
+            return error
+        return None
 
 
 def has_axes(x: Any) -> bool:

@@ -21,7 +21,7 @@ from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording
 from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor, record
-from tinygrad_edu.core.transforms.derivatives import DEPTH
+from tinygrad_edu.core.transforms.depth import DEPTH, inside_loss
 from tinygrad_edu.core.value import Value, node
 from tinygrad_edu.errors import SavedArrayChangedError
 
@@ -54,7 +54,7 @@ class ArrayCall(ArrayOperation):
 
     def pull_back(self, g: Any, _y: Any, *closed_over: Any) -> tuple[Any, ...]:
         """g·∂y/∂x for each Tensor that the function closes over: arrays, or Tensors where g is one."""
-        with recording():
+        with recording(), inside_loss():
             y = self.again()
             inputs = self.tensors
             if not isinstance(y, Tensor) or not y.requires_grad:
@@ -104,7 +104,8 @@ class NumberCall(Operation):
 
     def derivatives(self, _y: Any, *closed_over: Any) -> tuple[Any, ...]:
         """∂y/∂x as Values that can be differentiated again."""
-        y = self.again()
+        with inside_loss():
+            y = self.again()
         if not isinstance(y, Value):
             return (0.0,) * len(closed_over)
         return tuple(value.gradients(y, closed_over))

@@ -21,7 +21,7 @@ from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.pytree import flatten
 from tinygrad_edu.core.transforms import derivatives
 from tinygrad_edu.core.transforms.argnums import is_several, places_of
-from tinygrad_edu.core.transforms.derivatives import DEPTH
+from tinygrad_edu.core.transforms.depth import DEPTH, inside_loss
 from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
@@ -85,13 +85,14 @@ class CompiledFunction:
         Inside a transform or another compiled function they are nodes, as from `tg.value_and_grad`.
         """
         one = argnum.__class__ is int
-        usual = not (named or (UNUSUAL and not MODES.usual) or DEPTH.level)
+        usual = not (named or (UNUSUAL and not MODES.usual) or DEPTH.level or DEPTH.losses)
         if usual and (one or argnum.__class__ is tuple):
             leaves: list[Any] = []
             quick = self.again((argnum,) if one else argnum, arguments, leaves)
             if quick is not None and (both := quick.value_and_gradients(leaves, arguments)) is not None:
                 return both[0], both[1][0] if one else tuple(both[1])
-        if at_work() or MODES.anomaly or (MODES.recording and DEPTH.level):  # a program does not stop at a NaN
+        # a program does not stop at a NaN, and its gradients are no nodes
+        if at_work() or MODES.anomaly or (MODES.recording and (DEPTH.level or DEPTH.losses)):
             return derivatives.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
         given: list[Any] = []
         nesting = flatten((arguments, named), given)
@@ -122,7 +123,8 @@ class CompiledFunction:
         nesting = flatten((arguments, named), given)
 
         def run_plainly() -> Any:
-            y = self.f(*arguments, **named)
+            with inside_loss():
+                y = self.f(*arguments, **named)
             y.backward()
             return y.item()
 

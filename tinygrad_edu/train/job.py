@@ -12,6 +12,7 @@ from tinygrad_edu.compile.user_code import is_own_class
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.modes import MODES, no_grad
 from tinygrad_edu.core.targets import mark_checked
+from tinygrad_edu.core.transforms.depth import inside_loss
 from tinygrad_edu.data.batching import orders
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn import losses
@@ -146,14 +147,15 @@ class Job:
         if any(isinstance(a, np.ndarray) and (a.base is not None or a is self.data[0]) for a in batch):
             batch = for_own_code(self.model, self.loss, *batch)
         weight = {"sample_weight": batch[2]} if len(batch) > 2 else {}
-        output = self.model(batch[0])
-        if isinstance(output, tuple) and isinstance(self.loss, losses.Loss):
-            raise ShapeError(
-                "the model returns a tuple, as recurrent layers return (outputs, state): train it with fit_online, or "
-                "select one output, as in nn.Sequential(layer, nn.last_output, nn.Linear(...))"
-            )
-        target = mark_checked(batch[1]) if isinstance(self.loss, losses.Loss) else batch[1]
-        return with_backward(self.loss(output, target, **weight))
+        with inside_loss():
+            output = self.model(batch[0])
+            if isinstance(output, tuple) and isinstance(self.loss, losses.Loss):
+                raise ShapeError(
+                    "the model returns a tuple, as recurrent layers return (outputs, state): train it with fit_online, "
+                    "or select one output, as in nn.Sequential(layer, nn.last_output, nn.Linear(...))"
+                )
+            target = mark_checked(batch[1]) if isinstance(self.loss, losses.Loss) else batch[1]
+            return with_backward(self.loss(output, target, **weight))
 
     def look(self, measured: Callable[[], None] = lambda: None) -> bool:
         """The work after an epoch that Python watches: True if it was the last one. measured: before callbacks."""

@@ -10,9 +10,7 @@ tuples of them count as one argument. Inside another transform the results stay 
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,13 +20,15 @@ from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
-from tinygrad_edu.core.modes import MODES, forgive, recording, switch_mode
+from tinygrad_edu.core.lost_gradients import note_lost
+from tinygrad_edu.core.modes import MODES, forgive, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, own_nesting, tree_leaves, tree_map
 from tinygrad_edu.core.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options
+from tinygrad_edu.core.transforms.depth import at_work, inside_transform
 from tinygrad_edu.core.transforms.seeds import exact, zero_like
 from tinygrad_edu.core.transforms.variables import variable
 from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
@@ -37,23 +37,6 @@ from tinygrad_edu.errors import DetachedError, NonScalarBackwardError, OperandEr
 
 Function = Callable[..., Any]
 Argnum = int | Sequence[int]
-
-
-class _Depth(threading.local):
-    level = 0  # number of transforms running around this one
-
-
-DEPTH = _Depth()
-
-
-@contextmanager
-def inside_transform() -> Iterator[None]:
-    DEPTH.level += 1
-    try:
-        with recording():
-            yield
-    finally:
-        DEPTH.level -= 1
 
 
 @functools.partial(one_name_each, "grad")
@@ -109,7 +92,8 @@ def value_and_grad(
             y, extra[:] = split_pair(result)
             return y
 
-        y, pull = pull_back(number, at_places(arguments, chosen), dtype_of_arrays(arguments))
+        name = getattr(f, "__name__", "")
+        y, pull = pull_back(number, at_places(arguments, chosen), dtype_of_arrays(arguments), name)
         refuse_several_numbers(y)
         gradients = pull(1.0)
         if has_aux:
@@ -179,12 +163,12 @@ def vjp(f: Function, *primals: Node) -> tuple[Any, Function]:
     (10.0, (5.0, 2.0))
     """
     checks.function("f", f, "vjp")
-    return pull_back(f, primals, dtype_of_arrays(primals))
+    return pull_back(f, primals, dtype_of_arrays(primals), getattr(f, "__name__", ""))
 
 
-def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, Function]:
-    """`vjp`; `dtype`: that of the arrays among the arguments, in which plain numbers become 0-d arrays."""
-    nested = DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(primals))
+def pull_back(f: Function, primals: Sequence[Any], dtype: Option, name: str) -> tuple[Any, Function]:
+    """`vjp` of what the user calls `name`; `dtype`: that of the arrays among the arguments, also for numbers there."""
+    nested = is_nested(primals)
     primals = tuple(primals)
     with inside_transform():
         variables, y = call_with_nodes(f, primals, dtype)
@@ -193,14 +177,22 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, 
         for part in tree_leaves(seed):
             refuse_complex(part)
             refuse_masked(part)
-        further = nested or DEPTH.level > 0
+        further = nested or at_work()
         again = further or any(map(is_node, tree_leaves(seed)))
         final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # vmap samples: record no graph
         with switch_mode("recording", MODES.recording and not final):
-            found = iter(derivatives(y, given_leaves(variables), seed, again))
+            inputs = given_leaves(variables)
+            found = iter(derivatives(y, inputs, seed, again))
+        if not again and MODES.recording and isinstance(y, Tensor):
+            note_lost(name or "a function", topological(y, wanting), inputs)
         return tuple(tree_map(lambda x: like(x, found, again), primals))
 
     return (y if nested else unwrap(y)), pull
+
+
+def is_nested(arguments: Sequence[Any]) -> bool:
+    """Do the results stay nodes: in another transform, a loss or a trace, and for arguments that are nodes?"""
+    return at_work() or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(arguments))
 
 
 def like(x: Node, found: Iterator[Any], again: bool) -> Any:
@@ -225,7 +217,8 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     >>> jvp(lambda x: x * x, (3.0,), (1.0,))
     (9.0, 6.0)
     """
-    nested = DEPTH.level > 0 or any(is_node(x) for x in tree_leaves([list(primals), list(tangents)]))
+    nested = is_nested([list(primals), list(tangents)])
+    recorded = MODES.recording
     with inside_transform():
         y, pull = vjp(f, *primals)
         dummy = seed_variable(y)  # seeded with 1: a gradient of 0 would stay 0 even where the derivative is infinite
@@ -235,6 +228,8 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         dummies = list(dummy.flat) if is_object(dummy) else [dummy]
         found = derivatives(total, dummies, 1.0, nested)
         tangent = np.reshape(np.array(found, dtype=object), y.shape) if is_object(dummy) else found[0]
+    if recorded and not nested and isinstance(total, Tensor):
+        note_lost(getattr(f, "__name__", "a function"), topological(total, wanting), dummies)
     return (y, tangent) if nested else (unwrap(y), plain_like(unwrap(y), tangent))
 
 

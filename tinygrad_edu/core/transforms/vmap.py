@@ -24,7 +24,8 @@ from tinygrad_edu.core.transforms.batched import (
     numpys_words_taken_off,
     outside,
 )
-from tinygrad_edu.core.transforms.derivatives import DEPTH, is_node
+from tinygrad_edu.core.transforms.depth import DEPTH
+from tinygrad_edu.core.transforms.derivatives import is_node
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
 
 Function = Callable[..., Any]
