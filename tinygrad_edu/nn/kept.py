@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dis import get_instructions
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -20,8 +20,13 @@ HOLDERS = frozenset([Tensor, *CONTAINERS])
 FILLING = {"append", "extend", "insert", "setdefault", "update"}  # methods that put things into a list or dict
 
 
-def leaves_of(attribute: Any, name: str) -> list[tuple[str, Any]]:
-    """The leaves of one attribute except plain numbers and texts: itself, or the contents of a list or dict."""
+def leaves_of(attribute: Any, name: str, module: Any = None) -> list[tuple[str, Any]]:
+    """The leaves of one attribute except plain numbers and texts: itself, or the contents of a list or dict.
+
+    module: the one whose forward has added to it, to leave out what it added.
+    """
+    if module is not None:
+        return without_added(leaves_of(attribute, name), name, module.kept_before)
     if not isinstance(attribute, CONTAINERS):
         return [(name, attribute)] if type(attribute) not in PLAIN else []
     found: list[tuple[str, Any]] = []
@@ -31,6 +36,13 @@ def leaves_of(attribute: Any, name: str) -> list[tuple[str, Any]]:
         elif type(each) not in PLAIN:
             found.append((f"{name}.{key}", each))
     return found
+
+
+def without_added(leaves: Named, name: str, before: Sequence[str]) -> Named:
+    """The leaves without the constants that were not there before."""
+    prefix = name.rpartition(".")[0]
+    place = f"{prefix}." if prefix else ""
+    return [(key, leaf) for key, leaf in leaves if not is_kept(leaf) or key.removeprefix(place) in before]
 
 
 def results_with(module: Any, name: str, value: Any) -> tuple[str, ...]:
@@ -80,24 +92,30 @@ def sets_items(code: CodeType) -> bool:
 
 
 def call_and_note(call: Callable[..., Any]) -> Callable[..., Any]:
-    """`__call__` of a class that fills containers: constants in one that held none before are results of forward."""
+    """`__call__` of a class that fills containers: constants that were not there before are results of forward."""
 
     @functools.wraps(call)
     def called(module: Any, *inputs: Any, **options: Any) -> Any:
-        before = containers_of_constants(module)
+        before = constants_in_containers(module)
         output = call(module, *inputs, **options)
-        new = containers_of_constants(module) - before - {*module.kept_results, *module.buffer_names}
-        if new:
-            object.__setattr__(module, "kept_results", (*module.kept_results, *sorted(new)))
+        known = {*module.kept_results, *module.kept_before, *module.buffer_names}
+        for name, now in constants_in_containers(module).items():
+            if name in known:
+                continue
+            if name not in before:
+                object.__setattr__(module, "kept_results", (*module.kept_results, name))
+            elif len(now) > len(before[name]):
+                object.__setattr__(module, "kept_before", (*module.kept_before, name, *before[name]))
         return output
 
     return called
 
 
-def containers_of_constants(module: Any) -> set[str]:
-    """The names of its lists, tuples and dicts that hold a Tensor without gradient."""
+def constants_in_containers(module: Any) -> dict[str, list[str]]:
+    """By the name of each list, tuple and dict that holds Tensors without gradient: the names of these."""
     held = [(name, x) for name, x in vars(module).items() if isinstance(x, CONTAINERS) and x]
-    return {name for name, x in held if any(is_kept(leaf) for _, leaf in leaves_of(x, name))}
+    found = {name: [place for place, leaf in leaves_of(x, name) if is_kept(leaf)] for name, x in held}
+    return {name: places for name, places in found.items() if places}
 
 
 def kept_in(modules: Named, leaves: Named) -> dict[str, Any]:

@@ -89,6 +89,7 @@ class Module(TorchNames):
     buffer_names: tuple[str, ...] = ()
     unsaved_names: tuple[str, ...] = ()  # those of them that state_dict leaves out
     kept_results: tuple[str, ...] = ()  # attributes that a forward pass has set: see kept.py
+    kept_before: tuple[str, ...] = ()  # lists and dicts that it has added to, and what they held before
     hooks: Hooks | None = None
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
@@ -339,7 +340,7 @@ def collect(module: Module, name: str, path: tuple[int, ...], modules: Named[Mod
     path, start, buffers = (*path, id(module)), f"{name}." if name else "", module.buffer_names
     for own, attribute in module.members():
         found = leaves if own not in buffers and own not in module.kept_results else []
-        for inner, leaf in leaves_of(attribute, start + own):
+        for inner, leaf in leaves_of(attribute, start + own, module if own in module.kept_before else None):
             if not isinstance(leaf, Module):
                 found.append((inner, leaf))
             elif id(leaf) not in path:

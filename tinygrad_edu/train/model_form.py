@@ -18,7 +18,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.train.config import as_json
 
 # they say how a model was initialized, or change with each use of it
-APART = {"init", "seed", "training", "kept_results", "place"}
+APART = {"init", "seed", "training", "kept_results", "kept_before", "place"}
 ABSENT = "absent"
 Form = Mapping[str, Mapping[str, Any]]
 

@@ -165,3 +165,50 @@ def test_constants_that_a_forward_appends_or_a_hook_sets_are_no_state(make, tmp_
         whole.cache.append(Tensor([1.0]))
         whole.constants.append(Tensor([2.0]))
         assert set(whole.state_dict()) == {*names, "constants.1"}
+
+
+class Appends(nn.Module):
+    """A list that holds a constant before the first forward, which adds results to it."""
+
+    def __init__(self):
+        self.inner, self.kept = nn.Linear(3, 3, rng=0), [Tensor(np.ones(3))]
+
+    def forward(self, x):
+        h = self.inner(x)
+        self.kept.append(h.detach())
+        return h * self.kept[0]
+
+
+class AppendsLists(Appends):
+    def forward(self, x):
+        h = self.inner(x)
+        self.kept.append([h.detach()])
+        return h * self.kept[0]
+
+
+class SetsKeys(Appends):
+    def forward(self, x):
+        self.kept = self.kept if isinstance(self.kept, dict) else {"0": self.kept[0]}
+        self.kept[str(len(self.kept))] = self.inner(x).detach()
+        return self.inner(x) * self.kept["0"]
+
+
+class MovesMean(Appends):
+    def forward(self, x):
+        h = self.inner(x)
+        self.kept[0] = 0.9 * self.kept[0] + 0.1 * h.detach().mean(axis=0)
+        return h * self.kept[0]
+
+
+@pytest.mark.parametrize("kind", [Appends, AppendsLists, SetsKeys, MovesMean])
+def test_what_forward_adds_to_a_constant_is_no_state(kind, tmp_path):
+    """The file of a model that was used loads into a fresh one; the constant, also a new one in its place, is state."""
+    used, fresh = [nn.Sequential(kind(), nn.Linear(3, 1, rng=1)) for _ in range(2)]
+    names = list(used.state_dict())
+    with no_grad():
+        used(X)
+        used(X)
+    used.save(tmp_path / "m.safetensors")
+    fresh.load(tmp_path / "m.safetensors")
+    assert list(used.state_dict()) == names == list(fresh.state_dict())
+    np.testing.assert_array_equal(fresh.state_dict()["layers.0.kept.0"], used.state_dict()["layers.0.kept.0"])
