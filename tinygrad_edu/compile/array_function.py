@@ -15,10 +15,12 @@ from tinygrad_edu.compile.ir.node import Traced, as_node
 from tinygrad_edu.compile.ir.truth import FLOAT, hold
 from tinygrad_edu.compile.own_attributes import own_attributes, withhold
 from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, count_inexact
-from tinygrad_edu.compile.program import Program, Trace, number_array
+from tinygrad_edu.compile.passes.float_dtypes import SINGLE, float_dtypes, result_dtypes
+from tinygrad_edu.compile.program import Program, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.rounds.repeats import roll
 from tinygrad_edu.compile.rounds.trace import first_that_works
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.aliases import ArrayLike, Samples
@@ -110,11 +112,17 @@ class ArrayFunction:
         return run
 
     def results(self, call: Call, inputs: list[Any]) -> Any:
+        dtypes = call.program.result_dtypes
         if isinstance(call.program.trace.results, Traced):
             numbers, out = call.run(inputs)
-            return out[0] if out else numbers[0]
-        found = call.by_name(inputs)
-        return with_leaves(call.program.trace.results, (found[f"result{i}"] for i in range(len(found))))
+            return (out[0].astype(dtypes[0]) if dtypes else out[0]) if out else numbers[0]
+        by_name = call.by_name(inputs)
+        found = [by_name[f"result{i}"] for i in range(len(by_name))]
+        for i, dtype in enumerate(dtypes):
+            found[i] = (
+                found[i].astype(dtype) if dtype != call.program.dtype and isinstance(found[i], np.ndarray) else found[i]
+            )
+        return with_leaves(call.program.trace.results, found)
 
     def value_and_gradients(self, arguments: Sequence[Any], chosen: frozenset[int] | None = None) -> tuple[Any, Any]:
         """(result, gradients nested like the arguments), None for those that are not among the chosen ones."""
@@ -192,7 +200,7 @@ class ArrayFunction:
         fixed: bool = False,
     ) -> Program:
         trace = Trace(reserved=(), careful=by.endswith(CAREFUL), fixed=fixed, written_out=written_out)
-        trace.floats = np.dtype(common_dtype(given))
+        trace.floats, trace.mixed = np.dtype(common_dtype(given)), len(float_dtypes(given)) > 1
         numbers = iter(given)
         names = parameter_names(self.f, len(arguments))
         nodes = [
@@ -212,13 +220,15 @@ class ArrayFunction:
                     f"a compiled function returns what it computes from its arguments, not {results!r:.80}"
                 )
             # looked up before `run`, in which arrays of Tensors would count as read by the function
-            whole = whole_inputs(trace, own, arguments)
+            whole, dtypes = whole_inputs(trace, own, arguments), dtypes_of_results(trace, given, outputs)
             trace.results = trace.run(lambda: with_repeats_rolled(results))
             outputs = list(tree_leaves(trace.results))
             trace.in_float64 = program_dtype(trace, given) == "float64" or computes_in_float64(outputs, whole)
             inexact = trace.run(lambda: count_inexact(outputs, whole, program_dtype(trace, given)))
         with compiling(getattr(self.f, "__name__", "the function")):
-            return self.program_of(trace, own, outputs, inexact, arguments, given, by)
+            program = self.program_of(trace, own, outputs, inexact, arguments, given, by)
+        program.result_dtypes = dtypes
+        return program
 
     def program_of(
         self,
@@ -258,6 +268,17 @@ def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> l
 def program_dtype(trace: Trace, given: Sequence[Any]) -> str:
     """float32 where every array of floats is float32, also those closed over and those made of whole numbers."""
     return "float64" if trace.in_float64 else common_dtype([*given, *map(number_array, trace.captured.values())])
+
+
+def dtypes_of_results(trace: Trace, given: Sequence[Any], outputs: Sequence[Traced]) -> Sequence[Any]:
+    """NumPy's dtypes of the results where float32 meets float64 and one of them is float32, else nothing."""
+    arrays = [*given, *map(number_array, trace.captured.values())]
+    if len(float_dtypes(arrays)) < 2:
+        return ()
+    found: list[Any] = trace.run(
+        lambda: result_dtypes(outputs, dict(zip(trace.inputs.values(), arrays, strict=True)), trace.dtypes)
+    )
+    return found if SINGLE in found else ()
 
 
 def whole_inputs(trace: Trace, own: Sequence[Traced], arguments: Sequence[Any]) -> dict[Traced, Any]:
@@ -308,8 +329,7 @@ def structure(x: ArrayLike) -> Any:
 
 def common_dtype(arrays: Sequence[Any]) -> str:
     """float32 where every array of floats is float32, else float64."""
-    dtypes = {x.dtype for x in arrays if isinstance(x, np.ndarray) and x.ndim and x.dtype.kind == "f"}
-    return "float32" if dtypes == {FLOATS[1]} else "float64"
+    return "float32" if float_dtypes(arrays) == {FLOATS[1]} else "float64"
 
 
 def signature(arguments: Sequence[Any], by: str) -> tuple[Any, ...] | None:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.codegen.index_maps import bare
-from tinygrad_edu.compile.program import Array, Program, Trace
+from tinygrad_edu.compile.program import Array, Program
+from tinygrad_edu.compile.trace import Trace
 
 MANY = 24  # arrays; from this many on they are passed by address
 

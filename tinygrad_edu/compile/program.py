@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,161 +13,22 @@ from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.index_maps import bare
 from tinygrad_edu.compile.codegen.loops import Writer
-from tinygrad_edu.compile.codegen.names import TRAINING, free_name
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
-from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions, evaluate
-from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
-from tinygrad_edu.compile.ir.replay import replay
-from tinygrad_edu.compile.ir.truth import FLOAT
+from tinygrad_edu.compile.ir.dims import evaluate
+from tinygrad_edu.compile.ir.node import Size, Traced
 from tinygrad_edu.compile.passes.fuse import SizeNames, own_nodes, schedule, without_reshape
 from tinygrad_edu.compile.passes.lower import lower
 from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
 from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
-from tinygrad_edu.compile.unread import array_unnoted, read_of
-from tinygrad_edu.core.graph import topological
-from tinygrad_edu.core.modes import tracing
+from tinygrad_edu.compile.trace import Trace
+from tinygrad_edu.compile.unread import array_unnoted
 from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.writes.write_guard import CLOCK
-from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
 Array = np.ndarray[Any, Any]
 INDENT = "    "
 OPERATIONS = "# The operations that are called above."
-
-
-@dataclass(frozen=True)
-class Mask:
-    """The random numbers for a dropout layer in each step."""
-
-    node: Traced
-    p: float
-    rng: np.random.Generator
-
-
-@dataclass
-class Trace:
-    """A function run on nodes: its inputs by name, the arrays that it closes over, its results, equal sizes."""
-
-    inputs: dict[str, Traced] = field(default_factory=dict)
-    captured: dict[str, Any] = field(default_factory=dict)
-    results: Any = None
-    conditions: Conditions = field(default_factory=Conditions)
-    reserved: Container[str] = TRAINING  # names used around the program
-    fixed: bool = False  # sizes are plain numbers: the program serves these alone
-    careful: bool = False  # a gradient of 0 stays 0 whatever the derivative: see differentiate
-    differentiated: bool = False  # a transform inside the function has asked for derivatives
-    floats: Any = FLOAT  # the dtype of its floats, as far as it is known yet
-    in_float64: bool = False  # it computes with float64 whatever its arrays hold
-    draws: bool = False  # belongs to a training step, which may draw random numbers and change buffers of the model
-    masks: dict[str, Mask] = field(default_factory=dict)
-    followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
-    signature: Any = None  # equal for traces that give the same program
-    # operations recorded whole, for an interpreter that has a form of its own for them
-    keep: frozenset[str] = frozenset()
-    written_out: frozenset[Any] | None = frozenset()  # steps of loops that are unrolled; None: all
-    begun: int = field(default_factory=lambda: next(CLOCK))  # Tensors made later belong to the trace
-    lookups: list[Traced] = field(default_factory=list)  # nodes that read at an index
-    dropped: list[Traced] = field(default_factory=list)  # those of `lookups` on which no result depends
-    leaves: set[Traced] = field(default_factory=set)  # nodes inside loop bodies, which are meaningless outside
-
-    node = staticmethod(as_node)
-
-    def input(self, name: str, array: Any, named: int = 0) -> Traced:
-        """A new input with the shape of an array; an axis of length 1 keeps that length in the program.
-
-        `named`: how many axes have names where the others are fixed.
-        """
-        name = free_name(name, self.inputs, self.reserved)
-        shape, count = np.shape(array), named if self.fixed else np.ndim(array)
-        sizes = tuple(Size(n, f"{name}_{i}") if i < count and n != 1 else n for i, n in enumerate(shape))
-        self.inputs[name] = Traced(sizes, name=name, label=name)
-        return self.inputs[name]
-
-    def mask(self, like: Traced, p: float, rng: np.random.Generator) -> Traced:
-        """An array of that shape that is drawn anew in each step: 0 with probability p, else 1/(1 - p)."""
-        if not self.draws:
-            raise TraceError("Dropout draws new numbers at every call: compile it after eval(), or train it by tg.fit")
-        name = free_name("mask", {**self.inputs, **self.masks}, self.reserved)
-        self.masks[name] = Mask(Traced(like.sizes, name=name, label=name), p, rng)
-        return self.masks[name].node
-
-    def follow(self, kept: Tensor, new: Traced) -> None:
-        """Note that state kept from step to step, such as a running mean, becomes `new` after this step."""
-        if not self.draws:
-            raise TraceError("BatchNorm changes its running statistics: compile it after eval(), or train it by tg.fit")
-        if any(known is kept for known, _ in self.followed):
-            raise TraceError(
-                "BatchNorm that forward uses twice changes its running statistics twice: that runs eagerly"
-            )
-        self.followed.append((kept, new))
-
-    def capture(self, array: Any) -> Traced:
-        """The input for an array that the function closes over, the same one each time."""
-        for name, known in self.captured.items():
-            if known is array:
-                return self.inputs[name]
-        if isinstance(array, Tensor) and array.parents:
-            if array._made > self.begun:
-                return self.lift(array)
-            if self.draws:
-                raise TraceError(
-                    f"{array!r:.60} was computed before training, from what training may change: compute it in forward"
-                )
-        if not isinstance(array, Tensor) and np.asarray(array).dtype.kind not in "fiub":
-            raise OperandError(f"{array!r:.60} in a compiled function is neither a number nor an array of them")
-        node = self.input(getattr(array, "label", "") or "given", read_of(array))
-        self.captured[node.name] = array
-        return node
-
-    def lift(self, root: Tensor) -> Traced:
-        """Tensor operations done before a traced value was met, lifted into the program."""
-        done: dict[Any, Traced] = {}
-        for x in topological(root):
-            inputs = [done.get(p, p) if isinstance(p, Tensor) else p for p in x.parents]
-            done[x] = replay(x, inputs) if x.op is not None and x._made > self.begun else self.capture(x)
-        return done[root]
-
-    def mark(self) -> Any:
-        """The state that `reset` needs to return to this moment."""
-        found = self.conditions
-        sets = set(found.equal), set(found.answers), set(found.signs)
-        lists = list(self.followed), list(self.lookups)
-        return dict(self.inputs), dict(self.captured), dict(self.masks), *lists, Conditions(*sets)
-
-    def reset(self, mark: Any) -> None:
-        """Forget what was traced since then."""
-        self.inputs, self.captured, self.masks, self.followed, self.lookups, self.conditions = mark
-
-    def find_dropped(self, results: Iterable[Traced]) -> None:
-        """Note the lookups without a use. Their indices are checked all the same, as NumPy does."""
-        inner = [x for x in self.lookups if not any(p in self.leaves for p in topological(x, lambda x: x.parents))]
-        used = {x for root in results for x in topological(root, lambda x: x.parents)} if inner else set()
-        self.dropped = [x for x in inner if x not in used]
-
-    def refuse_leaks(self, results: Iterable[Traced]) -> None:
-        """Errors: TraceError if a result depends on a value that exists only inside one round of a loop."""
-        for root in results if self.leaves else ():
-            if any(x in self.leaves for x in topological(root, lambda x: x.parents)):
-                raise TraceError("a value computed in a step of scan reaches the result without being returned")
-
-    def run(self, f: Callable[[], Any]) -> Any:
-        """Run f() with all that it closes over as further inputs; sizes that turn out to be equal are noted."""
-        ACTIVE.traces.append(self)
-        try:
-            with tracing("tensor_trace", Traced):
-                return f()
-        finally:
-            ACTIVE.traces.pop()
-
-    def gradients(self, wanted: Sequence[Traced]) -> list[Traced]:
-        """The derivatives of the one result."""
-        if not isinstance(self.results, Traced) or self.results.sizes:
-            raise NonScalarBackwardError(
-                f"a gradient needs one number as the result, not {self.results!r:.80}. Reduce it, as in loss.sum()"
-            )
-        return self.run(lambda: differentiate(self.results, wanted))  # type: ignore[no-any-return]
 
 
 class ProgramBody:
@@ -251,6 +111,7 @@ class Program(ProgramBody):
         self.parameters = list(dict.fromkeys([*trace.inputs, "work", *self.shapes, "results"]))
         self.workspaces = threading.local()
         self.captured_structure: list[Any] = []
+        self.result_dtypes: Sequence[Any] = ()  # of the results, where NumPy has float32 among them
 
     def signature(self) -> Any:
         """Equal for two traces that compute the same from the same numbers."""

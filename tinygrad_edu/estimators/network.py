@@ -13,7 +13,8 @@ from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.formulas import function_text
 from tinygrad_edu.compile.codegen.templates import PLUS
 from tinygrad_edu.compile.codegen.updates import decorator, in_parts
-from tinygrad_edu.compile.program import ProgramBody, Trace, indent
+from tinygrad_edu.compile.program import ProgramBody, indent
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core import ops
 from tinygrad_edu.estimators import numpy_program, rules
 from tinygrad_edu.estimators.memory import CHANGED, NUMBERS, WEIGHTLESS, WHOLE, WIDTHS

@@ -21,7 +21,8 @@ from tinygrad_edu.compile.languages.c99 import C99, TYPES
 from tinygrad_edu.compile.languages.expressions import Expressions
 from tinygrad_edu.compile.languages.values import Number
 from tinygrad_edu.compile.languages.writer import Writer
-from tinygrad_edu.compile.program import Trace, shape_of
+from tinygrad_edu.compile.program import shape_of
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.interop.prediction import PredictionProgram, in_language, named_sizes
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.compile.languages.c99 import C99
 from tinygrad_edu.compile.languages.writer import Writer
-from tinygrad_edu.compile.program import Trace
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.interop.c99 import Argument, CFile, call_arguments, count, initializer, sizes_in
 from tinygrad_edu.interop.programs import NetworkProgram

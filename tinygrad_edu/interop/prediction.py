@@ -16,7 +16,8 @@ from tinygrad_edu.compile.languages.expressions import Expressions
 from tinygrad_edu.compile.languages.language import Language
 from tinygrad_edu.compile.languages.values import Number
 from tinygrad_edu.compile.languages.writer import Writer
-from tinygrad_edu.compile.program import Program, Trace
+from tinygrad_edu.compile.program import Program
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.layer_modes import mode_here
 from tinygrad_edu.nn.layers import MLP, Sequential

@@ -13,7 +13,8 @@ from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.languages.expressions import Expressions
 from tinygrad_edu.compile.languages.values import Number
 from tinygrad_edu.compile.languages.writer import Writer, array
-from tinygrad_edu.compile.program import ProgramBody, Trace, indent
+from tinygrad_edu.compile.program import ProgramBody, indent
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.errors import SettingError, TinygradError, TraceError, first_line
 from tinygrad_edu.interop.prediction import (

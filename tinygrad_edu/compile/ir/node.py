@@ -108,15 +108,15 @@ class Traced(Tensor):
     @staticmethod
     def exact(array: Any) -> Traced:
         """0s and 1s that a transform needs, as an input that does not decide the program's dtype."""
-        return as_node(np.asarray(array, np.float32))
+        return ACTIVE.traces[-1].note_dtype(as_node(np.asarray(array, np.float32)), truths.FLOAT)  # type: ignore[no-any-return]
 
     careful = property(lambda _: note_derivative())  # asked by a vmap, which differentiates itself
 
     @staticmethod
     def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Traced]:
         """seed·∂root/∂input as further nodes: a transform inside a compiled function."""
-        note_derivative()
-        return differentiate(as_node(root), [as_node(x) for x in inputs], seed, again=True)
+        nodes = [as_node(x) for x in inputs]
+        return ACTIVE.traces[-1].note_gradients(differentiate(as_node(root), nodes, seed, again=True), nodes)  # type: ignore[no-any-return]
 
     @staticmethod
     def scan(step: Any, state: Any, xs: Any, count: int | None) -> Any:
@@ -144,7 +144,7 @@ class Traced(Tensor):
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Floats as they are; truth values and whole numbers in any dtype."""
-        return super().astype(dtype) if np.dtype(dtype).kind == "f" else truths.convert(self, np.dtype(dtype))
+        return truths.convert(self, np.dtype(dtype), super().astype)
 
     def __len__(self) -> int:
         if not self.sizes:
@@ -192,7 +192,8 @@ DETACHED = Operation(ops.pos.function, None, EVERYWHERE, ops.pos.numpy_name, "")
 
 def constant(x: Any, kind: truths.Kind = truths.FLOAT) -> Traced:
     """A number that is written into the program's text."""
-    return Traced((), name=x.text if isinstance(x, Size) else literal(float(x)), kind=kind)
+    own = {"dtype": x.dtype} if isinstance(x, np.floating) else None
+    return Traced((), options=own, name=x.text if isinstance(x, Size) else literal(float(x)), kind=kind)
 
 
 def as_node(x: Any) -> Traced:
@@ -293,9 +294,8 @@ def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0, again
 
 def as_shape_of(parent: Traced, contribution: Any) -> Any:
     """A contribution to a parent's gradient, summed over what broadcasting has repeated."""
-    if isinstance(contribution, Parts):
-        return contribution
-    return broadcasting.unbroadcast(as_node(contribution), parent.sizes)
+    whole = isinstance(contribution, Parts)
+    return contribution if whole else broadcasting.unbroadcast(as_node(contribution), parent.sizes)
 
 
 def shapes_like(x: Traced, like: Traced) -> Any:

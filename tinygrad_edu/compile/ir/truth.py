@@ -128,8 +128,13 @@ def counts(parents: Sequence[Any]) -> bool:
     return bool(kind == TRUTH)
 
 
-def convert(x: Any, dtype: np.dtype[Any]) -> Any:
-    """Truth values and whole numbers in another dtype of these. Errors: TraceError for floats, which NumPy cuts off."""
+def convert(x: Any, dtype: np.dtype[Any], to_floats: Callable[[Any], Any]) -> Any:
+    """Truth values and whole numbers in another dtype of these. Errors: TraceError for floats, which NumPy cuts off.
+
+    `to_floats`: the way to a dtype of floats.
+    """
+    if dtype.kind == "f":
+        return ACTIVE.traces[-1].note_dtype(to_floats(dtype), dtype) if ACTIVE.traces else to_floats(dtype)
     if x.kind is FLOAT or dtype.kind not in "biu":
         raise TraceError(f"astype({dtype}) of floats cannot be compiled: write np.trunc(x) for its numbers")
     if dtype == TRUTH:

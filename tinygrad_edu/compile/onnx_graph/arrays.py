@@ -16,7 +16,7 @@ from tinygrad_edu.compile.ir.node import Traced, op_name, order_of_axes, value_o
 from tinygrad_edu.compile.onnx_graph.formulas import Formulas
 from tinygrad_edu.compile.onnx_graph.nodes import FLOAT, WHOLE, Edge, Nodes
 from tinygrad_edu.compile.passes.fuse import SizeNames
-from tinygrad_edu.compile.program import Trace
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core import broadcasting
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.graph import topological

@@ -11,7 +11,7 @@ from tinygrad_edu.compile.ir.dims import length
 from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.onnx_graph.arrays import KEPT, Arrays
 from tinygrad_edu.compile.onnx_graph.nodes import FLOAT, WHOLE, Edge, Nodes
-from tinygrad_edu.compile.program import Trace
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.errors import SettingError
 
 OPSET, IR_VERSION = 18, 9  # for onnxruntime 1.14 and later

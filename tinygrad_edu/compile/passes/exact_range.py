@@ -30,7 +30,7 @@ from tinygrad_edu.compile.ir.truth import (
     is_integer_kind,
     kind_of_arrays,
 )
-from tinygrad_edu.compile.rounds.body import pick
+from tinygrad_edu.compile.rounds.body import pick, picked
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.operation import Operation
@@ -188,12 +188,6 @@ def kind_of(x: Traced, kinds: Mapping[Traced, Kind], loops: Mapping[Traced, Whol
         return kind_of_arrays(x.op.name, found)
     typed = [kind for kind in found if kind is not int]
     return np.result_type(*typed) if typed else int
-
-
-def picked(x: Traced) -> Traced:
-    """What a round computes of a result of a loop."""
-    (kind, i), rounds = x.options["part"], x.parents[0].options["rounds"]
-    return (rounds.after if kind == "state" else rounds.outputs)[i]  # type: ignore[no-any-return]
 
 
 def read_exactly(whole: WholeNumbers, roots: Iterable[Any] = ()) -> dict[Any, set[Any]]:

@@ -82,6 +82,12 @@ def pick(scan: Traced, part: Part) -> Traced:
     return Traced(sizes, PICK, (scan,), {"part": part}, kind=held)
 
 
+def picked(x: Traced) -> Traced:
+    """What a round computes of a result of a loop."""
+    (kind, i), rounds = x.options["part"], x.parents[0].options["rounds"]
+    return (rounds.after if kind == "state" else rounds.outputs)[i]  # type: ignore[no-any-return]
+
+
 def leaf(sizes: tuple[Any, ...], name: str, integer: bool = False, kind: Kind = FLOAT) -> Traced:
     """A new leaf, known to the current trace: nothing outside the loop may depend on it."""
     leaves = ACTIVE.traces[-1].leaves

@@ -2,7 +2,7 @@
 
 A page that cannot ask Python for another program puts them together: an affine layer, each activation and its slope,
 each loss and its gradient, each optimizer's update, each schedule, the stopping rule. Each is a program of the compiler
-(trace, differentiate, lower, fuse, print), written by compile/languages in place of Numba; none is written by hand.
+(trace, differentiate, lower, fuse, print), written by compile/languages; none is written by hand.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tinygrad_edu.compile.languages import writer as writers
 from tinygrad_edu.compile.languages.javascript import JavaScript
 from tinygrad_edu.compile.languages.values import Number
 from tinygrad_edu.compile.languages.writer import Writer
-from tinygrad_edu.compile.program import Program, Trace
+from tinygrad_edu.compile.program import Program
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.value import Value
@@ -39,9 +40,8 @@ from tinygrad_edu.train.stopping import stops
 
 Array = np.ndarray[Any, Any]
 MEMORY = ("m0", "m1", "m2")
-# What a page with rows, units and plain settings cannot express.
 WIDEST = 16  # units of a layer, and features
-NOT_HERE = {
+NOT_HERE = {  # what a page with rows, units and plain settings cannot express
     "LBFGS": "it searches along a line", "by_function": "a function of Python", "adaptive": "it follows the loss",
     "reduce_on_plateau": "it follows the loss", "piecewise": "it is made of other schedules",
     "as_schedule": "no schedule of its own",

@@ -19,8 +19,8 @@ import numpy as np
 
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.ir.node import Traced, op_name
-from tinygrad_edu.compile.program import Trace
 from tinygrad_edu.compile.rounds.body import substitute
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.graph import topological
 
 

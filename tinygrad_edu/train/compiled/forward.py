@@ -17,9 +17,10 @@ from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.passes.exact_range import EXACT, count_inexact
 from tinygrad_edu.compile.passes.fuse import SizeNames
 from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
-from tinygrad_edu.compile.program import Array, Trace
+from tinygrad_edu.compile.program import Array
 from tinygrad_edu.compile.rounds.repeats import roll
 from tinygrad_edu.compile.rounds.trace import first_that_works
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor

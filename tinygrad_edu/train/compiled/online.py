@@ -13,8 +13,9 @@ import numpy as np
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.ir.node import Traced
-from tinygrad_edu.compile.program import ProgramBody, Trace, indent, shape_of
+from tinygrad_edu.compile.program import ProgramBody, indent, shape_of
 from tinygrad_edu.compile.python_state import PythonState
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.sequence import Recurrent

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.passes.fuse import Loop
-from tinygrad_edu.compile.program import ProgramBody, Trace
+from tinygrad_edu.compile.program import ProgramBody
+from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.compiled.task import MEMORY_NAMES, CompiledTask
 

@@ -1,0 +1,172 @@
+"""A function run on nodes: its inputs, the arrays that it closes over, what it has asked for, its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.codegen.names import TRAINING, free_name
+from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
+from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions
+from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
+from tinygrad_edu.compile.ir.replay import replay
+from tinygrad_edu.compile.ir.truth import FLOAT
+from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
+from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
+from tinygrad_edu.compile.unread import read_of
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.graph import topological
+from tinygrad_edu.core.modes import tracing
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.writes.write_guard import CLOCK
+from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The random numbers for a dropout layer in each step."""
+
+    node: Traced
+    p: float
+    rng: np.random.Generator
+
+
+@dataclass
+class Trace:
+    """A function run on nodes: its inputs by name, the arrays that it closes over, its results, equal sizes."""
+
+    inputs: dict[str, Traced] = field(default_factory=dict)
+    captured: dict[str, Any] = field(default_factory=dict)
+    results: Any = None
+    conditions: Conditions = field(default_factory=Conditions)
+    reserved: Container[str] = TRAINING  # names used around the program
+    fixed: bool = False  # sizes are plain numbers: the program serves these alone
+    careful: bool = False  # a gradient of 0 stays 0 whatever the derivative: see differentiate
+    differentiated: bool = False  # a transform inside the function has asked for derivatives
+    floats: Any = FLOAT  # the dtype of its floats, as far as it is known yet
+    mixed: bool = False  # there are both float32 and float64 among the arguments
+    dtypes: dict[Traced, Any] = field(default_factory=dict)  # see passes/float_dtypes.py
+    in_float64: bool = False  # it computes with float64 whatever its arrays hold
+    draws: bool = False  # belongs to a training step, which may draw random numbers and change buffers of the model
+    masks: dict[str, Mask] = field(default_factory=dict)
+    followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
+    signature: Any = None  # equal for traces that give the same program
+    # operations recorded whole, for an interpreter that has a form of its own for them
+    keep: frozenset[str] = frozenset()
+    written_out: frozenset[Any] | None = frozenset()  # steps of loops that are unrolled; None: all
+    begun: int = field(default_factory=lambda: next(CLOCK))  # Tensors made later belong to the trace
+    lookups: list[Traced] = field(default_factory=list)  # nodes that read at an index
+    dropped: list[Traced] = field(default_factory=list)  # those of `lookups` on which no result depends
+    leaves: set[Traced] = field(default_factory=set)  # nodes inside loop bodies, which are meaningless outside
+
+    node = staticmethod(as_node)
+
+    def input(self, name: str, array: Any, named: int = 0) -> Traced:
+        """A new input with the shape of an array; an axis of length 1 keeps that length in the program.
+
+        `named`: how many axes have names where the others are fixed.
+        """
+        name = free_name(name, self.inputs, self.reserved)
+        shape, count = np.shape(array), named if self.fixed else np.ndim(array)
+        sizes = tuple(Size(n, f"{name}_{i}") if i < count and n != 1 else n for i, n in enumerate(shape))
+        self.inputs[name] = Traced(sizes, name=name, label=name)
+        return self.inputs[name]
+
+    def mask(self, like: Traced, p: float, rng: np.random.Generator) -> Traced:
+        """An array of that shape that is drawn anew in each step: 0 with probability p, else 1/(1 - p)."""
+        if not self.draws:
+            raise TraceError("Dropout draws new numbers at every call: compile it after eval(), or train it by tg.fit")
+        name = free_name("mask", {**self.inputs, **self.masks}, self.reserved)
+        self.masks[name] = Mask(Traced(like.sizes, name=name, label=name), p, rng)
+        return self.masks[name].node
+
+    def follow(self, kept: Tensor, new: Traced) -> None:
+        """Note that state kept from step to step, such as a running mean, becomes `new` after this step."""
+        if not self.draws:
+            raise TraceError("BatchNorm changes its running statistics: compile it after eval(), or train it by tg.fit")
+        if any(known is kept for known, _ in self.followed):
+            raise TraceError(
+                "BatchNorm that forward uses twice changes its running statistics twice: that runs eagerly"
+            )
+        self.followed.append((kept, new))
+
+    def capture(self, array: Any) -> Traced:
+        """The input for an array that the function closes over, the same one each time."""
+        for name, known in self.captured.items():
+            if known is array:
+                return self.inputs[name]
+        if isinstance(array, Tensor) and array.parents:
+            if array._made > self.begun:
+                return self.lift(array)
+            if self.draws:
+                raise TraceError(
+                    f"{array!r:.60} was computed before training, from what training may change: compute it in forward"
+                )
+        if not isinstance(array, Tensor) and np.asarray(array).dtype.kind not in "fiub":
+            raise OperandError(f"{array!r:.60} in a compiled function is neither a number nor an array of them")
+        node = self.input(getattr(array, "label", "") or "given", read_of(array))
+        self.captured[node.name] = array
+        return node
+
+    def lift(self, root: Tensor) -> Traced:
+        """Tensor operations done before a traced value was met, lifted into the program."""
+        done: dict[Any, Traced] = {}
+        for x in topological(root):
+            inputs = [done.get(p, p) if isinstance(p, Tensor) else p for p in x.parents]
+            done[x] = replay(x, inputs) if x.op is not None and x._made > self.begun else self.capture(x)
+        return done[root]
+
+    def note_gradients(self, found: list[Traced], inputs: Sequence[Traced]) -> list[Traced]:
+        """The gradients by these inputs; eagerly each has the dtype of its input."""
+        self.differentiated = True
+        return [self.note_dtype(g, x) for g, x in zip(found, inputs, strict=True)] if self.mixed else found
+
+    def note_dtype(self, x: Traced, like: Any) -> Traced:
+        """The same numbers, of this dtype or of that of another node."""
+        if self.mixed:
+            x = Traced(x.sizes, ops.pos, (x,), kind=x.kind)
+            self.dtypes[x] = like
+        return x
+
+    def mark(self) -> Any:
+        """The state that `reset` needs to return to this moment."""
+        found = self.conditions
+        sets = set(found.equal), set(found.answers), set(found.signs)
+        lists = list(self.followed), list(self.lookups)
+        return dict(self.inputs), dict(self.captured), dict(self.masks), *lists, Conditions(*sets)
+
+    def reset(self, mark: Any) -> None:
+        """Forget what was traced since then."""
+        self.inputs, self.captured, self.masks, self.followed, self.lookups, self.conditions = mark
+
+    def find_dropped(self, results: Iterable[Traced]) -> None:
+        """Note the lookups without a use. Their indices are checked all the same, as NumPy does."""
+        inner = [x for x in self.lookups if not any(p in self.leaves for p in topological(x, lambda x: x.parents))]
+        used = {x for root in results for x in topological(root, lambda x: x.parents)} if inner else set()
+        self.dropped = [x for x in inner if x not in used]
+
+    def refuse_leaks(self, results: Iterable[Traced]) -> None:
+        """Errors: TraceError if a result depends on a value that exists only inside one round of a loop."""
+        for root in results if self.leaves else ():
+            if any(x in self.leaves for x in topological(root, lambda x: x.parents)):
+                raise TraceError("a value computed in a step of scan reaches the result without being returned")
+
+    def run(self, f: Callable[[], Any]) -> Any:
+        """Run f() with all that it closes over as further inputs; sizes that turn out to be equal are noted."""
+        ACTIVE.traces.append(self)
+        try:
+            with tracing("tensor_trace", Traced):
+                return f()
+        finally:
+            ACTIVE.traces.pop()
+
+    def gradients(self, wanted: Sequence[Traced]) -> list[Traced]:
+        """The derivatives of the one result."""
+        if not isinstance(self.results, Traced) or self.results.sizes:
+            raise NonScalarBackwardError(
+                f"a gradient needs one number as the result, not {self.results!r:.80}. Reduce it, as in loss.sum()"
+            )
+        return self.run(lambda: differentiate(self.results, wanted))  # type: ignore[no-any-return]
