@@ -121,6 +121,15 @@ def unpack(arguments: Sequence[Any]) -> Any:
     return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], (int, np.integer)) else tuple(arguments)
 
 
+def refuse_dtype(shape: Any) -> Any:
+    """The shape. Errors: DtypeError for x.view(np.int64), NumPy's other reading of the same bytes."""
+    if isinstance(shape, (type, str, np.dtype)):
+        raise DtypeError(
+            f"view({shape!r}) reads the same bytes as other numbers, which has no derivative: x.data.view(...)"
+        )
+    return shape
+
+
 def plain_index(index: Axis) -> Any:
     """An index as it is now: Tensors in it as arrays, and arrays and lists copied, since they may change later."""
     if isinstance(index, tuple):

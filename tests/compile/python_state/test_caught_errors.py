@@ -1,5 +1,7 @@
 """An error that only nodes raise, caught by the function itself: it would go another way than with numbers."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,28 @@ def test_fit_runs_eagerly():
 def test_errors_keep_what_they_are_made_of():
     error = MissingPackageError("a picture needs graphviz", name="graphviz")
     assert (str(error), error.name) == ("a picture needs graphviz", "graphviz")
+
+
+def names_of_numpy():
+    known = {*dir(np.ndarray), *dir(np.float64)} - {"base", "mT"}  # of a view; an error of NumPy's own with one axis
+    return sorted(name for name in known if not name.startswith("_"))
+
+
+def test_names_that_nodes_lack():
+    """`hasattr(x, "real")`, and a default of getattr: the AttributeError of a node is seen as any other error is."""
+    for name in names_of_numpy():
+        for f in (
+            lambda x, name=name: np.sum(x) * (1.0 if hasattr(x, name) else 2.0),
+            lambda x, name=name: np.sum(x) * (2.0 if getattr(x, name, None) is None else 1.0),
+        ):
+            expected = f(X)
+            np.testing.assert_allclose(tg.vmap(f)(np.stack([X, X])), [expected] * 2, err_msg=name)
+            with without_numba(), contextlib.suppress(TinygradError):  # refused by name, or the same
+                assert tg.jit(f)(X) == pytest.approx(expected), name
+
+
+def test_another_dtype_by_view():
+    f = guarded(lambda x: x.view(np.int64) * 0.0 + 1.0)
+    with without_numba(), pytest.raises(TinygradError, match="the same bytes as other numbers"):
+        tg.jit(f)(X)
+    np.testing.assert_allclose(tg.vmap(f)(np.stack([X, X])), [f(X)] * 2)

@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Node
-from tinygrad_edu.errors import GraphError
+from tinygrad_edu.errors import RAISED, GraphError
 
 # name: what to write here instead of x.name
 OF_TENSOR = {
@@ -48,6 +48,24 @@ OF_TENSOR = {
     "at": "np.where(mask, value, x) in place of x.at[mask].set(value)",
     "partials": "x.op and x.parents: a Tensor keeps no derivatives, backward() computes them",
 }
+# Names of NumPy's arrays and numbers: a function that is traced and catches the AttributeError of a node, or asks
+# hasattr(x, "real"), would go another way than with what it is given otherwise.
+OF_NUMPY = {
+    **{"flat": "x.reshape(-1)", "base": "x.parents", "device": "x itself: this library computes on the CPU"},
+    **dict.fromkeys(["real", "conj", "conjugate"], "x itself: it holds real numbers"),
+    **dict.fromkeys(["imag"], "np.zeros_like(x): it holds real numbers"),
+    **{name: f"np.{name}(x.data, ...)" for name in ("argpartition", "choose", "compress", "partition", "resize")},
+    "searchsorted": "np.searchsorted(x.data, values)",
+    **{
+        name: f"x.data.{name}"
+        for name in (
+            "byteswap", "ctypes", "dump", "dumps", "flags", "getfield", "setfield", "setflags", "strides", "to_device",
+            "tobytes", "tofile", "as_integer_ratio", "fromhex", "hex", "is_integer", "itemsize", "nbytes",
+        )
+    },
+}  # fmt: skip
+OF_TENSOR |= OF_NUMPY
+ALSO_OF_NUMPY = {"copy", "tolist", "round", "repeat", "fill", "argmax", "argmin", "argsort", "any", "all", "nonzero"}
 ONE_NUMBER = "x.data, since a Value is one number; for arrays take tg.Tensor, or an array of Values"
 OF_VALUE = dict.fromkeys(
     ["shape", "ndim", "size", "dtype", "reshape", "T", "sum", "mean", "max", "min", "astype", "numpy", "requires_grad"],
@@ -114,7 +132,10 @@ class Missing:
         self.name, self.instead = name, instead
 
     def __get__(self, x: object, kind: type) -> Any:
-        raise AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}. Write {self.instead}")
+        error = AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}. Write {self.instead}")
+        if RAISED.in_trace is not None and (self.name in OF_NUMPY or self.name in ALSO_OF_NUMPY):
+            RAISED.in_trace.append(error)
+        raise error
 
 
 class NameSlip(Missing):

@@ -15,7 +15,7 @@ from tinygrad_edu import checks
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.core.arrays.positions import index_of, numbers
-from tinygrad_edu.core.conversion import dtype_asked, is_float, unpack
+from tinygrad_edu.core.conversion import dtype_asked, is_float, refuse_dtype, unpack
 from tinygrad_edu.core.methods.plain_arrays import Count as Count
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.methods.plain_arrays import count_of as count_of
@@ -50,7 +50,7 @@ class TensorMethods:
 
     def view(self, *shape: Axis) -> Any:
         """x.reshape(shape); PyTorch's word for it."""
-        return ARRAY_TABLE["reshape"](self, unpack(shape))
+        return ARRAY_TABLE["reshape"](self, refuse_dtype(unpack(shape)))
 
     def view_as(self, other: ArrayLike) -> Any:
         """x in the shape of another."""
