@@ -145,13 +145,16 @@ def levels(model: Estimator) -> tuple[float, float]:
 
 
 def probabilities(model: Estimator, outputs: Array) -> Array:
-    """A network's outputs as probabilities from 0 to 1, with sum 1 if exactly one of several classes is right."""
+    """A network's outputs as probabilities from 0 to 1, with sum 1 if exactly one of several classes is right.
+
+    Of an array, or of a node while the network is written to a file.
+    """
     low, high = levels(model)
     least = np.finfo(outputs.dtype).eps  # no probability is 0, so that its logarithm is finite
     shares = np.maximum((outputs - low) / (high - low), least)
     if model._label_binarizer.y_type_ != "multiclass":
-        return np.asarray(np.minimum(shares, 1.0 - least))
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+        return np.minimum(shares, 1.0 - least)  # type: ignore[no-any-return]
+    return shares / shares.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def solver_settings(model: Estimator) -> dict[str, Any]:
