@@ -216,3 +216,12 @@ def test_files_of_one_name_in_two_folders_keep_their_results_apart(tmp_path):
     found = folder.grade_together(folder.grade_folder(tmp_path, "mlp_layer"))
     names = [name.split()[0] for name in found.parts]
     assert names == ["first/02_mlp_layer.py"] * 3 + ["second/02_mlp_layer.py"] * 3
+
+
+def test_older_copies_that_tools_keep_are_no_submissions(tmp_path):
+    for place in ("mine.py", ".ipynb_checkpoints/mine-checkpoint.py", "__MACOSX/._mine.py", "._mine.py"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text(f"# exercise: mlp_layer\n{LAYER.solution if place == 'mine.py' else LAYER.text}")
+    found = folder.grade_folder(tmp_path)
+    assert [each.path.name for each in found] == ["mine.py"]
+    assert folder.grade_together(found).score == 1.0

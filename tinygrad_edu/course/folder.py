@@ -205,15 +205,22 @@ def grade_folder(
 ) -> list[Graded]:
     """Every script and notebook below a folder, each in a process of its own; what is no exercise is named as such.
 
+    Folders and files whose names begin with a dot or two underscores are left out: Jupyter keeps older copies there.
     seconds: how long each submission may run.
     hint: how much each text tells, from 1.
     Errors: InputFileError where the folder holds none.
     """
     folder = Path(folder)
     paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    paths = [path for path in paths if not any(map(is_kept_by_a_tool, path.relative_to(folder).parts))]
     if not paths:
         raise InputFileError(f"{folder} holds no submissions: .py or .ipynb files are needed")
     return [grade_path(path, exercise, seconds, hint) for path in paths]
+
+
+def is_kept_by_a_tool(name: str) -> bool:
+    """Such as .ipynb_checkpoints, __MACOSX, __pycache__ and the ._ files of macOS; a learner's __init__.py is none."""
+    return name.startswith(".") or (name.startswith("__") and not name.endswith(SUFFIXES))
 
 
 def grade_path(path: Path, exercise: str, seconds: float, hint: int) -> Graded:

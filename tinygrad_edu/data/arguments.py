@@ -28,7 +28,7 @@ def finite(name: str, array: ArrayLike) -> Array:
 
 def numbers(name: str, array: ArrayLike) -> Array:
     """An array of numbers; also of objects that are all numbers, as data frames have them. Errors: DtypeError."""
-    found = as_array(name, array)
+    found = even_array(name, array)
     if found.dtype.kind == "O" and all(isinstance(x, Real) for x in found.flat):
         found = found.astype(float)
     if found.dtype.kind not in "fiub":
@@ -36,7 +36,7 @@ def numbers(name: str, array: ArrayLike) -> Array:
     return found
 
 
-def as_array(name: str, array: ArrayLike) -> Array:
+def even_array(name: str, array: ArrayLike) -> Array:
     """What NumPy makes of it. Errors: DtypeError for masked entries; ShapeError for rows of different lengths."""
     refuse_masked(array)
     try:
@@ -47,7 +47,7 @@ def as_array(name: str, array: ArrayLike) -> Array:
 
 def rows(name: str, array: ArrayLike) -> Array:
     """An array with one entry, or one row, for each sample, and at least one sample."""
-    found = as_array(name, array)
+    found = even_array(name, array)
     if found.ndim == 0 or len(found) == 0:
         given = "" if found.dtype.kind != "O" else f" ({type(array).__name__}; give a list or an array)"
         raise ShapeError(

@@ -22,7 +22,7 @@ def write_onnx(estimator: Estimator, path: str | Path) -> Path:
     sample = np.zeros((1, estimator.n_features_in_), np.float32)
     classes, model = getattr(estimator, "classes_", None), network_with_output(estimator)
     names = {id(p): name for name, p in model.named_parameters()}
-    answer = partial(probabilities, estimator, model) if classes is not None else model
+    answer = partial(answer_of_classifier, estimator, model) if classes is not None else model
     made = OnnxModel(answer, sample, ["output" if classes is None else "probabilities"], names)
     if classes is not None and not estimator._label_binarizer.y_type_.startswith("multilabel"):
         made.add_label("probabilities", classes if len(classes) > 1 else [classes[0]] * 2)
@@ -31,7 +31,7 @@ def write_onnx(estimator: Estimator, path: str | Path) -> Path:
     return target
 
 
-def probabilities(estimator: Estimator, network: Any, x: ArrayLike) -> Any:
+def answer_of_classifier(estimator: Estimator, network: Any, x: ArrayLike) -> Any:
     """What `predict_proba` gives, of a network that ends in the activation of the outputs."""
     p = network(x)
     p = choices.probabilities(estimator, p) if choices.is_beyond_classes(estimator) else p

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu import data
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.core.aliases import Samples
-from tinygrad_edu.data.arguments import as_array
+from tinygrad_edu.data.arguments import even_array
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.reporting.playground.kernels import WIDEST
 
@@ -69,7 +69,7 @@ def make_data() -> Iterator[Dataset]:
 
 def own_data(X: Samples, y: Samples, program: tuple[str, ...] = (), title: str = "Your data") -> Dataset:
     """The user's arrays. Errors: ShapeError, DtypeError, SettingError for what the page cannot show."""
-    inputs, targets = as_array("X", X), as_array("y", y)
+    inputs, targets = even_array("X", X), even_array("y", y)
     if inputs.ndim == 1:
         inputs = inputs[:, None]
     if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
