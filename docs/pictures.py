@@ -1,7 +1,8 @@
-"""The pictures of README.md and of the how-to pages, drawn anew from the programs that these show.
+"""The pictures of README.md and of other pages, drawn anew from the programs that these show.
 
-`python docs/pictures.py` draws those of README; `python docs/pictures.py pages` photographs the pages that the how-to
-programs write, in Chromium. Each photograph keeps a fingerprint of the page's words: a test compares it with today's.
+`python docs/pictures.py` draws the graphs; `python docs/pictures.py pages` photographs the pages that the how-to
+programs write, in Chromium; `python docs/pictures.py curves` draws the curves of symptoms.md. Each photograph keeps a
+fingerprint of the page's words, each curve one of its program: a test compares it with today's.
 """
 
 from __future__ import annotations
@@ -21,21 +22,22 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "tinygrad_edu" / "reporting" / "assets"
 PHOTOGRAPHS = ROOT / "docs" / "how-to" / "pictures"
+SYMPTOMS = "docs/how-to/symptoms.md"
 SESSION = re.compile(r"^(?:>>>|\.\.\.) ?(.*)$", re.M)
 
 
-def program(word: str) -> str:
-    """The first program of README that contains a word, without prompts and output."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+def program(word: str, page: str = "README.md") -> str:
+    """The first program of a page that contains a word, without prompts and output."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S)
     return "\n".join(SESSION.findall(next(block for block in blocks if word in block)))
 
 
-def names(word: str) -> dict[str, Any]:
-    """What that program leaves behind; this file is the project's own, and so is README."""
+def names(word: str, page: str = "README.md") -> dict[str, Any]:
+    """What that program leaves behind; this file is the project's own, and so are its pages."""
     import tinygrad_edu as tg
 
     found: dict[str, Any] = {"tg": tg}  # imported in README's first program
-    exec(program(word), found)
+    exec(program(word, page), found)
     return found
 
 
@@ -44,10 +46,12 @@ def drawings() -> dict[str, Any]:
     import tinygrad_edu as tg
 
     neuron, learner = names("a * b + c"), names("check_backprop")
+    chain = names("derivatives=True", "docs/explanation/backprop.md")
     report = tg.clinic.check_backprop(*(learner[name] for name in ("forward", "p", "backward")))
     return {
         "docs/tanh.svg": tg.draw(neuron["y"], title="tanh(a*b + c)"),
         "docs/mistake.svg": report.draw(),
+        "docs/explanation/chain-rule.svg": chain["picture"],
     }
 
 
@@ -123,9 +127,27 @@ def photograph_pages() -> None:
     browser.quit()
 
 
+def draw_curves() -> None:
+    """The curves of symptoms.md, each with a fingerprint of the program that gave it."""
+    from PIL import Image, PngImagePlugin
+
+    found = names("runs = {", SYMPTOMS)
+    for name, pair in found["runs"].items():
+        said = PngImagePlugin.PngInfo()
+        said.add_text("program", fingerprint_of_curves())
+        png = io.BytesIO(found["tg"].compare(pair).picture("png"))
+        Image.open(png).convert("RGB").save(PHOTOGRAPHS / f"curve-{name}.png", pnginfo=said, optimize=True)
+
+
+def fingerprint_of_curves() -> str:
+    return hashlib.sha256(program("runs = {", SYMPTOMS).encode()).hexdigest()
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["pages"]:
         photograph_pages()
+    elif sys.argv[1:] == ["curves"]:
+        draw_curves()
     else:
         for file, drawing in drawings().items():
             print(f"wrote {drawing.save(ROOT / file)}")

@@ -184,6 +184,13 @@ def test_local_derivatives_stand_on_the_edges():
     assert "label" not in next(line for line in draw(a * b).dot.splitlines() if "n0 -> op2" in line)
 
 
+def test_a_local_derivative_has_no_number_beside_it():
+    """Of a - b, the label -1 and the argument's number 2 stood side by side and were read as -12."""
+    difference = Value(2.0, label="a") - Value(-3.0, label="b")
+    assert "headlabel" in draw(difference).dot
+    assert "headlabel" not in draw(difference, derivatives=True).dot
+
+
 def test_local_derivatives_of_tensors_stand_on_the_edges():
     """Elementwise in numbers, of a product of matrices the other factor, of a sum 1; the same numbers as of Values."""
     x = np.array([[0.5, -1.0]])

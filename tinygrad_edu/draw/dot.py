@@ -160,9 +160,10 @@ def arrows(name: str, parents: Sequence[str], operation: str, partials: Sequence
     """The edges into an operation, numbered where their order matters: a - b is not b - a.
 
     Graphviz moves arguments up and down to avoid crossings, and its ordering=in, which keeps them in order,
-    cannot satisfy a / b and b - a at once.
+    cannot satisfy a / b and b - a at once. With derivatives on the edges there are no such numbers: of a - b the two
+    labels "-1" and "2" met and were read as -12.
     """
-    numbered = len(parents) > 1 and operation not in COMMUTATIVE
+    numbered = len(parents) > 1 and operation not in COMMUTATIVE and not partials
     for position, parent in enumerate(parents, 1):
         labels = [f'headlabel="{position}"'] if numbered else []
         labels += [f'label=" {quote(text)[1:-1]} "'] if (text := "".join(partials[position - 1 : position])) else []
