@@ -1,7 +1,7 @@
 """The value that a chain of names, attributes and indices stands for while a learner's program runs.
 
-Only names, attributes, indices and plain arithmetic in indices are looked up again, never a call: looking at a program
-must not run any of it.
+Only names, attributes, indices and plain arithmetic in indices are looked up again, and of calls none but str(l),
+int(k) and len(x): looking at a program must not run any of it.
 """
 
 from __future__ import annotations
@@ -65,8 +65,35 @@ ARITHMETIC = {ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult
               ast.FloorDiv: lambda a, b: a // b, ast.Mod: lambda a, b: a % b}  # fmt: skip
 
 
+WHOLE = (str, int, np.integer)
+KEYS: dict[str, tuple[Any, tuple[type, ...]]] = {
+    "str": (str, WHOLE),
+    "int": (int, (*WHOLE, float, np.floating)),
+    "len": (len, (list, tuple, dict, deque, str, np.ndarray)),
+}
+
+
+def key_by_call(node: ast.Call, names: Mapping[str, Any], world: Mapping[str, Any]) -> Any:
+    """str(l + 1), int(k), len(x) of plain things, where these names are Python's own.
+
+    >>> look_up(ast.parse("grads['dW' + str(l + 1)]", mode="eval").body, {"l": 1, "grads": {"dW2": 0.5}}, {})
+    0.5
+    """
+    name = node.func.id if isinstance(node.func, ast.Name) else ""
+    if name not in KEYS or len(node.args) != 1 or node.keywords or name in names or name in world:
+        return MISSING
+    function, kinds = KEYS[name]
+    given = look_up(node.args[0], names, world)
+    try:
+        return function(given) if isinstance(given, kinds) else MISSING
+    except (TypeError, ValueError):
+        return MISSING
+
+
 def index_of(node: ast.AST, names: Mapping[str, Any], world: Mapping[str, Any]) -> Any:
-    """Slices, tuples, t - 1, -1, f"W{k}"."""
+    """Slices, tuples, t - 1, -1, f"W{k}", "W" + str(k)."""
+    if isinstance(node, ast.Call):
+        return key_by_call(node, names, world)
     if isinstance(node, ast.Slice):
         ends = [None if x is None else look_up(x, names, world) for x in (node.lower, node.upper, node.step)]
         return MISSING if any(x is MISSING for x in ends) else slice(*ends)

@@ -40,6 +40,7 @@ from tinygrad_edu.clinic.examiner.lines.statements import (
     reads_of_item,
     sources,
     statements_of,
+    untransposed,
 )
 
 MOST = 60_000  # statements that are recorded
@@ -296,6 +297,10 @@ class Recorder:
             keys = (key_of(part),) if part is not None else before.inputs
             keys += (before.around,) if before.around else ()
             self.recording.note(whole, variable=ast.unparse(target.value), total=True, **{**where, "inputs": keys})
+            table, held = untransposed(target.value), key_of(whole)
+            if table is not target.value and held:  # of E.T[k] = x, E is written too
+                own = {**where, "inputs": (held,)}
+                self.recording.note(look_up(table, names, world), variable=ast.unparse(table), total=True, **own)
 
 
 @dataclass(frozen=True)

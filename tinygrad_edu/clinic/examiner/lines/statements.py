@@ -141,6 +141,8 @@ def of_bare_call(call: ast.Call) -> Iterator[Assignment]:
         yield Assignment(as_read(call.func.value), read, called=called, grows=True)
         return  # a value that is put into a list is not changed
     yield from (Assignment(as_read(x), read, called=called) for x in read)
+    tables = (table for x in read if (table := untransposed(x)) is not x)  # of np.add.at(E.T, ...), E too
+    yield from (Assignment(as_read(x), read, called=called) for x in tables)
 
 
 def names_of_calls(*values: ast.AST) -> frozenset[str]:
@@ -275,6 +277,13 @@ def is_chain(node: ast.AST) -> bool:
     while isinstance(node, (ast.Attribute, ast.Subscript)):
         node = node.value
     return isinstance(node, ast.Name)
+
+
+def untransposed(node: ast.expr) -> ast.expr:
+    """E of E.T."""
+    while isinstance(node, ast.Attribute) and node.attr == "T":
+        node = node.value
+    return node
 
 
 def indices(node: ast.AST) -> list[ast.AST]:

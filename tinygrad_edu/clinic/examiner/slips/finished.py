@@ -158,6 +158,7 @@ def count_reads(net: Network, name: str, single: bool) -> Array | None:
             out[place] = handed
         else:
             np.add.at(out, place, handed)
+        out = net.program.move_back(step.parents[0], out)
         total = out if total is None else total + out
     return total  # type: ignore[no-any-return]
 
@@ -177,6 +178,9 @@ def read_rows(net: Network, name: str) -> dict[int, Array]:
 
 
 def reads_the_parameter(net: Network, index: int) -> bool:
-    """Is it parameter[index], and no part of what was read already?"""
+    """Is it parameter[index] or parameter.T[index], and no part of what was read already?"""
     step = net.steps[index]
-    return step.operation == "getitem" and not net.steps[step.parents[0]].parents
+    table = net.steps[step.parents[0]]
+    while table.operation == "transpose":
+        table = net.steps[table.parents[0]]
+    return step.operation == "getitem" and not table.parents
