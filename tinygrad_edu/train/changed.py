@@ -23,6 +23,7 @@ class BeforeCallbacks:
     def __init__(self, job: Any) -> None:
         self.loss, self.settings, self.data, self.found = job.loss, job.settings, prints(job), ""
         self.guard: Guard | None = Guard([*job.roots.values()])
+        self.callbacks: Guard | None = Guard([*job.settings.callbacks])
         # training itself changes these
         moving = {id(x) for x in (*job.model.parameters(), *generators(job.model))}
         moving |= {id(array) for _, array in job.model.named_buffers()}
@@ -44,9 +45,14 @@ class BeforeCallbacks:
     def read_by_forward(self) -> str:
         return self.guard.first_change() if self.guard is not None else ""
 
+    def changed_by_callbacks(self) -> list[str]:
+        """The names of what the callbacks themselves keep, and have changed."""
+        checks = self.callbacks.checks if self.callbacks is not None else []
+        return list(dict.fromkeys(check.what() for check in checks if not check.holds()))
+
     def __getstate__(self) -> dict[str, Any]:
         """For copies of a run and for pickle: what was found so far, since a guard looks at one model's own objects."""
-        return {**vars(self), "guard": None, "found": self.found or self.read_by_forward()}
+        return {**vars(self), "guard": None, "callbacks": None, "found": self.found or self.read_by_forward()}
 
 
 def changed_by_callbacks(job: Any) -> str:

@@ -21,11 +21,12 @@ from tinygrad_edu.train.changed import changed_by_callbacks, prints
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.first_batch import present_loss
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.kept_by_callbacks import names_lost, states_of
 from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.snapshot import generators
 
 Array = np.ndarray[Any, Any]
-FORMAT, EARLIER = "tinygrad_edu run, 3", ("tinygrad_edu run, 1", "tinygrad_edu run, 2")
+FORMAT, EARLIER = "tinygrad_edu run, 4", tuple(f"tinygrad_edu run, {i}" for i in (1, 2, 3))
 CURVES = {  # name in the file -> attribute of Progress
     "losses": "losses",
     "norms": "grad_norms",
@@ -36,8 +37,8 @@ CURVES = {  # name in the file -> attribute of Progress
 RECORD = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
 STATES = ("model", "last", "best", "start")  # weights: now, after the last epoch, of the best epoch, at the start
 FACTS = (
-    "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "best", "schedule", "generators",
-    "modules", "first", "present_loss", "written",
+    "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "called", "callbacks", "best",
+    "schedule", "generators", "modules", "first", "present_loss", "written",
 )  # fmt: skip
 
 
@@ -107,6 +108,8 @@ def facts(job: Job) -> dict[str, Any]:
             "seen": job.progress.seen,
             "stopped": job.progress.stopped,
             "pending": job.progress.pending,
+            "called": job.progress.called,
+            "callbacks": {"start": job.kept, "now": states_of(job.settings.callbacks), "lost": names_lost(job)},
             "best": job.progress.best and job.progress.best[:2],
             "schedule": job.optimizer.state()[2],
             "modules": {"start": job.form, "now": form_of(job.model)},

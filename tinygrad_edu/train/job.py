@@ -21,6 +21,7 @@ from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module, all_numbers, with_weights
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
+from tinygrad_edu.train.kept_by_callbacks import states_of
 from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.one_thread import calling_back
 from tinygrad_edu.train.own_code import for_own_code
@@ -56,12 +57,14 @@ class Job:
     written: bool = False  # have callbacks changed weights, rates or other settings?
     before: Any = None  # what callbacks of the user's own may change in place, before they first ran: see changed.py
     tells_loss: bool = True  # is its file to hold the present loss of a batch? see first_batch.py
+    note: str = ""  # what `how` says besides
     first: Any = None  # the FirstBatch of the run, where an eager step has told it
     ranks: Any = None  # a train.ranks.Ranks if batches are split among processes
 
     def __post_init__(self) -> None:
         self.start = self.start or (all_numbers(self.model) if self.keeps_start else {})
         self.form = form_of(self.model) if self.keeps_start else {}  # classes and plain attributes of its modules
+        self.kept = states_of(self.settings.callbacks)  # what callbacks keep at the start
         self.progress = Progress(self.settings.tol, self.settings.patience)
         self.sizes: list[tuple[int, int]] = []  # batch sizes over time: (epochs done when it was set, samples)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
@@ -160,13 +163,14 @@ class Job:
     def look(self, measured: Callable[[], None] = lambda: None) -> bool:
         """The work after an epoch that Python watches: True if it was the last one. measured: before callbacks."""
         self.measure()
-        self.progress.pending = bool(self.settings.callbacks)
+        self.progress.pending, self.progress.called = bool(self.settings.callbacks), 0
         measured()
         return self.call_back()
 
     def call_back(self) -> bool:
-        """All callbacks of the last epoch: True if it was the last one."""
-        for callback in self.settings.callbacks:
+        """All callbacks of the last epoch that have not run yet: True if it was the last one."""
+        for callback in self.settings.callbacks[self.progress.called :]:
+            self.progress.called += 1
             with calling_back():
                 over = callback(self)
             if over:
@@ -285,8 +289,8 @@ def note_of_parts(job: Job) -> str:
     held, own = {id(p) for p in job.optimizer.params}, job.model.parameters()
     count = sum(id(p) in held for p in own)
     if count == len(own):
-        return ""
-    return f"; the optimizer holds {count} of the model's {len(own)} parameters; the others are not trained"
+        return job.note
+    return f"{job.note}; the optimizer holds {count} of the model's {len(own)} parameters; the others are not trained"
 
 
 def two(validation: Samples) -> Any:

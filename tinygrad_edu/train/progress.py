@@ -39,6 +39,7 @@ class Progress:
     stopped: bool = False  # the stopping rule has ended the run
     callback_reason: str = ""  # why a callback has ended the run; "" if none has
     pending: bool = False  # callbacks of the last epoch were interrupted: call them again when the run continues
+    called: int = 0  # of these, the first so many have run already: one of them has saved the run
 
     def __post_init__(self) -> None:
         self.rule = stopping(self.tol, self.patience)  # the rule's state as numbers, which compiled programs update too
@@ -75,7 +76,7 @@ class Progress:
 
     def mark(self) -> Any:
         """A mark of how far the run is, for `back_to`."""
-        flags = self.best, self.last, self.seen, self.stopped, self.callback_reason, self.pending
+        flags = self.best, self.last, self.seen, self.stopped, self.callback_reason, self.pending, self.called
         return [len(each) for each in self.curves], self.rule.copy(), flags
 
     def back_to(self, mark: Any) -> None:
@@ -83,4 +84,4 @@ class Progress:
         for known, length in zip(self.curves, mark[0], strict=True):
             del known[length:]
         self.rule[:] = mark[1]
-        self.best, self.last, self.seen, self.stopped, self.callback_reason, self.pending = mark[2]
+        self.best, self.last, self.seen, self.stopped, self.callback_reason, self.pending, self.called = mark[2]

@@ -21,6 +21,7 @@ from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, CheckpointFile,
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.first_batch import FirstBatch, refuse_other_beginning, refuse_other_loss
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.kept_by_callbacks import are_states, changes, note_of, put_back
 from tinygrad_edu.train.model_form import numbers_to_set, refuse_other_form
 from tinygrad_edu.train.progress import as_curve
 from tinygrad_edu.train.rate_state import state_of_rate
@@ -123,7 +124,8 @@ def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any
         "the best state": (best is None) != (not states["best"]) or not is_best(best, done),
         "seen": not is_whole(seen) or not 0 <= seen <= done,
         "stopped": not is_flag(facts["stopped"]),
-        "pending": not is_flag(facts["pending"]),
+        "pending": not is_flag(facts["pending"]) or not is_whole(facts["called"]) or facts["called"] < 0,
+        "callbacks": not is_of_callbacks(facts["callbacks"]),
         "written": not is_flag(facts["written"]),
         "the loss of the first batch": not is_first(facts["first"]),
         "the present loss": facts["present_loss"] is not None and not is_number(facts["present_loss"]),
@@ -136,6 +138,13 @@ def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any
     wrong = [name for name, bad in problems.items() if bad]
     if wrong:
         raise CheckpointError(f"it was not written by Run.save, or was changed: {', '.join(wrong)} cannot be right")
+
+
+def is_of_callbacks(given: Any) -> bool:
+    """What callbacks kept at the start and now, and the names of what they lost."""
+    known = isinstance(given, dict) and given.keys() == {"start", "now", "lost"}
+    texts = known and isinstance(given["lost"], list) and all(isinstance(name, str) for name in given["lost"])
+    return texts and are_states(given["start"]) and are_states(given["now"])
 
 
 def is_first(first: Any) -> bool:
@@ -234,7 +243,7 @@ class ResumedState:
         for name, own in CURVES.items():
             getattr(progress, own)[:] = as_curve(arrays[f"curve.{name}"].tolist())
         progress.seen, progress.stopped, job.how = facts["seen"], facts["stopped"], facts["how"]
-        progress.pending, job.written = facts["pending"], facts["written"]
+        progress.pending, progress.called, job.written = facts["pending"], facts["called"], facts["written"]
         for rng, state in self.generator_states():
             rng.bit_generator.state = state
         for attributes, name, value in self.numbers:
@@ -243,3 +252,7 @@ class ResumedState:
             refuse_impossible(job)
         refuse_other_loss(job, facts["present_loss"])
         job.optimizer.rates(job.optimizer.steps, 1)  # raises now if the schedule's numbers give no learning rate
+        kept = facts["callbacks"]
+        job.kept, job.note = kept["start"], note_of(kept["lost"])
+        for attributes, name, value in [*changes(job.settings.callbacks, kept["start"], kept["now"])]:
+            put_back(attributes, name, value)

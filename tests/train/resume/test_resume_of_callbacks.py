@@ -1,0 +1,98 @@
+"""A run with callbacks that keep something is resumed as the whole run, or says what began anew."""
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import fit, nn, optim
+from tinygrad_edu.train import Checkpoint
+
+X = np.random.default_rng(0).normal(size=(12, 3))
+COUNT = [0]
+
+
+def scale(job, factor=0.9):
+    for p in job.model.parameters():
+        p.data = factor * p.data
+
+
+class Counts:
+    """The weights become smaller by how often it was called."""
+
+    def __init__(self, every=1):
+        self.calls, self.every, self.history, self.best, self.last = 0, every, [], {"loss": np.inf}, (0, 0)
+
+    def __call__(self, job):
+        self.calls += 1
+        self.history.append(job.losses[-1])
+        self.best["loss"] = min(self.best["loss"], np.float64(job.losses[-1]))
+        self.last = (self.calls, self.last[0])
+        scale(job, 1.0 - 0.01 * (self.calls + self.last[1] + len(self.history)) // self.every)
+
+    def stop(self, job):
+        """Early stopping by hand."""
+        self.calls += 1
+        return self.calls > 4
+
+
+def count(job):
+    COUNT[0] += 1
+    scale(job, 1.0 - 0.01 * COUNT[0])
+
+
+def closure():
+    calls = 0
+
+    def counts(job):
+        nonlocal calls
+        calls += 1
+        scale(job, 1.0 - 0.01 * calls)
+
+    return counts
+
+
+def train(callbacks, epochs, start=None, compiled=False):
+    model = nn.MLP([3, 4, 1], seed=0)
+    rule = optim.SGD(model.parameters(), lr=0.1)
+    settings = {"loss": "mse", "optimizer": rule, "epochs": epochs, "batch_size": 5, "compiled": compiled}
+    return fit(model, X, np.tanh(X[:, :1]), callbacks=callbacks, resume_from=start, **settings)
+
+
+KINDS = {
+    "function": lambda: scale,
+    "object": Counts,
+    "method": lambda: Counts().stop,
+}
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_resumed_run_is_the_whole_one(kind, place, tmp_path):
+    """Also where a callback runs before the one that saves: it is not called again for the same epoch."""
+    path = tmp_path / "run.st"
+
+    def callbacks():
+        found = [KINDS[kind](), scale]
+        found.insert(place, Checkpoint(path))
+        return found
+
+    whole = train(callbacks(), 7)
+    train(callbacks(), 3)
+    resumed = train(callbacks(), 7, path)
+    assert resumed.loss_curve.tolist() == whole.loss_curve.tolist()
+    assert "began anew" not in resumed.how
+
+
+def test_a_setting_of_a_callback_that_the_run_has_not_changed_stays_the_new_one(tmp_path):
+    path = tmp_path / "run.st"
+    train([Counts()], 3).save(path)
+    counts = Counts(every=2)
+    history = counts.history
+    train([counts], 5, path)
+    assert (counts.every, counts.calls, len(history)) == (2, 5, 5)
+
+
+@pytest.mark.parametrize(("make", "name"), [(lambda: count, "COUNT"), (closure, "calls")])
+def test_what_a_file_does_not_hold_is_told(make, name, tmp_path):
+    path = tmp_path / "run.st"
+    train([make()], 3).save(path)
+    assert f"what callbacks keep in {name} began anew" in train([make()], 5, path).how
