@@ -15,6 +15,7 @@ from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.facts import foreign, reload
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject, subject_of, with_weights
 from tinygrad_edu.clinic.diagnosis.histories import History, history_of, json_columns
+from tinygrad_edu.clinic.diagnosis.left_gradients import with_gradients_not_reset
 from tinygrad_edu.clinic.diagnosis.overfitting import turn
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.session import DiagnosisSession
@@ -119,6 +120,7 @@ def of_foreign(
         return seen
     notes = [f"the run as it was: {note}" for note in subject.notes]
     found = of_subject(subject, goal, seeds, budget_s, notes)
+    found = with_gradients_not_reset(found, model, X, y, how) if torch else found
     seen = None if found.healthy else look_once(model, X, y, how)
     if seen is not None:  # causes that only the other library's own objects show come first
         known = {cause.code for cause in found.causes}

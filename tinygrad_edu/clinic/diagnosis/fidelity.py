@@ -12,15 +12,16 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
+from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 
 TIMES = 2.0  # factor by which the run's number of epochs may lie outside the range of the repetitions
 FIRST = 3.0  # the same for its first loss, times the spread of the repetitions' first losses
 FOREIGN = ("torch", "keras")  # libraries of which only the training that diagnose was told is known
 SURELY = 20  # if all of 20 repetitions do well, a run that belongs to them fails with probability 1 in 21
-OTHERS_LEARN = "{} of {} repetitions from other seeds reach the goal"
+ADDED_UP = {"options": {"momentum": 1.0 - 1e-9}}  # SGD whose gradients are never set back to 0
 UNTOLD = (
     "what diagnose was not told and cannot see: other data, weights or layers that were set or frozen by hand, a rate "
-    "that was changed on the way, several calls of fit"
+    "that was changed on the way, several calls of fit, a loop that never sets the gradients back to 0"
 )
 CLOSE = 1e-3  # relative, for the first loss from the same random_state: rounding errors are far smaller
 
@@ -43,7 +44,22 @@ def all_others_learn(record: Record, as_is: Trial) -> bool:
     if record.setup.dialect not in FOREIGN or as_is.share < 1.0:
         return False
     few = as_is.count < SURELY and not record.subject.notes
-    return not few and not any(layer.dead == 1.0 for layer in record.end.hidden)
+    # units with weights that are not numbers pass as dead
+    finite = all(np.isfinite(p.data).all() for p in record.subject.model.parameters())
+    return not few and not (finite and any(layer.dead == 1.0 for layer in record.end.hidden))
+
+
+def others_learn(t: Trials) -> str:
+    """How many repetitions do well, and how many with a usual mistake in the loop, where that can be imitated."""
+    found = f"{t.as_is.reached} of {t.as_is.count} repetitions from other seeds reach the goal"
+    setup = t.record.setup
+    if setup.dialect != "torch" or setup.optimizer != "SGD" or setup.options.get("momentum", 0.0):
+        return found
+    trial = t.trial(ADDED_UP, "gradients_not_reset")
+    if trial is None or not t.as_is.beats(trial):
+        return found
+    added = "add up from step to step, as they do in a loop without optimizer.zero_grad(): look whether yours calls it"
+    return f"{found}, and {trial.reached} of {trial.count} with gradients that {added}"
 
 
 def repeat_fit(subject: Subject) -> str | None:

@@ -129,7 +129,7 @@ class DiagnosisSession:
         if t.as_is.reached > 0:
             t.as_is = t.extend(t.as_is)
         if fidelity.all_others_learn(self.record, t.as_is):
-            return self.not_repeated(fidelity.OTHERS_LEARN.format(t.as_is.reached, t.as_is.count))
+            return self.not_repeated(fidelity.others_learn(t))
         lucky = self.unlucky()
         likely = bool(lucky) and t.as_is.share >= MOSTLY
         causes = single(t, CLEAR if likely else SUSPECTED, self.looked_at, likely)

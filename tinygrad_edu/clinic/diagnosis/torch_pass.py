@@ -48,6 +48,8 @@ class TorchPass(Pass):
         "batch_norm_statistics": "In PyTorch: nn.BatchNorm1d(..., momentum=0.1), which is 1 - Keras' momentum.",
         "targets_out_of_range": "In PyTorch: no activation after the last nn.Linear.",
         "unknown": "In PyTorch: nn.ModuleList([...]) instead of a list, nn.Parameter(...) instead of a tensor.",
+        "cut off": "In PyTorch: call the layer in forward, without .detach(), .data, .item(), .numpy() or no_grad() "
+        "behind it.",
         "outside": "In PyTorch: torch.optim.SGD(model.parameters(), lr=...), made after the model has all its layers.",
     }
 
@@ -115,7 +117,7 @@ class TorchPass(Pass):
             yield self.named(
                 "unregistered_parameters", f"No gradient reaches {names_in_short(idle)}.",
                 "the loss of one pass does not depend on them: their layers are not called, or their results are cut "
-                "off (detach, .item(), no_grad).",
+                "off (detach, .item(), no_grad).", "cut off",
             )  # fmt: skip
 
     def fixed(self) -> list[str]:

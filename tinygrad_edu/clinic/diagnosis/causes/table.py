@@ -274,9 +274,13 @@ PROVED_OTHERWISE: dict[str, tuple[str, str]] = {
         "Give the layer the axes in the order it expects: batch_first=True if samples come first.",
     ),
     "unregistered_parameters": (
-        "Some parameters of the model are never trained: the optimizer does not get them.",
-        "Keep layers as attributes of the Module, or in lists, so that model.parameters() finds them, and give all of "
-        "them to the optimizer.",
+        "Some parameters of the model are never trained: the optimizer does not get them, or no gradient reaches them.",
+        "Keep layers as attributes of the Module, or in lists, so that model.parameters() finds them, give all of "
+        "them to the optimizer, and let nothing between them and the loss cut the gradient off.",
+    ),
+    "gradients_not_reset": (
+        "The gradients of several steps add up: the training loop does not set them back to 0.",
+        "Call optimizer.zero_grad() before each loss.backward().",
     ),
     "unlucky_init": (
         "The same setup works with other seeds; this one was unlucky.",

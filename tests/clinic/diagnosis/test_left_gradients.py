@@ -1,0 +1,79 @@
+"""Gradients that a loop of PyTorch never sets back to 0 are found in what it left, and others are not."""
+
+import numpy as np
+import pytest
+
+from tinygrad_edu.clinic import diagnose
+from tinygrad_edu.clinic.diagnosis.left_gradients import gradients_not_reset
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+X = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
+NUMBERS = (np.sin(X[:, :1]) + X[:, 1:2]).astype(np.float32)
+CLASSES = (X[:, 0] * X[:, 1] > 0).astype(np.int64)
+LOOPS = {  # optimizer, its rate, batch, loss, reduction
+    "Adam": ("Adam", 0.05, 20, "MSELoss", "mean"),
+    "Adam, whole": ("Adam", 0.05, 80, "MSELoss", "mean"),
+    "Adam, a sum": ("Adam", 0.05, 20, "MSELoss", "sum"),
+    "SGD, classes": ("SGD", 0.05, 80, "CrossEntropyLoss", "mean"),
+}
+
+
+def left_by(name, resets, epochs=100, last=()):
+    """A module as such a loop leaves it, with its loss and its targets."""
+    kind, lr, batch, loss, reduction = LOOPS[name]
+    torch.manual_seed(0)
+    y = torch.as_tensor(NUMBERS if loss == "MSELoss" else CLASSES)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(4, 12), *last, torch.nn.Tanh(), torch.nn.Linear(12, y.shape[1] if y.ndim > 1 else 2)
+    )
+    optimizer, function = getattr(torch.optim, kind)(model.parameters(), lr=lr), getattr(torch.nn, loss)
+    function = function(reduction=reduction)
+    for _ in range(epochs):
+        for i in range(0, len(X), batch):
+            if resets:
+                optimizer.zero_grad()
+            function(model(torch.as_tensor(X[i : i + batch])), y[i : i + batch]).backward()
+            optimizer.step()
+    return model, y.numpy(), function, batch, optimizer
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_gradients_that_add_up_are_found_and_others_are_not(name):
+    model, y, loss, batch, _ = left_by(name, resets=False)
+    before = [p.grad.clone() for p in model.parameters()]
+    found = gradients_not_reset(model, X, y, loss, batch)
+    assert found is not None
+    assert "zero_grad" in found.remedy
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), before, strict=True))
+    model, y, loss, batch, _ = left_by(name, resets=True)
+    for told in (batch, len(X), 1):  # whatever batch is told
+        assert gradients_not_reset(model, X, y, loss, told) is None
+
+
+def test_what_shows_nothing_is_left_alone():
+    model, y, loss, batch, _ = left_by("Adam", resets=False)
+    model[0].weight.grad = None
+    assert gradients_not_reset(model, X, y, loss, batch) is None
+    model, y, loss, batch, _ = left_by("Adam", resets=True, last=[torch.nn.BatchNorm1d(12), torch.nn.Dropout(0.5)])
+    mean = model[1].running_mean.clone()
+    assert gradients_not_reset(model, X, y, loss, batch) is None
+    assert torch.equal(model[1].running_mean, mean)
+
+
+@pytest.mark.slow
+def test_a_loop_without_zero_grad_is_told_so():
+    y = X @ np.random.default_rng(1).normal(size=(4, 2)).astype(np.float32)
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 2))
+    optimizer, loss = torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.MSELoss()
+    for _ in range(100):
+        loss(model(torch.as_tensor(X)), torch.as_tensor(y)).backward()
+        optimizer.step()
+    found = diagnose(model, X, y, loss=loss, optimizer=optimizer, epochs=100, batch_size=80)
+    assert found.healthy is not True
+    assert "0 of 5 with gradients that add up" in found.summary
+    with torch.no_grad():  # weights that are not numbers are no dead units
+        model[0].weight.fill_(torch.nan)
+    found = diagnose(model, X, y, loss=loss, optimizer=optimizer, epochs=100, batch_size=80)
+    assert "zero_grad" in found.summary
