@@ -26,6 +26,7 @@ from typing import Any
 from tinygrad_edu.compile.entries import ABSENT, Check, Content, Entries
 from tinygrad_edu.compile.outside import may_ask
 from tinygrad_edu.compile.reachable import OF_MODULES, StateWalk
+from tinygrad_edu.compile.settings_read import settings_read
 from tinygrad_edu.compile.unread import NUMBERS, Readings
 
 
@@ -42,7 +43,7 @@ class Guard:
             if walk.names == names:
                 break
             names = walk.names
-        self.entries, self.things, self.names = walk.checks, walk.things, names
+        self.entries, self.things, self.names = [*walk.checks, *settings_read(names)], walk.things, names
         self.places = walk.places()
         self.may_ask_outside = may_ask(names, walk.seen.values())
         self.hidden = walk.hidden()

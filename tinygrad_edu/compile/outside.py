@@ -14,7 +14,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import BuiltinMethodType, FrameType
 from typing import Any
@@ -86,7 +86,8 @@ def is_collecting(frame: FrameType | None) -> bool:
 @contextmanager
 def asked_outside() -> Iterator[list[str]]:
     """What is asked within the block, by name: chance by anybody, the clock by the user's own code (logging notes the
-    time, too). Where a profiler runs in this thread, its work is not disturbed, and nothing is seen.
+    time, too). A profiler of this thread goes on: one in Python is called as well, cProfile is halted for the block;
+    behind another one in C nothing can be seen, which is said as if it were asked for.
     """
     found: list[str] = []
     of_uuid = getattr(sys.modules.get("uuid"), "_generate_time_safe", None)
@@ -101,11 +102,31 @@ def asked_outside() -> Iterator[list[str]]:
         elif event == "call" and frame.f_code is SEED and frame.f_locals["a"] is None:
             found.append("random.Random without a seed")
 
-    if sys.getprofile() is not None:
+    with profiling(note) as seen:
+        if not seen:
+            found.append("what a profiler hides, which this thread runs")
         yield found
+
+
+@contextmanager
+def profiling(note: Callable[[Any, str, Any], None]) -> Iterator[bool]:
+    """Report each call of this thread to `note`, and to the profiler that runs already; False if that is in the way."""
+    other: Any = sys.getprofile()
+    halted = isinstance(other, getattr(sys.modules.get("_lsprof"), "Profiler", ()))  # that of cProfile
+    if not (other is None or halted or callable(other)):
+        yield False
         return
-    sys.setprofile(note)
+
+    def both(frame: Any, event: str, x: Any) -> None:
+        note(frame, event, x)
+        other(frame, event, x)
+
+    if halted:
+        other.disable()
+    sys.setprofile(note if other is None or halted else both)
     try:
-        yield found
+        yield True
     finally:
-        sys.setprofile(None)
+        sys.setprofile(None if halted else other)
+        if halted:
+            other.enable()

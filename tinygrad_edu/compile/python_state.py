@@ -194,9 +194,9 @@ class PythonState:
         bits = x.bit_generator if isinstance(x, np.random.Generator) else x
 
         def write(was: Any) -> None:
-            bits.state = was
+            bits.state = was[0]
 
-        self.keep(name, x, lambda: bits.state, write)
+        self.keep(name, x, lambda: (bits.state, getattr(bits.seed_seq, "n_children_spawned", 0)), write)
         return iter(())
 
     def of_random_state(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:

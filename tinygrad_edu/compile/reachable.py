@@ -27,6 +27,7 @@ import numpy as np
 from tinygrad_edu.compile.entries import ABSENT, Entries, NamesRead
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.notes import Notes, Place
+from tinygrad_edu.compile.settings_read import GENERATORS, states_read
 from tinygrad_edu.compile.user_code import (
     ATOMS,
     ENVIRONMENT,
@@ -227,6 +228,12 @@ class StateWalk(Notes):
             self.note_lack(name, space, self.known)
         yield from self.of_class(type(x).__name__, type(x), False)
 
+    def of_generator(self, name: str, x: Any) -> Iterator[Place]:
+        """Its state, if the code asks for it; what it draws is noticed otherwise."""
+        for check in states_read(self.known, name, x):
+            self.note(check)
+        return iter(())
+
     # Containers
 
     def of_items(self, name: str, x: Any) -> Iterator[Place]:
@@ -323,6 +330,7 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[Place]]]] = [
     (LockType, lambda walk, name, x: walk.of_parts(name, lambda: (x.locked(),))),
     (Event, lambda walk, name, x: walk.of_parts(name, lambda: (x.is_set(),))),
     (ContextVar, StateWalk.of_variable),
+    (GENERATORS, StateWalk.of_generator),
     (Value, StateWalk.of_value),
     ((list, tuple, deque, set, frozenset), StateWalk.of_items),
     (FunctionType, StateWalk.of_function),
