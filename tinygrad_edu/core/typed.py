@@ -6,6 +6,7 @@ no `backward`. Where an argument is Any, or an array of objects that they do not
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,15 @@ class Arithmetic(Operators):
     def __neg__(self) -> Any: ...
 
 
-class Result(Arithmetic, np.object_):  # type: ignore[misc]
-    """The result of a NumPy reduction over a Tensor, for the type stubs: an object of unknown type."""
+# The mean of an array of objects is a float64 to NumPy 2.5, which needs Python 3.12; that of floats is what they are.
+if sys.version_info >= (3, 12):
+
+    class Result(Arithmetic, np.inexact):  # type: ignore[misc]
+        """The result of a NumPy reduction over a Tensor, for the type stubs: a number of unknown type."""
+else:
+
+    class Result(Arithmetic, np.object_):  # type: ignore[misc]
+        """The result of a NumPy reduction over a Tensor, for the type stubs: an object of unknown type."""
 
 
 Results = np.ndarray[Any, np.dtype[Result]]

@@ -82,7 +82,7 @@ def cells(ground: Ground, outputs: Array) -> str | list[float | None]:
     with np.errstate(all="ignore"):
         if outputs.shape[1] > 1:
             levels = levels_of(outputs.shape[1])
-            packed = sureness(outputs, levels) + levels * (outputs.argmax(axis=1) % CLASSES)
+            packed = sureness(outputs, levels) + levels * (outputs.argmax(axis=1) % CLASSES).astype(np.float64)
         else:
             middle, reach = middle_and_reach(found)
             packed = WHOLE + WHOLE * np.clip((found.scores(outputs[:, 0]) - middle) / reach, -1.0, 1.0)

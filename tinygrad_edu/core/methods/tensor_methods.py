@@ -24,6 +24,7 @@ from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
 from tinygrad_edu.errors import DtypeError, OperandError, ShapeError
 
 SPREADS = ("std", "var")
+UNTYPED: Any = np  # NumPy 2.5 has no type for keepdims that may be either
 NUMPYS = frozenset({"axis", "keepdims"})  # options with the same name in NumPy and here
 
 
@@ -259,7 +260,7 @@ class TensorMethods:
         self: Any, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
     ) -> Any:
         """The position of the largest entry, along one axis or in the flattened array."""
-        return np.argmax(
+        return UNTYPED.argmax(
             numbers(self, "x.argmax").view(PlainArray), axis=axis if dim is None else dim, keepdims=keepdims or keepdim
         )
 
@@ -267,7 +268,7 @@ class TensorMethods:
         self: Any, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
     ) -> Any:
         """The position of the smallest entry, along one axis or in the flattened array."""
-        return np.argmin(
+        return UNTYPED.argmin(
             numbers(self, "x.argmin").view(PlainArray), axis=axis if dim is None else dim, keepdims=keepdims or keepdim
         )
 
@@ -277,15 +278,15 @@ class TensorMethods:
 
     def any(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
         """Is one of them not 0?"""
-        return as_plain_array(np.any(self, axis=axis if dim is None else dim, keepdims=keepdims))
+        return as_plain_array(UNTYPED.any(self, axis=axis if dim is None else dim, keepdims=keepdims))
 
     def all(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
         """Is none of them 0?"""
-        return as_plain_array(np.all(self, axis=axis if dim is None else dim, keepdims=keepdims))
+        return as_plain_array(UNTYPED.all(self, axis=axis if dim is None else dim, keepdims=keepdims))
 
     def nonzero(self, as_tuple: bool = True) -> Any:
         """NumPy's: one array of indices for each axis. With as_tuple=False PyTorch's, a row for each entry."""
-        return (np.nonzero if as_tuple else np.argwhere)(numbers(self, "x.nonzero"))
+        return (UNTYPED.nonzero if as_tuple else np.argwhere)(numbers(self, "x.nonzero"))
 
     def eq(self, other: ArrayLike) -> Any:
         """x == other, entry by entry."""

@@ -29,7 +29,7 @@ from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import all_numbers
 from tinygrad_edu.optim import SGD, clip_by_norm, clip_by_value, flat
 from tinygrad_edu.train.batches import batches
-from tinygrad_edu.train.checkpoint import prints
+from tinygrad_edu.train.changed import prints
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.ending import refuse_own_nan

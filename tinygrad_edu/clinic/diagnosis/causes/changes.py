@@ -317,7 +317,7 @@ def balance(record: Record) -> Iterator[Change]:
     totals = task.counts if weights is None else np.bincount(task.labels, weights, task.classes)  # type: ignore[arg-type]
     present = totals[task.counts > 0]
     yield from one(
-        weights is None or present.min() * len(present) < LIMITS["minority"] * present.sum(), weights="balanced"
+        weights is None or bool(present.min() * len(present) < LIMITS["minority"] * present.sum()), weights="balanced"
     )
 
 
