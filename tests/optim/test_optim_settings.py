@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.optim.test_optim import makers
-from tinygrad_edu import Tensor, Value, nn
+from tinygrad_edu import Tensor, Value, nn, optim
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.optim import (
     SGD,
@@ -167,3 +167,33 @@ STRANGE = [
 def test_only_leaves_are_changed(params, text):
     with pytest.raises(OperandError, match=text):
         SGD(params())
+
+
+HABITS = {  # of programs written for PyTorch
+    "read": lambda optimizer, p: optimizer.state[p],
+    "write": lambda optimizer, p: optimizer.state[p].update(step=0),
+    "look": lambda optimizer, p: p in optimizer.state,
+    "all": lambda optimizer, p: optimizer.state.items(),
+    "forget": lambda optimizer, p: setattr(optimizer, "state", {}),
+}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_the_state_of_pytorchs_optimizers_says_what_to_write(habit):
+    layer = nn.Linear(2, 1, rng=0)
+    optimizer = optim.Adam(layer.parameters())
+    with pytest.raises(SettingError, match=r"The memory of a parameter p is optimizer\.memory\[i\]"):
+        HABITS[habit](optimizer, layer.weight)
+    i = [q is layer.weight for q in optimizer.params].index(True)  # what it says
+    assert optimizer.memory[i][0].shape == layer.weight.shape
+    before = optimizer.state()
+    optimizer.load_state(before)
+    assert optimizer.t[i] == 0
+
+
+@pytest.mark.parametrize("name", ["state_dict", "load_state_dict", "add_param_group", "defaults"])
+def test_names_of_pytorchs_optimizers_say_what_to_write(name):
+    optimizer = optim.Adam(nn.Linear(2, 1, rng=0).parameters())
+    with pytest.raises(AttributeError, match="Write "):
+        getattr(optimizer, name)
+    assert not hasattr(optimizer, name)

@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.checks import flag
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.conversion import preview
+from tinygrad_edu.core.methods.spellings import Missing, tell
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import OperandError, SettingError
@@ -21,6 +22,7 @@ from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
+from tinygrad_edu.optim.state import SLIPS, StateMethod
 from tinygrad_edu.pen import check_arguments, check_attributes
 
 OF_SPEED = ("fused", "foreach", "capturable")  # PyTorch's options that affect only speed
@@ -184,6 +186,7 @@ class Optimizer:
                     remembered[i] = tuple(memory)
                     replace(p, w)
 
+    @StateMethod
     def state(self) -> tuple[list[int], list[tuple[Any, ...]], Any]:
         """Step counts, memories and the schedule's state, to go back to; rules make new arrays, so these stay."""
         schedules = [own.schedule.state() for own in self.groups] if self.groups else self.schedule.state()
@@ -205,6 +208,9 @@ class Optimizer:
         settings |= self.direction()
         size = sum(p.array.size if isinstance(p, Tensor) else 1 for p in self.params)
         return f"<{type(self).__name__} of {size:,} numbers, {', '.join(f'{k}={x!r}' for k, x in settings.items())}>"
+
+
+tell(Optimizer, SLIPS, Missing)
 
 
 def with_pytorchs_options(init: Callable[..., None]) -> Callable[..., None]:
