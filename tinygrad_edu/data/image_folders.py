@@ -73,8 +73,8 @@ def read_image_folders(path: str | Path) -> tuple[Array, Array, list[str]]:
     """(images, labels, names) from one folder for each class: images (samples, height, width), grey from 0 to 1.
 
     Labels (samples,) are indices into `names`, the names of the folders in sorted order; images come class after class
-    and by file name within a class, so shuffle them for training. Colour images become grey. Files and folders whose
-    names begin with a dot are skipped.
+    and by file name within a class, so shuffle them for training. Colour images become grey, transparent pixels white, and
+    photographs stand as a viewer shows them. Files and folders whose names begin with a dot are skipped.
     path: the folder that holds one folder of images for each class.
     Errors: ImageError, naming the file or folder, if it is missing, empty, incomplete, not an image, of another size,
     or cannot be read without Pillow.
@@ -185,13 +185,15 @@ def pgm(file: Path, content: bytes) -> Array:
             f"{file}: {len(pixels)} bytes of pixels, while {width} by {height} are {width * height}; the file is "
             f"{'truncated' if len(pixels) < width * height else 'too long'}"
         )
+    if pixels.max() > top:
+        raise ImageError(f"{file}: a grey of {pixels.max()}, while its header says that {top} is white")
     return pixels.reshape(height, width) / top
 
 
 def decode(file: Path) -> Array:
     """The grey pixels of an image in another format."""
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ModuleNotFoundError:
         raise ImageError(f'{file}: not PGM, and other formats need Pillow: `pip install "tinygrad_edu[viz]"`') from None
     try:
@@ -200,6 +202,10 @@ def decode(file: Path) -> Array:
                 raise ImageError(
                     f"{file}: greys of more than 8 bits ({image.mode}); save it with 8 bits for each pixel"
                 )
-            return np.asarray(image.convert("L")) / 255.0
+            seen = ImageOps.exif_transpose(image)  # cameras write which side is up beside the pixels
+            if "A" in seen.getbands() or "transparency" in seen.info:  # as it is seen on white paper
+                seen = seen.convert("RGBA")
+                seen = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+            return np.asarray(seen.convert("L")) / 255.0
     except (OSError, SyntaxError) as error:  # what Pillow raises for other files, truncated images and broken PNGs
         raise ImageError(f"{file}: not a readable image ({error})") from error
