@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.transforms.derivatives import unwrap, vjp
 from tinygrad_edu.errors import GradcheckError
 from tinygrad_edu.pen import check_arguments
@@ -23,6 +24,7 @@ STEP = 1e-6
 # A gradient wrong by 0.1% shows up where h·f″ < 0.002·f′. With h from 1e-3 down to 1e-6, 4 of 5280 such points of the
 # table passed as right (285 with h from 1e-2 to 2e-4), and no right gradient had a slope below 1.9.
 TAYLOR_STEPS = [0.001 * 4.0**-k for k in range(6)]
+FAR = 100.0  # numbers beyond it are moved in proportion: a step of 1e-6 does not move 1e12
 
 
 @check_arguments
@@ -30,10 +32,12 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
     """True if the gradient of f by every argument agrees with central differences, (f(x + h) - f(x - h))/2h.
 
     A result of many numbers is weighted with fixed random numbers and summed.
-    arguments: numbers, arrays, Values or Tensors (computed in float64); anything else is passed on as it is.
+    arguments: numbers, arrays, Values or Tensors (computed in float64); anything else, whole numbers too, is passed on
+        as it is.
     rtol: the relative difference allowed.
     atol: the absolute difference allowed.
-    Errors: GradcheckError that names the argument, the index and both numbers.
+    Errors: GradcheckError that names the argument, the index and both numbers, or where no argument holds any real
+    number, so that nothing would be checked.
 
     >>> from tinygrad_edu import ops
     >>> gradcheck(ops.tanh, 0.3)
@@ -41,6 +45,7 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
     """
     checks.function("f", f, "gradcheck")
     places = [i for i, x in enumerate(arguments) if holds_floats(x)]
+    refuse_nothing(arguments, places)
     point = [as_float64(x) if i in places else x for i, x in enumerate(arguments)]
 
     def at_real_arguments(*chosen: ArrayLike) -> Any:
@@ -54,7 +59,7 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
     weights: Any = np.random.default_rng(0).uniform(0.5, 1.5, np.shape(y)) if np.ndim(y) else 1.0
     again = sum_by_weights(at_real_arguments, inputs, weights)
     refuse_random(again, sum_by_weights(at_real_arguments, inputs, weights))
-    for i, x, analytic in zip(places, inputs, pull(weights if np.ndim(y) else float(weights)), strict=True):
+    for i, x, analytic in zip(places, inputs, numbers_pulled(pull, weights), strict=True):
         refuse_difference(
             i, analytic, numerical_gradient(at_real_arguments, inputs, places.index(i), weights), x, rtol, atol
         )
@@ -65,7 +70,7 @@ def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) ->
     """The slope of log |f(x + hv) - f(x) - h·∇f·v| over log h, for a random direction v.
 
     2 for a right gradient (the remainder is of second order), about 1 for a wrong one (even if it is wrong by only
-    0.1%), inf if f is linear along v, so that the remainder is rounding.
+    0.1%), inf if f is linear along v, so that the remainder is rounding; NaN where f or its gradient is not finite.
     arguments: the point.
     seed: of the random direction.
 
@@ -75,10 +80,11 @@ def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) ->
     """
     x = [as_float64(a) for a in arguments]
     rng = np.random.default_rng(seed)
-    v = [rng.uniform(0.5, 1.0, np.shape(a)) * rng.choice([-1.0, 1.0], np.shape(a)) for a in x]
+    signs = [rng.uniform(0.5, 1.0, np.shape(a)) * rng.choice([-1.0, 1.0], np.shape(a)) for a in x]
+    v = [sign * np.maximum(1.0, np.abs(a) / FAR) for sign, a in zip(signs, x, strict=True)]
     y, pull = vjp(f, *x)
     weights = rng.uniform(0.5, 1.5, np.shape(y))
-    gradients = pull(weights if np.ndim(y) else float(weights))
+    gradients = numbers_pulled(pull, weights)
     slope = sum(float(np.sum(np.asarray(g) * w)) for g, w in zip(gradients, v, strict=True))
     base = sum_by_weights(f, x, weights)
     remainders = [abs(sum_by_weights(f, move_arguments(x, v, h), weights) - base - h * slope) for h in TAYLOR_STEPS]
@@ -87,6 +93,8 @@ def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) ->
 
 def fit_slope(remainders: Sequence[float], rounding: float) -> float:
     """The least-squares slope in log-log, over the steps whose remainder is above rounding."""
+    if not np.isfinite(remainders).all():
+        return math.nan
     points = [(math.log(h), math.log(r)) for h, r in zip(TAYLOR_STEPS, remainders, strict=True) if r > 10.0 * rounding]
     if len(points) < 3:
         return math.inf
@@ -100,12 +108,29 @@ def move_arguments(x: Sequence[Any], v: Sequence[Any], h: float) -> list[Any]:
 
 def holds_floats(x: ArrayLike) -> bool:
     held = getattr(x, "data", x) if hasattr(x, "parents") else x
-    return isinstance(held, float) or (isinstance(held, np.ndarray) and held.dtype.kind == "f")
+    return isinstance(held, (float, np.floating)) or (isinstance(held, np.ndarray) and held.dtype.kind == "f")
+
+
+def refuse_nothing(arguments: Sequence[Any], places: Sequence[int]) -> None:
+    """Errors: GradcheckError if no argument has a gradient that could be checked."""
+    if any(np.size(as_float64(arguments[i])) for i in places):
+        return
+    given = ", ".join(f"{x!r:.40}" for x in arguments) or "no argument"
+    raise GradcheckError(
+        f"gradcheck has nothing to check: {given} holds no real number. Whole numbers have no gradient: write 3.0 for "
+        "3, and np.array([1.0, 2.0]) for a list"
+    )
 
 
 def as_float64(x: ArrayLike) -> Any:
     held = x.data if hasattr(x, "parents") else x
     return np.array(held, dtype=np.float64) if isinstance(held, np.ndarray) else float(held)
+
+
+def numbers_pulled(pull: Callable[[Any], Any], weights: ArrayLike) -> Any:
+    """A pull-back's gradients as numbers: a later backward pass of the user's is not meant for them."""
+    with no_grad():
+        return pull(weights if np.ndim(weights) else float(weights))
 
 
 def sum_by_weights(f: Callable[..., Any], inputs: Sequence[Any], weights: ArrayLike) -> float:

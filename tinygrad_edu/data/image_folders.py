@@ -73,8 +73,8 @@ def read_image_folders(path: str | Path) -> tuple[Array, Array, list[str]]:
     """(images, labels, names) from one folder for each class: images (samples, height, width), grey from 0 to 1.
 
     Labels (samples,) are indices into `names`, the names of the folders in sorted order; images come class after class
-    and by file name within a class, so shuffle them for training. Colour images become grey, transparent pixels white, and
-    photographs stand as a viewer shows them. Files and folders whose names begin with a dot are skipped.
+    and by file name within a class, so shuffle them for training. Colour images become grey, transparent pixels white,
+    and photographs stand as a viewer shows them. Files and folders whose names begin with a dot are skipped.
     path: the folder that holds one folder of images for each class.
     Errors: ImageError, naming the file or folder, if it is missing, empty, incomplete, not an image, of another size,
     or cannot be read without Pillow.
