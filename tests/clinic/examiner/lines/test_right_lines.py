@@ -110,3 +110,16 @@ def backward(w):
     w = [0.1, 0.2, 0.3] if "[" in holder else np.array([0.1, 0.2, 0.3])
     forward = lambda w: sum((made.output(w, x) - y) ** 2 for x, y in zip(made.X, made.t, strict=True))  # noqa: E731
     assert accused(tg.clinic.check_backprop(forward, w, made.backward)) == [wrong]
+
+
+MISSING = {  # what is left out → the line without it, and what is written after it
+    "the slope": ("d1 = d2 @ p['W2'].T", ""),
+    "all that a mask lets through": ("d1 = d2 @ p['W2'].T", "d1[h < -1.0] = 0.0"),
+}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_what_reads_a_delta_without_its_slope_is_right(tmp_path, case):
+    wrong, after = MISSING[case]
+    report = check_layers(two_layers({**LAYERS, "below": "\n    ".join(filter(None, (wrong, after)))}), tmp_path, 2)
+    assert accused(report) == [after or wrong]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.lines.recording import Key, Made, is_selection
+from tinygrad_edu.clinic.examiner.lines.recording import RESULT, Key, Made, is_selection
 
 Array = np.ndarray[Any, Any]
+Place = tuple[str, int, str]  # (file, line, variable)
 SAME = 1e-5  # relative
 
 
@@ -55,10 +56,10 @@ class LineFactors:
 
     def __init__(self, trail: Any) -> None:
         self.trail, self.made = trail, trail.made
-        self.lines: dict[tuple[str, int, str], list[Made]] = {}  # single numbers by the line that made them
+        self.lines: dict[Place, list[Made]] = {}  # single numbers by the lines that made them
         for made in self.made.values():
-            if made.value.size == 1 and made.line:
-                self.lines.setdefault((made.file, made.line, made.variable), []).append(made)
+            for place in lines_that_made(made) if made.value.size == 1 and made.line else ():
+                self.lines.setdefault(place, []).append(made)
 
     def of(self, key: Key) -> float | None:
         """The value as a multiple of a derivative."""
@@ -67,13 +68,13 @@ class LineFactors:
         # with one sample, h is a multiple of ∂L/∂W = h ⊗ δ by chance; y - t is ½ of a derivative, and not by chance
         if found is None or (kind == "forward" and not self.is_error(key)):
             return None
-        return found[1] if self.made[key].value.size > 1 or kind in ("right", "scaled") else None
+        return float(found[1])
 
     def is_error(self, key: Key) -> bool:
         """Is a value of the forward a plain multiple of a derivative, and computed: y - t, and not the labels t?"""
         made = self.made[key]
         computed = made.line and made.inputs and not is_selection(made, self.made)
-        return bool(computed and key in self.trail.both and len(np.unique(made.value)) > 2)
+        return bool(computed and key in self.trail.both and not np.all((made.value == 0.0) | (made.value == 1.0)))
 
     def factors_before(self, made: Made) -> list[float]:
         """The factors of the derivatives that go into a line, past those values that are none."""
@@ -102,36 +103,56 @@ class LineFactors:
 
         A single number may be so by chance: all that the same line has made must be.
         """
-        if made.value.size > 1:
-            return is_factor(self.of(made.key), factor)
-        alike = [made] if made.total else self.lines.get((made.file, made.line, made.variable), [made])
+        return self.line_of(made, factor) is not None
+
+    def line_of(self, made: Made, factor: float) -> Place | None:
+        """The line, of those that made this value, that brings out this factor; None if the value does not carry it.
+
+        With a label of 0 the error o - y is the number o, which an earlier line has made.
+        """
+        first: Place = (made.file, made.line, made.variable)
+        if made.value.size > 1 or made.total or not made.line:
+            return first if self.is_times(made, factor) else None
+        lines = ((place, self.lines[place]) for place in lines_that_made(made))
+        return next((place for place, alike in lines if all(self.is_times(m, factor) for m in alike)), None)
+
+    def is_times(self, made: Made, factor: float) -> bool:
+        if is_factor(self.of(made.key), factor):
+            return True
+        x = made.value.item() if made.value.size == 1 else 0.0
         right = self.trail.truth.derivatives
-        return all(
-            right.has_number(m.value.item() / factor) or is_factor(self.of(m.key), factor)
-            for m in alike
-            if m.value.item() and np.isfinite(m.value.item())
-        )
+        return made.value.size == 1 and (not x or not np.isfinite(x) or right.has_number(x / factor))
 
     def factor_change(self, made: Made) -> float | None:
         after, before = self.of(made.key), self.factor_before(made)
         return after / before if after is not None and before else None
 
-    def changes(self, end: Key, factor: float) -> list[Made]:
-        """The arrays behind `end` whose line multiplies by this very factor; of two on one way, the later one.
+    def changes(self, ends: Sequence[Key], factor: float) -> list[Made]:
+        """The arrays behind the ends whose line multiplies by this very factor; of two on one way, the later one.
 
         y - t is half a derivative, and 2·(y - t) makes up for it: a line that halves once more is the later one.
         """
-        at = [m for m in self.behind(end) if m.line and m.inputs and m.value.size > 1]
+        at = [m for m in self.behind(*ends) if m.line and m.inputs and m.value.size > 1]
         exact = [m for m in at if (c := self.factor_change(m)) is not None and is_factor(c, factor)]
         earlier = {made.key for made in self.behind(*(k for m in exact for k in m.inputs))}
         return [m for m in exact if m.key not in earlier]
 
-    def sources(self, end: Key, factor: float, passed: set[Key]) -> list[Made]:
-        """The values behind `end` at which a factor comes in: they carry it, and nothing that they are made of does.
+    def undone(self, end: Key) -> set[Key]:
+        """The values behind a right one of which a line has made several whose factors cancel: -1 in two layers."""
+        changes: dict[tuple[str, int, str], dict[Key, float]] = {}
+        for made in self.behind(end):
+            c = self.factor_change(made) if made.line and made.inputs and made.value.size > 1 else None
+            if c is not None and abs(c - 1.0) > SAME:
+                changes.setdefault((made.file, made.line, made.variable), {})[made.key] = c
+        cancel = (x for x in changes.values() if len(x) > 1 and abs(np.prod([*x.values()]) - 1.0) < SAME)
+        return {key for x in cancel for key in x}
 
-        passed: values of the last line, which may have a factor of their own.
+    def sources(self, ends: Sequence[Key], factor: float, passed: set[Key], right: set[Key]) -> list[Made]:
+        """The values behind the ends at which a factor comes in: they carry it, and nothing that they are made of does.
+
+        passed: values of the last line, which may have a factor of their own; right: values that are right.
         """
-        found, seen, waiting = list[Made](), {end}, [end]
+        found, seen, waiting = list[Made](), {*ends}, [*ends]
         while waiting:
             made = self.made.get(waiting.pop())
             if made is None:
@@ -140,24 +161,25 @@ class LineFactors:
             if made.key in passed or not self.is_multiple(made):
                 seen.update(inputs)
                 waiting += inputs
-            elif self.carries(made, factor):
-                carry = [k for k in inputs if k in self.made and self.leads_to(k, factor)]
+            elif place := self.line_of(made, factor):
+                carry = [k for k in inputs if k in self.made and self.leads_to(k, factor, right)]
                 seen.update(carry)
                 waiting += carry
-                earlier = any(k in self.made and self.leads_to(k, factor) for k in made.inputs)
-                found += [made] if made.line and made.inputs and not earlier else []
+                earlier = any(k in self.made and self.leads_to(k, factor, right) for k in made.inputs)
+                where = dict(zip(("file", "line", "variable"), place, strict=True))
+                found += [replace(made, **where)] if made.line and made.inputs and not earlier else []
         return found
 
     def is_multiple(self, made: Made) -> bool:
         """Is it a derivative, or some multiple of one?"""
         return self.of(made.key) is not None
 
-    def leads_to(self, key: Key, factor: float) -> bool:
+    def leads_to(self, key: Key, factor: float, right: set[Key]) -> bool:
         """Does a value carry the factor, or is it none that is known, made of one that does?"""
         seen, waiting = {key}, [key]
         while waiting:
             made = self.made.get(waiting.pop())
-            if made is None:
+            if made is None or made.key in right:
                 continue
             if self.is_multiple(made):
                 if self.carries(made, factor):
@@ -198,6 +220,12 @@ class LineFactors:
         # the gradient is computed on the update's own line
         plain = abs(abs(ratio.factor) - 1.0) < SAME and len(signs) == 1
         return (ratio.factor * float(np.sign(signs.pop())) if plain else None), line
+
+
+def lines_that_made(made: Made) -> list[Place]:
+    """The lines that made a value, each with the name that it gave it: (file, line, variable)."""
+    others = ((file, line, variable) for file, line, variable, _ in made.named if variable != RESULT)
+    return [*dict.fromkeys([(made.file, made.line, made.variable), *others])]
 
 
 def is_minus_one(factor: float) -> bool:

@@ -41,7 +41,7 @@ def wrong_entries(recording: Recording, trail: Trail, given: Any, right: Any) ->
         return None
     found = WrongEntries()
     for place, written in history.items():
-        found.innocent.update(behind(trail, written) if not at[place] else ())
+        found.innocent.update(values_behind(trail, written) if not at[place] else ())
     for place, written in history.items():
         if at[place]:
             follow(found, trail, written)
@@ -61,7 +61,7 @@ def entries_of(holder: Holder, gradient: Array) -> Iterator[tuple[tuple[int, ...
             return
 
 
-def behind(trail: Trail, written: list[Written]) -> Iterator[Key]:
+def values_behind(trail: Trail, written: list[Written]) -> Iterator[Key]:
     """The values that were written, and all that they are made of."""
     waiting = [x.part for x in written if x.part is not None]
     seen = {*waiting}

@@ -26,15 +26,15 @@ NO_DELTA = "is made in the forward pass: the gradient that comes from above does
 
 
 def lines_of_factors(
-    trail: Any, ends: Mapping[str, Key], ratios: Mapping[str, Ratio], right: list[Key], *, updates: bool
+    trail: Any, ends: Mapping[str, Sequence[Key]], ratios: Mapping[str, Ratio], right: list[Key], *, updates: bool
 ) -> list[tuple[Made, tuple[str, ...]]]:
     """The values at which the factor of each wrong gradient came in, with the names that it goes into; best first.
 
-    ends: name → the value that is wrong, a gradient or (updates) a new parameter; right: values that are right, behind
-    which nothing is to blame.
+    ends: name → what is wrong, a gradient (or its numbers) or (updates) a new parameter; right: values that are right,
+    behind which nothing is to blame.
     """
     factors = LineFactors(trail)
-    innocent = {made.key for made in factors.behind(*right)}
+    innocent = {made.key for made in factors.behind(*right)} - {k for end in right for k in factors.undone(end)}
     names: dict[tuple[str, int, str], dict[str, None]] = {}  # line and variable → the gradients that it goes into
     first: dict[tuple[str, int, str], tuple[Made, bool]] = {}
     for name, ratio in ratios.items():
@@ -69,16 +69,17 @@ def one_factor(factors: Sequence[float]) -> bool:
 
 
 def candidates(
-    factors: LineFactors, end: Key, ratio: Ratio, innocent: set[Key], updates: bool
+    factors: LineFactors, ends: Sequence[Key], ratio: Ratio, innocent: set[Key], updates: bool
 ) -> list[tuple[Made, bool]]:
     """The values behind one wrong parameter that may have brought its factor in; (value, is it known to have)."""
     if ratio.right.size == 1 and not factors.trail.is_plain(ratio.factor):
         return []  # any number is a multiple of any other
+    end = ends[0]
     at_update, line = factors.update_of(end, ratio) if updates else (None, [])
     on_line = {made.key for made in line}
     blameless = on_line | innocent
-    changes = [made for made in factors.changes(end, ratio.factor) if made.key not in blameless]
-    sources = changes or factors.sources(end, ratio.factor, on_line)
+    changes = [made for made in factors.changes(ends, ratio.factor) if made.key not in blameless]
+    sources = changes or factors.sources(ends, ratio.factor, on_line, innocent)
     found = [(made, True) for made in sources if made.key not in blameless]
     update = factors.made[end]
     if at_update is not None and abs(at_update - 1.0) > SAME and factors.trail.is_plain(at_update / ratio.factor):
@@ -87,7 +88,7 @@ def candidates(
             return [x for x in found if x[0] not in begins]
         return [*found, (update, True)]
     if not found and (at_update is not None or not updates):  # a factor that should have been removed was not
-        own = [m for m in factors.behind(end) if m.line and m.key not in on_line and not m.view
+        own = [m for m in factors.behind(*ends) if m.line and m.key not in on_line and not m.view
                and (c := multiple_of(m.value, ratio.right)) is not None
                and (ratio.right.size > 1 or abs(c / ratio.factor - 1.0) < SAME)]  # fmt: skip
         first = min(own, key=lambda m: m.order, default=update)

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.forward.book import Truth
 from tinygrad_edu.clinic.examiner.lines.carried_factors import Ratio
+from tinygrad_edu.clinic.examiner.lines.common_causes import merge_causes, needs_no_factor
 from tinygrad_edu.clinic.examiner.lines.entries import WrongEntries, wrong_entries
 from tinygrad_edu.clinic.examiner.lines.factor_lines import (
     delta_left_out,
@@ -109,15 +110,16 @@ def find_places(
     deltas: name → the derivatives by the products in which the parameter stands, of which its gradient is made.
     hints: what the numbers of the gradients tell of the mistake.
     """
-    trail = Trail(recording, truth, factors, ends.values())
-    in_arrays = not truth.singly and any(np.size(value) > 1 for value in ends.values())
-
     hints = hints or Hints({})
+    known = [ratio.factor for ratio in hints.ratios.values() if ratio.right.size > 1]  # one number is so by chance
+    trail = Trail(recording, truth, (*factors, *known), ends.values())
+    in_arrays = not truth.singly and any(np.size(value) > 1 for value in ends.values())
     order = places_by_hints(trail, ends, hints)
     # a gradient that is the right one but for a factor, whose line is known: what comes later only carries it on
     explained = {name for _, _, names in order for name in names if name in hints.ratios}
     parts = {} if hints.updates else entries_apart(recording, trail, ends, hints)
     order += [((0, 0, -1, x.order, 0), x, (n,)) for n, entries in parts.items() for x in entries.placed]
+    earlier: set[Key] = set()
     for strict in PASSES:
         reached: dict[Key, list[str]] = {}
         for name, value in ((n, x) for n, x in ends.items() if n not in explained):
@@ -125,7 +127,12 @@ def find_places(
             for key in entries.followed if entries else ends_of(trail, value):
                 for suspect in trail.suspects(key, strict) - (entries.innocent if entries else set()):
                     reached.setdefault(suspect, []).append(name)
-        order += rank_suspects(Suspects(trail, reached, strict, in_arrays), deltas or {}, hints)
+        reached = {k: names for k, names in reached.items() if not needs_no_factor(trail, k, earlier)}
+        earlier.update(reached)
+        reached, causes = merge_causes(trail, reached)
+        suspects = Suspects(trail, reached, strict, in_arrays)
+        order += [(suspects.rank(made, names), made, names) for made, names in causes]
+        order += rank_suspects(suspects, deltas or {}, hints)
     return by_line(trail, order, deltas or {})[:MOST]
 
 
@@ -201,14 +208,19 @@ def by_line(trail: Trail, order: list[Ranked], deltas: Mapping[str, Sequence[Arr
 
 def places_by_hints(trail: Trail, ends: Mapping[str, Any], hints: Hints | None) -> list[Ranked]:
     """Lines that the numbers point at, which come first: where a factor came in, or where a delta was replaced."""
-    if hints is None or trail.truth.singly:
+    if hints is None:
         return []
-    keys = {n: found[0] for n, value in ends.items() if (found := ends_of(trail, value))}
-    right = [key for value in hints.right for key in ends_of(trail, value)[:1]]
+    whole = {n: found for n, value in ends.items() if (found := ends_of(trail, value))}
+    keys = {n: found[0] for n, found in whole.items()}
+    right = [key for value in hints.right for key in ends_of(trail, value)]
+    ratios = {n: r for n, r in hints.ratios.items() if not trail.truth.singly or r.right.size > 1}
+    by_factor = lines_of_factors(trail, whole, ratios, right, updates=hints.updates) if not hints.at_end else []
+    if trail.truth.singly:
+        return [((-1, 0, k, 0, 0), made, names) for k, (made, names) in enumerate(by_factor)]
     if hints.at_end:
         return [((-1, 0, k, 0, 0), trail.made[key], (n,)) for k, (n, key) in enumerate(keys.items())]
     found = one_sample_alone(trail, keys) + too_late(trail, keys) + wrong_jacobians(trail, keys)
-    found += lines_of_factors(trail, keys, hints.ratios, right, updates=hints.updates)
+    found += by_factor
     no_delta = hints.delta_left_out or any(has_no_delta(trail, k) for k in keys.values())
     left_out = None
     if no_delta and len(keys) > 1:

@@ -85,8 +85,10 @@ class Trail:
 
     def is_drawn(self, made: Made) -> bool:
         """Is it what a loop takes from the data, the x and y of `for x, y in zip(X, t)`? It computes nothing."""
-        from_data = made.source.startswith("for ") and all(self.kinds.get(k) == FORWARD for k in made.inputs)
-        return from_data and is_selection(made, self.made)
+        if not made.source.startswith("for "):
+            return False
+        read = [self.made[k] for k in made.inputs if k in self.made]
+        return all(self.kinds[m.key] == FORWARD or not m.line for m in read) and is_selection(made, self.made)
 
     def times_a_factor(self, x: float) -> tuple[str, float] | None:
         """A single number that is a derivative times one of the factors that people leave for later: y - p, say."""
