@@ -58,6 +58,16 @@ def rename(function: str, places: Sequence[str], options: dict[str, Any], names:
     return found
 
 
+def in_our_words(name: str, options: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """PyTorch's dim and keepdim under NumPy's names, where an operation has these and they mean the same."""
+    if name in ("max", "min"):  # of which PyTorch gives the places too
+        return options
+    found = {ours: options[theirs] for ours, theirs in SAME[:2] if theirs in options and ours in known}
+    if not found or not found.keys().isdisjoint(options):
+        return options
+    return found | {name: x for name, x in options.items() if name not in ("dim", "keepdim")}
+
+
 def one_name_each(name: str, function: Function) -> Function:
     """The function, which refuses an option given under two of its names; itself if it has no such option."""
     places = places_of(function)

@@ -23,6 +23,7 @@ from tinygrad_edu.core.array_readings import Body, bind_for_arrays, for_arrays
 from tinygrad_edu.core.ieee_floats import elementwise
 from tinygrad_edu.core.limits import Curve
 from tinygrad_edu.core.modes import UNUSUAL
+from tinygrad_edu.core.one_name import in_our_words
 from tinygrad_edu.core.readings import NUMBERS, bind, ieee, in_precision, of_shape, plain_array, values_to_save
 from tinygrad_edu.errors import OperandError, ShapeError, TinygradError
 
@@ -245,6 +246,7 @@ class ArrayOperation(Body):
         count = 1 if self.variadic else len(self.arrays)
         if len(arguments) == count and not options and not self.variadic:  # the usual case, ten times faster
             return arguments, self.options
+        options = in_our_words(self.name, options, self.options)
         arrays = tuple(arguments[0]) if self.variadic else arguments[:count]
         named = dict(zip(self.options, arguments[count:], strict=False))
         if self.variadic and any(getattr(x, "shape", ()) for x in named.values()):

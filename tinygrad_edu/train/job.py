@@ -24,7 +24,7 @@ from tinygrad_edu.train import samples
 from tinygrad_edu.train.kept_by_callbacks import states_of
 from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.one_thread import calling_back
-from tinygrad_edu.train.own_code import for_own_code
+from tinygrad_edu.train.own_code import for_own_code, runs_own_code, with_torchs_words
 from tinygrad_edu.train.progress import Curve, Progress
 from tinygrad_edu.train.recipe import Loss, Recipe, Settings
 
@@ -66,6 +66,7 @@ class Job:
         self.form = form_of(self.model) if self.keeps_start else {}  # classes and plain attributes of its modules
         self.kept = states_of(self.settings.callbacks)  # what callbacks keep at the start
         self.progress = Progress(self.settings.tol, self.settings.patience)
+        self.own_code = runs_own_code(self.model, self.loss)
         self.sizes: list[tuple[int, int]] = []  # batch sizes over time: (epochs done when it was set, samples)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
 
@@ -149,6 +150,8 @@ class Job:
         """The loss of a batch (x, y) or (x, y, weights)."""
         if any(isinstance(a, np.ndarray) and (a.base is not None or a is self.data[0]) for a in batch):
             batch = for_own_code(self.model, self.loss, *batch)
+        elif self.own_code:
+            batch = with_torchs_words(batch)
         weight = {"sample_weight": batch[2]} if len(batch) > 2 else {}
         with inside_loss():
             output = self.model(batch[0])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.user_code import is_foreign, is_own_class
+from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module, modules_inside
 
@@ -45,4 +46,9 @@ def for_own_code(model: Any, loss: Any, *arrays: Any) -> tuple[Any, ...]:
     """Arrays to call them with: copies where code of the user's own may write into them."""
     if not runs_own_code(model, loss):
         return arrays
-    return tuple(array.copy() if isinstance(array, np.ndarray) else array for array in arrays)
+    return with_torchs_words(array.copy() if isinstance(array, np.ndarray) else array for array in arrays)
+
+
+def with_torchs_words(arrays: Iterable[Any]) -> tuple[Any, ...]:
+    """Arrays that a forward written for PyTorch understands: x.size(0), x.view(n, -1), x.unsqueeze(1)."""
+    return tuple(x.view(PlainArray) if type(x) is np.ndarray else x for x in arrays)

@@ -18,6 +18,7 @@ from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module, modules_inside
 from tinygrad_edu.nn.parameters import parameters_in
+from tinygrad_edu.train.own_code import for_own_code, with_torchs_words
 
 Array = np.ndarray[Any, Any]
 ROWS = 2  # samples used to try a form of the data
@@ -112,6 +113,8 @@ def samples_and_targets(model: Module, loss: Any, X: Samples, y: Samples) -> tup
         if labels.ndim == 1 or labels.shape[1:] == outputs[1:-1] or (in_a_column and len(outputs) == 2):
             return inputs, classes(labels, outputs[-1])
     columns = as_samples(y, "y", inputs.dtype if inputs.dtype.kind == "f" else dtype_of_parameters(model))
+    if labels.ndim == 1 and len(output_shape(model, inputs)) == 1:  # beside (n,), a column would become (n, n)
+        columns = columns.reshape(-1)
     if labels.dtype.kind in "iu" and not isinstance(loss, Loss):
         forms = [columns, np.ascontiguousarray(labels, dtype=np.int64)]
         if labels.ndim == 1 and (output_shape(model, inputs) or (1,))[-1] > 1:
@@ -141,7 +144,7 @@ def first_that_works(call: Callable[[Array], Any], model: Module, forms: Sequenc
     for form in forms:
         try:
             with aside(model):
-                call(form)
+                call(*with_torchs_words([form]))
             return form
         except SettingError:
             fitting.append(form)
@@ -163,7 +166,7 @@ def output_shape(model: Module, inputs: Array) -> tuple[int, ...]:
     if not len(inputs):
         return (0, 0)
     with aside(model):
-        output = model(inputs[:1])
+        output = model(*for_own_code(model, None, inputs[:1]))
     return tuple(np.shape(output[0] if isinstance(output, tuple) else output))
 
 

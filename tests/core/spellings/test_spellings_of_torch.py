@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, jit, ops
-from tinygrad_edu.errors import DtypeError, OperandError
+from tinygrad_edu.errors import DtypeError, OperandError, TraceError
 
 MASK = np.array([[True, False, True], [False, True, False]])
 X = np.random.default_rng(0).normal(size=(2, 3))
@@ -84,7 +84,7 @@ def test_numpys_meaning(text, expected):
         ("x.scatter_add(0, i, x)", AttributeError, r"np\.eye\(n\)\[index\]\.T @ values"),
         ("x.repeat(2, 1)", OperandError, r"x\.tile\(2, 1\)"),
         ("x.transpose(0, 1)", OperandError, r"x\.T"),
-        ("x.astype(int)", DtypeError, r"x\.data\.astype"),
+        ("x.astype(complex)", DtypeError, r"x\.data\.astype"),
         ("x.to('cuda:0')", DtypeError, "computes on the CPU"),
         ("x[None].t()", OperandError, r"x\.permute"),
         ("(+x).requires_grad_().cumsum_(0)", AttributeError, "no attribute 'cumsum_'"),
@@ -103,3 +103,39 @@ def test_in_a_trace():
     more = lambda x: ops.sum(x.clip(min=0.1) * x.roll(shifts=1, dims=0).flip(dims=(1,)))  # noqa: E731
     for function in (lambda x: f(x[:, :2]), lambda x: ops.sum(x.t() * x.masked_fill(MASK, 0.5).mT), more):
         np.testing.assert_allclose(jit(function)(X), function(Tensor(X)).item(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("text", ["x.astype(int)", "x.to(int)", "x.type('int64')", "np.trunc(x).astype(np.int64)"])
+def test_whole_numbers_are_a_plain_array_as_from_long(text):
+    x = Tensor(X * 1.7, requires_grad=True)
+    found = eval(text, {"x": x, "np": np})
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == np.int64
+    assert np.array_equal(found, x.long())
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "sum", "prod", "cumsum"])
+def test_dim_and_keepdim_of_a_function(name):
+    x, f = Tensor(X), getattr(ops, name)
+    assert np.array_equal(f(x, dim=0).data, f(x, axis=0).data)
+    if "keepdims" in f.options:
+        assert f(x, dim=0, keepdim=True).shape == f(x, axis=0, keepdims=True).shape
+    with pytest.raises(OperandError):
+        f(x, axis=0, dim=0)
+
+
+def test_dim_of_max_is_refused_since_pytorch_gives_the_places_too():
+    with pytest.raises(OperandError, match="axis"):
+        ops.max(Tensor(X), dim=0)
+
+
+@pytest.mark.parametrize("text", ["x.size(0)", "x.size()[1]", "x.nelement()", "x.size", "x.new_zeros(2, 2).sum() + 1"])
+def test_sizes_in_a_trace(text):
+    x = Tensor(X)
+    assert jit(lambda x: x.sum() * eval(text, {"x": x}))(X) == (x.sum() * eval(text, {"x": x})).item()
+
+
+@pytest.mark.parametrize("text", ["x.numpy()", "x.detach().numpy()", "x.detach().cpu().numpy()"])
+def test_numbers_in_a_trace_are_refused_by_words(text):
+    with pytest.raises(TraceError, match="no numbers while it is traced"):
+        jit(lambda x: (eval(text, {"x": x}), x.sum())[1])(X)

@@ -307,7 +307,7 @@ class Scaled(nn.Module):
         self.a = nn.Linear(1, 1, rng=0)
 
     def forward(self, x):
-        return self.a(x * 1e-9) * (1.0 if type(x) in (np.ndarray, Tensor) else 2.0)
+        return self.a(x * 1e-9) * (1.0 if isinstance(x, np.ndarray) or type(x) is Tensor else 2.0)
 
 
 def test_large_inputs_hide_no_difference():

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinygrad_edu.core.methods.plain_arrays import count_of_shape
+
 NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -141,6 +143,26 @@ class Size:
 
     def __rtruediv__(self, other: Any) -> Any:
         return as_node(other) / as_node(self)
+
+
+class SizeOfAll(Size):
+    """How many numbers an array has; called as PyTorch does it, its shape: x.size() and x.size(0)."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, product: Size, shape: tuple[Any, ...]) -> None:
+        super().__init__(product.length, product.text, product.linear)
+        self.shape = shape
+
+    def __call__(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one axis."""
+        return self.shape if dim is None else self.shape[dim]
+
+
+def count_numbers(sizes: tuple[Any, ...]) -> Any:
+    """How many numbers: the product of the sizes, some of them with a name."""
+    product = functools.reduce(operator.mul, sizes, 1)
+    return SizeOfAll(product, sizes) if isinstance(product, Size) else count_of_shape(sizes)
 
 
 def on_plain_numbers(name: str) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ from tinygrad_edu.compile.ir.constants import is_constant as is_constant
 from tinygrad_edu.compile.ir.constants import op_name as op_name
 from tinygrad_edu.compile.ir.constants import same, spread_value
 from tinygrad_edu.compile.ir.constants import value_of as value_of
-from tinygrad_edu.compile.ir.dims import ACTIVE, lengths, note_derivative, text_of
+from tinygrad_edu.compile.ir.dims import ACTIVE, count_numbers, lengths, note_derivative, text_of
 from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
@@ -71,13 +71,7 @@ class Traced(Tensor):
     ndim = property(lambda self: len(self.sizes))
     dtype = property(truths.dtype_of)
 
-    @property
-    def size(self) -> Any:
-        """How many numbers: a product of named sizes."""
-        total: Any = 1
-        for n in self.sizes:
-            total = total * n
-        return total
+    size = property(lambda self: count_numbers(self.sizes))
 
     @property
     def array(self) -> Any:  # type: ignore[override]
@@ -137,6 +131,7 @@ class Traced(Tensor):
         )
 
     data, __array__ = array, truths.plain_array
+    numpy = lambda self: self.array  # noqa: E731
 
     def detach(self) -> Traced:
         """The same numbers without a gradient."""

@@ -67,8 +67,13 @@ class Count(int):
 
 def count_of(x: ArrayLike) -> Count:
     """The `size` of an array."""
-    count = Count(math.prod(x.shape))
-    count.shape = x.shape
+    return count_of_shape(x.shape)
+
+
+def count_of_shape(shape: tuple[int, ...]) -> Count:
+    """The number of entries of an array of this shape."""
+    count = Count(math.prod(shape))
+    count.shape = shape
     return count
 
 

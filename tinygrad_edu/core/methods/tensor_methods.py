@@ -19,9 +19,10 @@ from tinygrad_edu.core.conversion import dtype_asked, is_float, refuse_dtype, un
 from tinygrad_edu.core.methods.plain_arrays import Count as Count
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.methods.plain_arrays import count_of as count_of
+from tinygrad_edu.core.methods.torch_names import as_whole_array
 from tinygrad_edu.core.one_name import places_of, refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
-from tinygrad_edu.errors import DtypeError, OperandError, ShapeError
+from tinygrad_edu.errors import OperandError, ShapeError
 
 SPREADS = ("std", "var")
 UNTYPED: Any = np  # NumPy 2.5 has no type for keepdims that may be either
@@ -185,11 +186,9 @@ class TensorMethods:
     copy = clone
 
     def astype(self, dtype: Option, copy: bool = True) -> Any:
-        """The same numbers as float32 or float64, through which the gradient flows. Errors: DtypeError for others."""
+        """As float32 or float64, through which the gradient flows; whole numbers and truth values as a plain array."""
         if not is_float(dtype):
-            raise DtypeError(
-                f"a Tensor holds float32 or float64: plain numbers of {dtype!r} are x.data.astype({dtype!r})"
-            )
+            return as_whole_array(self, "x.astype", dtype)
         return self if np.dtype(dtype) == self.dtype else ARRAY_TABLE["astype"](self, np.dtype(dtype).name)
 
     def float(self) -> Any:

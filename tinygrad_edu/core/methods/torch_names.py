@@ -18,6 +18,7 @@ from tinygrad_edu.core.conversion import dtype_asked
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.one_name import places_of, rename
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
+from tinygrad_edu.errors import DtypeError
 
 
 def flatten(x: Node, start_dim: int = 0, end_dim: int = -1) -> Any:
@@ -37,7 +38,14 @@ def select(x: Node, dim: int, index: int) -> Any:
 
 
 def as_whole_array(x: Node, name: str, dtype: Dtype) -> Any:
-    """The numbers as whole ones, a plain array that has PyTorch's words too. Errors: TraceError in a trace."""
+    """The numbers as whole ones or truth values, a plain array that has PyTorch's words too.
+
+    Errors: TraceError in a trace; DtypeError for other dtypes.
+    """
+    if np.dtype(dtype).kind not in "biu":
+        raise DtypeError(
+            f"a Tensor holds float32 or float64: plain numbers of {np.dtype(dtype)} are x.data.astype(...)"
+        )
     return numbers(x, name).astype(dtype).view(PlainArray)
 
 
@@ -75,7 +83,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "amax": lambda x, dim=None, keepdim=False: ARRAY_TABLE["max"](x, axis=dim, keepdims=keepdim),
     "amin": lambda x, dim=None, keepdim=False: ARRAY_TABLE["min"](x, axis=dim, keepdims=keepdim),
     # these return plain numbers and arrays
-    "nelement": lambda x: int(x.array.size),
+    "nelement": lambda x: int(x.size),
     "long": lambda x: as_whole_array(x, "x.long", np.int64),
     "int": lambda x: as_whole_array(x, "x.int", np.int32),
     "bool": lambda x: as_whole_array(x, "x.bool", bool),
@@ -129,7 +137,7 @@ INSTEAD = {
 def new_like(x: Node, array: Any, dtype: Dtype = None, device: Option = None, requires_grad: bool = False) -> Any:
     """A Tensor in the dtype asked for, or in that of x."""
     asked = dtype_asked("x", None, device, dtype) or x.dtype
-    return x.detach().__class__(array, dtype=asked, requires_grad=requires_grad)
+    return PlainArray.tensor(array, dtype=asked, requires_grad=requires_grad)
 
 
 def sizes(shape: tuple[Any, ...]) -> Any:

@@ -25,7 +25,9 @@ from tinygrad_edu.errors import TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 
-OF_A_JOB = {"model", "optimizer", "loss", "batch_loss", "data", "samples", "batch_size", "settings", "held_out"}
+OF_A_JOB = {
+    *("model", "optimizer", "loss", "batch_loss", "data", "samples", "batch_size", "settings", "held_out", "own_code")
+}
 OF_AN_OPTIMIZER = {"params", "groups", "rule", "memories"}  # attributes that no step changes
 MOVED = 1.25  # factor that stands for "another value later in the run"
 

@@ -1,0 +1,78 @@
+"""`fit` gives a forward of the user's own what a loop of the user's own would give it."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn, ops
+
+RNG = np.random.default_rng(0)
+X, WEIGHTS = RNG.normal(size=(12, 3)), np.array([2.0, -1.0, 0.5])
+TARGETS = {"floats": X @ WEIGHTS, "whole numbers": (X @ WEIGHTS > 0).astype(int)}
+LOSSES = {"own": lambda p, t: ((p - t) ** 2).mean(), "sum": lambda p, t: np.sum((t - p) ** 2) / len(X), "mse": "mse"}
+
+
+class Squeezed(nn.Module):
+    """One number for each sample, without an axis for it: (n,)."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 1, rng=0)
+
+    def forward(self, x):
+        return self.layer(x).squeeze(-1)
+
+
+def losses_of_a_loop(loss, y):
+    model, found = Squeezed(), []
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        value = (nn.losses.mse if loss == "mse" else loss)(model(X), y)
+        value.backward()
+        optimizer.step()
+        found.append(value.item())
+    return found
+
+
+@pytest.mark.parametrize("targets", TARGETS)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_targets_in_a_row_stay_a_row_beside_outputs_in_a_row(compiled, loss, targets):
+    """A column of targets beside (n,) outputs was broadcast to (n, n): another loss, without a word."""
+    y, model = TARGETS[targets], Squeezed()
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+    options = {"loss": LOSSES[loss], "optimizer": optimizer, "epochs": 3, "shuffle": False, "compiled": compiled}
+    run = tg.fit(model, X, y, **options)
+    np.testing.assert_allclose(run.loss_curve, losses_of_a_loop(LOSSES[loss], y), rtol=1e-12)
+
+
+def test_held_out_targets_in_a_row():
+    y, model = TARGETS["floats"], Squeezed()
+    run = tg.fit(model, X, y, loss=LOSSES["own"], optimizer="sgd", epochs=1, validation=(X, y), compiled=False)
+    assert run.validation_curve[0] == pytest.approx(np.mean((model(X).data - y) ** 2), rel=1e-12)
+
+
+class OfPyTorch(nn.Module):
+    """A forward with PyTorch's words on its input, of which a program of its own makes a tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.last = nn.Conv2d(1, 2, 3, rng=0), nn.Linear(8, 3, rng=1)
+
+    def forward(self, x):
+        n = x.size(0)
+        x = ops.relu(self.convolution(x.view(n, 1, 4, 4)))
+        return ops.log_softmax(self.last(x.view(x.size(0), -1)), dim=1)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_pytorchs_words_on_the_input(compiled):
+    images, labels = RNG.normal(size=(7, 16)), RNG.integers(0, 3, 7)
+    model = OfPyTorch()
+    expected = nn.losses.nll(model(tg.Tensor(images)), labels).item()
+    run = tg.fit(model, images, labels, loss="nll", optimizer="sgd", epochs=1, batch_size=7, compiled=compiled)
+    assert run.loss_curve[0] == pytest.approx(expected, rel=1e-12)
+    assert tg.jit(lambda x: nn.losses.nll(model(x), labels).sum())(images).item() == pytest.approx(
+        nn.losses.nll(model(tg.Tensor(images)), labels).item(), rel=1e-12
+    )
