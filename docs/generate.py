@@ -16,6 +16,7 @@ from typing import Any
 
 MARK = re.compile(r"<!-- generated: (\w+) -->")
 PICTURE = re.compile(r'<p>(<img [^>]*?src="([^"]+)"[^>]*>)</p>')
+GAP = re.compile(r' {3,}(?=<span class="c1">)')  # in front of a comment that stands below another
 MODULE = re.compile(r"<!-- reference: ([\w.]+) -->")
 
 
@@ -31,9 +32,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def on_page_content(html: str, **_: Any) -> str:
     """The page whose pictures open alone at a click, and whose source code is not searched.
 
-    A word of the code would hide the entry that explains the word.
+    A word of the code would hide the entry that explains the word. The spaces in front of a comment are one where the
+    screen is narrow (wide.css): the comment would else be wrapped after its first word.
     """
     html = PICTURE.sub(r'<p><a class="whole" href="\2">\1</a></p>', html)
+    html = GAP.sub(lambda found: f'<span class="gap">{found[0]}</span>', html)
     return html.replace(
         '<details class="mkdocstrings-source"', '<details class="mkdocstrings-source" data-search-exclude'
     )
@@ -233,8 +236,8 @@ def commands() -> str:
     # argparse has no public list of subcommands
     below = next(a for a in top._actions if isinstance(a.choices, dict)).choices
     return "\n\n".join(
-        [fenced(top.format_help(), "text")]
-        + [f"## {name}\n\n{fenced(command.format_help(), 'text')}" for name, command in below.items()]
+        [fenced(top.format_help(), "{.text .columns}")]
+        + [f"## {name}\n\n{fenced(command.format_help(), '{.text .columns}')}" for name, command in below.items()]
     )
 
 

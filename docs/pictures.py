@@ -59,9 +59,9 @@ def drawings() -> dict[str, Any]:
 PAGES = {
     "report": ("moons.html", "", (1000, 1130)),
     "animate": ("moons.html", "const at = document.querySelector('input[type=range]'); at.value = 45; "
-                "at.dispatchEvent(new Event('input'))", (1000, 1100)),
+                "at.dispatchEvent(new Event('input'))", (1000, 1190)),
     "playground": ("circles.html", "for (let i = 0; i < 150; i++) document.getElementById('one').click()",
-                   (1300, 1040)),
+                   (1300, 1290)),
 }  # fmt: skip
 # page templates whose words the screenshot shows
 TEMPLATES = {"animate": "animation.html", "playground": "playground.html"}

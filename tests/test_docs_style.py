@@ -21,6 +21,19 @@ def test_a_page_from_the_disk_offers_no_search():
     assert '.from-disk label[for="__search"]' in STYLE
 
 
+def test_a_comment_follows_its_line_on_a_telephone():
+    """Aligned with the comments above it, it was wrapped after its first word."""
+    line = 'f(x)      <span class="c1"># why</span>'
+    found = loaded("generate").on_page_content(f"<pre>{line}</pre>")
+    assert found == '<pre>f(x)<span class="gap">      </span><span class="c1"># why</span></pre>'
+    assert ".language-pycon .gap { white-space: normal; }" in STYLE.partition("@media (max-width: 44rem)")[2]
+
+
+def test_the_help_of_a_command_keeps_its_columns_on_a_telephone():
+    page = loaded("generate").on_page_markdown("<!-- generated: commands -->")
+    assert page.count("```{.text .columns}\nusage: ") == page.count("usage: ") > 8
+
+
 def test_the_table_of_speed_is_a_list_on_a_telephone():
     """Its last column, the ratio for which one comes, was beyond the screen."""
     narrow = STYLE.partition("@media (max-width: 44rem)")[2]

@@ -90,13 +90,16 @@ def replaced(text: str, new: str, file: Path = README) -> str:
 def block(results: Results, day: str) -> str:
     """What stands between the two marks."""
     introduction = (
-        f"Speed relative to other libraries: {machine()}; 2 threads each (one where there are no arrays), every "
-        "library in a process of its own, medians of runs that take turns, compile time apart; "
-        f"{day}, `python -m bench`. Bold: where ours is slower."
+        f"The times are medians of runs that take turns, on {machine()}, with 2 threads each (one where there are no "
+        f"arrays) and without the time to compile; {day}, `python -m bench`. Every library runs in a process of its "
+        "own. The ratio says how many times as fast ours is."
     )
     head = "| workload | against | ours | theirs | ratio |\n|---|---|--:|--:|--:|"
+    table = "\n".join([head, *lines(results)])
+    if "| **" in table:
+        introduction += " It is bold where ours is slower."
     picture = f"![How many times as fast as each peer, by workload](../{CHART.name})"
-    return "\n\n".join([introduction, picture, "\n".join([head, *lines(results)]), beside(results)])
+    return "\n\n".join([introduction, picture, table, beside(results)])
 
 
 def digest(results: Results) -> str:
