@@ -148,6 +148,9 @@ class Training:
         self.beginning = Beginning(job) if way.foreign else None
         job.how, job.ending = way.how + note_of_parts(job), ""
         if over or job.progress.stopped:  # the stopping rule had ended the run already
+            job.how += (
+                "" if called else "; its rule had ended it, so no epoch was added: fit trains on from these weights"
+            )
             return reason(job, stopped=True)
         while True:
             self.stepper = way.stepper(job, shown)

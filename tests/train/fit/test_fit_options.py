@@ -315,6 +315,7 @@ def test_a_rule_that_fires_in_the_last_epoch_has_ended_the_run(rule):
         assert run.stop_reason == whole.stop_reason
         again = run.resume(500)
         assert (again.n_epochs, again.stop_reason) == (whole.n_epochs, whole.stop_reason)
+        assert "no epoch was added" in again.how
 
 
 @pytest.mark.parametrize("way", ["compiled", "eager", "scalar"])

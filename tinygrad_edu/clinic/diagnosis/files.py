@@ -31,6 +31,7 @@ from tinygrad_edu.clinic.diagnosis.histories import (
     refuse_more_cells,
 )  # fmt: skip
 from tinygrad_edu.clinic.diagnosis.logs import ENTRY, columns_of_log
+from tinygrad_edu.clinic.diagnosis.rows_of_epochs import WHOSE, by_subset, one_row_for_each_epoch
 from tinygrad_edu.errors import CheckpointError, InputFileError, SettingError
 from tinygrad_edu.nn import storage
 
@@ -86,9 +87,11 @@ def from_json(path: Path, found: str) -> History:
     try:
         record = storage.parse_json(found)
     except ValueError as problem:
-        columns = json_columns(parse_printed(found)) or (
-            None if path.suffix.lower() == ".json" else columns_of_log(found)
-        )
+        printed = parse_printed(found)
+        columns = json_columns(printed)
+        if columns and isinstance(printed, list):
+            return history_of(*columns_of_epochs(columns))
+        columns = columns or (None if path.suffix.lower() == ".json" else columns_of_log(found))
         if columns is not None:
             return history_of(columns)
         if isinstance(problem, json.JSONDecodeError):
@@ -128,14 +131,25 @@ def curve_of_file(path: Path, record: Any) -> Any:
 
 
 def of_record(path: Path, record: Any) -> History:
-    columns = json_columns(record)
+    columns, averaged = json_columns(record), False
+    if columns and isinstance(record, list):  # of records
+        columns, averaged = columns_of_epochs(columns)
     if columns is None or (isinstance(record, dict) and not columns and any(name in record for name in CURVES)):
         losses = record if columns is None else next(record[n] for n in CURVES if n in record)
         return History(list_of_numbers(path, losses), NONE)
     for name in columns:
         if comparable(name) in CURVES and isinstance(record, dict) and isinstance(record.get(name), list):
             columns[name] = list_of_numbers(path, columns[name]).tolist()
-    return history_of(columns)
+    return history_of(columns, averaged)
+
+
+def columns_of_epochs(columns: Columns) -> tuple[Columns, bool]:
+    """The columns of records with one for each epoch, and whether several records of an epoch were averaged."""
+    rows = [(i, list(row)) for i, row in enumerate(zip(*columns.values(), strict=True))]
+    found = one_row_for_each_epoch([*columns], rows)
+    apart = by_subset([*columns], found)
+    whole = {name: [row[i] for _, row in found] for i, name in enumerate(columns)}
+    return apart or whole, len(found) < len(rows)
 
 
 NONE = np.empty(0)
@@ -199,14 +213,19 @@ def from_csv(path: Path, found: str) -> History:
     names = [name.strip() for name in header]
     if long := long_form(names, rows[1:]):
         return history_of(long)
+    numbers = one_row_for_each_epoch(names, rows[1:])
+    averaged = len(numbers) < len(rows) - 1
+    if apart := by_subset(names, numbers):
+        return history_of(apart, averaged)
     if twice := [name for name in dict.fromkeys(names) if is_loss(name) and names.count(name) > 1]:
         raise SettingError(f"{', '.join(twice)}: several columns have this name. Which is the training loss?")
     if tuple(map(comparable, names)) == TENSORBOARD:
         names[2] = path.stem
-    return history_of({name: column(path, rows[1:], i, is_loss(name)) for i, name in enumerate(names)})
+    columns = {name: column(path, numbers, i, is_loss(name)) for i, name in enumerate(names)}
+    return history_of(columns, averaged)
 
 
-METRIC, WHOSE = ("metric", "variable", "name", "tag", "key"), ("data", "set", "split", "phase", "stage", "subset")
+METRIC = ("metric", "variable", "name", "tag", "key")
 
 
 def long_form(names: list[str], rows: list[tuple[int, list[str]]]) -> Columns:

@@ -52,6 +52,7 @@ class History:
     loss_name: str = ""
     validation_name: str = ""
     others: tuple[str, ...] = ()
+    averaged: bool = False  # are the numbers of an epoch means of several rows?
 
     @property
     def sentence(self) -> str:
@@ -60,7 +61,8 @@ class History:
             return ""
         text = f"Read: {self.loss_name} as the training loss"
         text += f", {self.validation_name} as the validation loss" if self.validation_name else ""
-        return text + (f" (not looked at: {', '.join(self.others)})." if self.others else ".")
+        text += f" (not looked at: {', '.join(self.others)})." if self.others else "."
+        return text + (" The rows of an epoch are averaged." if self.averaged else "")
 
 
 def comparable(name: str) -> str:
@@ -69,7 +71,7 @@ def comparable(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")
 
 
-def history_of(columns: Mapping[str, Sequence[Any]]) -> History:
+def history_of(columns: Mapping[str, Sequence[Any]], averaged: bool = False) -> History:
     """Columns by name as a History. Errors: SettingError where none, or more than one, may be the training loss."""
     made = {name: cells_with_numbers(name, values) for name, values in columns.items() if not is_bound(name)}
     refuse_backwards(made)
@@ -88,7 +90,7 @@ def history_of(columns: Mapping[str, Sequence[Any]]) -> History:
         other = "validation_curve"
     used = {taken, other}
     rest = tuple(name for name in made if name not in used and comparable(name) not in COUNTERS)
-    return History(made[taken], made[other] if other else np.empty(0), taken, other or "", rest)
+    return History(made[taken], made[other] if other else np.empty(0), taken, other or "", rest, averaged)
 
 
 def refuse_backwards(made: Mapping[str, Array]) -> None:
