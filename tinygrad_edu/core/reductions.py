@@ -58,8 +58,8 @@ def prod(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
 
 
 def products_of_others(x: ArrayLike, y: ArrayLike, axis: Axes) -> Any:
-    """Π of all x except this one: y/x, or written out (n² numbers) if some x is 0."""
-    if np.all(x != 0.0):
+    """Π of all x except this one: y/x, or written out (n² numbers) if some x is 0 or not finite."""
+    if can_divide(x):
         return reshape(y, keepdims_shape(x, axis)) / x
     inner = axes_of(x, axis)
     order = [i for i in range(np.ndim(x)) if i not in inner] + list(inner)
@@ -69,6 +69,11 @@ def products_of_others(x: ArrayLike, y: ArrayLike, axis: Axes) -> Any:
     others = prod(ops.where(np.eye(n, dtype=bool), 1.0, rows), axis=-1)
     back = [int(i) for i in np.argsort(order)]
     return transpose(reshape(others, tuple(x.shape[i] for i in order)), back)
+
+
+def can_divide(x: ArrayLike) -> bool:
+    """Are all finite and other than 0? 0/0 and ∞/∞ are NaN, and no 1."""
+    return bool(np.all((x != 0.0) * (x - x == 0.0)))
 
 
 @compose()

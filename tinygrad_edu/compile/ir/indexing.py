@@ -32,12 +32,14 @@ BORDER = -0.0  # y + -0.0 is y for every y, while + 0.0 would lose the sign of -
 class Primitive:
     """An operation that only the compiler has, by name, and its pull-back as in `ArrayOperation`.
 
-    `vjp_again`: the pull-back in a form that may be differentiated in turn, where `vjp` may not.
+    `vjp_again`: the pull-back in a form that may be differentiated in turn, where `vjp` may not; `made_of`: the
+    operations that a program computes it by.
     """
 
     name: str
     vjp: Callable[..., tuple[Any, ...]]
     vjp_again: Callable[..., tuple[Any, ...]] | None = None
+    made_of: Callable[..., Any] | None = None
 
 
 WINDOW = Primitive("window", lambda g, _y, x, starts, steps: (place(g, starts, steps, x.sizes, 0.0),))

@@ -321,7 +321,7 @@ def contributions(x: Traced, g: Traced, again: bool) -> Sequence[Any]:
     return [pull_by_partial(g, d, guarded, again) for d in x.op.partials(x, *parents)]
 
 
-NONLINEAR = ("prod",)  # nonlinear primitives that are not in the table
+NONLINEAR = ("prod", "cumprod")  # nonlinear primitives that are not in the table
 
 
 def pull_by_partial(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:

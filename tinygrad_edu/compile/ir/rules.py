@@ -12,6 +12,7 @@ from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced
 from tinygrad_edu.compile.ir.shape_rules import names_of, reduction_shape
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
+from tinygrad_edu.core.arrays.positions import offsets
 from tinygrad_edu.core.linalg import matmul as product
 from tinygrad_edu.core.operation import ARRAY_TABLE
 from tinygrad_edu.core.shape_errors import explain
@@ -34,16 +35,64 @@ def prod(x: Traced, axis: Axis, keepdims: bool) -> Traced:
 
 
 def prod_vjp(g: Any, _y: Any, x: ArrayLike, axis: Axis, keepdims: bool) -> tuple[Any]:
-    """ȳ times the product of all others: y/x; if one x is 0, the product of the rest; if two are 0, zero.
+    """ȳ times the product of all others."""
+    return (broadcasting.spread_gradient(g, x, axis) * products_of_others(x, axis),)
 
-    That zero is 0 times the rest, which is NaN beside an infinite x.
+
+def products_of_others(x: ArrayLike, axis: Axis) -> Any:
+    """y/x of those that can be divided by, times the others that are 0, ±∞ or NaN.
+
+    Those are counted, because 0/0 is no 1: a product of two zeros and of -∞ and ∞ among them is 0·-∞, which is NaN.
     """
-    zero = ops.equal(x, 0.0)
-    others = ARRAY_TABLE["prod"](ops.where(zero, 1.0, x), axis=axis, keepdims=True)
-    zeros = broadcasting.sum(zero, axis=axis, keepdims=True)
-    nothing = 0.0 * others
-    found = ops.where(zero, ops.where(zeros == 1.0, others, nothing), ops.where(zeros == 0.0, others / x, nothing))
-    return (broadcasting.spread_gradient(g, x, axis) * found,)
+    zero, infinite, none = ops.equal(x, 0.0), ops.equal(ops.abs(x), math.inf), ops.not_equal(x, x)
+    plain = ops.equal(zero + infinite + none, 0.0)
+    sign = ops.where(infinite * ops.less(x, 0.0), -1.0, 1.0)
+    divided = ARRAY_TABLE["prod"](ops.where(plain, x, 1.0), axis=axis, keepdims=True) / ops.where(plain, x, 1.0)
+    signs = ARRAY_TABLE["prod"](sign, axis=axis, keepdims=True) * sign
+    zeros, infinities, others = (
+        ops.greater(broadcasting.sum(found * 1.0, axis=axis, keepdims=True) - found * 1.0, 0.0)
+        for found in (zero, infinite, none)
+    )
+    special = (
+        ops.where(zeros, 0.0, 1.0) * ops.where(infinities, signs * math.inf, 1.0) * ops.where(others, math.nan, 1.0)
+    )
+    return divided * special
+
+
+def cumprod(x: Traced, axis: int | None) -> Traced:
+    """Running products along the last axis."""
+    if axis is None or (not x.ndim and axis in (0, -1)):
+        return cumprod(reshape_node(x, (x.size,)), 0)
+    last, axis = x.ndim - 1, axis_of(x, axis)
+    row = swapaxes(x, axis, last)
+    return swapaxes(Traced(row.sizes, CUMPROD, (row,)), axis, last)  # type: ignore[no-any-return]
+
+
+def cumprod_vjp(g: Any, _y: Any, x: Traced) -> tuple[Any]:
+    """x̄ᵢ = Σ ȳⱼ · the product of all up to j but xᵢ, over j ≥ i alone: those of j < i may be infinite. n² products."""
+    return (sum_of_later(g, products_of_others(ahead(x), -1), x.sizes[-1]),)
+
+
+def cumprod_vjp_again(g: Any, _y: Any, x: Traced) -> tuple[Any]:
+    """The same with each product written out (n³ factors)."""
+    n = x.sizes[-1]
+    i, k, j = (reshape_node(Traced.positions(n), shape) for shape in ((n, 1), (n,), (n, 1, 1)))
+    rows = reshape_node(x, (*x.sizes[:-1], 1, 1, n))
+    taken = ops.less_equal(k, j) * ops.not_equal(k, i)
+    return (sum_of_later(g, ARRAY_TABLE["prod"](ops.where(taken, rows, 1.0), axis=-1), n),)
+
+
+def ahead(x: Traced) -> Any:
+    """Row j: the numbers up to j, and 1 after it."""
+    return ops.where(
+        ops.less_equal(offsets(x.sizes[-1], x.sizes[-1]), 0.0), reshape_node(x, (*x.sizes[:-1], 1, x.sizes[-1])), 1.0
+    )
+
+
+def sum_of_later(g: Any, others: Any, n: Any) -> Any:
+    """Σ ȳⱼ · the product in row j and column i, over j ≥ i."""
+    terms = ops.where(ops.less_equal(offsets(n, n), 0.0), reshape_node(g, (*g.sizes, 1)) * others, 0.0)
+    return broadcasting.sum(terms, axis=-2)
 
 
 def prod_vjp_again(g: Any, _y: Any, x: Traced, axis: Axis, keepdims: bool) -> tuple[Any]:
@@ -61,6 +110,7 @@ def prod_vjp_again(g: Any, _y: Any, x: Traced, axis: Axis, keepdims: bool) -> tu
 
 
 PROD = Primitive("prod", prod_vjp, prod_vjp_again)
+CUMPROD = Primitive("cumprod", cumprod_vjp, cumprod_vjp_again, lambda x: ARRAY_TABLE["prod"](ahead(x), axis=-1))
 
 
 def matmul(a: Traced, b: Traced) -> Traced:
@@ -97,6 +147,7 @@ DECOMPOSITIONS |= {
     "entries_along": indexing.entries_along,
     "concatenate": indexing.concatenate,
     "pad": indexing.pad,
+    "cumprod": cumprod,
     "cumsum": cumsum,
     "prod": prod,
     "matmul": matmul,

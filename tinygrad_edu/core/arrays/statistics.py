@@ -13,7 +13,7 @@ from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count_re
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.readings import refuse_complex, refuse_masked
-from tinygrad_edu.core.reductions import max, mean, min, prod
+from tinygrad_edu.core.reductions import can_divide, max, mean, min, prod
 from tinygrad_edu.core.shapes import (
     atleast_2d,
     concatenate,
@@ -217,20 +217,9 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike = None, r
 # running products
 
 
-def products_so_far(x: ArrayLike, axis: int | None) -> Any:
-    """Each as the product of a row with 1 after its place: n² numbers, but right if some are 0."""
-    if axis is None or (not np.ndim(x) and axis in (0, -1)):  # NumPy treats a single number as a row of one
-        x, axis = ravel(x), 0
-    axis = one_axis(x, axis)
-    last = swapaxes(x, axis, -1)
-    n = np.shape(last)[-1]
-    ahead = ops.where(ops.less_equal(offsets(n, n), 0.0), expand_dims(last, -2), 1.0)
-    return swapaxes(prod(ahead, axis=-1), axis, -1)
-
-
 def running_product_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike, axis: int | None) -> Any:
-    """x̄ᵢ = Σ ȳⱼ·yⱼ / xᵢ over j ≥ i; with zeros by the n² products, whose pull-back has no quotient."""
-    if np.all(x != 0.0):
+    """x̄ᵢ = Σ ȳⱼ·yⱼ / xᵢ over j ≥ i; with 0 or ∞ by the n² products, whose pull-back has no quotient."""
+    if can_divide(x):
         return reverse_cumsum(g * y, np.shape(x), axis) / x
     x2, axis = (ravel(x), 0) if axis is None or not np.ndim(x) else (x, one_axis(x, axis))
     last, g = swapaxes(x2, axis, -1), swapaxes(reshape(g, np.shape(x2)), axis, -1)
@@ -242,7 +231,7 @@ def running_product_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike, axis: int | No
     return reshape(swapaxes(found, axis, -1), np.shape(x))
 
 
-@array_op(vjp=lambda g, y, x, axis: (running_product_vjp(g, y, x, axis),), made_of=products_so_far)
+@array_op(vjp=lambda g, y, x, axis: (running_product_vjp(g, y, x, axis),))
 def cumprod(x: ArrayLike, /, axis: int | None = None) -> Any:
     """Running products along an axis (of all numbers by default).  x̄ᵢ = Σ ȳⱼ·yⱼ/xᵢ, j ≥ i. Compiled: n² products."""
     return np.cumprod(x, axis=axis)
