@@ -18,6 +18,7 @@ from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.optim.schedule_text import schedule_of, schedule_source
+from tinygrad_edu.reporting.left_out import left_out
 from tinygrad_edu.reporting.tables import scrolling, table
 from tinygrad_edu.train import Run
 from tinygrad_edu.train.recipe import Settings
@@ -60,7 +61,8 @@ def versions() -> dict[str, str]:
 def program_lines(run: Run) -> Iterator[str]:
     """Python that makes model and optimizer, and calls `fit` with the settings that are not its defaults.
 
-    None for a run of something else than `fit`, such as `fit_online`, whose record does not hold the model's settings.
+    Comments name what else the run had. None for a run of something else than `fit`, such as `fit_online`, whose record
+    does not hold the model's settings.
     """
     config = run.config
     if not {"model", "optimizer"} <= config.keys():
@@ -70,24 +72,29 @@ def program_lines(run: Run) -> Iterator[str]:
     model = config["model"]
     if isinstance(model, Mapping):
         known = {key: model[key] for key in defaults_of(MLP) if key in model}
+        if config.get("dtype") == "float32":  # a fact of its parameters, and no argument that it remembers
+            known["dtype"] = "float32"
         yield from call_lines("model", "tg.nn.MLP", changes(known, defaults_of(MLP)))
     else:
         yield f"model = ...  # {clean(' '.join(str(model).split()), LINE)}"
-    yield from optimizer_lines(config)
+    upward = run.job is not None and any(part.maximize for part in run.job.optimizer.parts)
+    yield from optimizer_lines(config, {"maximize": True} if upward else {})
     usual = {**FITTED, "batch_size": config.get("samples"), "sample_weight": False}
     given = changes({name: config[name] for name in FITTED if name in config}, usual)
     yield from call_lines("run", "tg.fit", given, "model", "X", "y", "optimizer=optimizer")
+    for each in left_out(run):
+        yield f"# not in these lines: {each}"
 
 
-def optimizer_lines(config: Mapping[str, Any]) -> Iterator[str]:
-    """Lines that make the optimizer with its settings; a user's own optimizer is left open."""
+def optimizer_lines(config: Mapping[str, Any], more: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that make the optimizer with its settings, and more; a user's own optimizer is left open."""
     name = config["optimizer"]
     maker = getattr(optim, name) if name in optim.__all__ and name[0].isupper() else None
     if maker is None:
         yield f"optimizer = ...  # {str(name) if str(name).isidentifier() else 'of your own'}"
         return
     options = {"lr": config.get("lr")} | dict(config.get("optimizer_settings", {}))
-    known = {key: x for key, x in options.items() if key in defaults_of(maker)}
+    known = {key: x for key, x in options.items() if key in defaults_of(maker)} | dict(more)
     yield from call_lines("optimizer", f"tg.optim.{name}", changes(known, {"lr": None}), "model.parameters()")
 
 
