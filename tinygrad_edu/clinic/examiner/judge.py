@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Learner, Mutant, parameter_layer
 from tinygrad_edu.clinic.examiner.distinguish import NetworkAt, add_probe
 from tinygrad_edu.clinic.examiner.explanation import Explanation
+from tinygrad_edu.clinic.examiner.forward.book import total
 from tinygrad_edu.clinic.examiner.forward.forward_network import network_of
 from tinygrad_edu.clinic.examiner.forward.layers import Layer
 from tinygrad_edu.clinic.examiner.forward.little_numbers import little_logs, words_of_little
@@ -52,23 +53,66 @@ def judge(
     tolerances: dict[str, float] | None = None,
 ) -> BackpropReport:
     """Compare the learner's gradients with the right ones, and explain the difference."""
+    little = little_of(learner, weights)
+    if little is None or is_given(little.right, given, tolerances or {}):
+        return judge_form(learner, weights, given, rate, tolerances)
+    exact = tolerances or exactness(weights, given)
+    loose = {n: max(t, little.shares[n]) for n, t in exact.items()}
+    plain = judge_form(replace(learner, plain_logs=True), weights, given, rate, loose)
+    if plain.ok or plain.has_proof:
+        return with_words(plain, little)
     report = judge_form(learner, weights, given, rate, tolerances)
-    return or_without_little(learner, report, lambda plain: judge_form(plain, weights, given, rate, tolerances))
+    return better_of(report, plain, little)
 
 
-def or_without_little(
-    learner: LearnerForward, report: BackpropReport, again: Callable[[LearnerForward], BackpropReport]
-) -> BackpropReport:
-    """The report, or where it explains nothing, the one that leaves out the little number in the loss's log."""
-    if report.ok or report.has_proof or learner.plain_logs or report.network is None or report.method != "traced":
-        return report
-    little = [*dict.fromkeys(x for _, _, x in little_logs(report.network.program))]
-    other = again(replace(learner, plain_logs=True)) if little else report
-    better = other.certain and not report.certain
-    if not (other.ok or better or len(other.wrong) < len(report.wrong)):
-        return report
-    other.note = f"{words_of_little(little)} {other.note}".strip()
-    return other
+def exactness(weights: Mapping[str, Array], given: Given) -> dict[str, float]:
+    return {n: 1e-4 if n in given.single else TOLERANCE for n in weights}
+
+
+@dataclass(frozen=True)
+class Little:
+    """The little numbers that a loss adds in its logs.
+
+    right: the gradients with them; shares: by how much they change each, relative, and half of it more. Whoever divides
+    by p + ε in the backward pass may take another ε than the loss, or forget it in one of two places.
+    """
+
+    numbers: list[float]
+    right: dict[str, Array]
+    shares: dict[str, float]
+
+
+def little_of(learner: LearnerForward, weights: dict[str, Array]) -> Little | None:
+    """The little numbers in a loss's logs; None where there are none that show, or where they were looked for."""
+    if learner.plain_logs is not None:
+        return None
+    loss = learner.checked_loss(weights)
+    net, method, _ = network_of(learner, weights, loss)
+    numbers = [*dict.fromkeys(x for _, _, x in little_logs(net.program))] if method == "traced" else []
+    if not numbers:
+        return None
+    plain, _, _ = network_of(replace(learner, plain_logs=True), weights, loss)
+    right, other = ({n: np.asarray(total(x, n)) + np.zeros(w.shape) for n, w in weights.items()} for x in (net, plain))
+    changed = {n: float(np.linalg.norm(g - other[n])) / (float(np.linalg.norm(g)) or 1.0) for n, g in right.items()}
+    return Little(numbers, right, {n: min(1.5 * x, DIGITS) for n, x in changed.items()})
+
+
+def is_given(right: Mapping[str, Array], given: Given, tolerances: Mapping[str, float]) -> bool:
+    """Are all of these the gradients that were given?"""
+    pairs = ((given.grads[n], g, tolerances.get(n, TOLERANCE)) for n, g in right.items() if n in given.grads)
+    return all(x.shape == g.shape and bool(np.linalg.norm(x - g) <= exact * np.linalg.norm(g)) for x, g, exact in pairs)
+
+
+def with_words(report: BackpropReport, little: Little) -> BackpropReport:
+    report.note = f"{words_of_little(little.numbers)} {report.note}".strip()
+    return report
+
+
+def better_of(report: BackpropReport, plain: BackpropReport, little: Little) -> BackpropReport:
+    """The report, or the one without the little number, if all is right so, or more, or explained."""
+    better = (plain.certain and not report.certain) or len(plain.wrong) < len(report.wrong)
+    chosen = not report.ok and (plain.ok or (better and not report.has_proof))
+    return with_words(plain, little) if chosen else report
 
 
 def judge_form(
@@ -85,7 +129,7 @@ def judge_form(
     def network_at(p: dict[str, Array]) -> Network:
         return network_of(learner, p, learner.loss(p))[0]
 
-    exact = tolerances or {n: 1e-4 if n in given.single else TOLERANCE for n in weights}
+    exact = tolerances or exactness(weights, given)
     kept = below_all_gradients(net, weights, given)
     note = f"{words_of_kept(kept)} {note}".strip()
     missing = tuple(n for n in given.missing if n not in kept)

@@ -108,6 +108,30 @@ def test_the_little_number_in_check_backprop():
     assert not check_backprop(forward, params, {"W2": 2.0 * grads["W2"]}).ok
 
 
+@pytest.mark.parametrize(("loss_little", "own"), [(1e-8, 1e-9), (1e-7, 1e-8), (1e-6, 0.0)])
+def test_another_little_number_in_the_backward_pass(loss_little, own):
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(8, 3)), rng.integers(0, 2, (8, 1))
+    p = {"V": 3.0 * rng.normal(size=(3, 4)), "W": 3.0 * rng.normal(size=(4, 1))}
+
+    def output():
+        h = np.tanh(x @ p["V"])
+        return h, 1.0 / (1.0 + np.exp(-h @ p["W"]))
+
+    def loss():
+        a = output()[1]
+        return -np.sum(t * np.log(a + loss_little) + (1 - t) * np.log(1 - a + loss_little))
+
+    def step():
+        h, a = output()
+        d = ((1 - t) / (1 - a + own) - t / (a + own)) * a * (1 - a)
+        d_v = x.T @ (d @ p["W"].T * (1 - h**2))
+        p["W"] -= 0.1 * h.T @ d
+        p["V"] -= 0.1 * d_v
+
+    assert check_program(p, step=step, loss=loss, lr=0.1).ok
+
+
 class Factors:
     """Matrix factorisation: each step on one rating that it draws, a loss over all of them in a loop."""
 

@@ -96,7 +96,7 @@ class LearnerForward:
     held_by: tuple[Any, ...] = ()  # objects reached by the learner's function, if `function` is a wrapper of ours
     whole: bool = False  # restore all state before a call, not only random generators
     part: Callable[[Any], Any] | None = None  # selects the part of the traced loss that is examined
-    plain_logs: bool = False  # the derivative of log(x + ε) is taken as 1/x
+    plain_logs: bool | None = None  # take the derivative of log(x + ε) as 1/x; None: as the learner may have done
 
     @property
     def roots(self) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,7 @@ class StepVerdict:
     gone: Sequence[str] = ()  # parameters that the step has discarded
     late: bool = False  # the second step changes them, not the first
     drawn: bool = False  # the step draws random numbers: of samples, perhaps
+    loose: Mapping[str, float] = field(default_factory=dict)  # larger tolerances, by parameter
     watched: Watched | None = None  # the first step, change by change
 
     def report(self) -> BackpropReport:
@@ -97,8 +98,7 @@ class StepVerdict:
     def by_late_walk(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
         """The first step changes nothing: right steps come after it, or each uses what the one before has computed."""
         rest = replace(walk, weights=walk.weights[1:], gradients=walk.gradients[1:])
-        # layers may be updated during the backward pass
-        two = replace(walk, weights=walk.weights[:3], gradients=walk.gradients[:2])
+        two = replace(walk, weights=walk.weights[:3], gradients=walk.gradients[:2])  # layers updated on the way back
         rule = right_rule(rest) if len(rest.gradients) > 1 else None
         rule = rule or by_table(two, [RULES["gradient_of_the_step_before"]])
         if rule is not None:
@@ -209,7 +209,8 @@ class StepVerdict:
     def tolerances(self, weights: Mapping[str, Array], implied: Mapping[str, Array]) -> dict[str, float]:
         # ratio of the rounding errors of single and double precision
         lr, lost = self.lr or 1.0, 2e8 if self.single else 1.0
-        return {n: self.tolerance + lost * rounding(x, implied[n], lr) for n, x in weights.items()}
+        exact = {n: self.tolerance + lost * rounding(x, implied[n], lr) for n, x in weights.items()}
+        return {n: max(t, self.loose.get(n, 0.0)) for n, t in exact.items()}
 
     def walk(self, right: dict[str, Array]) -> Walk:
         """The step, a few times in a row, with the right gradient at each point."""
@@ -230,8 +231,7 @@ class StepVerdict:
             if any(now[n].shape != x.shape for n, x in self.weights.items()):
                 break
             weights.append(now)
-        taken = gradients[: len(weights) - 1]
-        return Walk(weights, taken, self.lr, numbers, self.states, self.counts, self.single)
+        return Walk(weights, gradients[: len(weights) - 1], self.lr, numbers, self.states, self.counts, self.single)
 
     @property
     def single(self) -> bool:

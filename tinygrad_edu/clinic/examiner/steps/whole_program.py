@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks
-from tinygrad_edu.clinic.examiner.judge import or_without_little
+from tinygrad_edu.clinic.examiner.forward.book import total
+from tinygrad_edu.clinic.examiner.forward.forward_network import network_of
+from tinygrad_edu.clinic.examiner.judge import better_of, little_of, with_words
 from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward, check_rate
 from tinygrad_edu.clinic.examiner.learner.learner_program import (
     LearnerProgram,
@@ -26,6 +28,7 @@ from tinygrad_edu.clinic.examiner.lines.recording import Recording
 from tinygrad_edu.clinic.examiner.lines.untouched import like_weights, missed_updates, remark_on
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.steps.step_verdict import StepVerdict
+from tinygrad_edu.clinic.examiner.steps.update_step import plain_descent
 from tinygrad_edu.clinic.examiner.steps.verdict_reports import tell_of_signs
 from tinygrad_edu.errors import ExaminerError
 from tinygrad_edu.pen import check_arguments
@@ -103,10 +106,32 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     verdict = StepVerdict(
         program, learner, weights, new, rate, recording, (states[0], later[0]), counts, gone, bool(late), drawn
     )
-    report = or_without_little(learner, verdict.report(), lambda plain: replace(verdict, learner=plain).report())
+    report = examine_step(verdict)
     report.note = f"{report.note} {remark}".strip()
     tell_of_signs(report, recording, new)
     return report
+
+
+def examine_step(verdict: StepVerdict) -> BackpropReport:
+    """The verdict; where the loss adds a little number in its log, with or without it in the derivative."""
+    little = little_of(verdict.learner, verdict.weights)
+    if little is None:
+        return verdict.report()
+    plain, whole = (replace(verdict, learner=replace(verdict.learner, plain_logs=x)) for x in (True, False))
+    if right := plainly_right(whole):
+        return right
+    report = plainly_right(plain) or replace(plain, loose=little.shares).report()
+    return with_words(report, little) if report.ok else better_of(whole.report(), report, little)
+
+
+def plainly_right(verdict: StepVerdict) -> BackpropReport | None:
+    """Gradient descent, seen at once; None for what needs a closer look."""
+    weights, learner = verdict.weights, verdict.learner
+    net, method, note = network_of(learner, weights, learner.checked_loss(weights))
+    right = {n: np.asarray(total(net, n)) + np.zeros(x.shape) for n, x in weights.items()}
+    whole = all(verdict.new[n].shape == x.shape for n, x in weights.items())
+    rule = plain_descent(verdict.walk(right)) if whole and not verdict.late else None
+    return verdict.all_right(net, right, method, f"The step is {rule}. {note}".strip()) if rule else None
 
 
 def left_alone(
