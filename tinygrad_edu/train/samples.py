@@ -18,7 +18,7 @@ from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module, modules_inside
 from tinygrad_edu.nn.parameters import parameters_in
-from tinygrad_edu.train.own_code import for_own_code, with_torchs_words
+from tinygrad_edu.train.own_code import for_own_code, runs_own_code, with_torchs_words
 
 Array = np.ndarray[Any, Any]
 ROWS = 2  # samples used to try a form of the data
@@ -132,9 +132,22 @@ def inputs_for(model: Module, X: Samples) -> Array:
     numbers = in_rows(array, dtype_of(parameters_in(leaves)))
     if any([getattr(module, "takes_indices", False) for _, module in modules]):  # noqa: C419  (half the time)
         return np.ascontiguousarray(array, dtype=np.int64) if (array == np.floor(array)).all() else numbers
+    if array.ndim == 1 and runs_own_code(model) and takes_a_row(model, numbers.reshape(-1)):
+        return numbers.reshape(-1)
     if array.dtype.kind not in "iu":
         return numbers
     return first_that_works(lambda x: model(x[:ROWS]), model, (numbers, np.ascontiguousarray(array, dtype=np.int64)))
+
+
+def takes_a_row(model: Module, numbers: Array) -> bool:
+    """Does it give a result for each of plain numbers in a row? What it computes of a column may differ."""
+    some = numbers[:3]
+    try:
+        with aside(model):
+            output = model(*with_torchs_words([some.copy()]))
+        return bool(np.shape(output)[:1] == some.shape)
+    except Exception:  # the user's own code may raise anything
+        return False
 
 
 def first_that_works(call: Callable[[Array], Any], model: Module, forms: Sequence[Array]) -> Array:

@@ -76,3 +76,34 @@ def test_pytorchs_words_on_the_input(compiled):
     assert tg.jit(lambda x: nn.losses.nll(model(x), labels).sum())(images).item() == pytest.approx(
         nn.losses.nll(model(tg.Tensor(images)), labels).item(), rel=1e-12
     )
+
+
+class Centres(nn.Module):
+    """Its input is a row: in a column, axis 1 would be one entry long, and the softmax over it 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.centres, self.weights = nn.Parameter(np.linspace(-2, 2, 5)), nn.Parameter(np.linspace(1, -1, 5))
+
+    def forward(self, x):
+        return ops.softmax(-((x[:, None] - self.centres) ** 2), axis=1) @ self.weights
+
+
+class OfAColumn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 1, rng=0)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("x", [X[:, 0], np.arange(12) % 5 - 2], ids=["floats", "whole numbers"])
+def test_inputs_in_a_row_stay_a_row_for_a_forward_that_takes_one(x):
+    y, own = np.sin(x), Centres()
+    expected = np.mean((own(x).data - y) ** 2)
+    for compiled in (False, True):
+        options = {"optimizer": "sgd", "epochs": 1, "compiled": compiled, "shuffle": False}
+        run = tg.fit(Centres(), x, y, loss=LOSSES["own"], **options)
+        assert run.loss_curve[0] == pytest.approx(expected, rel=1e-12)
+    assert tg.fit(OfAColumn(), x, y, loss="mse", optimizer="sgd", epochs=1, compiled=False).n_epochs == 1
