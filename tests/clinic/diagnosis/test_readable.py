@@ -10,12 +10,14 @@ from sklearn.datasets import load_digits
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
+from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.certain import certainties
 from tinygrad_edu.clinic.diagnosis.companions import with_usual_companion
 from tinygrad_edu.clinic.diagnosis.facts.foreign import of_keras
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
+from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.clinic.diagnosis.proof.baseline import weak_relation
 from tinygrad_edu.clinic.diagnosis.symptoms.data import extent
@@ -72,6 +74,23 @@ def test_a_number_whose_bits_decide_is_read_in_another_form():
     n = np.arange(256.0)[:, None]
     found = diagnose(run_of("sigmoid", "bce", 100, (n / 256.0, (n % 8 < 4).astype(float)), (1, 8, 1)))
     assert found.causes[0].code == "representation"
+
+
+FORMS = {  # targets of the numbers 0 to 255, in steps of 0.1: is another form of the numbers worth a trial?
+    "low digit": (lambda n: n % 2, True),
+    "middle digit": (lambda n: n % 8 < 4, True),
+    "sine": (lambda n: np.sin(n / 20.0), False),
+    "upper half": (lambda n: n > 127, False),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_bits_are_for_numbers_whose_neighbours_have_unlike_targets(name):
+    targets, worth = FORMS[name]
+    n = np.arange(256.0)[:, None]
+    run = run_of("sigmoid", "mse", 1, (n / 10.0, targets(n).astype(float)), (1, 4, 1))
+    changes = [change["inputs"] for change in other_form(Record(subject_of(run, None, None)))]
+    assert changes == ["bits"] * worth
 
 
 @pytest.mark.parametrize("dialect", [name for name, words in DIALECTS.items() if name != "keras"])

@@ -9,8 +9,8 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.clinic.diagnosis.card import bar_of
-from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
-from tinygrad_edu.clinic.diagnosis.combined import SCALES, scales_before_work, sets
+from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, CAUSES
+from tinygrad_edu.clinic.diagnosis.combined import SCALES, scales_before_work, sets, with_more_work
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.proof.retrain import train_seeds
@@ -164,7 +164,7 @@ class TrialsInWords:
         self.reached, self.levels, self.tried = reached, suspicion, []
         self.record = SimpleNamespace(setup=setup)
         self.bench = SimpleNamespace(goal=SimpleNamespace(measure="accuracy"), trial=lambda change, code: None)
-        self.as_is, self.symptoms = trial_of({}), []
+        self.as_is, self.symptoms, self.done = trial_of({}), [], {}
 
     def suspicion(self, code):
         return self.levels.get(code, 0.0)
@@ -177,8 +177,12 @@ class TrialsInWords:
         return Trial(change, setup, "only what is changed", (), (reached / 5.0,) * 5, hits, code)
 
     def try_cause(self, cause):
-        field = {"inputs_not_scaled": "inputs", "targets_out_of_range": "targets"}.get(cause.code, "lr")
-        return self.trial({field: 0.5 if field == "lr" else "standardized"}, cause.code)
+        fields = {"inputs_not_scaled": "inputs", "targets_out_of_range": "targets", "too_few_epochs": "epochs"}
+        field = fields.get(cause.code, "lr")
+        return self.trial({field: {"lr": 0.5, "epochs": 500}.get(field, "standardized")}, cause.code)
+
+    def suspects(self):
+        return [(self.suspicion(cause.code), cause) for cause in CAUSES]
 
     def beats(self, trial):
         return trial.share >= 0.8 and trial.beats(self.as_is)
@@ -189,7 +193,7 @@ class TrialsInWords:
     extend = confirm
 
     def best(self):
-        return {}
+        return self.done
 
     def affordable(self, change, code=""):
         return False
@@ -234,3 +238,21 @@ def test_a_higher_rate_comes_before_a_hundred_times_the_epochs(epochs, first):
     rows = [(0.9, "too_few_epochs", {"epochs": epochs}), (0.8, "lr_too_low", {"lr": 0.5})]
     found = rank(t, [(level, BY_CODE[code], t.trial(change, code)) for level, code, change in rows])
     assert found[0].code == first
+
+
+@pytest.mark.parametrize(
+    ("reached", "tried_before", "expected"),
+    [
+        ({"epochs": 5}, (), ["too_few_epochs"]),
+        ({"epochs": 1, "epochs+lr": 5}, ("lr_too_low",), ["lr_too_low", "too_few_epochs"]),
+        ({"epochs": 2, "epochs+lr": 5}, ("lr_too_low", "too_few_epochs"), []),  # the epochs are in what was tried
+        ({"epochs": 2, "epochs+lr": 3}, ("lr_too_low",), []),
+        ({}, (), []),
+    ],
+)
+def test_more_epochs_are_tried_at_last_even_where_no_symptom_speaks_for_them(reached, tried_before, expected):
+    t = TrialsInWords({"lr": 1, **reached}, {})
+    t.done = {code: t.try_cause(BY_CODE[code]) for code in tried_before}
+    found = with_more_work(t)
+    assert [cause.code for cause in found] == expected
+    assert all(cause.sentence.startswith("Nothing was seen that shows it, but it takes") for cause in found)

@@ -12,7 +12,7 @@ from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.clinic.diagnosis.single import rank
-from tinygrad_edu.clinic.diagnosis.together import changes_together, halves, prove_together
+from tinygrad_edu.clinic.diagnosis.together import changes_together, halves, prove_together, tell_without_symptom
 
 LONGER = 10  # factor on the epochs of a trial that helps but does not suffice
 PAIRS = 6  # pairs of changes tried before larger sets
@@ -29,6 +29,20 @@ def fewest_together(t: Trials) -> list[FoundCause]:
         if not t.beats(trial) and trial.share > max(x.share for x in chosen):
             chosen, trial = longer(t, chosen, trial)
         if t.beats(trial) and (found := necessary(t, chosen, trial)):
+            return found
+    return []
+
+
+def with_more_work(t: Trials) -> list[FoundCause]:
+    """Many more epochs, alone or with one other change, where no symptom speaks for them and nothing else is enough."""
+    cause = BY_CODE["too_few_epochs"]
+    if cause.code in t.best() or (trial := t.try_cause(cause)) is None:
+        return []
+    if t.beats(trial) and t.beats(trial := t.confirm(trial)):
+        return steady(t, rank(t, [(0.0, cause, trial)]))
+    for other in promising(t):
+        whole = t.trial(merge([other.change, trial.change]), "together") if other.code != cause.code else None
+        if whole is not None and t.beats(whole) and (found := necessary(t, [other, trial], whole)):
             return found
     return []
 
@@ -116,4 +130,5 @@ def cause_of_trial(t: Trials, trial: Trial, without: Trial, whole: Trial, first:
     proof = prove_together(t, trial.change, without, whole, alone=trial)
     remedy = f"{cause.remedy} {changes_together(t, whole, first)}"
     evidence = cause.evidence(t.symptoms)
-    return FoundCause(cause.code, cause.sentence, evidence, proof, remedy, dict(whole.change), whole)
+    sentence = cause.sentence if evidence else tell_without_symptom(t.record.setup.difference(trial.change))
+    return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(whole.change), whole)

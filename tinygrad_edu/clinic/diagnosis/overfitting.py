@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.causes.table import PROVED_OTHERWISE
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof.budget import NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, hold_out, train_setup
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
@@ -24,6 +26,10 @@ FEWEST = 8  # epochs needed to see a turn
 RISE = 0.1  # least rise from the lowest value to the end, relative to the lowest
 NOISE = 4.0  # least rise relative to the changes from epoch to epoch after the lowest point
 LATE = 0.8  # share of the epochs; a minimum after this is no turn yet
+GROUPS = 20  # of the held-out samples, whose losses are compared
+SURELY = 1.64  # standard errors by which the loss of held-out samples must be lower; 95% of a normal distribution
+LIKELY = 1.0  # the same where the training samples are memorized, so that overfitting is likely anyway
+MEMORIZED = 0.1  # last training loss over that of the epoch with the lowest validation loss
 PART = 0.3  # share of the rise from the lowest value to the end; a run that stays below does not overfit
 
 
@@ -74,6 +80,9 @@ def prove_overfitting(t: Trials) -> list[FoundCause]:
     stopped = judge_runs(t, change, setup.difference(change), runs, goal)
     if not stopped.beats(as_is):
         return []
+    if (rise := rise_by_chance(t, as_is, stopped)) is not None:
+        t.symptoms.append(replace(symptom, sentence=f"{symptom.sentence} {rise}"))
+        return []
     sentence, remedy = PROVED_OTHERWISE["overfitting"]
     middle = [-float(np.median(trial.worths)) for trial in (as_is, stopped)]
     proof = (
@@ -81,6 +90,38 @@ def prove_overfitting(t: Trials) -> list[FoundCause]:
         f"The medians are {middle[0]:.4g} and {middle[1]:.4g}."
     ).replace("seeds reach the goal a", "seeds reach a")
     return [FoundCause("overfitting", sentence, symptom.sentence, proof, remedy, change, stopped)]
+
+
+def rise_by_chance(t: Trials, as_is: Trial, stopped: Trial) -> str | None:
+    """That the rise may be due to the choice of held-out samples, in a sentence; None where it is more than that.
+
+    All seeds are judged by the same samples: their agreement says nothing of how well these stand for others.
+    """
+    X, y = hold_out(as_is.setup, t.record.task)
+    parts = [np.arange(first, len(X), GROUPS) for first in range(min(GROUPS, len(X)))]
+    late, early = (
+        np.median([loss_of_parts(run, trial, X, y, parts) for run in trial.runs], axis=0) for trial in (as_is, stopped)
+    )
+    falls = late - early
+    error = float(falls.std(ddof=1)) / math.sqrt(len(falls)) if len(falls) > 1 else math.inf
+    if float(falls.mean()) > (LIKELY if memorized(t.record.subject) else SURELY) * error:
+        return None
+    return (
+        f"But {len(X)} held-out samples are few for this: stopping earlier lowers their loss by {falls.mean():.3g}, "
+        f"with a standard error of {error:.2g}."
+    )
+
+
+def memorized(subject: Subject) -> bool:
+    lowest = int(subject.validation.argmin())
+    return lowest < len(subject.losses) and bool(subject.losses[-1] < MEMORIZED * subject.losses[lowest])
+
+
+def loss_of_parts(run: Trained, trial: Trial, X: Array, y: Array, parts: Sequence[Array]) -> Array:
+    """The loss of each part of the held-out samples."""
+    loss, model = losses.find(trial.setup.loss), run.model.eval()
+    with no_grad(), np.errstate(all="ignore"):
+        return np.array([float(loss(model(X[rows]), y[rows]).item()) for rows in parts])
 
 
 def judge_runs(t: Trials, change: dict[str, Any], words: str, runs: Sequence[Trained], goal: float) -> Trial:

@@ -17,7 +17,7 @@ from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
 from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
-from tinygrad_edu.clinic.diagnosis.combined import fewest_together, scales_before_work, steady
+from tinygrad_edu.clinic.diagnosis.combined import fewest_together, scales_before_work, steady, with_more_work
 from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
@@ -138,7 +138,8 @@ class DiagnosisSession:
         first = [*causes, *lucky] if likely or causes else []
         causes = steady(t, scales_before_work(t, first)) or (walk_back(t) if t.slow else [])
         causes = causes or try_usual_changes(t, self.looked_at) or fewest_together(t) or walk_back(t) or lucky
-        causes = causes or single(t, 1e-9, self.looked_at) or self.represented() or by_lower_goal(t)
+        causes = causes or single(t, 1e-9, self.looked_at) or with_more_work(t)
+        causes = causes or self.represented() or by_lower_goal(t)
         return self.named(causes) if causes else self.nothing()
 
     def held_back(self) -> list[FoundCause]:
@@ -284,11 +285,10 @@ class DiagnosisSession:
         """No change does significantly better."""
         hasty = any(row.endswith("no time left") for row in self.trials.not_checked)
         rest = "; there was no time for some: give a larger budget_s" if hasty else ""
-        return self.card(
-            False,
-            [],
-            f"The run misses the goal ({self.measured()}), and none of the changes that were tried fixes it{rest}.",
+        verdict = (
+            f"The run misses the goal ({self.measured()}), and none of the changes that were tried fixes it{rest}."
         )
+        return self.card(False, [], verdict)
 
     def named(self, causes: list[FoundCause]) -> Diagnosis:
         goal = self.trials.bench.goal

@@ -23,6 +23,7 @@ from tinygrad_edu.optim.schedule import Schedule
 
 MOST_STEPS = 20_000  # steps of a longer run, or three times its epochs if that is more
 WIDER = 4
+READ_BY_NEIGHBOURS = 0.9  # share of the task; where neighbours tell this much, a network can read the inputs too
 MUCH_SLOWER = 0.05  # relative to the largest stable rate
 
 
@@ -275,7 +276,7 @@ def other_form(record: Record) -> Iterator[Change]:
     setup, X = record.setup, record.task.X
     if setup.inputs is not None or setup.columns is not None or X.dtype.kind != "f":
         return
-    if setup.pattern is None and is_multiple_of_steps(X):
+    if setup.pattern is None and is_multiple_of_steps(X) and record.neighbours[0] < READ_BY_NEIGHBOURS:
         width = encoding("bits", X)(X[:1]).shape[1]
         yield {"inputs": "bits", "sizes": (width, *setup.sizes[1:])}
     yield from one(padded(record) is not None, inputs="padding first")

@@ -118,7 +118,7 @@ def at_chance(losses: Array) -> Measured:
         return None
     return max(off, 1e-6), (
         f"The loss stays at {level:.4g}. Guessing among {classes} classes costs log({classes}) = "
-        f"{math.log(classes):.4g}, so nothing has been learned."
+        f"{math.log(classes):.4g}: if there are about so many, nothing has been learned."
     )
 
 

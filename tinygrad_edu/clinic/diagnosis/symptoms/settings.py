@@ -100,7 +100,8 @@ def small_net(record: Record) -> Measured:
         return None
     hidden = plain.get("sizes", record.setup.sizes)[1:-1]
     narrow = min(hidden, default=0)
-    sentence = f"The narrowest hidden layer has {narrow} units." if hidden else "There is no hidden layer."
+    units = f"{narrow} unit{'s' if narrow != 1 else ''}"
+    sentence = f"The narrowest hidden layer has {units}." if hidden else "There is no hidden layer."
     return (
         Symptom("small_net", LIMITS["small_net"] + 1, narrow + 1, sentence) if narrow <= LIMITS["small_net"] else None
     )
