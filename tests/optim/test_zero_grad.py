@@ -48,6 +48,30 @@ def test_one_step_is_warned_of_once(make):
     loss(weights).backward()  # warnings are errors in these tests
 
 
+def test_two_networks_that_are_cleared_by_turns_are_not_warned_of():
+    """As in adversarial training: the generator's loss reaches the discriminator, whose gradients are cleared later."""
+    generator, discriminator = parameter(1.0), parameter(2.0)
+    steps = {w: SGD([w], lr=0.1) for w in (generator, discriminator)}
+    for _ in range(3):
+        steps[discriminator].zero_grad()
+        (discriminator * generator.detach()).backward()
+        steps[discriminator].step()
+        steps[generator].zero_grad()
+        (discriminator * generator).backward()
+        steps[generator].step()
+    with pytest.warns(ForgottenZeroGradWarning):
+        (discriminator * generator.detach()).backward()  # here its own zero_grad() is missing
+
+
+def test_weights_that_no_optimizer_has_hide_no_forgotten_zero_grad():
+    head, body = parameter(1.0), parameter(2.0)
+    optimizer = SGD([head], lr=0.1)
+    (head * body).backward()
+    optimizer.step()
+    with pytest.warns(ForgottenZeroGradWarning):
+        (head * body).backward()
+
+
 @makers
 def test_the_gradient_is_added_all_the_same(make):
     weights, _ = step_of(make)

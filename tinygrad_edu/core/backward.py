@@ -50,16 +50,21 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
             found = cotangents(order, seed, pull_with_care)
     with ACCUMULATING:
-        spent = [x for x in found if not x.parents and is_forgotten(x.gradient, x._spent)]
-        if spent:
+        leaves = [x for x in found if not x.parents]
+        spent = [x for x in leaves if is_forgotten(x.gradient, x._spent)]
+        # a leaf without a gradient was cleared: a generator trains through a discriminator, which is cleared later
+        if spent and all(x.gradient is not None for x in leaves):
             # 5 instead of 4: the check for second names of arguments (`grad`, `gradient`) adds a level
             warn_forgotten(spent, stacklevel=5)
+            spent.clear()
         if LOST:
             warn_lost(found, stacklevel=5)
         while found:
             x, g = found.popitem()
             alone = sys.getrefcount(g) <= ALONE
             store(x, g, alone)
+        for x in spent:  # not warned of: the next pass that reaches only such leaves is
+            x._spent = x.gradient
         root._spent = True if root.parents else root._spent
 
 
