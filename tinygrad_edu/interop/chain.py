@@ -174,7 +174,7 @@ def step_as_layer(step: Step) -> Any:
     if step.kind == "linear":
         return fill_layer(Linear(step.sizes[0], step.sizes[1], step.bias), step)
     if step.kind == "embedding":
-        return fill_layer(nn.Embedding(*step.sizes), step)
+        return fill_layer(nn.Embedding(*step.sizes, **step.options), step)
     if step.kind == "recurrent":
         return fill_layer(getattr(nn, step.name)(*step.sizes, **step.options), step)
     if step.kind == "outputs":
@@ -210,5 +210,6 @@ def fill_layer(layer: Module, step: Step) -> Module:
 
 def freeze(layer: Any, step: Step) -> None:
     """Freeze the parameters that were frozen in the other library."""
+    arrays = dict(layer.named_arrays())
     for name in step.frozen:
-        getattr(layer, name).requires_grad = False
+        arrays[name].requires_grad = False

@@ -31,6 +31,13 @@ SILENT = (
     "ActivityRegularization",
 )  # layers without effect at prediction, or without weights
 
+# arguments for which these layers equal ours
+USUAL: dict[str, dict[str, Any]] = {
+    "ReLU": {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}, "Softmax": {"axis": -1},
+    "ELU": {"alpha": 1.0}, "Dropout": {"noise_shape": None}, "Embedding": {"mask_zero": False},
+    "Rescaling": {"scale": 1.0, "offset": 0.0}, "BatchNormalization": {"axis": -1},
+    "LayerNormalization": {"axis": -1, "rms_scaling": False},
+}  # fmt: skip
 FEW = 3  # samples on which the layers are compared with the model
 SAME, HALF = 1e-3, 0.05  # relative, through many layers: in float32, and in 2-byte floats
 
@@ -78,10 +85,11 @@ def chain_of(model: Any, shape: tuple[int, ...] | None = None) -> Chain:
     sample = shape
     for layer, own in zip(layers, weights, strict=True):
         kind, config = str(layer["class_name"]), layer["config"]
-        if kind in SILENT:
-            continue
         if kind == "TimeDistributed":
             kind, config = str(config["layer"]["class_name"]), config["layer"]["config"]
+        refuse_unusual(kind, config, len(shape))
+        if kind in SILENT:
+            continue
         if kind not in LAYERS:
             raise SettingError(f"{kind} has no counterpart in from_keras: it takes {', '.join(LAYERS)}")
         made = LAYERS[kind](config, shape[-1], own)
@@ -91,6 +99,15 @@ def chain_of(model: Any, shape: tuple[int, ...] | None = None) -> Chain:
     if is_object(model) and getattr(model, "built", True):
         refuse_other_outputs(model, chain, sample)
     return chain
+
+
+def refuse_unusual(kind: str, config: Mapping[str, Any], last: int) -> None:
+    """Errors: SettingError for an argument that changes what a layer does; `last`, the number of the last axis."""
+    for argument, usual in USUAL.get(kind, {}).items():
+        given = config.get(argument)
+        given = given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
+        if given is not None and given != usual and not (argument == "axis" and given == last):
+            raise SettingError(f"{kind}({argument}={config[argument]!r}): only {usual!r} has a counterpart")
 
 
 def refuse_other_outputs(model: Model, chain: Chain, shape: tuple[int, ...]) -> None:
@@ -205,8 +222,13 @@ def norm(name: str, parts: tuple[str, ...]) -> Callable[[Mapping[str, Any], int,
     """A normalization: gamma, beta and, of a batch, the running statistics."""
 
     def made(config: Mapping[str, Any], width: int, weights: list[Array]) -> list[Step]:
-        arrays = dict(zip(parts, weights, strict=False))
-        options = {"momentum": round(1.0 - float(config.get("momentum", 0.99)), 12)} if name == "BatchNorm" else {}
+        scale, center = bool(config.get("scale", True)), bool(config.get("center", True))
+        if center and not scale:
+            raise SettingError(f"{name}: scale=False has a counterpart with center=False only")
+        there = [part for part in parts if {"weight": scale, "bias": center}.get(part, True)]
+        arrays = dict(zip(there, weights, strict=False))
+        options: dict[str, Any] = {"affine": scale, "bias": center}
+        options |= {"momentum": round(1.0 - float(config.get("momentum", 0.99)), 12)} if name == "BatchNorm" else {}
         return [Step("norm", name, (width,), eps=float(config.get("epsilon", 1e-3)), arrays=arrays, options=options)]
 
     return made

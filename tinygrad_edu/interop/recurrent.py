@@ -48,6 +48,7 @@ def of_torch(layer: Any) -> Step:
     state = {key: value.detach().cpu().numpy().astype(float) for key, value in layer.state_dict().items()}
     gates, arrays, sources = GATES["torch"][name], dict[str, Array](), dict[str, int]()
     ids = {key: id(p) for key, p in layer.named_parameters()}
+    still, frozen = {key for key, p in layer.named_parameters() if not p.requires_grad}, list[str]()
     for level in range(layer.num_layers):
         for turned in range(1 + layer.bidirectional):
             end = f"_l{level}" + "_reverse" * turned
@@ -57,20 +58,28 @@ def of_torch(layer: Any) -> Step:
             place = first if level == 0 else f"levels.deeper.{level - 1}.{turned}."
             arrays |= {f"{place}{key}": value for key, value in own.items()}
             sources |= {f"{place}{key}": ids[f"{torch_array(key)}{end}"] for key in own}
+            frozen += [f"{place}{key}" for key in own if {f"{name}{end}" for name in torch_arrays(key)} <= still]
     options = {
         "bias": bool(layer.bias), "num_layers": layer.num_layers, "bidirectional": bool(layer.bidirectional),
         "dropout": float(layer.dropout) if layer.num_layers > 1 else 0.0,
     }  # fmt: skip
     options |= {"activation": layer.nonlinearity} if name == "RNN" else {}
     return Step(
-        "recurrent", name, (layer.input_size, layer.hidden_size), arrays=arrays, options=options, sources=sources
-    )
+        "recurrent", name, (layer.input_size, layer.hidden_size), arrays=arrays, options=options, sources=sources,
+        frozen=tuple(frozen),
+    )  # fmt: skip
 
 
 def torch_array(key: str) -> str:
     """The name of torch's array that contains one of ours."""
     name = key.rpartition(".")[2]
     return {"bias": "bias_ih", "candidate_bias": "bias_hh"}.get(name, name)
+
+
+def torch_arrays(key: str) -> tuple[str, ...]:
+    """The names of all of torch's arrays that one of ours is made of: a bias of a gate is the sum of two."""
+    name = key.rpartition(".")[2]
+    return ("bias_ih", "bias_hh") if name == "bias" and not key.endswith("candidate.bias") else (torch_array(key),)
 
 
 ALIKE = ("units", "activation", "use_bias", "return_sequences")  # settings that must be the same in both directions

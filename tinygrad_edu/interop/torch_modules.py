@@ -65,10 +65,10 @@ def refuse_other_outputs(module: Any, chain: Chain) -> None:
     Errors: OperandError where they differ. A module that cannot be run on rows of numbers is not compared.
     """
     first = next((step for step in chain.steps if step.kind not in ("flatten", "activation", "dropout")), None)
-    if first is None or first.kind not in ("linear", "norm") or not all(step.arrays for step in chain.linear):
+    if first is None or not all(step.arrays for step in chain.linear):
         return
-    rows = np.random.default_rng(0).normal(size=(5, first.sizes[0]))
-    theirs = run_twin(module, rows)
+    tried = ((rows, run_twin(module, rows)) for rows in rows_for(first, chain))
+    rows, theirs = next(((rows, found) for rows, found in tried if found is not None), (None, None))
     if theirs is None:
         return
     with no_grad():
@@ -80,6 +80,16 @@ def refuse_other_outputs(module: Any, chain: Chain) -> None:
             "axis, a "
             "shape or an argument has no counterpart here"
         )
+
+
+def rows_for(first: Step, chain: Chain) -> Iterator[Array]:
+    """Random rows for a first layer; of indices as many in a row as the next linear layer takes, or a few."""
+    rng = np.random.default_rng(0)
+    if first.kind in ("linear", "norm"):
+        yield rng.normal(size=(5, first.sizes[0]))
+    if first.kind == "embedding":
+        beside = [step.sizes[0] // first.sizes[1] for step in chain.linear[:1]]
+        yield from (rng.integers(0, first.sizes[0], (5, width)) for width in (*beside, 3) if width)
 
 
 def run_twin(module: Any, rows: Array) -> Array | None:
@@ -225,17 +235,21 @@ def batch_norm(layer: Any) -> Step:
     )  # fmt: skip
 
 
+def embedding(layer: Any) -> Step:
+    for argument, usual in (("max_norm", None), ("scale_grad_by_freq", False)):
+        if getattr(layer, argument, usual) != usual:
+            raise SettingError(f"Embedding({argument}={getattr(layer, argument)}) has no counterpart")
+    return Step(
+        "embedding", sizes=(layer.num_embeddings, layer.embedding_dim), arrays=arrays(layer), frozen=frozen(layer),
+        sources=sources(layer), options={"padding_idx": layer.padding_idx},
+    )  # fmt: skip
+
+
 LAYERS: dict[str, Callable[[Any], Step]] = {
     "Linear": linear,
     "Dropout": lambda layer: Step("dropout", p=layer.p),
     "LayerNorm": layer_norm,
     "BatchNorm1d": batch_norm,
     "Flatten": lambda layer: Step("flatten"),
-    "Embedding": lambda layer: Step(
-        "embedding",
-        sizes=(layer.num_embeddings, layer.embedding_dim),
-        arrays=arrays(layer),
-        frozen=frozen(layer),
-        sources=sources(layer),
-    ),
+    "Embedding": embedding,
 }
