@@ -36,7 +36,10 @@ __all__ = ["CASES", "Figure", "Report", "Trial", "run"]
 def run(name: str, out: str | Path = "out", quick: bool = False, picture: bool = True) -> Report:
     """Run a case by its name, or its number in the list; its picture goes to `out`/NAME.png.
 
+    name: the name of a case, or its number in the list.
+    out: the folder for the picture; "out".
     quick: fewer seeds or a shorter run; the published figures are still reproduced.
+    picture: whether to draw the picture; True.
     Errors: NameNotFoundError for an unknown case; OSError if the picture cannot be written;
     TinygradError if scikit-learn is missing and the case needs it.
 

@@ -53,7 +53,12 @@ def all_digits(x: float) -> str:
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial: runs with one change, named by `change`, and how many of them reach the goal.
+    """Runs with one change, and how many of them reach the goal.
+
+    change: what was changed, in words.
+    reached: how many runs reached the goal.
+    runs: how many runs there were.
+    measured: what was measured, in words.
 
     >>> print(Trial("learning rate 0.5", reached=9, runs=10, measured="loss 0.01"))
     learning rate 0.5                                    9 of 10      loss 0.01

@@ -246,25 +246,21 @@ def jit(
 ) -> Any:
     """Compile a function: traced at its first call, run at compiled speed from then on.
 
-    In programs of arrays, exp, expm1, log, log1p, tanh, erf and what is made of them use our own fast kernels (within
-    3 ulp), and sums are added as partial sums; `@jit(accurate=True)` uses the C library and adds in order. Functions
-    of numbers always do so.
-
-    `parallel=True` shares the loops of a program of arrays among Numba's threads; it pays for arrays of 100,000
-    numbers and more. It takes longer to compile, adds sums in another order, and Numba's threads do not survive a
-    fork of the process.
-
     What a function closes over may change between calls: the numbers of Values, Tensors and arrays are read again, and
     a changed flag, attribute (such as `model.training`) or layer means another program. Anything that each call would
     draw or count by itself (random numbers, a counter) is refused. Numbers that Python reads while the function is
     traced (`if A[0] > 0`, `w.data`, `float(A[0])`, `A * 2` of an array) are compared by a checksum before each call,
     which takes 1.4 ns a number (what a checksum may miss: core/writes/checksum.py); after 8 changes the function runs
-    without jit, with a warning. Of arguments, these are refused.
-
-    `static_argnums`, `static_argnames` (one or several): arguments such as a size or a number of rounds, which decide
-    what the function does; there is a program for each of their values, as in JAX.
+    without jit, with a warning. Reading the numbers of an argument in this way is refused.
 
     The result also has `f.value_and_grad(*arguments)`, `f.backward(*arguments)` and `f.source`.
+    f: the function to compile.
+    accurate: for arrays, use the C library's exp, expm1, log, log1p, tanh and erf, and add in order. By default these
+        are our own fast kernels (within 3 ulp), and sums are added in parts. Functions of numbers are always accurate.
+    parallel: for arrays, share the loops among Numba's threads, which pays from 100,000 numbers on; default False. It
+        takes longer to compile, adds in another order, and Numba's threads do not survive a fork of the process.
+    static_argnums, static_argnames: arguments (one or several) that decide what the function does, such as a size or a
+        number of rounds; there is a program for each of their values, as in JAX.
     Errors: TraceError for a function that cannot be compiled but would give a result without jit, or that writes to a
     dict or list which it is given; DtypeError for whole numbers above 2⁵³ or beyond their dtype.
 

@@ -29,9 +29,10 @@ FAR = 100.0  # numbers beyond it are moved in proportion: a step of 1e-6 does no
 
 @check_arguments
 def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, atol: float = 1e-7) -> bool:
-    """True if the gradient of f by every argument agrees with central differences, (f(x + h) - f(x - h))/2h.
+    """True if the gradient of f agrees with central differences, (f(x + h) - f(x - h))/2h, for every argument.
 
     A result of many numbers is weighted with fixed random numbers and summed.
+    f: a function of the arguments.
     arguments: numbers, arrays, Values or Tensors (computed in float64); anything else, whole numbers too, is passed on
         as it is.
     rtol: the relative difference allowed.
@@ -71,6 +72,7 @@ def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) ->
 
     2 for a right gradient (the remainder is of second order), about 1 for a wrong one (even if it is wrong by only
     0.1%), inf if f is linear along v, so that the remainder is rounding; NaN where f or its gradient is not finite.
+    f: a function of the arguments with one number as its result.
     arguments: the point.
     seed: of the random direction.
 

@@ -41,7 +41,7 @@ def no_grad(function: Callable[..., Any] | None = None) -> Any:
     """Compute without recording a graph, in this thread, until the block ends; or a decorator, with or without ().
 
     In it `w -= rate * w.grad` writes into a leaf w that requires a gradient, as in PyTorch; elsewhere it makes a node.
-    function: what is decorated, as in @no_grad; nothing for a block.
+    function: the function to decorate, as in @no_grad; None in a `with` block.
 
     >>> from tinygrad_edu import Value, no_grad
     >>> with no_grad():

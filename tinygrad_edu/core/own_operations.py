@@ -46,6 +46,7 @@ def operation(
 ) -> Any:
     """Declare an operation with its derivative; a decorator. It works on numbers, arrays, Values and Tensors.
 
+    function: the function to declare.
     partials: of an elementwise operation, a function of plain floats: partials(y, x₁, x₂, ...) = (∂y/∂x₁, ∂y/∂x₂, ...).
     vjp: of an operation on whole arrays: vjp(g, y, array₁, ..., **options) = (g·∂y/∂array₁, ...), each of its array's
         shape. The function's parameters without a default are the arrays, the others options.
@@ -54,8 +55,7 @@ def operation(
     domain: boxes, an interval for each argument, away from kinks and poles. Default: -3 to 3.
     replace: whether an operation of this name may be there already. Default: False.
     Write partials and vjp with operators and `tg.ops` (or NumPy's functions): then derivatives of every order exist.
-    Errors: SettingError for a name that is taken, OperandError for a wrong number of derivatives, ShapeError (at the
-    first backward) for one of a wrong shape.
+    Errors: SettingError for a taken name, OperandError for another number of derivatives, ShapeError for a wrong shape.
 
     >>> from tinygrad_edu import grad, ops
     >>> @operation

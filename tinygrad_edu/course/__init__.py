@@ -24,6 +24,7 @@ def check(*given: Any, exercise: str = "", hint: int = 1, seconds: float = 10.0,
     """Grade a file, or the functions of a notebook: check(__file__), check(backward, exercise="mlp_layer").
 
     given: functions by name, the path of a file, or its text.
+    exercise: the name of the exercise, if functions are given.
     hint: how much to tell, from 1.
     seconds: how long it may run.
     seed: what the numbers of the exercise are drawn from (one of its own for each exercise).

@@ -282,6 +282,8 @@ BY_NAME = {exercise.name: exercise for exercise in EXERCISES}
 def find(name: str) -> Exercise:
     """The exercise of a name, or of a file's name. Errors: NameNotFoundError.
 
+    name: the name of an exercise, or of a file that holds it.
+
     >>> find("02_mlp_layer.py").name, find("adam").minutes
     ('mlp_layer', 15)
     """

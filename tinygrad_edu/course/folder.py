@@ -59,7 +59,10 @@ def write(
     """Write the exercises, or their solutions, into a folder; returns the paths.
 
     A file that is there already is left as it is, unless `force`: it may hold a learner's work.
+    folder: the folder to write into; it is made if missing.
     notebooks: write notebooks beside the scripts?
+    solutions: whether to write the solutions; False.
+    force: whether to overwrite files; False.
     nbgrader: write notebooks alone, as sources for `nbgrader generate_assignment`?
     Errors: SettingError where every file is there already; OSError.
     """
@@ -71,6 +74,8 @@ def write_examples(folder: str | os.PathLike[str], force: bool = False) -> list[
     """Copy the programs of the tutorial, the cases and the notebooks into a folder; returns the paths.
 
     A file that is there already is left as it is, unless `force`.
+    folder: the folder to write into; it is made if missing.
+    force: whether to overwrite files; False.
     Errors: SettingError where every file is there already; OSError.
 
     >>> import tempfile
@@ -206,6 +211,8 @@ def grade_folder(
     """Every script and notebook below a folder, each in a process of its own; what is no exercise is named as such.
 
     Folders and files whose names begin with a dot or two underscores are left out: Jupyter keeps older copies there.
+    folder: the folder of the submissions.
+    exercise: the name of the exercise, for files that do not say it.
     seconds: how long each submission may run.
     hint: how much each text tells, from 1.
     Errors: InputFileError where the folder holds none.

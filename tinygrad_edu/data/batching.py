@@ -185,6 +185,9 @@ class Batches:
     """The result of `batches`: loop over it once per epoch.
 
     X: the inputs, (samples, features).
+    y: the targets, a row for each sample.
+    batch_size: the number of samples in a batch.
+    order: "shuffled", "given", "sorted", "stratified" or "weighted".
     rng: a generator, or its seed.
     weights: the weight of each sample, (samples,).
 

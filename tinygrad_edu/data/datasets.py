@@ -52,6 +52,8 @@ def xor_gate() -> tuple[Array, Array]:
 def sine(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
     """A regression: y = sin x + noise·N(0, 1), x uniform in [-π, π]; X and y (samples, 1).
 
+    samples: the number of samples; 100.
+    noise: the standard deviation of the Gaussian noise that is added; 0.1.
     seed: the seed of the random generator.
 
     >>> X, y = sine(50, noise=0.0)
@@ -69,6 +71,7 @@ def quadrants(samples: int = 200, noise: float = 0.0, seed: int = 0) -> tuple[Ar
     """The exclusive or of signs: X uniform in [-1, 1]² plus noise·N(0, 1), class 1 where x₁·x₂ > 0 before it, else -1.
 
     samples: the number of samples.
+    noise: the standard deviation of the Gaussian noise that is added; 0.
     seed: the seed of the random generator.
 
     >>> X, y = quadrants(100)
@@ -86,6 +89,7 @@ def plane(samples: int = 200, noise: float = 0.1, seed: int = 0) -> tuple[Array,
     """A regression that a linear model solves: y = (x₁ + x₂)/2 + noise·N(0, 1), X uniform in [-1, 1]².
 
     samples: the number of samples.
+    noise: the standard deviation of the Gaussian noise that is added; 0.1.
     seed: the seed of the random generator.
 
     >>> X, y = plane(50, noise=0.0)
@@ -103,6 +107,7 @@ def bumps(samples: int = 200, noise: float = 0.05, seed: int = 0) -> tuple[Array
     """A regression with two hills and two hollows: y = sin(πx₁)·sin(πx₂) + noise·N(0, 1), X uniform in [-1, 1]².
 
     samples: the number of samples.
+    noise: the standard deviation of the Gaussian noise that is added; 0.05.
     seed: the seed of the random generator.
 
     >>> X, y = bumps(50, noise=0.0)
@@ -120,6 +125,7 @@ def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array,
     """Two interleaved half circles with Gaussian noise, classes -1 and 1.
 
     samples: the number of samples.
+    noise: the standard deviation of the Gaussian noise that is added; 0.1.
     seed: the seed of the random generator.
 
     >>> X, y = moons(100)
@@ -143,6 +149,8 @@ def circles(samples: int = 100, noise: float = 0.1, inner: float = 0.5, seed: in
     """Two concentric circles with Gaussian noise: radius 1 is class -1, radius `inner` is class 1.
 
     samples: the number of samples.
+    noise: the standard deviation of the Gaussian noise that is added; 0.1.
+    inner: the radius of the inner circle, class 1; 0.5.
     seed: the seed of the random generator.
 
     >>> X, y = circles(100, noise=0.0)
@@ -169,6 +177,10 @@ def spirals(
 
     A point at the share r of its arm, r uniform in [0, 1], lies at radius r and angle 2π·(turns·r + class/arms);
     noise·N(0, 1) is added to both coordinates.
+    samples: the number of samples; 300.
+    arms: the number of arms, each a class; 3.
+    turns: the turns that an arm makes from the centre to its end; 0.75.
+    noise: the standard deviation of the Gaussian noise that is added; 0.03.
     seed: the seed of the random generator.
 
     >>> X, y = spirals(300, arms=3)
@@ -192,7 +204,11 @@ def blobs(
 
     Centres are uniform in [-10, 10] along each axis; around its centre a point is N(0, spread²) along each axis. If
     two centres happen to be close together, try another seed.
+    samples: the number of samples; 300.
+    centers: the number of clouds, each a class; 3.
+    features: the number of features; 2.
     spread: the standard deviation around each centre.
+    seed: the seed of the random generator; 0.
 
     >>> X, y = blobs(90, centers=3, features=4)
     >>> X.shape, np.bincount(y).tolist()

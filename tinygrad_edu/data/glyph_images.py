@@ -33,14 +33,17 @@ def glyphs(
 ) -> tuple[Array, Array]:
     """Grey images of digits and letters: X (samples, size·size) from 0, paper, to 1, ink; y (samples,) class numbers.
 
-    y[i] is the index in `characters` (0 to 9 and A to Z) of the one that X[i] shows; X.reshape(-1, size, size) are the
-    pictures. Each is shifted by up to `shift` pixels along both axes, is larger or smaller by up to the share `scale`,
-    is slanted by up to `slant` (sideways per step up), and is drawn with a pen width between the two of `width`, in
-    pixels, all of them uniform. noise·N(0, 1) is added to each pixel, which is rounded to one of 256 greys as in files.
-    Classes are balanced and in random order. 10,000 images of 30 by 30 take 0.6 s.
-    seed: the seed of the random generator.
-    Errors: SettingError for a setting outside its range or a character named twice; NameNotFoundError for one that
-    cannot be drawn.
+    y[i] is the index in `characters` of the one that X[i] shows. Shift, scale, slant and width are drawn uniformly for
+    each image. Greys are rounded to 256 levels. Classes are balanced, in random order. 10,000 images take 0.6 s.
+    samples: the number of images; 1000.
+    characters: the digits and letters (A to Z) to draw; the ten digits.
+    size: the width and height of an image, in pixels; 30. X.reshape(-1, size, size) are the pictures.
+    shift: the largest shift along each axis, in pixels; 2.
+    scale: the largest change of size, as a share; 0.15.
+    slant: the largest slant, sideways per step up; 0.2.
+    width: the smallest and the largest width of the pen, in pixels; (1.5, 3).
+    noise, seed: the standard deviation of the noise of each pixel, 0.05; the seed of the random generator, 0.
+    Errors: SettingError for a bad setting or a character named twice; NameNotFoundError for one that cannot be drawn.
 
     >>> X, y = glyphs(200, "AB")
     >>> X.shape, np.bincount(y).tolist(), float(X.min()), float(X.max())

@@ -24,10 +24,11 @@ def train_test_split(
 ) -> tuple[Array, Array, Array, Array]:
     """(X_train, X_test, y_train, y_test): a random share of the samples, rounded up, is held out for the test.
 
-    stratify: each class has the same share in both parts, as nearly as whole samples allow.
     X: the inputs, (samples, features).
     y: the targets, a row for each sample.
+    test: the share of the samples to hold out, between 0 and 1; 0.25.
     seed: the seed of the random generator.
+    stratify: each class has the same share in both parts, as nearly as whole samples allow.
     Errors: SettingError if a part would be empty, or for a class of a single sample; ShapeError for other lengths.
 
     >>> parts = train_test_split(np.zeros((10, 3)), np.arange(10), test=0.3)
@@ -57,6 +58,9 @@ def no_single(y: Array) -> None:
 
 class Scaling(NamedTuple):
     """z = (x - shift)/scale, one shift and one scale for each feature: measured on one array, applied to any.
+
+    shift: what is subtracted, (features,).
+    scale: what the difference is divided by, (features,).
 
     >>> scaling = Scaling(np.array([1.0, 0.0]), np.array([2.0, 1.0]))
     >>> scaling([[3.0, 5.0]]).tolist(), scaling.inverse([[1.0, 5.0]]).tolist()
@@ -137,6 +141,7 @@ def scale_array(array: Array, shift: Array, scale: Array) -> tuple[Array, Scalin
 def one_hot(labels: Samples, classes: int | None = None) -> Array:
     """Class numbers (samples,) or (samples, 1) as one-hot rows (samples, classes).
 
+    labels: class numbers from 0, (samples,) or (samples, 1).
     classes: the number of classes; by default the largest label plus one, which a compiled function does not know.
     Errors: DtypeError for labels that are not integers; SettingError for a label outside 0 to classes - 1.
 
@@ -179,6 +184,8 @@ def lagged(series: Samples, lags: int) -> tuple[Array, Array]:
     """A series as a regression on its own past: X[i] = (s[t-1], s[t-2], ..., s[t-lags]) and y[i] = s[t], t = lags + i.
 
     series (times,) or (times, 1); X (times - lags, lags), y (times - lags, 1).
+    series: the numbers in order of time, (times,) or (times, 1).
+    lags: how many past numbers predict the next one, at least 1.
     Errors: SettingError for lags below 1, for a series no longer than lags, and for NaN; ShapeError for other shapes.
 
     >>> X, y = lagged([1, 2, 3, 4, 5], lags=2)

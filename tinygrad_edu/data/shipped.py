@@ -64,6 +64,7 @@ def body_metrics(part: str = "train") -> tuple[Array, Array]:
     part="test" gives the two people on whom the question below measures its accuracy: X (2, 3), y (2,).
     Source: a made-up example of many introductions to scikit-learn, as it stands in the Stack Overflow question
     "ConvergenceWarning: Stochastic Optimizer: Maximum iterations reached", which asks why four runs end differently.
+    part: "train" (11 people) or "test" (2 people); "train".
     Errors: NameNotFoundError for another part.
 
     >>> X, y = body_metrics()

@@ -45,6 +45,7 @@ def draw(
     """Draw the computation graph that leads to a node, to several, or to a model's output.
 
     target: a Value or Tensor, a list or array of them, or a model, which is run on `inputs` (zeros by default).
+    inputs: samples to run a model on, a row each; by default zeros.
     direction: from left to right "LR", from top to bottom "TB", the reverse "RL", "BT"; "auto": what fits a page.
     max_nodes: a larger graph is collapsed: a box for each layer that labels name, else for each operation.
     title: written above the picture.

@@ -35,23 +35,23 @@ def export(
     clip_value: float | None = None, tol: float | None = None, patience: int | None = None, accurate: bool = False,
     name: str | None = None, main: bool = False, samples: int | None = None, dtype: Any = None,
 ) -> Path:  # fmt: skip
-    """Write a network to a file of another language, named by its ending, and return the path.
+    """Write a network as a program of another language, or its weights for PyTorch, and return the path.
 
-    .c: C99 that predicts and trains, without allocation or dependency. .js, .mjs: the same as a script or a module.
-    .onnx: the forward alone, for whatever reads ONNX. .safetensors: the weights by the names of torch's state_dict.
     model: a Module, or the Run that `fit` returned, which brings data, loss, optimizer and settings with it.
-    X, y, loss, optimizer, batch_size, clip_norm, clip_value, tol, patience, accurate: as for `fit`, of a Module;
-    without loss and optimizer, or with train=False, the file predicts alone, and X is one sample or more. Optimizers
-    begin anew, without callbacks: a run whose callbacks changed something is refused. The stopping rule looks at the
-    training loss: that of a run which held samples out is left out.
-    name: what functions (C) or the constant (JavaScript) are called by, default "net" and "network".
-    main: C only, a program of its own that reads CSV.
+    path: the file. Its ending decides: .c for C99 that predicts and trains, without allocation or dependency; .js, .mjs
+        for the same as a script or a module; .onnx for the forward pass; .safetensors for weights by PyTorch's names.
+    X, y, loss, optimizer, batch_size, clip_norm, clip_value, tol, patience, accurate: as for `fit`; only for a Module.
+    Without loss and optimizer, or with train=False, the file only predicts, and X is one sample or more. The optimizer
+    begins anew, without callbacks: a run whose callbacks changed something is refused. The stopping rule looks at the
+    training loss, so the rule of a run that held samples out is not exported.
+    train: whether the file can train; by default if it has a loss and an optimizer.
+    name: the first part of the names of the functions (C), or the constant (JavaScript); "net" and "network".
+    main: C only: whether to write a complete program, which reads CSV.
     samples: C only, the number of samples that this program has room for.
     dtype: ONNX only, "float32" (the default, which every runtime computes) or "float64".
     Errors: SettingError for a path or settings that do not go together; TraceError for what cannot be written.
 
-    >>> import tempfile
-    >>> from tinygrad_edu import nn
+    >>> import tempfile; from tinygrad_edu import nn
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     text = export(nn.MLP([2, 4, 1]), folder + "/net.c").read_text()
     >>> "net_predict(" in text, "malloc" in text

@@ -40,10 +40,10 @@ Shaped = Callable[[Array], Array]  # what a forward does to the shape of X befor
 
 @check_arguments
 def from_torch(module: Any, X: Any = None) -> Module:
-    """A torch.nn.Module as a Module of this library, with the same weights and, in eval mode, the same outputs.
+    """Turn a torch.nn.Module into a Module of this library with the same weights and, in eval mode, the same outputs.
 
     module: a torch.nn.Sequential, or a module whose forward calls one layer after the other (found by torch.fx), of
-    Linear, activations, Dropout, LayerNorm, BatchNorm1d, Embedding and Flatten. What has the form of an nn.MLP becomes
+    Linear, activations, Dropout, LayerNorm, BatchNorm1d, Embedding and Flatten. A model that nn.MLP can express becomes
     one.
     X: some inputs. With them RNN, GRU and LSTM are taken too, and forwards that torch.fx cannot follow: the module is
     run on X, and what goes from layer to layer is compared.

@@ -44,11 +44,11 @@ SAME, HALF = 1e-3, 0.05  # relative, through many layers: in float32, and in 2-b
 
 @check_arguments
 def from_keras(model: Model) -> Module:
-    """A Keras model as a Module of this library: with its weights, or from its JSON as such a network begins.
+    """Turn a Keras model into a Module of this library with the same weights; from JSON, with new initial weights.
 
     model: a keras.Sequential, a functional model whose layers follow one another, what `model.to_json()` gives, or the
     dict of `model.get_config()`; of Dense, Activation and its kin, Dropout, LayerNormalization, BatchNormalization,
-    Flatten, Embedding, and SimpleRNN, GRU and LSTM, one way or Bidirectional. What has the form of an nn.MLP becomes
+    Flatten, Embedding, and SimpleRNN, GRU and LSTM, one way or Bidirectional. A model that nn.MLP can express becomes
     one.
     Errors: OperandError for what is no such model, SettingError for a layer that has no counterpart; both name it.
 

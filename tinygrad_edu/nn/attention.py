@@ -44,6 +44,8 @@ def scaled_dot_product_attention(
 
     Names and order of the arguments are PyTorch's. (Vaswani et al. 2017)
     A query that may look at no key gets 0, as in PyTorch.
+    query: what asks, (..., T, d).
+    key: what the queries are compared with, (..., S, d).
     value: what is averaged, (..., S, e).
     attn_mask: booleans, True if a query may look at a key, or numbers that are added to the scores; (T, S), or with
     axes in front.

@@ -14,6 +14,8 @@ from tinygrad_edu.nn.parameters import is_parameter
 class ModuleList(Module, MutableSequence[Any]):
     """A list of modules that is a module: `self.blocks = nn.ModuleList([...])` has the parameters `blocks.0.weight`.
 
+    modules: modules, in order.
+
     >>> from tinygrad_edu import nn
     >>> blocks = nn.ModuleList([nn.Linear(2, 2, False), nn.Linear(2, 1, False)])
     >>> [name for name, _ in blocks.named_parameters()], len(blocks)
@@ -55,6 +57,7 @@ class ModuleDict(Module, MutableMapping[str, Any]):
     """A dict of modules that is a module: `self.heads = nn.ModuleDict({...})` has the parameters `heads.mean.weight`.
 
     As in PyTorch `self.heads.mean` is `self.heads["mean"]`.
+    modules: a dict of modules by name.
 
     >>> from tinygrad_edu import nn
     >>> heads = nn.ModuleDict({"mean": nn.Linear(2, 1), "scale": nn.Linear(2, 1)})

@@ -155,13 +155,16 @@ class Conv1d(Forward):
 class Conv2d(Forward):
     """Conv1d for images (batch, in_channels, height, width); a size is one number, or one for each of the two axes.
 
+    in_channels: the number of channels in the input.
     out_channels: the number of channels in the output.
     kernel_size: the size of the window: one number, or one for each axis.
     stride: the distance from one window to the next.
+    padding: how many zeros are added on each side of each axis, or "same" or "valid".
     dilation: the spacing of the numbers within a window.
     groups: how many groups the channels are split into; groups do not mix.
     bias: whether to add a learned bias.
     init: how the input weights are initialized: a function of nn.init, or its name.
+    rng: a random generator, or the seed of one.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
     padding_mode: what the border is filled with: "zeros".
@@ -210,10 +213,15 @@ class ConvTranspose1d(Transposed):
     """y[o, i·stride + k·dilation - padding] = Σ w[c, o, k]·x[c, i] + b[o], of x (batch, in_channels, length).
 
     `padding` is cut off at both ends, `output_padding` is added at the far end. Arguments and errors as for Conv1d.
+    in_channels: the number of channels in the input.
     out_channels: the number of channels in the output.
     kernel_size: the size of the window: one number, or one for each axis.
+    stride: the distance from one window to the next in the output.
+    padding: how many numbers are cut off at both ends.
+    output_padding: how many numbers are added at the far end.
     groups: how many groups the channels are split into; groups do not mix.
     bias: whether to add a learned bias.
+    dilation: the spacing of the numbers within a window.
     init: how the input weights are initialized: a function of nn.init, or its name.
     rng: the random generator that the weights are drawn from, or a seed.
     backend: "tensor", or "scalar" for Values.
@@ -229,8 +237,12 @@ class ConvTranspose1d(Transposed):
 class ConvTranspose2d(Transposed):
     """ConvTranspose1d for images (batch, in_channels, height, width).
 
+    in_channels: the number of channels in the input.
     out_channels: the number of channels in the output.
     kernel_size: the size of the window: one number, or one for each axis.
+    stride: the distance from one window to the next in the output.
+    padding: how many numbers are cut off at both ends of each axis.
+    output_padding: how many numbers are added at the far end of each axis.
     groups: how many groups the channels are split into; groups do not mix.
     bias: whether to add a learned bias.
     dilation: the spacing of the numbers within a window.

@@ -67,6 +67,7 @@ def watch(model: Any) -> Iterator[dict[str, Any]]:
 
     They are nodes of the graph: after backward(), the `.grad` of each is the gradient that reached it. The model's own
     output has the name "".
+    model: a Module.
 
     >>> from tinygrad_edu import nn
     >>> model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh(), nn.Linear(3, 1, rng=1))

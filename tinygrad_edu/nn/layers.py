@@ -130,11 +130,12 @@ class MLP(Module):
     sizes: the widths of all layers, from the input to the output.
     activation: of the hidden layers, the name of any operation of one argument.
     out_activation: of the last layer; "identity" for none.
+    bias: whether each layer has a learned bias.
     init: how the weights are initialized: a function of nn.init, or its name.
     seed: the seed that the weights are drawn from.
     backend: "tensor", or "scalar" for NumPy arrays of Values.
-    norm: "layer" or "batch", before the activation of each hidden layer.
     dropout: the share of hidden units that are set to 0 in training, after the activation.
+    norm: "layer" or "batch", before the activation of each hidden layer.
     dtype: "float64" or "float32".
     Errors: SettingError and NameNotFoundError for bad settings, ShapeError for an input of another width.
 

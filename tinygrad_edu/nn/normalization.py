@@ -129,7 +129,9 @@ class BatchNorm(Normalization):
     In training the running statistics become (1 - momentum)·old + momentum·batch (the variance with n - 1); after
     eval() they replace μ and σ². They are buffers: in state_dict, but not trained. Numbers and defaults are PyTorch's.
     The features are the last axis; BatchNorm1d and BatchNorm2d have them on axis 1.
+    features: the number of features, the width of the last axis.
     eps: ε, added to the variance to keep the division finite.
+    momentum: the weight of the current batch in the running statistics.
     affine: whether to learn a scale γ and a shift β.
     bias: whether to add a learned bias.
     backend: "tensor", or "scalar" for Values.

@@ -161,6 +161,7 @@ def Parameter(data: ArrayLike, requires_grad: bool = True, dtype: Dtype = None) 
     """A Tensor that training changes, for an attribute of a module.
 
     data: the numbers.
+    requires_grad: whether it is trained; True.
     dtype: "float64" or "float32".
 
     >>> Parameter([1.0, 2.0])

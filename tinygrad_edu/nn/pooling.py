@@ -56,6 +56,8 @@ class MaxPool(Pool):
 class MaxPool1d(MaxPool):
     """The maximum of each window of `kernel_size` numbers along the last axis; `stride` is kernel_size by default.
 
+    kernel_size: the length of the window.
+    stride: the distance from one window to the next.
     padding: the padding on each side; a padded place is never the maximum.
     dilation: the spacing of the numbers within a window.
     ceil_mode: whether the last window may reach past the edge.
@@ -104,6 +106,8 @@ class AvgPool(Pool):
 class AvgPool1d(AvgPool):
     """The mean of each window of `kernel_size` numbers along the last axis; `stride` is kernel_size by default.
 
+    kernel_size: the length of the window.
+    stride: the distance from one window to the next.
     padding: the number of zeros added on each side.
     ceil_mode: whether the last window may reach past the edge.
     count_include_pad: whether the mean counts the padding too.
@@ -132,6 +136,8 @@ class AvgPool2d(AvgPool):
 class AdaptiveAvgPool2d(Module):
     """Means over `output_size` windows that divide an image of any size.
 
+    output_size: the number of windows: one number, or one for each of the two axes.
+
     >>> AdaptiveAvgPool2d(1)(np.ones((4, 6, 5, 7))).shape
     (4, 6, 1, 1)
     """
@@ -149,6 +155,9 @@ class AdaptiveAvgPool2d(Module):
 
 class Flatten(Module):
     """The axes from start_dim to end_dim as one: images (batch, channels, height, width) as rows (batch, numbers).
+
+    start_dim: the first axis to merge; 1, the one after the batch.
+    end_dim: the last axis to merge; -1.
 
     >>> Flatten()(np.ones((4, 16, 5, 5))).shape
     (4, 400)

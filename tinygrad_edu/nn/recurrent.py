@@ -93,6 +93,7 @@ class GRU(Recurrent):
     horizon: how many time steps the gradient flows back; None for all of them.
     init: how the input weights are initialized: a function of nn.init, or its name.
     recurrent_init: the same for the recurrent weights.
+    rng: a random generator, or the seed of one.
     backend: "tensor", or "scalar" for Values.
     num_layers: the number of stacked layers.
     bidirectional: whether to read the series backward as well.
@@ -157,9 +158,11 @@ class LSTM(Recurrent):
     in_features: the width of the input's last axis.
     hidden_features: the number of hidden units, the width of the state.
     bias: whether to add a learned bias.
+    forget_bias: the initial bias of the forget gate, b_f.
     horizon: how many time steps the gradient flows back; None for all of them.
     init: how the input weights are initialized: a function of nn.init, or its name.
     recurrent_init: the same for the recurrent weights.
+    rng: a random generator, or the seed of one.
     backend: "tensor", or "scalar" for Values.
     num_layers: the number of stacked layers.
     bidirectional: whether to read the series backward as well.
@@ -234,6 +237,7 @@ class Elman(Recurrent):
     out_bias: whether the output has a bias.
     self_feedback: λ, the share of the context that is kept.
     context_start: the numbers that c starts with, as in RSNNS.
+    horizon: 1 takes the context as a constant; None is full backpropagation through time.
     init: how the input weights are initialized: a function of nn.init, or its name.
     recurrent_init: the same for the recurrent weights.
     seed: the seed that the weights are drawn from.

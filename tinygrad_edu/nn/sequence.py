@@ -213,6 +213,8 @@ def in_each(state: State, f: Callable[[Any], Any]) -> Any:
 def detach(state: State) -> Any:
     """The same numbers cut off from the graph, for a state or a tuple of states, on both back ends.
 
+    state: a Tensor, an array of Values, or a tuple of them.
+
     >>> w = Tensor([1.0], requires_grad=True)
     >>> detach((w * 2.0, np.array([Value(1.0).tanh()])))[0].requires_grad
     False

@@ -18,6 +18,7 @@ def clip_by_value(params: Parameters, limit: float) -> None:
     """g ← min(max(g, -limit), limit), element by element; PyTorch's clip_grad_value_.
 
     params: Values or Tensors with gradients.
+    limit: the largest absolute value of an entry, above 0.
     Errors: SettingError if limit is not above 0. A gradient that is NaN stays NaN.
 
     >>> from tinygrad_edu import Value
@@ -37,6 +38,7 @@ def clip_by_norm(params: Parameters, max_norm: float) -> float:
     The direction stays. As PyTorch's clip_grad_norm_ (Pascanu et al. 2013), but if ‖g‖ is NaN or infinite every
     gradient is left as it is, so that the bad one can be found. Errors: SettingError if max_norm is not above 0.
     params: Values or Tensors with gradients.
+    max_norm: the largest length that the gradient may have, above 0.
 
     >>> from tinygrad_edu import Tensor
     >>> w = Tensor([3.0, 4.0], requires_grad=True)

@@ -63,6 +63,8 @@ def robbins_monro(schedule: LearningRate, horizon: int = 1_000_000) -> Verdict:
 
     Known forms are decided by their formula; of warmup and piecewise the last part counts. Any other function of
     t = 0, 1, 2, ... is evaluated up to `horizon`: evidence, not proof, and undecided near the border.
+    schedule: a schedule, a number, or a function of the step.
+    horizon: how many steps are evaluated where no formula decides; 1,000,000.
     Errors: SettingError if a rate is negative, NaN or infinite, or the horizon is below 10,000.
 
     >>> from tinygrad_edu.optim import schedules

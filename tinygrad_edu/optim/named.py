@@ -31,6 +31,8 @@ def optimizer_classes() -> dict[str, Any]:
 def find(name: str) -> Any:
     """The optimizer class of that name, in upper or lower case.
 
+    name: the name of the class, such as "adam".
+
     >>> find("adam").__name__, find("LBFGS").__name__
     ('Adam', 'LBFGS')
     """
@@ -44,6 +46,7 @@ def optimizer_for(given: Any, parameters: Any) -> Any:
     """The given optimizer, or one made for the parameters from a name or a function.
 
     given: an optimizer, its name, or a function that makes one from the parameters.
+    parameters: the Values or Tensors that it changes.
 
     >>> from tinygrad_edu import Value
     >>> optimizer_for("sgd", [Value(1.0)]), optimizer_for(lambda p: find("adam")(p, lr=0.1), [Value(1.0)])

@@ -190,6 +190,8 @@ def constant(t: ArrayLike, lr: float) -> Any:
 def by_function(t: ArrayLike, function: Callable[[int], float]) -> Any:
     """η(t) = function(t), for any function of t = 0, 1, 2, ...
 
+    function: t → the learning rate, for t = 0, 1, 2, ...
+
     >>> by_function(lambda t: 0.1 / (1 + t))(4)
     0.02
     """
@@ -199,6 +201,7 @@ def by_function(t: ArrayLike, function: Callable[[int], float]) -> Any:
 def as_schedule(lr: LearningRate) -> Schedule:
     """The given schedule; a number becomes a constant one, and a function of t one of unknown form.
 
+    lr: a number, a function of the step, or a schedule.
     Errors: SettingError for anything else, and for a number that is negative, NaN or infinite.
 
     >>> as_schedule(0.1), as_schedule(lambda t: 0.5**t)(2)

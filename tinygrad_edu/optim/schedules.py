@@ -49,6 +49,9 @@ def geometric(factor: float, **_: Any) -> float:
 def inverse_time(t: ArrayLike, lr: float, decay: float = 1.0) -> Any:
     """η(t) = lr / (1 + decay·t). (Robbins and Monro 1951)
 
+    lr: the rate at t = 0.
+    decay: how fast the rate falls, per step; 1.
+
     >>> inverse_time(0.1)(9)
     0.01
     """
@@ -58,6 +61,9 @@ def inverse_time(t: ArrayLike, lr: float, decay: float = 1.0) -> Any:
 @declare_schedule(tail=lambda lr, power: power)
 def inverse_power(t: ArrayLike, lr: float, power: float = 1.0) -> Any:
     """η(t) = lr / (t + 1)ᵖ.
+
+    lr: the rate at t = 0.
+    power: the exponent p; 1.
 
     >>> inverse_power(0.1, power=0.5)(3)
     0.05
@@ -69,6 +75,9 @@ def inverse_power(t: ArrayLike, lr: float, power: float = 1.0) -> Any:
 def exponential(t: ArrayLike, lr: float, factor: float) -> Any:
     """η(t) = lr · factorᵗ, with factor in (0, 1]; PyTorch's ExponentialLR.
 
+    lr: the rate at t = 0.
+    factor: what the rate is multiplied by at each step, in (0, 1].
+
     >>> exponential(0.8, factor=0.5)(3)
     0.1
     """
@@ -78,6 +87,10 @@ def exponential(t: ArrayLike, lr: float, factor: float) -> Any:
 @declare_schedule(tail=geometric)
 def step(t: ArrayLike, lr: float, every: int, factor: float = 0.1) -> Any:
     """η(t) = lr · factor^⌊t/every⌋, with factor in (0, 1]; PyTorch's StepLR.
+
+    lr: the rate at t = 0.
+    every: the number of steps between two cuts.
+    factor: what the rate is multiplied by at each cut, in (0, 1]; 0.1.
 
     >>> [step(1.0, every=2, factor=0.5)(t) for t in range(5)]
     [1.0, 1.0, 0.5, 0.5, 0.25]
@@ -90,6 +103,9 @@ def cosine(t: ArrayLike, lr: float, steps: int, final: float = 0.0) -> Any:
     """η(t) = final + (lr - final)·(1 + cos(πt/steps))/2 up to t = steps, then final. (Loshchilov and Hutter 2017)
 
     PyTorch's CosineAnnealingLR rises again afterwards; this one stays at `final`.
+    lr: the rate at t = 0.
+    steps: the number of steps until `final` is reached.
+    final: the rate at the end; 0.
 
     >>> cosine(0.1, steps=100)(50)
     0.05
@@ -103,6 +119,10 @@ def cosine_restarts(t: ArrayLike, lr: float, steps: int, mult: int = 1, final: f
     """η falls from lr to `final` along a cosine and restarts after `steps`, then steps·mult, steps·mult², ... steps.
 
     PyTorch's CosineAnnealingWarmRestarts, with steps for T_0 and mult for T_mult. (Loshchilov and Hutter 2017)
+    lr: the rate at each start.
+    steps: the number of steps before the first restart.
+    mult: how many times as long each period is as the last one; 1.
+    final: the rate at the end of each period; 0.
 
     >>> [round(cosine_restarts(1.0, steps=2)(t), 3) for t in range(5)]
     [1.0, 0.5, 1.0, 0.5, 1.0]
@@ -124,6 +144,11 @@ def one_cycle(
 
     Both along cosines; after `steps` it stays there. PyTorch's OneCycleLR, with lr for max_lr and rise for pct_start.
     (Smith and Topin 2019)
+    lr: the largest rate.
+    steps: the number of steps of the whole cycle.
+    rise: the share of the steps in which the rate rises; 0.3.
+    div_factor: the largest rate over the first one; 25.
+    final_div_factor: the first rate over the last one; 10,000.
 
     >>> [round(one_cycle(1.0, steps=6, rise=0.5)(t), 3) for t in range(6)]
     [0.04, 0.52, 1.0, 0.75, 0.25, 0.0]
@@ -141,6 +166,8 @@ def warmup(t: ArrayLike, schedule: LearningRate, steps: int) -> Any:
     """η(t) = η₀·(t + 1)/(steps + 1) for t < steps, with η₀ = schedule(0); from then on schedule(t - steps).
 
     `schedule` may be a number: a constant after the warm-up.
+    schedule: the schedule after the warm-up, or a number.
+    steps: the number of steps of the warm-up.
 
     >>> [warmup(inverse_time(1.0), steps=3)(t) for t in range(6)]
     [0.25, 0.5, 0.75, 1.0, 0.5, 0.3333333333333333]
@@ -153,6 +180,8 @@ def piecewise(boundaries: Sequence[int], rates: Sequence[LearningRate]) -> Sched
     """η(t) = rates[0] for t < boundaries[0], rates[1] for boundaries[0] ≤ t < boundaries[1], and so on.
 
     There is one more rate than boundaries. Each is a number or a schedule, which counts its own steps from 0.
+    boundaries: the steps at which the next rate begins, in increasing order.
+    rates: numbers or schedules, one more than boundaries.
     Errors: SettingError if the boundaries do not increase, or there are not as many as the rates need.
 
     >>> [piecewise([2, 4], [0.1, 0.01, 0.001])(t) for t in (0, 1, 2, 4, 99)]
@@ -187,6 +216,8 @@ def invscaling(t: ArrayLike, lr: float, power: float = 0.5, samples: int = 1, ba
     An epoch has `samples` samples in ⌈samples/batch_size⌉ steps. Without these two numbers n = t.
     lr: the rate of the first epoch.
     power: the exponent p.
+    samples: the number of samples in an epoch; 1.
+    batch_size: the number of samples in a batch; 1.
 
     >>> [round(invscaling(1.0, samples=8, batch_size=4)(t), 6) for t in range(5)]
     [1.0, 1.0, 0.333333, 0.333333, 0.242536]
@@ -285,6 +316,11 @@ def reduce_on_plateau(
     An epoch improves if its loss is below the best one by more than the share `threshold` of it. After each cut,
     `cooldown` epochs are not counted. Pass it the loss of each epoch with `observe(loss)`.
     lr: the initial learning rate.
+    factor: what the rate is multiplied by; 0.1.
+    patience: the number of epochs in a row without improvement that are allowed; 10.
+    threshold: the relative fall of the loss that counts as an improvement; 1e-4.
+    cooldown: the number of epochs that are not counted after a cut; 0.
+    final: the smallest rate; 0.
 
     >>> schedule = reduce_on_plateau(0.1, factor=0.5, patience=1)
     >>> for loss in (1.0, 0.9, 0.9, 0.9): schedule.observe(loss)
@@ -301,6 +337,8 @@ def adaptive(lr: float, tol: float = 1e-4, patience: int = 10) -> Schedule:
     Once η is at most 1e-6 it stays, and `.finished` becomes True when scikit-learn would stop. `patience` is its
     n_iter_no_change.
     lr: the initial learning rate.
+    tol: how far below the best loss an epoch has to get; 1e-4.
+    patience: the number of epochs in a row that may fail to; 10.
 
     >>> schedule = adaptive(0.1, patience=0)
     >>> schedule.observe(1.0); schedule.observe(1.0); schedule(2)

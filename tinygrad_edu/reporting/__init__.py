@@ -33,13 +33,13 @@ def report(
     histograms: Histograms | None = None,
     title: str = "",
 ) -> Path:
-    """Write the report of a run: one HTML file that opens without a network; returns its path.
+    """Write the report of a run, one HTML file that can be read offline, and return its path.
 
     It shows the curves, what the network has learned (boundary, confusion matrix, projection of many inputs), its
     diagnosis, its graph in the colours of its health, how activations, gradients and weights of each layer were spread
     over time, and the settings to do it again.
     run: a Run of `fit`, the file that `Run.save` has written, or a fitted estimator of this library or of scikit-learn,
-    also inside a Pipeline or a search. Of an estimator that is no MLP the page shows what its answers tell.
+    also inside a Pipeline or a search. For an estimator that is not an MLP, the page shows its predictions only.
     X: the inputs to measure on, a row for each sample; by default those of the training. An estimator needs them.
     y: their targets, a row for each sample; given together with X.
     path: the HTML file to write; missing folders are made.

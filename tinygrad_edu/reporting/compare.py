@@ -45,13 +45,13 @@ def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
     """The loss curves of several runs on one chart, the validation loss of each dashed.
 
     A notebook shows the chart; `.save("runs.html")` writes it (.svg, .png, .pdf too), the page with a table of numbers.
-    Of `fit_many` it shows a curve for each learning rate: the median of the seeds, the band that holds half of them,
-    and each seed behind it.
+    For the result of `fit_many` it shows one curve for each learning rate: the median of the seeds, with the band that
+    holds half of them, and each seed behind it.
 
     runs: a list of runs, or a dict of them by name, at most 32 curves, or 16 with their validation losses: runs of
     `fit`, outcomes of `fit_many`, fitted estimators, or plain lists of losses, one an epoch.
     names: a name for each run; by default the keys of the dict, else the settings in which the runs differ.
-    Errors: SettingError for other things, no curve at all, or names that are not as many.
+    Errors: SettingError for anything else, for no curve at all, and for another number of names than of curves.
 
     >>> from tinygrad_edu import fit, nn, optim
     >>> from tinygrad_edu.data import xor_gate

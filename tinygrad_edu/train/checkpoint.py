@@ -45,6 +45,9 @@ FACTS = (
 class Checkpoint:
     """A callback that saves the whole run every `every` epochs; resume it with fit(..., resume_from=path).
 
+    path: the file to write, such as run.safetensors.
+    every: the number of epochs between two writes; 1.
+
     >>> import tempfile
     >>> from tinygrad_edu import fit, nn, optim
     >>> from tinygrad_edu.data import xor_gate

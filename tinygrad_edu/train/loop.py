@@ -36,9 +36,12 @@ def step(model: Module, x: Array, y: Array, loss: Loss, optimizer: Optimizer) ->
 def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, batches: Iterable[Any]) -> list[float]:
     """Train, and return the loss at each step; `batches` gives each step's rows: an index, a slice or an index array.
 
+    model: a Module, trained in place.
     X: the inputs, a row for each sample.
     y: the targets, a row for each sample.
+    loss: a loss of nn.losses, or a function (output, target) → number.
     optimizer: one of the model's parameters.
+    batches: the rows of each step.
 
     >>> from tinygrad_edu import nn, optim
     >>> from tinygrad_edu.data import or_gate
@@ -62,11 +65,12 @@ def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) 
 
     With several outputs the largest one is the answer. With one output the answer is the upper level if the output is
     above `threshold`. An output that is NaN is wrong.
+    model: a Module.
     X: the inputs, (samples, ...).
     y: class numbers, one-hot rows, or one column of two levels such as 0 and 1, or -1 and 1.
     threshold: midway between the levels by default; for logits use 0.
-    Errors: SettingError where y holds one level only, which does not tell the other, and no threshold is given;
-    ShapeError for targets of another number than the outputs.
+    Errors: SettingError if all targets are equal, so that the other level is unknown, and no threshold is given;
+    ShapeError if there are not as many targets as outputs.
 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import or_gate
@@ -127,7 +131,8 @@ def one_minus_mae(model: Module, X: Array, y: Array) -> float:
 
     model: a Module.
     X: the inputs, a row for each sample.
-    y: the targets, a row for each sample. Errors: ShapeError for another number of them than outputs.
+    y: the targets, a row for each sample.
+    Errors: ShapeError if there are not as many targets as outputs.
 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import or_gate

@@ -73,10 +73,16 @@ def fit_online(
 ) -> Run:
     """Train a recurrent model in place on one series X (time, features), y (time, outputs), and record the run.
 
-    Every epoch goes through the series in order, starting from the model's initial state; after every `steps` times the
-    weights are updated from the mean loss of these, and the state is carried on as plain numbers. With Elman,
-    steps=1 and plain SGD this is RSNNS's `elman`; with the whole series as `steps`, and horizon=None, it is
-    backpropagation through time.
+    Every epoch goes through the series in order, from the model's initial state. After every `steps` time steps the
+    weights are updated from their mean loss, and the state is carried on as plain numbers. With Elman, steps=1 and SGD
+    this is RSNNS's `elman`; with horizon=None and the whole series as `steps`, backpropagation through time.
+    model: a recurrent model whose call returns (outputs, state).
+    X: the inputs in order of time, (time, features).
+    y: the targets, (time, outputs).
+    loss: the name of a loss in nn.losses, or a function of output and target.
+    optimizer: one for this model's parameters, its name, or a function of them.
+    epochs: how often training goes through the series.
+    steps: the number of time steps between two updates; 1.
     compiled: True, False, or "auto", which compiles long runs; only steps=1 on the tensor back end can be compiled.
     A run that meets NaN stops, with the model as after the last whole epoch. `loss_curve` is the mean loss per time.
     Errors: SettingError, ShapeError, DtypeError for bad arguments; TraceError if compiled=True is not possible.

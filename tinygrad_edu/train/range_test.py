@@ -32,7 +32,11 @@ FILLED = 10  # steps after which it holds as many losses as it ever does, 1 / (1
 @check_attributes
 @dataclass(frozen=True)
 class RangeTest:
-    """The result of a range test: `rates`, `losses` of the steps, `smoothed`, their running mean, and a `suggestion`.
+    """The result of a range test; `suggestion` is the learning rate to try first.
+
+    rates: the learning rate of each step, (steps,).
+    losses: the loss of each step, (steps,).
+    smoothed: the running mean of the losses, (steps,).
 
     >>> RangeTest(np.array([0.1, 1.0, 10.0]), np.array([2.0, 1.0, 9.0]), np.array([2.0, 1.0, 9.0])).suggestion
     0.1
@@ -97,13 +101,12 @@ def lr_range_test(
 ) -> RangeTest:
     """Train for `steps` batches while the rate grows from `start` to `end` by equal factors, then put everything back.
 
-    Afterwards model and optimizer are as before.
-    X: the inputs, a row for each sample.
-    y: the targets, a row for each sample.
-    optimizer: a name, a function of the parameters, or an optimizer, as in fit.
-    batch_size: the samples of one update.
-    stop_at: the test ends once the smoothed loss is this many times the lowest one, or not finite.
     Groups of parameters keep the ratios of their rates; `rates` are those of the optimizer's own lr.
+    model, X, y, loss, optimizer, batch_size: as in fit.
+    start, end: the first and the last learning rate.
+    steps: the number of batches.
+    stop_at: the test ends once the smoothed loss is this many times the lowest one, or not finite.
+    seed: the seed of the order of the samples.
     Errors: SettingError for bad settings; those of fit for data that does not fit.
 
     >>> from tinygrad_edu import data, nn

@@ -28,6 +28,7 @@ class Snapshots:
     every: epochs between two snapshots; it doubles, and every second snapshot is dropped, when there are more than
     `most`, so that memory is bounded. The run is the same as without it. `tg.animate` does without it where it can
     train the run again; it cannot where dropout or a loss of your own draws random numbers.
+    most: the largest number of snapshots that are kept; 60.
     Errors: SettingError for numbers that are not whole and above 0.
 
     >>> from tinygrad_edu import fit, nn, optim

@@ -40,11 +40,11 @@ def diagnose(
     batch_size: int | None = None, sample_weight: Any = None, class_weight: Any = None, validation: Any = None,
     callbacks: Any = None, scheduler: Any = None,
 ) -> Diagnosis:  # fmt: skip
-    """Why a training run did not learn: symptoms are measured, and causes are named only with a proof.
+    """Find out why a training run did not learn: measure symptoms, and name causes only with a proof.
 
-    The proof of a cause: of the same seeds, so many more reach the goal with one change than as is that the 90%
-    Wilson intervals are apart. Of a Run of `Run.load` without the weights of an nn.MLP, and of `fit_online`, only the
-    curve is looked at, and `not_checked` says why.
+    A cause is proved by training again from the same seeds with one change: so many more of them reach the goal that
+    the 90% Wilson intervals of the two shares do not overlap. For a run of `fit_online`, and for one of `Run.load`
+    without the weights of an nn.MLP, only the curve is looked at, and `not_checked` says why.
     run_or_estimator: a Run of `fit`; a fitted MLPClassifier or MLPRegressor of this library or of scikit-learn, also
     in a Pipeline or a search (GridSearchCV); a torch.nn.Module; or a Keras model or its JSON. Other arguments say how
     these two were trained; a compiled Keras model knows its loss and optimizer, and a fitted one its epochs.
@@ -218,7 +218,7 @@ def certain(evidence: str, proof: str, remedy: str, code: str = "constant_or_non
 
 @check_arguments
 def diagnose_curve(losses: ArrayLike, validation: Any = None) -> Diagnosis:
-    """What loss curves alone can tell, the loss of each epoch, and what they cannot.
+    """Find the symptoms that a loss curve shows by itself.
 
     No cause is named: that needs a proof, and a proof needs the model and the data. `healthy` is None.
     losses: the loss of the training samples, one number an epoch.
@@ -239,7 +239,7 @@ def diagnose_curve(losses: ArrayLike, validation: Any = None) -> Diagnosis:
 
 @check_arguments
 def diagnose_history(history: Any) -> Diagnosis:
-    """What the history of a training tells, as Keras, Lightning, fastai, pandas or a console log keep it.
+    """Find the symptoms in the history of a training, as Keras, Lightning, fastai, pandas or a console log keep it.
 
     history: a dict of columns (Keras' `history.history`), an object that has one, a DataFrame, or the path of a file;
     see clinic.diagnosis.histories. Which columns were read stands on the card.

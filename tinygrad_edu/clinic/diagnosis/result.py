@@ -33,8 +33,13 @@ WIDTH = 96  # columns; a case indents the card by four
 class FoundCause:
     """A cause that was proved.
 
-    code; sentence, what is wrong; evidence, what was measured; proof, what training again showed; remedy; change, the
-    settings that repair it; trial, the runs of the proof.
+    code: its name, such as "lr_too_high".
+    sentence: what is wrong.
+    evidence: what was measured.
+    proof: what training again showed.
+    remedy: what to do.
+    change: the settings that repair it.
+    trial: the runs of the proof.
 
     >>> print(*FoundCause("a_cause", "It is wrong.", "Seen.", "0 of 5; then 5 of 5.", "Mend it.").lines(1), sep="\\n")
     1. a_cause: It is wrong.
@@ -63,9 +68,13 @@ class FoundCause:
 class Diagnosis:
     """What `diagnose` found.
 
-    healthy: the run learned, or nothing that was tried does better; None where that cannot be told (of a curve alone).
-    causes: each a FoundCause, best first. tried_without_effect: sentences, and not_checked. goal: a Goal, with number
-    and sentence. symptoms: all that was measured, with or without a proof. seconds: how long it took.
+    healthy: whether the run learned, or nothing that was tried does better; None for a curve alone.
+    causes: each a FoundCause, best first.
+    tried_without_effect: a sentence for each change that did not help.
+    not_checked: a sentence for each thing that was not looked at, and why.
+    goal: a Goal, with its number and a sentence.
+    symptoms: everything that was measured, with or without a proof.
+    seconds: how long it took.
 
     >>> from tinygrad_edu.clinic import diagnose_curve
     >>> found = diagnose_curve([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0])

@@ -247,8 +247,9 @@ def check_step(step: Callable[[Any], Any], forward: Forward, params: Any, *, lr:
 def check_lists(
     forward: Forward, params: Any, grads: Any = None, *, lr: float | None = None, updated: Any = None
 ) -> BackpropReport:
-    """`check_backprop`, which takes numbers and nested lists too; kept under the name that it had for pure Python.
+    """`check_backprop` under an older name, from when only this one took numbers and nested lists.
 
+    forward: params → the loss, in plain Python.
     params: the parameters by name, as lists.
     grads: their gradients, as lists of the same shapes.
     lr: the learning rate, where `updated` is given.

@@ -22,9 +22,14 @@ APART = 1e-3  # relative; a difference that is visible in printed numbers
 
 @dataclass(frozen=True)
 class Probe:
-    """`params` to run the learner's backward at; there, gradient `name` at `index` is `first` or `second`.
+    """A point at which two explanations of wrong gradients give different numbers.
 
-    between: the two explanations in words, in that order.
+    params: the parameters to run the learner's backward pass at.
+    name: the gradient in which the two differ.
+    index: the place in that gradient.
+    between: the two explanations, in words.
+    first: the number that the first explanation gives there.
+    second: the number that the second explanation gives there.
 
     >>> print(Probe({"w": 2.0}, "w", (), ("a missing factor 2", "a wrong sign"), 4.0, -8.0))
     To tell them apart, run your backward at report.probe.params: dw is 4 there with a missing factor 2, and ...

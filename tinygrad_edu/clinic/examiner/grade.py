@@ -21,11 +21,14 @@ GRADERS: dict[str, Callable[..., Grade]] = {}
 
 @dataclass(frozen=True)
 class Grade:
-    """What a submission is worth.
+    """The grade of a submission.
 
-    score: the share of results that are right, from 0 to 1. text: what the learner is told. parts: by the name of each
-    result its share, and what is said of it. status: "right", "partly", "wrong", or why nothing could be judged:
-    "empty", "crashed", "slow", "refused", "unreadable". mistakes: codes of those that give the learner's numbers.
+    score: the share of results that are right, from 0 to 1.
+    text: what the learner is told.
+    parts: for each result, by its name, its share and what is said of it.
+    status: "right", "partly", "wrong", or why it could not be judged: "empty", "crashed", "slow", "refused",
+        "unreadable".
+    mistakes: the codes of the mistakes that give the learner's numbers.
 
     >>> Grade(0.5, "1 of 2 right", {"dx": (1.0, ""), "dW": (0.0, "")}, "partly").score
     0.5
@@ -80,17 +83,17 @@ class Grade:
 def grade(submission: Any, params: Any = None, grads: Any = None, *, exercise: str = "", **options: Any) -> Grade:
     """Grade an exercise of the course, or gradients of any exercise of your own.
 
-    submission: the path of a script or notebook, a function of it, or a forward of your own.
-    params, grads: of a forward of your own, as check_backprop takes them.
-    exercise: the name of an exercise, where `submission` is one function.
-    options: hint, seconds and seed, or further arguments of check_backprop.
+    There are three ways to call it. `grade(path)` grades a script or a notebook of the course, and
+    `grade(function, exercise="mlp_layer")` one function of it; both run in a process of their own, on random inputs.
+    `grade(forward, params, grads)` judges gradients as `check_backprop` does. In a cell of nbgrader,
+    `grade(...).to_nbgrader(points)` is the credit.
 
-    grade(path): a script or a notebook of the course; grade(function, exercise="mlp_layer"): one function of it. Both
-    run in a process of their own, on random inputs. Options: hint, 1 which result is wrong, 2 the mistake and its line,
-    3 the formula (1); seconds, the time limit (10); seed of the inputs (the exercise's own,
-    so that a second run gives the same numbers).
-    grade(forward, params, grads): gradients, judged by `check_backprop`, whose arguments these are.
-    In a cell of nbgrader, `grade(...).to_nbgrader(points)` is the credit.
+    submission: the path of a script or notebook, a function of it, or a forward function of your own.
+    params: the parameters, if the forward function is your own, as for check_backprop.
+    grads: the gradients to judge, as for check_backprop.
+    exercise: the name of the exercise, if `submission` is one function.
+    options: for an exercise hint (1: which result is wrong, 2: also the mistake and its line, 3: also the formula; 1),
+        seconds (the time limit; 10) and seed (of the inputs; the exercise's own); else those of check_backprop.
     Errors: ExaminerError, InputFileError, NameNotFoundError.
 
     >>> import numpy as np

@@ -31,11 +31,15 @@ ALIKE = "None of the other weights that were tried tells them apart: on this dat
 @check_attributes
 @dataclass(frozen=True)
 class FoundSlip:
-    """A slip that gives the learner's numbers (`certain`), or the one that comes nearest.
+    """A mistake that gives the learner's numbers (`certain`), or the one that comes nearest.
 
-    code: its name in the catalogue; where: the layer; name: the learner's own name for what is hit; explains: the
-    parameters whose gradients it changes; residual: ‖learner's - slip's‖ / ‖learner's‖, the largest of all gradients;
-    line, right: the line of mathematics as it is and as it should be.
+    code: its name in the catalogue.
+    where: the layer.
+    name: the learner's own name of the array that it is about.
+    explains: the parameters whose gradients it changes.
+    residual: ‖learner's - mistake's‖ / ‖learner's‖, the largest of all gradients.
+    line: the formula as the learner has it.
+    right: the formula as it should be.
 
     >>> from tinygrad_edu.clinic import check_backprop
     >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])

@@ -45,7 +45,9 @@ def grad(
 ) -> Function:
     """The gradient ∂f/∂x of a function with one number as its result, as a function of the same arguments.
 
-    argnum: the index of the argument to differentiate by, or several; `argnums`, the same under JAX's name.
+    f: a function of numbers or arrays with one number as its result.
+    argnum: the index of the argument to differentiate with respect to, or several; 0.
+    argnums: the same as argnum, under JAX's name.
     has_aux: f returns (number, anything else), and the result is (gradient, anything else).
     Errors: NonScalarBackwardError where f gives more than one number; use `jacobian` there.
 
@@ -68,6 +70,7 @@ def value_and_grad(
 ) -> Function:
     """(f, ∂f/∂x) in one pass, as a function of the same arguments.
 
+    f: a function of numbers or arrays with one number as its result.
     argnum: the index of the argument to differentiate with respect to.
     argnums: the same, under JAX's name.
     has_aux: f returns (number, anything else), and the result is ((number, anything else), gradient).
@@ -158,6 +161,9 @@ def replace_arguments(arguments: Sequence[Any], places: Sequence[int], by: Seque
 def vjp(f: Function, *primals: Node) -> tuple[Any, Function]:
     """f(*primals), and the pull-back ȳ ↦ (ȳ·∂f/∂x₁, ȳ·∂f/∂x₂, ...).
 
+    f: a function of numbers or arrays.
+    primals: the point, as arguments.
+
     >>> y, pull = vjp(lambda a, b: a * b, 2.0, 5.0)
     >>> y, pull(1.0)
     (10.0, (5.0, 2.0))
@@ -213,6 +219,9 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     """f(*primals), and its derivative along the tangents, Σ ∂f/∂xᵢ·tᵢ.
 
     The pull-back is linear in ȳ; its own pull-back, at the tangents, is the push-forward.
+    f: a function of numbers or arrays.
+    primals: the point, a tuple of arguments.
+    tangents: the direction, a tuple of the same shapes.
 
     >>> jvp(lambda x: x * x, (3.0,), (1.0,))
     (9.0, 6.0)

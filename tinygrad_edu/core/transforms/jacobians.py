@@ -99,6 +99,9 @@ def hvp(f: Function, primals: Node, tangents: Node) -> Any:
     """The Hessian of f at the primals times the tangents, without the matrix: the gradient of ∇f·t.
 
     `hvp(f, x, v)` for one argument, `hvp(f, (x, y), (v, w))` for several.
+    f: a function of numbers or arrays with one number as its result.
+    primals: the point: an argument, or a tuple of them.
+    tangents: the direction, in the form of the primals.
 
     >>> hvp(lambda x: (x * x * x).sum(), np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
     [6.0, 0.0]

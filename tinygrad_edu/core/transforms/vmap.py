@@ -32,8 +32,9 @@ Function = Callable[..., Any]
 
 
 def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
-    """A function of whole batches that does to every sample what f does to one, and stacks the results.
+    """A function that applies f to every sample of a batch at once, and stacks the results.
 
+    f: a function of one sample.
     in_axes: the axis of each argument that counts the samples; None: the argument is the same for all. One for all
         arguments, or a tuple with one for each; of a dict or list of arrays one for all of them, or the same nesting.
         What is given by name is the same for all samples.

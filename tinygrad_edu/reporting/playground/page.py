@@ -39,7 +39,7 @@ def playground(
     the page, which trains by functions that the compiler makes of the library's own table, written in JavaScript. It
     exports the Python that gives the same losses. One file; nothing is loaded, and nothing leaves it.
 
-    X: inputs of your own, (samples, features), up to 5,000 and 16; the page offers them beside its own data sets.
+    X: inputs of your own, (samples, features), up to 5,000 samples and 16 features, beside the page's own data sets.
     y: their targets: a number for each sample, or 2 to 8 classes; given together with X.
     path: where to write the page now; `.save(path)` of the result writes it later.
     title: the heading of the page.

@@ -61,10 +61,12 @@ class WhenAsked:
 
 @dataclass(frozen=True)
 class ManyRuns:
-    """Outcomes of many runs, an entry for each learning rate and seed.
+    """The outcomes of many runs, an entry for each learning rate and each seed.
 
-    `seeds` (s,), `learning_rates` (r,), `losses` (r, s) after the last epoch, `loss_curves` (r, s, epochs; NaN after
-    a run has ended), `n_epochs` (r, s), `predictions` (r, s, samples, outputs) of the trained models on X.
+    seeds, learning_rates: what was combined, (s,) and (r,).
+    losses, n_epochs: the loss after the last epoch, and how many epochs there were, (r, s).
+    loss_curves: the loss of each epoch, (r, s, epochs); NaN after a run has ended.
+    predictions: the outputs of the trained models on X, (r, s, samples, outputs).
 
     >>> losses = np.array([[0.5, 0.001], [0.002, 0.003]])  # a row for each rate, a column for each seed
     >>> curves = losses[:, :, None]
@@ -99,24 +101,22 @@ def fit_many(
     learning_rates: Sequence[float] | None = None, batch_size: int | None = None, shuffle: bool = True,
     tol: float | None = None, threads: int | None = None, parallel: str | None = None, progress: bool | None = None,
 ) -> ManyRuns:  # fmt: skip
-    """Train make_model(seed) for every seed (and learning rate), each run as `fit` would, and collect the outcomes.
+    """Train make_model(seed) for every seed and every learning rate, each run as `fit` would, and collect the outcomes.
 
-    make_model: gives the model of a seed (a lambda will do for workers elsewhere); or an nn.MLP, which stands for
+    make_model: a function seed → model (a lambda may also be sent to other processes); or an nn.MLP, which stands for
         `lambda seed: nn.MLP(<its settings>, seed=seed)`: small networks then take half the time.
-    X: the inputs, a row for each sample.
-    y: the targets, a row for each sample.
+    X, y: the inputs and the targets, a row for each sample.
     loss: the name of a loss in nn.losses, or a function of output and target.
-    optimizer: makes one from the parameters, such as `lambda p: optim.SGD(p, lr=0.5)`, or a name.
+    optimizer: a function parameters → optimizer, such as `lambda p: optim.SGD(p, lr=0.5)`, or the name of one.
     epochs: how often all samples are gone through.
-    seeds: of the models, and of the orders in which a run takes its samples.
-    learning_rates: in place of the optimizer's own; every seed is trained with each.
+    seeds: a seed for each run; it draws the model and the order of the samples.
+    learning_rates: learning rates in place of the optimizer's own; every seed is trained with each of them.
     batch_size: the samples of one update; all of them by default.
-    shuffle: as in fit.
-    tol: as in fit.
-    threads: as many as there are processors; of each worker elsewhere, 1.
+    shuffle, tol: as in fit.
+    threads: the number of threads; by default one for each processor, and 1 in each process elsewhere.
     parallel: "loky" for processes of this machine, "dask" for the cluster of the `distributed.Client` in force, another
         backend of joblib, or that of a `joblib.parallel_config` around the call; the numbers are the same, bit for bit.
-    progress: a bar, or none; by default where it takes longer than half a second.
+    progress: whether to show a progress bar; by default if the runs take longer than half a second.
     Errors: as `fit`; TraceError where the training cannot be compiled; SettingError for a backend that is not there.
 
     >>> from tinygrad_edu import data, nn

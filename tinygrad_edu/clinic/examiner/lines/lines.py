@@ -61,7 +61,7 @@ MOST = 5  # lines that are shown
 
 @dataclass(frozen=True)
 class FoundPlace:
-    """A line of the learner's program; `sentence` says what it makes that is no derivative.
+    """A line of the learner's program, and in `sentence` what is wrong with what it computes.
 
     >>> print(FoundPlace("net.py", 3, "d = d * 2", "This line is the first that makes something else.", "d"))
     net.py:3: d = d * 2

@@ -40,14 +40,14 @@ Array = np.ndarray[Any, Any]
 def check_program(
     obj: Any, *, step: Callable[[], Any], loss: Callable[[], Any], lr: float | None = None
 ) -> BackpropReport:
-    """Examine a program that updates itself: its gradients, and its update.
+    """Examine a program that updates its own weights: its gradients, and its update.
 
-    What a step changes and the loss depends on is a parameter; each is named by its path. What the loss alone writes,
-    as the state of a recurrent net, is none. What the step leaves as it is counts as forgotten where the program makes
-    a gradient for it or trains its other half (W1 of b1); other weights that stay get a remark. A right step of an
-    optimizer of `tg.optim`, clipped or with weight decay, is right, and so is one that makes several of them, on one
-    sample or a few each; where the rule is not known, the gradients alone are judged. Everything that the program can
-    reach is left as it was, also when its step raises.
+    An array is a parameter if the step changes it and the loss depends on it; it is named by its path. Arrays that
+    only the loss writes, such as the state of a recurrent network, are not. A weight that the step does not change is
+    reported as forgotten if the program computes its gradient, or trains its other half (W1 but not b1); any other one
+    gets a remark. The step may follow any optimizer of `tg.optim`, with clipping or weight decay, and may make several
+    updates, on one sample or a few each. If the update rule is not known, only the gradients are judged. Afterwards
+    everything that the program can reach is as it was, also if its step raises.
 
     obj: what holds the parameters: an object, a list of layers, a dict, a module or its globals().
     step: a function without arguments that trains the program once.
