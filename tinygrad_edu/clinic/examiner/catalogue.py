@@ -234,6 +234,7 @@ def letters(net: Network, layer: Layer, parameter: str = "") -> dict[str, str]:
         "slope_of_z": form.slope_text.format(a=f"z{k}") if form else "1",
         "slope_of_error": form.slope_text.format(a="error") if form else "1",
         "slope_of_minus": form.slope_text.format(a="(-error)") if form else "1", "x": input_text(net, k, parameter),
+        "over": "/n" if layer.is_output and abs(net.scale(layer) - 1.0) > 1e-9 else "",
     }  # fmt: skip
 
 

@@ -39,9 +39,10 @@ from tinygrad_edu.clinic.examiner.learner.inputs import (
 )
 from tinygrad_edu.clinic.examiner.learner.reachable import preserve
 from tinygrad_edu.clinic.examiner.lines.carried_factors import ratios_of
-from tinygrad_edu.clinic.examiner.lines.lines import Hints, find_places
+from tinygrad_edu.clinic.examiner.lines.lines import find_places
 from tinygrad_edu.clinic.examiner.lines.recorder import record_run
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
+from tinygrad_edu.clinic.examiner.lines.suspects import Hints
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.scale_factors import common_factors
 from tinygrad_edu.clinic.examiner.search import TOLERANCE

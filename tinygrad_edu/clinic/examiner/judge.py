@@ -302,8 +302,11 @@ def row_slip(search: Search, name: str) -> FoundSlip:
 
 
 def without_repeats(explanations: list[tuple[FoundSlip, ...]]) -> list[tuple[FoundSlip, ...]]:
-    """One explanation for each set of codes and places."""
+    """One explanation for each set of codes and places, without those in every layer that change one layer alone."""
     unique: dict[tuple[tuple[str, str], ...], tuple[FoundSlip, ...]] = {}
     for e in explanations:  # of equal ones the first counts, and keeps its position
         unique.setdefault(tuple((s.code, s.where) for s in e), e)
-    return list(unique.values())
+    narrow = {(s.code, s.explains) for e in explanations for s in e if not s.where.startswith("every")}
+    return [
+        e for e in unique.values() if not any(s.where.startswith("every") and (s.code, s.explains) in narrow for s in e)
+    ]

@@ -295,7 +295,7 @@ def letters_of(net: Network, mutant: Mutant) -> Mapping[str, str]:
     """The letters in a mistake's texts; for a mistake in several layers those of any layer l."""
     several = len({layer.number for layer in mutant.layers}) > 1
     if not mutant.layers:
-        words = dict.fromkeys(("k", "W", "b", "z", "a", "d", "f", "slope", "x"), mutant.parameter or "?")
+        words = dict.fromkeys(("k", "W", "b", "z", "a", "d", "f", "slope", "x", "over"), mutant.parameter or "?")
     else:
         words = letters(net, mutant.layers[0], mutant.parameter)
     if several:

@@ -123,3 +123,56 @@ def test_what_reads_a_delta_without_its_slope_is_right(tmp_path, case):
     wrong, after = MISSING[case]
     report = check_layers(two_layers({**LAYERS, "below": "\n    ".join(filter(None, (wrong, after)))}), tmp_path, 2)
     assert accused(report) == [after or wrong]
+
+
+def residual(p, x):
+    h = x @ p["W"]
+    return h, np.tanh(h), (h + np.tanh(h)) @ p["V"]
+
+
+def test_the_reader_of_a_share_is_right(tmp_path):
+    r = np.random.default_rng(1)
+    x, t = r.normal(size=(SAMPLES, 2)), r.normal(size=(SAMPLES, 1))
+    params = {"W": r.normal(size=(2, 2)), "V": r.normal(size=(2, 1))}
+    text = """
+def backward(p):
+    h, a, o = residual(p, x)
+    d = 2 * (o - t)
+    dr = d @ p["V"].T
+    dh = dr * (1 - a**2)
+    return {"W": x.T @ dh, "V": (h + a).T @ d}
+"""
+    made = program_of(text, tmp_path, x=x, t=t, residual=residual)
+    report = tg.clinic.check_backprop(lambda p: np.sum((residual(p, x)[2] - t) ** 2), params, made.backward)
+    assert accused(report) == ["dh = dr * (1 - a**2)"]
+    assert "only a part of" in report.places[0].sentence
+
+
+def test_a_line_that_reads_a_wrong_delta_number_by_number_is_not_accused(tmp_path):
+    r = np.random.default_rng(2)
+    image, t = r.normal(size=(3, 3)), r.normal(size=(2, 2))
+    text = """
+def windows(kernel):
+    return np.array([[np.sum(image[i : i + 2, j : j + 2] * kernel) for j in range(2)] for i in range(2)])
+
+def backward(p):
+    z = windows(p["K"])
+    d = 2 * (np.where(z > 0, z, 0.1 * z) - t)
+    dz = d * np.where(z > 0, 1.0, 0.01)
+    dK = np.zeros((2, 2))
+    for i in range(2):
+        for j in range(2):
+            dK += dz[i, j] * image[i : i + 2, j : j + 2]
+    return {"K": dK}
+"""
+    made = program_of(text, tmp_path, image=image, t=t)
+
+    def forward(p):
+        z = np.zeros((2, 2))
+        for i in range(2):
+            for j in range(2):
+                z[i, j] = np.sum(image[i : i + 2, j : j + 2] * p["K"])
+        return np.sum((np.where(z > 0, z, 0.1 * z) - t) ** 2)
+
+    report = tg.clinic.check_backprop(forward, {"K": r.normal(size=(2, 2))}, made.backward)
+    assert accused(report) == ["dz = d * np.where(z > 0, 1.0, 0.01)"]

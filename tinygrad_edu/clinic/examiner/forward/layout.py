@@ -37,7 +37,8 @@ class Layout:
 ROWS = Layout()
 # In the order in which they are looked for: a product in code or as a formula, without the transpose, others.
 PRODUCTS = re.compile(
-    r"(?P<back>\{d\}(?P<at> @ | )\{W\}(?P<t>\.T|ᵀ))|(?P<own>\{x\}(?P<t2>\.T|ᵀ)(?P<at2> @ | )\{d\})"
+    r"(?P<back>\{d\}(?P<at> @ | )\{W\}(?P<t>\.T|ᵀ))"
+    r"|(?P<own>(?P<input>\{x\}|\b[axz]\d*(\([^)]*\))?)(?P<t2>\.T|ᵀ)(?P<at2> @ | )\{d\})"
     r"|(?P<straight>\{d\} \{W\})|(?P<plain>\{x\} \{d\})"
 )
 TURNED = {
@@ -88,7 +89,7 @@ def product_in(found: re.Match[str], layout: Layout) -> str:
     if found["back"]:
         return found["at"].join(layout.back("{d}", "{W}", found["t"]))
     if found["own"]:
-        return found["at2"].join(layout.gradient("{x}", "{d}", found["t2"]))
+        return found["at2"].join(layout.gradient(found["input"], "{d}", found["t2"]))
     if found["straight"]:  # the transpose is missing, or is one too many
         return " ".join(Layout(layout.left, not layout.turned).back("{d}", "{W}", "ᵀ"))
     return " ".join(part.removesuffix("ᵀ") for part in layout.gradient("{x}", "{d}", "ᵀ"))

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.forward.detect_activations import mark_activations
 from tinygrad_edu.clinic.examiner.forward.negation import undo_negation
 from tinygrad_edu.clinic.examiner.forward.program import MOVES, ForwardProgram, Step
+from tinygrad_edu.clinic.examiner.forward.repeats import first_of_repeats
 from tinygrad_edu.clinic.examiner.forward.traced_array import WRITES, LostError, unwrap, wrap
 from tinygrad_edu.clinic.examiner.forward.traced_numpy import trace_world
 from tinygrad_edu.clinic.examiner.learner.structure import Structure
@@ -56,8 +57,11 @@ def graph_of(loss: Any) -> Tensor:
 
 def list_program(loss: Tensor, leaves: Mapping[str, Tensor]) -> ForwardProgram:
     """The graph that leads to a loss as a program."""
-    nodes = topological(loss, parent_nodes)
-    place = {id(node): i for i, node in enumerate(nodes)}
+    every = topological(loss, parent_nodes)
+    first = first_of_repeats(every)
+    nodes = [node for node in every if first[id(node)] is node]
+    places = {id(node): i for i, node in enumerate(nodes)}
+    place = {id(node): places[id(first[id(node)])] for node in every}
     steps = [Step(i, node, tuple(place.get(id(p), -1) for p in node.parents)) for i, node in enumerate(nodes)]
     names = {id(leaf): name for name, leaf in leaves.items()}
     for step in steps:

@@ -40,7 +40,29 @@ def merge_causes(
                 names = tuple(dict.fromkeys(n for k in keys for n in reached[k]))
                 causes.append((last_written(trail.made[key], first), names))
                 explained.update(keys)
-    return {key: [*names] for key, names in reached.items() if key not in explained}, causes
+    return without_readers(trail, {key: [*names] for key, names in reached.items() if key not in explained}), causes
+
+
+def without_readers(trail: Trail, reached: Reached) -> Reached:
+    """The suspects without those that read another one: whether their own line is right cannot be said."""
+    found: Reached = {}
+    for key, names in reached.items():
+        before = [k for k in read_by(trail, trail.made[key]) if k in reached and k != key]
+        for held in before or [key]:
+            found.setdefault(held, []).extend(names)
+    return found
+
+
+def read_by(trail: Trail, made: Made) -> list[Key]:
+    """The values that a line reads, those of which it reads a part, and those that an increment on it reads."""
+    found: list[Key] = []
+    for key in made.inputs:
+        whole = trail.whole_of(key)
+        read = trail.made.get(key)
+        found += [key, *([whole.key] if whole else [])]
+        if made.total and read and not read.total and place_of(read) == place_of(made):
+            found += read_by(trail, read)
+    return [k for k in found if k in trail.made and place_of(trail.made[k]) != place_of(made)]
 
 
 def last_written(made: Made, before: int) -> Made:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.forward.book import Truth
-from tinygrad_edu.clinic.examiner.lines.carried_factors import Ratio
 from tinygrad_edu.clinic.examiner.lines.common_causes import merge_causes, needs_no_factor
 from tinygrad_edu.clinic.examiner.lines.entries import WrongEntries, wrong_entries
 from tinygrad_edu.clinic.examiner.lines.factor_lines import (
@@ -31,29 +30,14 @@ from tinygrad_edu.clinic.examiner.lines.factor_lines import (
 )
 from tinygrad_edu.clinic.examiner.lines.misplaced import (
     ONE_SAMPLE,
-    against_sign,
-    another_gradient,
-    find_misnamed,
-    find_other_path,
     find_renaming,
-    first_share,
     is_another,
-    last_named,
-    wrong_statistics,
 )
 from tinygrad_edu.clinic.examiner.lines.recording import HANDED, RESULT, Key, Made, Recording, key_of
+from tinygrad_edu.clinic.examiner.lines.suspects import Hints, Ranked, Suspects, rank_suspects
 from tinygrad_edu.clinic.examiner.lines.trail import FORWARD, MADE, PART, PASSES, RIGHT, UNKNOWN, Trail
-from tinygrad_edu.clinic.examiner.lines.undone_lines import (
-    wrong_addends,
-    wrong_derivatives,
-    wrong_factors,
-    wrong_links,
-    wrong_repeats,
-    wrong_values,
-)
 
 Array = np.ndarray[Any, Any]
-Ranked = tuple[tuple[int, ...], Made, tuple[str, ...]]  # (rank, value, names of the gradients that it goes into)
 ONE_ALONE = "is what one sample alone gives to ∂L/∂{}: the other samples are left out."
 ADDED = "what is added to "
 MOST = 5  # lines that are shown
@@ -83,18 +67,6 @@ def from_here(file: str) -> str:
     """The path of a file as it is typed in the folder that one works in; the whole path of a file outside of it."""
     inside = file.removeprefix(os.path.join(os.getcwd(), ""))
     return inside or file
-
-
-@dataclass(frozen=True)
-class Hints:
-    """What the numbers tell: gradients that are multiples of the right ones; right ends; that a delta is left out."""
-
-    ratios: Mapping[str, Ratio]
-    right: Sequence[Any] = ()
-    delta_left_out: bool = False
-    updates: bool = False  # the ends are new parameters instead of gradients
-    at_end: bool = False  # the mistake is in the last line itself, which writes the new parameter
-    gradients: Mapping[str, Array] = field(default_factory=dict)  # the right gradients of all parameters
 
 
 def find_places(
@@ -141,56 +113,6 @@ def entries_apart(recording: Recording, trail: Trail, ends: Mapping[str, Any], h
     known = {n: x for n, x in ends.items() if n in hints.gradients}
     found = {n: wrong_entries(recording, trail, x, hints.gradients[n]) for n, x in known.items()}
     return {n: entries for n, entries in found.items() if entries is not None}
-
-
-@dataclass(frozen=True)
-class Suspects:
-    """The values of one pass at which wrong gradients begin; `reached`: each with the gradients that it goes into."""
-
-    trail: Trail
-    reached: Mapping[Key, Sequence[str]]
-    strict: int
-    in_arrays: bool
-
-    def rank(self, made: Made, names: Sequence[str], last: int = 1) -> tuple[int, ...]:
-        """Where all else is an array, a single number (a norm, a step count) is last; what explains more is first."""
-        lonely = int(self.in_arrays and made.value.size == 1)
-        return (self.strict, lonely, -len(names), made.order, last)
-
-
-def rank_suspects(suspects: Suspects, deltas: Mapping[str, Sequence[Array]], hints: Hints) -> list[Ranked]:
-    """The lines of the suspects, and before each the lines of what is right and stands in the wrong place in it."""
-    trail, order = suspects.trail, list[Ranked]()
-    # contributions that replace the whole gradient, and the gradients they go into
-    shares: dict[Key, tuple[Made, list[str]]] = {}
-    for key, reasons in suspects.reached.items():
-        made, unique = trail.made[key], tuple(dict.fromkeys(reasons))
-        is_right = trail.kinds.get(key) == RIGHT
-        for names in [(n,) for n in unique] if is_right else [unique]:
-            last = last_named(first_share(trail, made), names[0]) if is_right else made
-            order.append((suspects.rank(made, unique), last, names))
-        order += [(suspects.rank(x, unique), x, unique) for x in wrong_statistics(trail, made)]
-        for earlier in find_misplaced(trail, made, unique, deltas, hints):
-            order.append((suspects.rank(made, unique, 0), earlier, unique))
-            shares.setdefault(earlier.key, (earlier, []))[1].extend(unique)
-    for share, held in shares.values():
-        more = [n for key, reasons in suspects.reached.items() if share.key in trail.made[key].inputs for n in reasons]
-        whole = tuple(dict.fromkeys((*held, *more)))
-        order += [(suspects.rank(share, whole, 0), share, whole)] if more else []
-    return order
-
-
-def find_misplaced(
-    trail: Trail, made: Made, names: Sequence[str], deltas: Mapping[str, Sequence[Array]], hints: Hints
-) -> list[Made]:
-    """What is right by itself and makes a suspect wrong."""
-    found = wrong_factors(trail, made) + wrong_links(trail, made) + wrong_addends(trail, made)
-    found += wrong_derivatives(trail, made) + wrong_repeats(trail, made) + wrong_values(trail, made)
-    found += find_misnamed(trail, made, [d for name in names for d in deltas.get(name, ())])
-    found += find_other_path(trail, made) if made.key in trail.updates else []
-    found += against_sign(trail, made)
-    ratios = [(n, hints.ratios[n].given) for n in names if n in hints.ratios]
-    return found + [x for n, g in ratios for x in another_gradient(trail, made, n, g, hints.gradients)]
 
 
 def by_line(trail: Trail, order: list[Ranked], deltas: Mapping[str, Sequence[Array]]) -> list[FoundPlace]:

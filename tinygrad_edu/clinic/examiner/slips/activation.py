@@ -166,8 +166,8 @@ def masks_of_others(net: Network, layer: Layer, z: Array) -> Variants:
 @slip(
     "missing_softmax_ce_simplification",
     sentence="With the cross-entropy the derivative of {f} cancels, but the delta contains it again or in part.",
-    fix="For softmax or sigmoid with cross-entropy, all that remains is {d} = ({a} - t)/n.",
-    right="{d} = ({a} - t)/n",
+    fix="For softmax or sigmoid with cross-entropy, all that remains is {d} = ({a} - t){over}.",
+    right="{d} = ({a} - t){over}",
     example="d2 = (p - t) * p * (1 - p)          # should be p - t",
 )
 def missing_softmax_ce_simplification(net: Network, _: Learner) -> Variants:
@@ -178,9 +178,9 @@ def missing_softmax_ce_simplification(net: Network, _: Learner) -> Variants:
             continue
         right, diagonal = c * (p - t), p * (1.0 - p)
         lines = {
-            "({a} - t) ∘ {a}(1 - {a})": right * diagonal,
-            "({a} - t) through all of softmax'": softmax_pull(right, p, axis),
-            "-t/{a}": -c * t / p,
+            "({a} - t){over} ∘ {a}(1 - {a})": right * diagonal,
+            "({a} - t){over} through all of softmax'": softmax_pull(right, p, axis),
+            "-t/{a}{over}": -c * t / p,
         }
         if layer.activation >= 0:
             lines["∂L/∂{a} ∘ {a}(1 - {a}), the diagonal of softmax' alone"] = net.gradient(layer.end) * diagonal
