@@ -84,3 +84,30 @@ def test_the_loss_of_a_network_that_is_sure_differs_by_rounding():
                optimizer=optim.SGD(model.parameters(), lr=1e-3), epochs=3, compiled=True)  # fmt: skip
     assert done.n_epochs == 3
     assert 0.0 < done.loss_curve[-1] < 1e-6
+
+
+def other_data(job):
+    job.data = (2.0 * job.data[0], job.data[1])
+
+
+def other_weights(job):
+    for p in job.model.parameters():
+        p.data = 0.5 * p.data
+
+
+@pytest.mark.parametrize("change", [other_data, other_weights])
+def test_what_a_callback_changes_as_it_ends_the_run_is_no_difference(change):
+    """Other data there ended a compiled run with "forward or the loss does something else when it is traced"."""
+
+    def end(job):
+        change(job)
+        return len(job.losses) == 3
+
+    def curve(compiled):
+        model = Own()
+        sgd = optim.SGD(model.parameters(), lr=0.1)
+        settings = {"loss": "mse", "optimizer": sgd, "epochs": 6, "compiled": compiled, "callbacks": [end]}
+        return fit(model, X, Y, **settings).loss_curve
+
+    assert len(curve(False)) == 3
+    np.testing.assert_allclose(curve(True), curve(False), rtol=1e-10)

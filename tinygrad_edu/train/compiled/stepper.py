@@ -61,7 +61,14 @@ class CompiledStepper(Stepper):
         return future.result()
 
     def confirm(self) -> None:
-        """Compare once more, at the end. Errors: TakenBackError."""
+        """Compare once more, at the end. Errors: TakenBackError.
+
+        Callbacks of the last epoch may have written weights, or have put other data in place of what was trained on.
+        """
+        if self.watch is not None:
+            if self.watch.difference():
+                return
+            self.session.read()
         self.comparison.confirm()
 
     def bad_ending(self, order: ArrayLike) -> str:
