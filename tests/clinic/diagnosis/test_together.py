@@ -1,5 +1,6 @@
 """Changes that only repair a run together: the scales of the data before the rate, and all of them in the remedy."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,10 +14,11 @@ from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, CAUSES
 from tinygrad_edu.clinic.diagnosis.combined import SCALES, scales_before_work, sets, with_more_work
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
+from tinygrad_edu.clinic.diagnosis.luck import bad_luck
 from tinygrad_edu.clinic.diagnosis.proof.retrain import train_seeds
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
-from tinygrad_edu.clinic.diagnosis.single import rank, try_usual_changes
+from tinygrad_edu.clinic.diagnosis.single import complete, rank, try_usual_changes
 from tinygrad_edu.clinic.diagnosis.together import (
     changes_together,
     codes_together,
@@ -160,9 +162,9 @@ def test_values_of_one_setting_that_were_tried_in_vain_share_a_line():
 class TrialsInWords:
     """Trials whose outcome is written down: by field changed, how many of five seeds learn."""
 
-    def __init__(self, reached, suspicion, setup=SETUP):
+    def __init__(self, reached, suspicion, setup=SETUP, reach=0.5):
         self.reached, self.levels, self.tried = reached, suspicion, []
-        self.record = SimpleNamespace(setup=setup)
+        self.record = SimpleNamespace(setup=setup, reach=reach)
         self.bench = SimpleNamespace(goal=SimpleNamespace(measure="accuracy"), trial=lambda change, code: None)
         self.as_is, self.symptoms, self.done = trial_of({}), [], {}
 
@@ -190,7 +192,8 @@ class TrialsInWords:
     def confirm(self, trial):
         return trial
 
-    extend = confirm
+    def extend(self, trial, count=20):
+        return trial
 
     def best(self):
         return self.done
@@ -219,7 +222,8 @@ def test_scales_that_are_seen_come_before_more_work(code, levels, reached, expec
     ("reached", "levels", "looked_at", "expected", "tried"),
     [
         ({"lr": 5}, {}, set(), ["lr_too_low"], ["inputs", "lr"]),
-        ({"inputs": 5, "lr": 5}, {}, set(), ["inputs_not_scaled"], ["inputs"]),
+        ({"inputs": 5, "lr": 5}, {}, set(), ["inputs_not_scaled", "lr_too_low"], ["inputs", "lr"]),
+        ({"inputs": 5}, {}, set(), ["inputs_not_scaled"], ["inputs", "lr"]),
         ({"lr": 5}, {"lr_too_low": -0.6, "lr_too_high": -1.0}, set(), [], ["inputs"]),  # the symptoms speak against it
         ({"lr": 5}, {}, {"inputs_not_scaled", "lr_too_low", "lr_too_high"}, [], []),
         ({"lr": 3}, {}, set(), [], ["inputs", "lr", "lr"]),
@@ -229,7 +233,28 @@ def test_one_usual_change_is_tried_before_two_suspected_ones(reached, levels, lo
     t = TrialsInWords(reached, levels)
     found = try_usual_changes(t, looked_at)
     assert ([cause.code for cause in found], t.tried) == (expected, tried)
-    assert all(cause.sentence.startswith("Nothing was seen that shows it, but it takes") for cause in found)
+    assert all(cause.sentence.startswith("Nothing was seen that shows it, but with") for cause in found)
+
+
+@pytest.mark.parametrize(
+    ("reach", "first"), [(0.01, "lr_too_low"), (0.5, "inputs_not_scaled"), (float("nan"), "inputs_not_scaled")]
+)
+def test_a_rate_far_below_the_stable_one_comes_before_scales_that_nothing_shows(reach, first):
+    t = TrialsInWords({"inputs": 5, "lr": 5}, {}, reach=reach)
+    assert try_usual_changes(t, set())[0].code == first
+
+
+@pytest.mark.parametrize(
+    ("alone", "expected"), [(5, ["inputs_not_scaled"]), (4, ["inputs_not_scaled", "vanishing_gradient"])]
+)
+def test_a_companion_that_is_enough_alone_needs_no_other_change(alone, expected):
+    t = TrialsInWords({"activation+inputs": 5, "inputs": alone, "activation": 4}, {})
+    t.done = {"vanishing_gradient": t.trial({"activation": "relu"}, "vanishing_gradient")}
+    t.done["inputs_not_scaled"] = t.trial({"inputs": "standardized"}, "inputs_not_scaled")
+    proved = [(0.5, BY_CODE["inputs_not_scaled"], t.done["inputs_not_scaled"])]
+    partly = [(0.9, BY_CODE["vanishing_gradient"], t.done["vanishing_gradient"])]
+    found = [*proved, *complete(t, partly, proved)]
+    assert [cause.code for _, cause, _ in found] == expected
 
 
 @pytest.mark.parametrize(("epochs", "first"), [(30, "too_few_epochs"), (100, "lr_too_low")])
@@ -255,4 +280,15 @@ def test_more_epochs_are_tried_at_last_even_where_no_symptom_speaks_for_them(rea
     t.done = {code: t.try_cause(BY_CODE[code]) for code in tried_before}
     found = with_more_work(t)
     assert [cause.code for cause in found] == expected
-    assert all(cause.sentence.startswith("Nothing was seen that shows it, but it takes") for cause in found)
+    assert all(cause.sentence.startswith("Nothing was seen that shows it, but") for cause in found)
+
+
+@pytest.mark.parametrize(("narrow", "wide", "told"), [(True, 5, True), (True, 3, False), (False, 5, False)])
+def test_bad_luck_of_a_narrow_network_is_told_with_what_a_wider_one_does(narrow, wide, told):
+    t = TrialsInWords({"sizes": wide}, {}, Setup(sizes=(2, 2, 1)))
+    t.as_is = replace(trial_of({}, 0.5, 3), runs=tuple(SimpleNamespace(seed=seed) for seed in range(5)))
+    t.record.subject = SimpleNamespace(plain={})
+    t.symptoms = [SimpleNamespace(code="small_net", sentence="")] * narrow
+    found = bad_luck(t, "r2 0.1, goal 0.9")
+    assert found.code == "unlucky_init"
+    assert ("layers 2-2-1 → 2-16-1, 5 of 5 seeds reach the goal, as against 3 of 5." in found.remedy) == told

@@ -23,6 +23,7 @@ from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstr
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.frozen import weights_that_stay
+from tinygrad_edu.clinic.diagnosis.luck import bad_luck
 from tinygrad_edu.clinic.diagnosis.mending import certain_causes
 from tinygrad_edu.clinic.diagnosis.others import that_help_with_others
 from tinygrad_edu.clinic.diagnosis.outdone import outdone_by_the_fitting_loss
@@ -247,19 +248,7 @@ class DiagnosisSession:
 
     def unlucky(self) -> list[FoundCause]:
         """This run failed, and others of the same setup do not."""
-        as_is = self.trials.as_is
-        if self.hit or as_is.share < LUCK:
-            return []
-        sentence, remedy = PROVED_OTHERWISE["unlucky_init"]
-        spread = [s.sentence for s in self.trials.symptoms if s.code == "spread_over_seeds"]
-        seen = " ".join([f"This run misses the goal ({self.measured()}).", *spread])
-        seed = as_is.runs[int(np.argmax(as_is.worths))].seed
-        low, high = as_is.interval
-        proof = (
-            f"from {as_is.count} other seeds, with nothing else changed, {as_is.reached} reach the goal "
-            f"(90% interval {low:.0%} to {high:.0%})."
-        )
-        return [FoundCause("unlucky_init", sentence, seen, proof, remedy, {"seed": seed}, as_is)]
+        return [] if self.hit or self.trials.as_is.share < LUCK else [bad_luck(self.trials, self.measured())]
 
     # endings
 

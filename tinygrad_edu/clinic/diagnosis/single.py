@@ -20,6 +20,7 @@ HALF = 0.5  # share of the seeds; a change that helps this many is part of a rep
 READ = ("bent_logits", "mismatched")  # symptoms that are seen in the setup, without a run
 USUAL = ("inputs_not_scaled", "lr_too_low", "lr_too_high")  # changes that cost nothing
 MANY = 100  # times the epochs
+FAR_BELOW = 0.05  # of the largest stable rate; 95% of healthy runs have more (symptoms/limits.py)
 BEYOND_CHANCE = 0.1  # largest probability that a change which always helped did so by chance
 
 
@@ -43,15 +44,21 @@ def single(t: Trials, least: float, looked_at: set[str], lucky: bool = False) ->
 
 
 def try_usual_changes(t: Trials, looked_at: set[str]) -> list[FoundCause]:
-    """One usual change that repairs though little speaks for it: a simpler repair than two of the suspected ones."""
+    """The usual changes that repair though little speaks for them: simpler repairs than two of the suspected ones.
+
+    A higher rate is tried beside scaled inputs, and comes first where the rate is a small part of the largest stable
+    one: then both may do, and the numbers of the inputs are not what is to blame.
+    """
+    rows = list[Row]()
     for code in USUAL:
-        if code in looked_at or t.suspicion(code) < 0.0:
+        if code in looked_at or t.suspicion(code) < 0.0 or (rows and code == "lr_too_high"):
             continue
         looked_at.add(code)
         trial = t.try_cause(BY_CODE[code])
         if trial is not None and t.beats(trial) and (trial := t.confirm(trial)).share >= ALWAYS:
-            return rank(t, [(t.suspicion(code), BY_CODE[code], trial)])
-    return []
+            slow = code == "lr_too_low" and 0.0 < t.record.reach < FAR_BELOW
+            rows.append((t.suspicion(code) + 0.1 * slow, BY_CODE[code], trial))
+    return rank(t, rows)
 
 
 def complete(t: Trials, partly: Sequence[Row], proved: Sequence[Row]) -> list[Row]:
@@ -60,9 +67,14 @@ def complete(t: Trials, partly: Sequence[Row], proved: Sequence[Row]) -> list[Ro
     for suspicion, cause, trial in partly:
         if suspicion > least and trial.share >= HALF and trial.beats(t.as_is):
             whole = with_companion(t, trial)
-            if whole is not None:
+            if whole is not None and not any(is_part(row[2], whole) for row in proved):
                 return [(suspicion, cause, whole)]
     return []
+
+
+def is_part(trial: Trial, whole: Trial) -> bool:
+    """Does the companion do alone what both do? Then the other change is not needed."""
+    return trial.share >= whole.share and all(whole.change.get(name) == x for name, x in trial.change.items())
 
 
 def always(t: Trials, trial: Trial) -> bool:
@@ -119,7 +131,7 @@ def make_cause(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> Fo
     proof += f"; as a control, {short(check)}." if check is not None else "."
     evidence = cause.evidence(t.symptoms)
     remedy = f"{cause.remedy} {faster(t, trial) or values_here(t, trial)}".strip()
-    sentence = cause.sentence if evidence else tell_without_symptom(t.record.setup.difference(trial.change))
+    sentence = cause.sentence if evidence else tell_without_symptom(t.record.setup.difference(trial.change), alone=True)
     return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(trial.change), trial)
 
 

@@ -94,9 +94,10 @@ def values_here(t: Trials, trial: Trial) -> str:
     return f"Here: {', '.join(told)}." if told else ""
 
 
-def tell_without_symptom(what: str) -> str:
-    """What is said of a change that helps, and that no symptom speaks for."""
-    return f"Nothing was seen that shows it, but it takes {what} to learn the task."
+def tell_without_symptom(what: str, alone: bool = False) -> str:
+    """What is said of a change that helps, and that no symptom speaks for. alone: others might do as well."""
+    rest = f"with {what} the task is learned" if alone else f"it takes {what} to learn the task"
+    return f"Nothing was seen that shows it, but {rest}."
 
 
 def halves(t: Trials, without: Trial, whole: Trial) -> int:
