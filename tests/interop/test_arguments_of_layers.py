@@ -81,3 +81,18 @@ def test_frozen_recurrent_weights_stay_frozen(kind):
     module = Last()
     module.rnn.requires_grad_(False)
     assert [p.shape for p in from_torch(module, np.zeros((4, 5, 2))).parameters()] == [(1, 3), (1,)]
+
+
+def test_bfloat16_is_read_or_refused_by_name(tmp_path):
+    from safetensors.torch import save_file
+
+    from tinygrad_edu import nn
+    from tinygrad_edu.errors import CheckpointError
+    from tinygrad_edu.interop import load_torch_state_dict
+
+    module, model = torch.nn.Sequential(torch.nn.Linear(2, 3)).bfloat16(), nn.MLP([2, 3])
+    load_torch_state_dict(model, module.state_dict())
+    np.testing.assert_array_equal(model.layers[0].weight.data, module[0].weight.detach().float().numpy())
+    save_file(module.state_dict(), tmp_path / "net.safetensors")
+    with pytest.raises(CheckpointError, match="type 'BF16'"):
+        load_torch_state_dict(model, tmp_path / "net.safetensors")

@@ -91,7 +91,9 @@ def load_torch_state_dict(model: Model, state: Mapping[str, Any] | str | os.Path
 
 
 def as_array(x: Any) -> Array:
-    """A tensor of torch, or an array."""
+    """A tensor of torch, or an array; bfloat16, which NumPy has not, as float32."""
+    if str(getattr(x, "dtype", "")) == "torch.bfloat16":
+        x = x.float()
     return np.asarray(x.detach().cpu().numpy() if hasattr(x, "detach") else x)
 
 

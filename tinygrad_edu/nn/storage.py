@@ -68,7 +68,9 @@ def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, 
         texts = dict(header.get("__metadata__") or {})
         stored = texts.pop(CHECKSUM, None)
         intact = stored is None or stored == checksum_of(arrays, texts)  # files of other libraries have no checksum
-    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
+    except KeyError as kind:  # of numbers
+        raise CheckpointError(f"{path} holds numbers of type {kind}, which NumPy has not: save it in float32") from None
+    except (SafetensorError, AttributeError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise CheckpointError(
             f"{path} ({len(data):,} bytes) is not a complete safetensors file: {error}. The file was cut off or "
             "holds something else: save it again"

@@ -103,6 +103,15 @@ class Optimizer:
         """The schedules of all parts, each once."""
         return list({id(own.schedule): own.schedule for own in self.parts}.values())
 
+    def forget_other_runs(self) -> None:
+        """Before the first step: a schedule that has seen the losses of another optimizer's run begins anew here."""
+        used = {id(x): x.anew() for x in self.schedules if x.follows_loss and x.state() != x.anew().state()}
+        if not used or any(self.t):
+            return
+        for own in {id(own): own for own in (self, *self.parts)}.values():
+            own.schedule = used.get(id(own.schedule), own.schedule)
+        self.begin()
+
     def begin(self) -> None:
         """The memories before the first step."""
         self.memory = self.fresh_memory()

@@ -92,6 +92,11 @@ class Schedule:
         for part in self.parts():
             part.observe(loss)
 
+    def anew(self) -> Schedule:
+        """The same schedule without a memory of losses, as it is of all that it is made of."""
+        own = {name: renewed(x) for name, x in self.parameters.items()}
+        return self.maker(**own)
+
     def state(self) -> Any:
         """Its memory of the losses, to go back to; as plain lists and numbers."""
         return [part.state() for part in self.parts()]
@@ -106,6 +111,13 @@ class Schedule:
 
     def __reduce__(self) -> Any:
         return rebuilt, (self.maker, self.parameters, self.state())
+
+
+def renewed(x: Any) -> Any:
+    """A parameter of a schedule, the schedules in it anew."""
+    if isinstance(x, tuple):
+        return tuple(map(renewed, x))
+    return x.anew() if isinstance(x, Schedule) else x
 
 
 def rebuilt(maker: Callable[..., Schedule], parameters: Mapping[str, Any], state: Any) -> Schedule:

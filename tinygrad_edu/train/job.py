@@ -269,6 +269,7 @@ def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, 
     if isinstance(optimizer, LBFGS):
         refuse_for_lbfgs(model, settings, len(data[0]))
         minimizer, optimizer = optimizer, SGD(optimizer.params, lr=0.0)
+    optimizer.forget_other_runs()
     return Job(model, optimizer, settings, data, held_out, loss, chances, minimizer, mixed=mixed)
 
 

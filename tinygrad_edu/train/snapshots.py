@@ -142,7 +142,7 @@ def fresh_job(job: Job, epochs: int, keep: Callable[[Any], None]) -> Job:
     model.load_state_dict(job.start)
     optimizer.t = [0] * len(optimizer.params)
     for part in optimizer.parts:
-        part.schedule = part.schedule.maker(**part.schedule.parameters)
+        part.schedule = part.schedule.anew()
     optimizer.begin()
     settings = replace(job.settings, epochs=epochs, callbacks=(keep,), progress=False)
     again = Job(model, optimizer, settings, job.data, job.held_out, job.loss, job.chances, minimizer, start=job.start)
