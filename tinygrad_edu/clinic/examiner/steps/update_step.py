@@ -295,12 +295,12 @@ def search_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
 
 def by_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
     """Every rule with every set of numbers, in their order."""
-    screen = Screen(walk)
+    screen, begun = Screen(walk), starts(walk)
     for rule in rules:
         if rule.signs and not tells_signs(walk, rule):
             continue
         choices = choices_of(walk, rule)
-        for start in starts(walk):
+        for start in begun:
             likely = screen.pass_on(rule, rule.numbers, choices, start)
             for chosen in itertools.compress(itertools.product(*choices), likely):
                 numbers = dict(zip(rule.numbers, chosen, strict=True))
