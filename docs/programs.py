@@ -100,7 +100,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """The page with each mark replaced, and sessions in the colours of sessions: their output is no program."""
+    """The page with each mark replaced, and sessions in the colours of sessions: their output is not a program."""
     markdown = SOURCE.sub(lambda found: listing(found[1]), markdown)
     markdown = MARK.sub(lambda found: run(found[1]).markdown, markdown)
     return markdown.replace("```python\n>>> ", "```pycon\n>>> ")

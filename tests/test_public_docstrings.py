@@ -101,3 +101,10 @@ def test_percentages_are_written_without_a_space():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not re.search(r"\d %(?![\w(])", node.value), (file, node.lineno)
+
+
+def test_what_something_is_not_is_said_in_english():
+    """ "is no number" stood in 76 places; of things that do not exist ("there is no ...") it is right."""
+    said = re.compile(r"(?<!there )\b(is|are) no (number|run|model|module|range|layer|network|estimator)s?\b", re.I)
+    for file in sorted(PACKAGE.rglob("*.py")):
+        assert not said.search(file.read_text(encoding="utf-8")), file

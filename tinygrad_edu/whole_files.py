@@ -36,7 +36,7 @@ def is_alive(process: int) -> bool:
 def replace(path: Path, data: bytes) -> None:
     """Write under another name first, then rename: a file system renames completely or not at all.
 
-    What is no file, such as a pipe or /dev/stdout, is written to: a rename would put a file in its place.
+    What is not a file, such as a pipe or /dev/stdout, is written to: a rename would put a file in its place.
     Errors: OSError; where the folder is missing, or the path is a folder, it names that.
     """
     if path.is_dir():

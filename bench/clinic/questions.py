@@ -144,7 +144,7 @@ def loaded(path: Path | None) -> dict[str, Any]:
         return dict(question_cases.CASES)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise SystemExit(f"{path} is no module of Python")
+        raise SystemExit(f"{path} is not a module of Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)

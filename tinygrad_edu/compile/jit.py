@@ -91,7 +91,7 @@ class CompiledFunction:
             quick = self.again((argnum,) if one else argnum, arguments, leaves)
             if quick is not None and (both := quick.value_and_gradients(leaves, arguments)) is not None:
                 return both[0], both[1][0] if one else tuple(both[1])
-        # a program does not stop at a NaN, and its gradients are no nodes
+        # a program does not stop at a NaN, and its gradients are not nodes
         if at_work() or MODES.anomaly or (MODES.recording and (DEPTH.level or DEPTH.losses)):
             return derivatives.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
         given: list[Any] = []

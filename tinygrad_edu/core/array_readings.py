@@ -96,7 +96,7 @@ class Body:
         return self.call(arguments, options)
 
     def call(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """The result for arguments of any kind. Errors: OperandError for an axis that is no integer."""
+        """The result for arguments of any kind. Errors: OperandError for an axis that is not an integer."""
         try:
             return self.evaluate(arguments, options)
         except (TypeError, OverflowError) as error:

@@ -151,7 +151,7 @@ def kl_div(prediction: ArrayLike, target: ArrayLike, log_target: bool = False) -
         return ops.exp(target) * (target - prediction)
     numbers = plain_numbers(target)
     if numbers is not None:
-        refuse_targets("kl_div", numbers, numbers < 0.0, "is no probability: logarithms need log_target=True")
+        refuse_targets("kl_div", numbers, numbers < 0.0, "is not a probability: logarithms need log_target=True")
     some = target != 0.0  # log of a negative target gives NaN; in a trace it cannot be refused
     return ops.where(some, target * (ops.log(ops.where(some, target, 1.0)) - prediction), 0.0)
 

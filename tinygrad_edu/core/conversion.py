@@ -67,7 +67,7 @@ def remedy(array: Array) -> str:
     if array.dtype.kind in "iub":
         return (
             "Integers have no gradient: write 1.0 for 1, or ask for dtype=float. "
-            "Class numbers, the targets of a loss, are no Tensor: give the loss the plain list or array of integers"
+            "Class numbers, the targets of a loss, need no Tensor: give the loss the plain list or array of integers"
         )
     if array.dtype.kind == "c":
         return "Complex numbers are not supported: use .real and .imag as two Tensors"

@@ -180,7 +180,7 @@ class OwnArrayOperation(ArrayOperation):
             ) from None
 
     def check_pullback(self, g: ArrayLike, y: ArrayLike, *arrays: ArrayLike, **options: Option) -> tuple[Any, ...]:
-        """The pull-back's results, one for each array and of its shape; None is no gradient."""
+        """The pull-back's results, one for each array and of its shape; None is not a gradient."""
         found = self.given_vjp(g, y, *arrays, **options)
         found = tuple(found) if isinstance(found, (tuple, list)) else (found,)
         if len(found) != len(arrays):

@@ -98,7 +98,7 @@ def std(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False
 
 
 def degrees_of_freedom(count: ArrayLike, ddof: ArrayLike) -> Any:
-    """count - ddof, what a variance divides by. Errors: SettingError for a ddof that is no number."""
+    """count - ddof, what a variance divides by. Errors: SettingError for a ddof that is not a number."""
     if not hasattr(ddof, "parents") and np.asarray(ddof).dtype.kind not in "biuf":
         raise SettingError(f"ddof={ddof!r} is subtracted from the count of numbers: a number such as 0 or 1 is needed")
     return count - ddof

@@ -27,7 +27,7 @@ def fix_of_classes(labels: Array, rows: tuple[Any, ...], classes: Any, name: str
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         return " Remove or replace the samples whose target is NaN or infinite"
     if are_continuous(labels):
-        return " These are no class numbers: for numbers take mse"
+        return " These are not class numbers: for numbers take mse"
     made, many = expression_of(labels, classes, flat_name(labels, rows, name)), len(np.unique(labels))
     return (
         f" Write {made}" if made else f" They are {many} classes: give the model an output for each" * (many > classes)

@@ -208,7 +208,7 @@ class Graded:
 def grade_folder(
     folder: str | os.PathLike[str], exercise: str = "", seconds: float = 10.0, hint: int = 2
 ) -> list[Graded]:
-    """Every script and notebook below a folder, each in a process of its own; what is no exercise is named as such.
+    """Every script and notebook below a folder, each in a process of its own; what is not an exercise is named as such.
 
     Folders and files whose names begin with a dot or two underscores are left out: Jupyter keeps older copies there.
     folder: the folder of the submissions.

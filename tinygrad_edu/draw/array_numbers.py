@@ -64,7 +64,7 @@ def rule_of(node: Node, slot: int, mine: str, names: list[str]) -> str:
 
 
 def derivatives_of(node: Node, names: list[str]) -> list[str]:
-    """The local derivative ∂node/∂parent for each parent, as text; "" where it is no number for each element.
+    """The local derivative ∂node/∂parent for each parent, as text; "" where it is not a number for each element.
 
     Of an elementwise operation, and of one that ends in a single number, a sum or a mean: exact. Of a product of
     matrices the other factor, transposed. Equal numbers as one.

@@ -94,7 +94,7 @@ def refuse_export(model: Any, path: Path, main: bool, samples: int | None) -> No
 
 
 def refuse_others(model: Any) -> None:
-    """Errors: SettingError for what is no network, such as a whole Pipeline; NotFittedError by an estimator itself."""
+    """Errors: SettingError for anything but a network, such as a Pipeline; NotFittedError by an estimator itself."""
     if hasattr(model, "to_onnx") and not hasattr(model, "out_activation_"):
         from sklearn.utils.validation import check_is_fitted
 

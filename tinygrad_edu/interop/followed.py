@@ -47,7 +47,7 @@ def from_torch(module: Any, X: Any = None) -> Module:
     one.
     X: some inputs. With them RNN, GRU and LSTM are taken too, and forwards that torch.fx cannot follow: the module is
     run on X, and what goes from layer to layer is compared.
-    Errors: OperandError for what is no torch module or no such row of layers, SettingError for a layer that has no
+    Errors: OperandError for what is not a torch module or no such row of layers, SettingError for a layer that has no
     counterpart; both name it.
 
     >>> from_torch("a name")
@@ -117,7 +117,7 @@ class FollowedRun:
         self.calls.append(LayerCall(layer, given[0], result))
 
     def refuse_repetition(self) -> None:
-        """Layers that are called twice, and dropout that is no layer, which a row of steps would lose."""
+        """Layers that are called twice, and dropout that is not a layer, which a row of steps would lose."""
         trained = [call.layer for call in self.calls if list(call.layer.parameters())]
         if len({id(layer) for layer in trained}) < len(trained):
             raise OperandError(f"{self.kind}: it calls a layer more than once: the model is not a chain of layers")

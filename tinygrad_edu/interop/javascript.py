@@ -50,7 +50,7 @@ def training_program(
     default.
     `network.create(weights?)` gives an object with weights, settings, train(X, y, epochs, order?), predict(X),
     activations(X). Errors: TraceError for a model, loss or optimizer that cannot be compiled, or not to JavaScript;
-    SettingError for a name that is no identifier.
+    SettingError for a name that is not an identifier.
 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import xor_gate
@@ -70,7 +70,7 @@ def training_program(
 
 
 def write(program: PredictionProgram, name: str = "network", module: bool = False) -> str:
-    """The text for a program that was traced. Errors: SettingError for a name that is no identifier."""
+    """The text for a program that was traced. Errors: SettingError for a name that is not an identifier."""
     if not re.fullmatch(r"[A-Za-z_$][\w$]*", name, re.ASCII) or name in JavaScript.reserved:
         raise SettingError(f"name={name!r:.60}: a JavaScript identifier is needed, such as network")
     trains = isinstance(program, NetworkProgram)

@@ -55,7 +55,7 @@ def scaled_dot_product_attention(
     mask: a short name of attn_mask.
     causal: a short name of is_causal.
     dropout: a layer for the weights.
-    Errors: SettingError for another dropout_p, or what is no number or no True or False.
+    Errors: SettingError for another dropout_p, or what is not a number or no True or False.
 
     >>> q = np.array([[1.0, 0.0], [0.0, 1.0]])
     >>> scaled_dot_product_attention(q, q, q, causal=True).round(3).tolist()

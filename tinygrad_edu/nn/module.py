@@ -175,7 +175,7 @@ class Module(TorchNames):
     def register_buffer(self, name: str, array: ArrayLike, persistent: bool = True) -> None:
         """Make an array (None: later) the attribute `name`, which is not trained. Errors: OperandError.
 
-        persistent: with False it is no part of state_dict() and saved models; a run that is resumed has it.
+        persistent: with False it is not part of state_dict() and saved models; a run that is resumed has it.
         """
         refuse_no_array(name, array)
         setattr(self, name, array)
@@ -305,7 +305,7 @@ def all_numbers(module: Module) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def names_unsaved(module: Module) -> set[str]:
-    """The names of the buffers that are no part of `state_dict`."""
+    """The names of the buffers that are not part of `state_dict`."""
     return {f"{place}.{n}" if place else n for place, each in modules_inside(module)[0] for n in each.unsaved_names}
 
 

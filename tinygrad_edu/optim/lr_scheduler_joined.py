@@ -16,11 +16,11 @@ class JoinedSchedulers(LRScheduler):
     """The base of both: a list of schedulers of one optimizer."""
 
     def join(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer) -> None:
-        """Errors: SettingError for what is no scheduler of this optimizer, or needs a metric in each step."""
+        """Errors: SettingError for what is not a scheduler of this optimizer, or needs a metric in each step."""
         name = type(self).__name__
         for each in schedulers:
             if not isinstance(each, LRScheduler) or each.optimizer is not optimizer:
-                raise SettingError(f"{name}: {each!r:.60} is no scheduler of this optimizer, {optimizer!r:.60}")
+                raise SettingError(f"{name}: {each!r:.60} is not a scheduler of this optimizer, {optimizer!r:.60}")
             if type(each).__name__ == "ReduceLROnPlateau":
                 raise SettingError(f"{name}: ReduceLROnPlateau needs a metric in each step: step it beside {name}")
         self.optimizer, self.schedulers, self.last_epoch = optimizer, list(schedulers), 0

@@ -47,7 +47,7 @@ def animate(
     path: where to write the page now; `.save(path)` of the result writes it later.
     frames: the largest number of epochs to show, the first and the last among them; at least 2.
     title: the heading of the page.
-    Errors: SettingError for a run whose weights on the way cannot be found, OperandError for what is no run.
+    Errors: SettingError for a run whose weights on the way cannot be found, OperandError for what is not a run.
 
     >>> from tinygrad_edu import fit, nn, optim
     >>> from tinygrad_edu.data import xor_gate

@@ -53,7 +53,7 @@ class Answer:
     @property
     def words(self) -> str:
         if self.classes:
-            judged = np.isin(self.target, self.classes)  # others, such as an ignored index, are no classes
+            judged = np.isin(self.target, self.classes)  # others, such as an ignored index, are not classes
             above = f" (a number above {figure(self.threshold)} counts as class {self.names[-1]})"
             side = above if self.own_loss else ""
             return f"{int(self.right[judged].sum())} of {int(judged.sum())} samples are on the right side{side}."

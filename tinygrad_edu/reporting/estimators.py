@@ -29,7 +29,7 @@ def is_estimator(candidate: Any) -> bool:
 def record_of_estimator(estimator: Any, X: Samples, y: Samples) -> ReportedRun:
     """The record of a fitted estimator on data: curves and network of an MLP, answers of any other.
 
-    Errors: OperandError for what is no estimator, SettingError without data, ShapeError for other data.
+    Errors: OperandError for what is not an estimator, SettingError without data, ShapeError for other data.
     """
     if not is_estimator(estimator):
         raise OperandError(

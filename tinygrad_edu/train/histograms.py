@@ -163,7 +163,7 @@ def measure_layers(
 
 
 def weights_of(model: Module) -> dict[str, Any]:
-    """Weights and biases by name, frozen ones too; statistics such as BatchNorm's running mean are no weights."""
+    """Weights and biases by name, frozen ones too; statistics such as BatchNorm's running mean are not weights."""
     trained = dict(model.named_arrays())
     kept = arrays_to_keep(model).items()
     return {name: x for name, x in kept if name in trained or name.rpartition(".")[2].startswith(("weight", "bias"))}

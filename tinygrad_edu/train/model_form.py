@@ -1,6 +1,6 @@
 """What the file of a run says of a model besides its arrays: classes, plain attributes and functions of its modules.
 
-Attributes such as Dropout's p, LeakyReLU's slope or a counter in `forward` are no part of state_dict. A run that is
+Attributes such as Dropout's p, LeakyReLU's slope or a counter in `forward` are not part of state_dict. A run that is
 resumed with others would go on as another training, and nothing would tell.
 """
 

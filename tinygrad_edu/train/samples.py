@@ -35,7 +35,7 @@ def dtype_of(named: Iterable[tuple[str, Any]]) -> Any:
 
 
 def parameters_of(model: Any) -> Any:
-    """The parameters that an optimizer trains. Errors: SettingError if it is no model."""
+    """The parameters that an optimizer trains. Errors: SettingError if it is not a model."""
     if not hasattr(model, "named_parameters"):
         raise SettingError(f"fit trains a model, such as nn.MLP([2, 4, 1]) or your own Module, not {model!r:.80}")
     return model.parameters()

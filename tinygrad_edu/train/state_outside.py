@@ -80,7 +80,7 @@ def trial_of(job: Job) -> Iterator[tuple[PythonState, Snapshot]]:
     both = {id(p): p for p in (*job.optimizer.params, *job.model.parameters())}
     grads = [(p, p.grad, p._spent) for p in both.values()]
     try:
-        with decimal.localcontext():  # it is no part of any object
+        with decimal.localcontext():  # it is not part of any object
             yield state, before
     finally:
         before.restore()

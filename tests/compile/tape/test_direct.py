@@ -149,7 +149,7 @@ REFUSED = {
     "out[0] = print(1)": "calls what is not in the language",
     "out[0] = x.sum": r"`x\.sum` is not",
     "out[0] = x[0, 1]": "needs 1 indices",
-    "for a in x:\n    pass": "is no range",
+    "for a in x:\n    pass": "is not a range",
     "if k[0] > 1:\n    a = 1.0\nout[0] = a": "not on each way",
     "a = 0\nfor i in range(3):\n    a = a + 0.5": "changes the type of a",
 }

@@ -26,7 +26,7 @@ class Certainty:
     """What was found: the sentence of what was seen, the proof, and the change that mends it, if there is one.
 
     other: another change that may; remedy: in the place of the usual one; best: the best estimate of the targets (n, k)
-    that such a network can give, which is no fault where it is good enough.
+    that such a network can give, which is not a fault where it is good enough.
     """
 
     seen: str

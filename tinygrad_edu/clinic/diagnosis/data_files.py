@@ -76,7 +76,7 @@ def read_data(path: Path, classes: Any = None) -> tuple[Array, Array]:
 
 
 def arrays_of(path: Path, table: Table, classes: Any = None) -> tuple[Array, Array]:
-    """(X, y) of its rows. Errors: InputFileError for what is no number."""
+    """(X, y) of its rows. Errors: InputFileError for what is not a number."""
     width = len(table.rows[0][1])
     X = np.array([[cell(path, line, row, i) for i in range(width - 1)] for line, row in table.rows])
     if classes is None or np.asarray(classes).dtype.kind in "iufb":

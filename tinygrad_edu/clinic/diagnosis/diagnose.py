@@ -59,7 +59,7 @@ def diagnose(
     class_weight, callbacks: of Keras; of the callbacks EarlyStopping, ReduceLROnPlateau, LearningRateScheduler.
     validation: (X, y), or the share that Keras calls validation_split.
     scheduler: of torch.optim.lr_scheduler.
-    Errors: OperandError for what is no training run, SettingError for settings, NameNotFoundError for a measure.
+    Errors: OperandError for what is not a training run, SettingError for settings, NameNotFoundError for a measure.
 
     >>> from tinygrad_edu import data, fit, nn, optim
     >>> model = nn.MLP([2, 8, 1], init="zeros")

@@ -158,7 +158,7 @@ class Pass:
         )  # fmt: skip
 
     def no_probabilities(self) -> Iterator[FoundCause]:
-        """The cause, if the loss takes logarithms of outputs that are no probabilities."""
+        """The cause, if the loss takes logarithms of outputs that are not probabilities."""
         if self.takes_logits or self.loss_kind not in ("bce", "cross_entropy"):
             return
         low, high = float(self.output.min()), float(self.output.max())

@@ -22,7 +22,7 @@ def that_help_with_others(t: Trials, causes: Sequence[FoundCause]) -> list[Found
     """The causes whose change does better on held-out samples, too; all causes where too few samples can be held out.
 
     A run that does all that can be asked for may be brought to do better on its own samples by less weight decay, more
-    units or more epochs: that alone is no fault.
+    units or more epochs: that alone is not a fault.
     """
     setup, task = t.record.setup, t.record.task.judged
     if not causes or task.samples < FEWEST:

@@ -118,7 +118,7 @@ def enough(t: Trials, row: Row) -> bool:
 
 
 def control(t: Trials, trial: Trial) -> Trial | None:
-    """A change that is no cause: the learning rate as far the other way, or a little up or down at random."""
+    """A change that is not a cause: the learning rate as far the other way, or a little up or down at random."""
     rng = np.random.default_rng(0)
     old, new = t.record.setup.rate, trial.setup.rate
     factor = old / new if 0.0 < new != old else float(rng.choice([1.0 / 1.1, 1.1]))

@@ -123,7 +123,7 @@ class Mutant:
 
     @property
     def one_of_many(self) -> bool:
-        """Is it made at one time step alone, though it is no mistake about time steps?"""
+        """Is it made at one time step alone, though it is not a mistake about time steps?"""
         return len(self.layers) == 1 and self.layers[0].time >= 0 and self.slip.code not in BY_STEP
 
     @property

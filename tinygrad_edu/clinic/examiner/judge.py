@@ -189,7 +189,7 @@ def below_all_gradients(net: Network, weights: Mapping[str, Array], given: Given
 
 
 def words_of_kept(names: Sequence[str]) -> str:
-    """What is said of parameters for which there is no gradient, which is no accusation.
+    """What is said of parameters for which there is no gradient, which is not an accusation.
 
     >>> words_of_kept(["W1"])
     'No gradient of W1 was handed over: right if you keep it fixed, missing if you train it.'

@@ -34,7 +34,7 @@ class FactorGroup:
 
 
 def power(c: float, n: int) -> float:
-    """c to the n; 0, which fits nothing, where that is no number: a large c, and as many layers as in a transformer."""
+    """c to the n; 0, which fits nothing, where that overflows: a large c, and as many layers as in a transformer."""
     return c**n if abs(c) < 1.0 or n * math.log(abs(c)) < LARGEST else 0.0
 
 

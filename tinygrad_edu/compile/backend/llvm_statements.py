@@ -285,7 +285,7 @@ class Statements(Expressions):
     def range_of(self, node: ast.For) -> tuple[Any, Any, Any, bool]:
         """Start, stop and step of a range, and does it rise? It falls if the step is written with a minus."""
         if not (isinstance(node.iter, ast.Call) and full_name(node.iter.func) == "range"):
-            raise self.refusal(node.iter, "is no range")
+            raise self.refusal(node.iter, "is not a range")
         given = node.iter.args
         start = self.visit(given[0]) if len(given) > 1 else INT(0)
         step = self.visit(given[2]) if len(given) == 3 else INT(1)

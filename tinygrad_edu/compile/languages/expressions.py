@@ -65,7 +65,7 @@ class Expressions:
         if isinstance(node.value, float):
             return self.language.real(node.value, "double")
         if not isinstance(node.value, int):
-            raise self.refused(node, "is no number")
+            raise self.refused(node, "is not a number")
         return values.whole(node.value)
 
     def on_Name(self, node: ast.Name) -> Any:  # noqa: N802
@@ -88,7 +88,7 @@ class Expressions:
         if kind not in REAL:
             return self.of_whole_numbers(node, a, b)
         if type(op) not in SIGNS:
-            raise self.refused(node, "is no arithmetic of real numbers")
+            raise self.refused(node, "is not arithmetic of real numbers")
         a, b = self.cast(a, kind), self.cast(b, kind)
         sign, precedence = SIGNS[type(op)]
         return self.language.round_to(f"{a.within(precedence)} {sign} {b.within(precedence + 1)}", kind, precedence)
@@ -140,7 +140,7 @@ class Expressions:
         sides = [self.visit(x) for x in (node.left, *node.comparators)]
         signs = [COMPARISONS.get(type(op)) for op in node.ops]
         if None in signs:
-            raise self.refused(node, "is no comparison of numbers")
+            raise self.refused(node, "is not a comparison of numbers")
         pairs = zip(signs, sides, sides[1:], strict=False)
         return reduce(lambda a, b: self.join("&&", a, b), [self.compare(str(s), a, b) for s, a, b in pairs])
 

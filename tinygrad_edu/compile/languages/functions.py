@@ -205,7 +205,7 @@ class FunctionWriter(Expressions):
     def head(self, node: ast.For) -> str:
         """The counter, which is a variable of the loop alone; it falls where the step is written with a minus."""
         if not (isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range"):
-            raise self.refused(node.iter, "is no range")
+            raise self.refused(node.iter, "is not a range")
         assert isinstance(node.target, ast.Name)
         given = [self.visit(x) for x in node.iter.args]
         start, stop = (given[0], given[1]) if len(given) > 1 else (values.whole(0), given[0])

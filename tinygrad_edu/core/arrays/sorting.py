@@ -148,7 +148,7 @@ def at_share(ordered: ArrayLike, low: ArrayLike, high: ArrayLike, share: ArrayLi
 
 
 def shares_of(name: str, q: ArrayLike, method: str) -> Any:
-    """q as an array. Errors: SettingError if one is no share, or the method has no derivative."""
+    """q as an array. Errors: SettingError if one is not a share, or the method has no derivative."""
     q = np.asarray(q, dtype=float)
     if method not in METHODS:
         raise SettingError(

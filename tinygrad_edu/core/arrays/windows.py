@@ -104,7 +104,7 @@ def refuse_channels(
     wanted = weight[0] if transposed else weight[1] * groups
     if channels != wanted:
         raise ShapeError(
-            f"{name}: x {x} has {channels} channels, but the weight {weight} is for {wanted}"
+            f"{name}: x {x} has {channels} channel{'s' * (channels != 1)}, but the weight {weight} is for {wanted}"
             + (f" ({groups} groups)" if groups > 1 else "")
         )
     if groups > 1 and fix_length(weight[0]) % groups:

@@ -46,7 +46,7 @@ class WriteGuard:
         return None, {"known": self.known, "written": self.written, "viewed": ()}
 
     def earlier(self, ticks: int) -> WriteGuard:
-        """A copy with its ticks moved back by `ticks`, for an array that is no view."""
+        """A copy with its ticks moved back by `ticks`, for an array that is not a view."""
         guard = WriteGuard(self.known)
         guard.written = self.written - ticks
         return guard

@@ -135,7 +135,7 @@ class Comparison:
         close = CLOSE[dtype] * (np.maximum(size, self.scale) + floor)
         y = self.job.data[1]
         targets = np.abs(y).max(initial=0.0) if y.dtype.kind == "f" else 1.0
-        # the loss is no rounding error, even if the inputs are large and the model scales them down
+        # the loss is not a rounding error, even if the inputs are large and the model scales them down
         if size[0] > small * targets**2:
             close[0] = min(close[0], 0.01 * size[0])
         for what, a, b, limit in zip(SOURCES, found, eager, close, strict=True):

@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 
 
 def as_function(make_model: Callable[[int], Module] | Module) -> Callable[[int], Module]:
-    """The function that gives the model of a seed. Errors: SettingError for a model that is no plain MLP."""
+    """The function that gives the model of a seed. Errors: SettingError for a model that is not a plain MLP."""
     if not isinstance(make_model, Module):
         checks.function("make_model", make_model, "fit_many")
         return make_model

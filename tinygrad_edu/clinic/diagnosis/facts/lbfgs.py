@@ -26,7 +26,7 @@ def refusal(setup: Setup, task: Task) -> str:
     """What the estimator's parameters cannot express in this setup; "" if nothing."""
     rule = setup.estimator
     if rule is None:
-        return "this is no estimator"
+        return "this is not an estimator"
     different = [name for name, usual in PLAIN.items() if getattr(setup, name) != usual]
     if different or setup.activation not in ACTIVATIONS or setup.optimizer not in SOLVERS:
         return f"an estimator has no {', '.join(different) or setup.activation}"

@@ -28,7 +28,7 @@ def look_at(task: Task) -> Task:
 def outliers(task: Task) -> Array | None:
     """Targets (n,) far from those of the nearest samples, where some of them lie far from all others too, or None.
 
-    A large target whose neighbours are large too is no outlier: there the inputs tell it. Nor is one that lies away
+    A large target whose neighbours are large too is not an outlier: there the inputs tell it. Nor is one that lies away
     from its neighbours by less than the targets differ anyway, as on the steep side of x⁴.
     """
     y = task.truth

@@ -23,7 +23,7 @@ def why_not(run: Run, X: Any, y: Any) -> str:
     """What is missing to train the run again, in a sentence; "" if nothing."""
     config = run.config
     if "shuffle" not in config:
-        return "it is no run of fit, whose settings say how to train again"
+        return "it is not a run of fit, whose settings say how to train again"
     if X is None or y is None:
         return "a file holds no samples: give X and y, those that it was trained on"
     if run.model is None:

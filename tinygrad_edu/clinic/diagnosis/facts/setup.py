@@ -58,7 +58,7 @@ class Setup(Recipe):
     targets: str | None = None  # "standardized" or "in range"; None: as they are
     coding: str | None = None  # of classes: "numbers" or "zero_one"; None: as they are
     columns: tuple[int, ...] | None = None  # the features that are kept
-    pattern: Module | None = None  # a network that is no nn.MLP; its parameters are drawn anew for each seed
+    pattern: Module | None = None  # a network that is not an nn.MLP; its parameters are drawn anew for each seed
     rows: str | None = None  # "without outliers"; None: all samples
     validated: bool = False  # whether held-out samples decide when training ends
     estimator: EstimatorRule | None = None

@@ -109,7 +109,7 @@ WORDS = {
 def explicit_goal(goal: float | Mapping[str, float], setup: Setup, task: Task) -> Goal:
     """A goal as a number, which is the run's loss, or as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...}, {"mae": ...}.
 
-    Errors: SettingError for a goal that is no number or not for this task, NameNotFoundError for its measure.
+    Errors: SettingError for a goal that is not a number or not for this task, NameNotFoundError for its measure.
     """
     chosen = dict(goal) if isinstance(goal, Mapping) else {"loss": goal}
     if len(chosen) != 1:

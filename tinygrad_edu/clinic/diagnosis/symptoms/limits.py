@@ -11,7 +11,7 @@ LIMITS = {
     # fall in the last fifth over the first loss: -0.01 to 0.03; counts only while the loss is above "left"
     "plateau": 0.002,
     "left": 0.3,  # share of the first loss above which a plateau is a bad one
-    # fall between the last two tenths, relative to the first of them: -0.04 to 0.2, so it is no illness
+    # fall between the last two tenths, relative to the first of them: -0.04 to 0.2, so it is not an illness
     "improving": 0.008,
     "saturated": 0.3,  # share of (sample, unit): 0 to 0.01 at the start, 0 to 0.16 at the end
     "dead": 0.4,  # share of units: 0 to 0.11 at the start, 0 to 0.24 at the end

@@ -1,7 +1,7 @@
 """The little number in a loss's log, as in log(p + 1e-8), which people leave out of their derivative.
 
 It keeps the log from 0, and nobody differentiates it: with softmax, p - y is written all the same. That is right but
-for a share of 1e-8/p, which shows where a probability is small; it is no mistake.
+for a share of 1e-8/p, which shows where a probability is small; it is not a mistake.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from tinygrad_edu.core.value import Value
 
 REDUCTIONS = ("sum", "mean")
 DEEP = 2  # levels of operations, counted from the top, by which terms are compared
-LARGE = 500  # nodes; a larger term is no penalty
+LARGE = 500  # nodes; a larger term is not a penalty
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class Network:
             layer.activation = sources.get(layer.z, -1)
 
     def climb(self, index: int) -> int:
-        """From a product along the sums to z: the last step before the activation, or before what is no sum."""
+        """From a product along the sums to z: the last step before the activation, or before what is not a sum."""
         while True:
             children = self.program.children.get(index, ())
             if len(children) != 1:

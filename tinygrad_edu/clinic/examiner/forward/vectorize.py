@@ -27,7 +27,7 @@ Place = tuple[str, int]  # (parameter, index of the entry)
 
 
 class NoLayersError(Exception):
-    """The graph is no stack of layers."""
+    """The graph is not a stack of layers."""
 
 
 @dataclass(eq=False)
@@ -150,7 +150,7 @@ class Rebuild:
 
 
 def rebuild_loss(loss: Value, leaves: Mapping[str, Array], tensors: Mapping[str, Tensor]) -> Any:
-    """The loss as a Tensor of arrays. Errors: NoLayersError where the numbers are no layers."""
+    """The loss as a Tensor of arrays. Errors: NoLayersError where the numbers are not layers."""
     places = {w: (name, k) for name, v in leaves.items() for k, w in enumerate(v)}
     try:
         return rebuild_at_once(loss, places, tensors)

@@ -115,7 +115,7 @@ def by_key(names: Sequence[str], grads: Mapping[Any, Any], *, strict: bool = Tru
     extra = [key for key in flat if key not in exact]
     if strict and extra and missing:
         raise NameNotFoundError(
-            f"grads has nothing for {', '.join(map(repr, missing))}. "
+            f"grads has nothing for {', '.join(map(repr, missing))}, and no parameter is called {extra[0]!r}. "
             f"A gradient that you do not compute is 0: pass np.zeros_like(params[{missing[0]!r}])"
         )
     # dA1, dz and similar names are intermediate results, which may be there

@@ -67,7 +67,7 @@ class Structure:
         return Structure(self.given, [leaf for leaf in self.leaves if leaf.name in names])
 
     def fill(self, numbers: Mapping[str, Any], put: Put | None = None) -> Any:
-        """A new structure of this form with these numbers; what is no leaf is the learner's own."""
+        """A new structure of this form with these numbers; what is not a leaf is the learner's own."""
         made = renew_containers(self.given, set())
         for leaf in self.leaves:
             made = place_at(made, leaf.path, (put or like_given)(numbers[leaf.name], leaf.given))

@@ -121,7 +121,7 @@ def is_copy(made: Made, value: Made) -> bool:
 def needs_no_factor(trail: Trail, suspect: Key, earlier: Iterable[Key]) -> bool:
     """Is it a multiple of a derivative, and the only one in a line that is a suspect already?
 
-    Without the factor that line would be as wrong: what it makes is no multiple of a derivative either.
+    Without the factor that line would be as wrong: what it makes is not a multiple of a derivative either.
     """
     if trail.kinds.get(suspect) != SCALED:
         return False

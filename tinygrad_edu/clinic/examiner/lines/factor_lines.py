@@ -19,7 +19,7 @@ from tinygrad_edu.clinic.examiner.lines.recording import RESULT, Key, Made, key_
 Array = np.ndarray[Any, Any]
 TOO_LATE = "is the right gradient, but it comes too late: no line reads it after this one."
 LONELY = "is one single number for all entries of the gradient: an array belongs here."
-FIRST = "is the first value of the backward pass, and it is no derivative of the loss."
+FIRST = "is the first value of the backward pass, and it is not a derivative of the loss."
 JACOBIAN = "is not ∂s_i/∂z_j of a softmax, which is s_i·(1 - s_i) on the diagonal and -s_i·s_j beside it."
 SIGN = "is {} times {}: it is the sign that is wrong."
 NO_DELTA = "is made in the forward pass: the gradient that comes from above does not go into it."

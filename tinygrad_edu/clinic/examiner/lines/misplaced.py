@@ -55,7 +55,7 @@ def find_other_path(trail: Trail, update: Made) -> list[Made]:
 
 
 def wrong_statistics(trail: Trail, made: Made) -> list[Made]:
-    """The one input of a wrong value that is no derivative itself, though a right value was made of it.
+    """The one input of a wrong value that is not a derivative itself, though a right value was made of it.
 
     ∂L/∂σ² goes into ∂L/∂μ times a sum that is 0: a right ∂L/∂μ does not speak for it.
     """
@@ -160,7 +160,7 @@ def against_sign(trail: Trail, made: Made) -> list[Made]:
 def find_renaming(made: Made, before: int) -> list[Made]:
     """The line that last gave a value another name, if one did, before the value with this number was made.
 
-    To receive it from a function under another name is no renaming.
+    To receive it from a function under another name is not a renaming.
     """
     named = [n for last, n in itertools.pairwise(made.named) if last[2] != RESULT]
     alias = [n for n in named if n[3] <= before and n[2] not in (RESULT, made.variable)]

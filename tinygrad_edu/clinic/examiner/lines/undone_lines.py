@@ -128,7 +128,7 @@ def at_name(x: Made, user: Made) -> Made:
 
 
 def wrong_links(trail: Trail, made: Made) -> list[Made]:
-    """Of a chain of single numbers, the link that is no local derivative, where one in its place makes all right."""
+    """Of a chain of single numbers, the link that is not a local derivative, where one in its place makes all right."""
     if not trail.truth.singly or made.value.size > 1 or made.total:
         return []
     inputs = [trail.made[k] for k in made.inputs if trail.kinds.get(k) == MADE and k not in trail.slopes]

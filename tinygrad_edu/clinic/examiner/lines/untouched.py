@@ -1,6 +1,6 @@
 """Numbers that a step leaves as they are: forgotten parameters, or such as are kept fixed on purpose.
 
-That a step leaves a weight alone is no mistake by itself: a reservoir, a random first layer, sample weights and a
+That a step leaves a weight alone is not a mistake by itself: a reservoir, a random first layer, sample weights and a
 frozen layer are meant to stay. It is one where the program shows that it meant to train it: it makes a gradient for it,
 or it trains the other half of the pair (b1 of W1, b_h of W_hh).
 """
@@ -58,7 +58,7 @@ def like_weights(idle: Collection[str], arrays: Mapping[str, Array], trained: Co
 
 
 def remark_on(names: Collection[str]) -> str:
-    """What is said of weights that stay, which is no accusation.
+    """What is said of weights that stay, which is not an accusation.
 
     >>> remark_on(["Win"])
     'Win is used by the loss and the step leaves it as it is: right if you keep it fixed.'

@@ -142,7 +142,7 @@ def shared_weight_counted_once(net: Network, _: Learner) -> Variants:
 def branches_left_out(net: Network) -> Variants:
     """Leave out one of the branches that share weights (a siamese network).
 
-    A penalty uses the weights too, all of them once, and is no branch: regularisation_missing names it.
+    A penalty uses the weights too, all of them once, and is not a branch: regularisation_missing names it.
     """
     by_name = ([u for u in uses if u not in net.penalties] for uses in net.uses.values())
     shared = [sorted(uses, key=lambda u: u.step) for uses in by_name if len(uses) > 1]
@@ -263,7 +263,7 @@ def decay_that_fits(net: Network, learner: Learner, layer: Layer, use: Use) -> V
     if g is not None and w.size >= 3 and use.is_weight and np.shape(G) == g.shape:
         c = float(np.vdot(w, g - G) / (np.vdot(w, w) or 1.0))
         if learner.lr and abs(c * learner.lr - 1.0) < 1e-6:
-            return  # w = lr·g instead of w -= lr·g, which is no penalty
+            return  # w = lr·g instead of w -= lr·g, which is not a penalty
         change = final(net, use, lambda g: g + c * w, 0)
         line = "∂L/∂{W} = right gradient + c·{W}, with a c that the loss has not"
         yield Variant(layer, line, (change,), use.parameter, chance=True)

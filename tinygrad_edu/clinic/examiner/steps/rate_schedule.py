@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 SLOW = 1e-7  # relative fall per step; less is rounding
-LEAST = 0.05  # relative to the first rate; a fall below this within three steps is no schedule
+LEAST = 0.05  # relative to the first rate; a fall below this within three steps is not a schedule
 STRAIGHT = 1e-5  # relative deviation from a straight line, after scaling by the schedule's function
 FALLING = ", with a learning rate that falls"
 SCALES: tuple[Callable[[float], float], ...] = (

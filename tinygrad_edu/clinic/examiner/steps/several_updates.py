@@ -248,7 +248,7 @@ class SeveralUpdates:
         return right, *likeness(self.changes(k), self.gradient(k, self.nearest(k)))
 
     def wrong(self) -> list[int]:
-        """The updates that are no right steps."""
+        """The updates that are not right steps."""
         return [k for k in range(len(self.updates)) if not self.is_right(k)] or [0]
 
     def is_right(self, k: int) -> bool:

@@ -261,7 +261,7 @@ class StepVerdict:
     def penalty_again(self, right: dict[str, Array], rule: FoundRule) -> BackpropReport | None:
         """The report on a step that looks like one with weight decay, where the loss itself has that penalty.
 
-        The loss's gradient holds λw already: to subtract it once more is no decay, it is the penalty counted twice.
+        The loss's gradient holds λw already: to subtract it once more is not a decay, it is the penalty counted twice.
         """
         report = self.by_gradient(right) if DECAY in rule.extra else None
         slips = report.explanations[0] if report is not None and report.certain else ()
@@ -278,7 +278,7 @@ class StepVerdict:
         return report
 
     def other_update(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
-        """The right gradients are made, and something that is no known rule is done with them."""
+        """The right gradients are made, and something that is not a known rule is done with them."""
         report = wrong_update(net, (right, method, note), walk, self.lr or 1.0, self.tolerance)
         if is_rule_of_its_own(self.recording, walk, report.wrong, factors_of(net, self.lr), self.lr):
             words = words_of_unknown(self.recording, right, self.lr)

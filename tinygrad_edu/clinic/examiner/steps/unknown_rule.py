@@ -1,8 +1,8 @@
-"""A step that makes the right gradients and does something with them that is no rule of the table.
+"""A step that makes the right gradients and does something with them that is not a rule of the table.
 
-That is no mistake by itself: there are more optimizers than any table holds, and weights may be normalised or cut after
-the step. Then the gradients are right, and nothing is said of the update. It is a mistake where the program treats its
-parameters differently without having made what a right step would give, or where the step goes uphill.
+That is not a mistake by itself: there are more optimizers than any table holds, and weights may be normalised or cut
+after the step. Then the gradients are right, and nothing is said of the update. It is a mistake where the program
+treats its parameters differently without having made what a right step would give, or where the step goes uphill.
 """
 
 from __future__ import annotations
