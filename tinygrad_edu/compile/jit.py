@@ -18,7 +18,7 @@ from tinygrad_edu.compile.quick_call import QuickCall, signature
 from tinygrad_edu.compile.scalar.function import ScalarFunction
 from tinygrad_edu.compile.static_arguments import Named, StaticArguments
 from tinygrad_edu.core.modes import MODES, UNUSUAL
-from tinygrad_edu.core.pytree import flatten
+from tinygrad_edu.core.pytree import flatten, refuse_deep
 from tinygrad_edu.core.transforms import derivatives
 from tinygrad_edu.core.transforms.argnums import is_several, places_of
 from tinygrad_edu.core.transforms.depth import DEPTH, inside_loss
@@ -73,7 +73,7 @@ class CompiledFunction:
         if not MODES.usual and at_work():  # inside another compiled function it becomes part of that trace
             return self.f(*arguments, **named)
         given: list[Any] = []
-        nesting = flatten((arguments, named), given)
+        nesting = flat(arguments, named, given)
         if meets_graph(given):
             return self.f(*arguments, **named)
         call = partial(self.f, *arguments, **named)
@@ -95,7 +95,7 @@ class CompiledFunction:
         if at_work() or MODES.anomaly or (MODES.recording and (DEPTH.level or DEPTH.losses)):
             return derivatives.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
         given: list[Any] = []
-        nesting = flatten((arguments, named), given)
+        nesting = flat(arguments, named, given)
         wanted = places_of(argnum, len(arguments))
         chosen = None if named else frozenset(wanted)
 
@@ -120,7 +120,7 @@ class CompiledFunction:
         An optimizer over them can then take its step, as after any backward().
         """
         given: list[Any] = []
-        nesting = flatten((arguments, named), given)
+        nesting = flat(arguments, named, given)
 
         def run_plainly() -> Any:
             with inside_loss():
@@ -154,7 +154,11 @@ class CompiledFunction:
         """The short path of a call that has been made before, if what the function closes over has not changed."""
         forms = self.forms
         known = forms.arrays.quick.known
-        quick = known.get((wanted, signature(arguments, leaves))) if known else None
+        try:
+            quick = known.get((wanted, signature(arguments, leaves))) if known else None
+        except RecursionError:
+            refuse_deep(arguments)
+            raise
         return quick if quick is not None and ((guard := forms.watch.guard) is None or guard.holds()) else None
 
     def fitting(self) -> Forms | None:
@@ -277,6 +281,15 @@ def jit(
         whole = partial(StaticArguments, compiled=compiled, numbers=static_argnums, names=static_argnames)
         return whole if f is None else whole(f)
     return compiled if f is None else compiled(f)
+
+
+def flat(arguments: Sequence[Any], named: dict[str, Any], given: list[Any]) -> Any:
+    """The nesting of the arguments, whose leaves go to `given`. Errors: OperandError where it has no room."""
+    try:
+        return flatten((arguments, named), given)
+    except RecursionError:
+        refuse_deep((arguments, named))
+        raise
 
 
 def at_work() -> bool:

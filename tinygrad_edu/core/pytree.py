@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import OperandError
+
+SHALLOW, DEEPEST = 50, 100_000  # nestings that are surely walked, and so many that there may be no end
 
 
 def tree_leaves(tree: ArrayLike) -> Iterator[Any]:
@@ -23,6 +26,24 @@ def tree_leaves(tree: ArrayLike) -> Iterator[Any]:
             yield from tree_leaves(branch)
     else:
         yield tree
+
+
+def refuse_deep(tree: ArrayLike) -> None:
+    """Errors: OperandError for a tree whose nesting, walked by functions that call themselves, overflows the stack.
+
+    Called after a RecursionError, which may also be one of the user's function.
+    """
+    level, depth = {id(tree): tree}, 0
+    while level and depth < DEEPEST:
+        inside = [each for x in level.values() for each in (x.values() if isinstance(x, dict) else x)]
+        level = {id(x): x for x in inside if isinstance(x, (dict, list, tuple))}
+        depth += 1
+    if depth > SHALLOW:
+        known = f"{depth - 1} deep" if depth < DEEPEST else "in itself, or without end"
+        raise OperandError(
+            f"an argument is a list, tuple or dict nested {known}: some {sys.getrecursionlimit() // 4} are walked "
+            "(sys.setrecursionlimit). Put the numbers side by side, in one list or array"
+        )
 
 
 def given_leaves(tree: ArrayLike) -> list[Any]:

@@ -33,6 +33,7 @@ from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation
 from tinygrad_edu.core.places import Place, find_place
+from tinygrad_edu.core.plain_numbers import number_error
 from tinygrad_edu.core.printing import in_percent_format, is_compiled
 from tinygrad_edu.core.writes import augmented
 from tinygrad_edu.core.writes.overwrite import overwrite, refuse_view
@@ -232,7 +233,7 @@ class Tensor(TensorMethods, Operators):
             return self.one_number("float(x)")
         many = f"x[i].item() gives one of its {self.size} numbers, x.data all of them"
         plain = "x.item() gives the plain number" if self.size == 1 else many
-        raise DetachedError(f"float({self!r}) would lose its gradient: {plain}. {TO_FILL}")
+        raise number_error("float", self, f": {plain}. {TO_FILL}")
 
     def __int__(self) -> int:
         return int(float(self))

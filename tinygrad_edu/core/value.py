@@ -28,11 +28,11 @@ from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, NameSl
 from tinygrad_edu.core.modes import MODES, forgive
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.places import find_place
+from tinygrad_edu.core.plain_numbers import number_error
 from tinygrad_edu.core.printing import in_percent_format, is_compiled
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
-    DetachedError,
     OperandError,
     SavedArrayChangedError,
 )
@@ -160,17 +160,13 @@ class Value(FlatNode):
     def __float__(self) -> float:
         if in_percent_format() or not MODES.recording or is_compiled(self):
             return self.data
-        raise DetachedError(
-            f"float({self!r}) would lose its gradient, and so would math.tanh(x) or float('...'): "
-            "use x.tanh() or tg.ops.tanh(x) to stay in the graph, x.data for the plain number"
-        )
+        graph = "use x.tanh() or tg.ops.tanh(x) to stay in the graph, x.data for the plain number"
+        raise number_error("float", self, f", and so would math.tanh(x) or float('...'): {graph}")
 
     def __int__(self) -> int:
         if in_percent_format() or not MODES.recording or is_compiled(self):
             return int(self.data)
-        raise DetachedError(
-            f"int({self!r}) would lose its gradient: int(x.data) gives the plain number without its decimals"
-        )
+        raise number_error("int", self, ": int(x.data) gives the plain number without its decimals")
 
     def __matmul__(self, other: ArrayLike) -> Any:
         if isinstance(other, (Value, int, float)):

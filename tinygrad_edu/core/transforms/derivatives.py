@@ -24,7 +24,7 @@ from tinygrad_edu.core.lost_gradients import note_lost
 from tinygrad_edu.core.modes import MODES, forgive, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
-from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, own_nesting, tree_leaves, tree_map
+from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, own_nesting, refuse_deep, tree_leaves, tree_map
 from tinygrad_edu.core.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options
@@ -263,7 +263,12 @@ def as_variable(x: Node) -> Any:
 
 def dtype_of_arrays(primals: Node) -> Any:
     """The dtype of the first array of floats among the leaves, float64 if all are of others; None for numbers alone."""
-    dtypes = [x.dtype for x in tree_leaves(primals) if isinstance(x, (Tensor, np.ndarray)) and x.dtype.kind in "fiub"]
+    try:
+        arrays = [x for x in tree_leaves(primals) if isinstance(x, (Tensor, np.ndarray))]
+    except RecursionError:
+        refuse_deep(primals)
+        raise
+    dtypes = [x.dtype for x in arrays if x.dtype.kind in "fiub"]
     return next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(float) if dtypes else None)
 
 

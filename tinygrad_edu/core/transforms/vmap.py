@@ -13,7 +13,7 @@ from tinygrad_edu.core.arrays.rearrange import moveaxis
 from tinygrad_edu.core.broadcasting import broadcast_to
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.modes import MODES, errors_raised
-from tinygrad_edu.core.pytree import leaf_pairs, tree_leaves, tree_map, with_leaves
+from tinygrad_edu.core.pytree import leaf_pairs, refuse_deep, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.shapes import getitem, stack
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError
@@ -86,10 +86,19 @@ def axes_for(arguments: Sequence[Any], in_axes: ArrayLike) -> list[Any]:
     found = []
     for axis, argument in zip(each, arguments, strict=True):
         if axis is None or isinstance(axis, (int, np.integer)):
-            found.append(tree_map(lambda _, axis=axis: axis, argument))
+            found.append(axis_for_all(axis, argument))
         else:
             found.append(axis)
     return found
+
+
+def axis_for_all(axis: Any, argument: ArrayLike) -> Any:
+    """The same axis for each leaf."""
+    try:
+        return tree_map(lambda _: axis, argument)
+    except RecursionError:
+        refuse_deep(argument)
+        raise
 
 
 def number_of_samples(arguments: Sequence[Any], axes: ArrayLike) -> Any:
