@@ -8,6 +8,7 @@ import pytest
 import tinygrad_edu
 from tests.interop import node
 from tinygrad_edu.charts.axes import thin_points
+from tinygrad_edu.charts.chart import Line, tell
 
 PLOTS = Path(tinygrad_edu.__file__).with_name("reporting") / "assets" / "plots.js"
 
@@ -35,3 +36,8 @@ def test_a_long_curve_keeps_its_peaks_beside_gaps(gap):
     shown = curve[thin_points(curve)]
     assert 50.0 in shown
     assert -50.0 in shown
+
+
+def test_a_curve_that_ends_in_nan_is_not_told_to_end_before():
+    line = Line("training", np.array([1.0, 0.5, np.inf, np.nan]))
+    assert tell(line) == "training from 1 to NaN, lowest 0.5"

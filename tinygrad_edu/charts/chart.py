@@ -268,7 +268,9 @@ def panel_words(panel: Panel) -> str:
 
 
 def tell(line: Line) -> str:
+    """A curve in words; its ends as they are, also where they are not finite."""
     curve = line.curve[np.isfinite(line.curve)]
     if not curve.size:
         return f"{line.name} has no finite number"
-    return f"{line.name} from {curve[0]:.4g} to {curve[-1]:.4g}, lowest {curve.min():.4g}"
+    first, last = (f"{x:.4g}".replace("nan", "NaN") for x in (line.curve[0], line.curve[-1]))
+    return f"{line.name} from {first} to {last}, lowest {curve.min():.4g}"
