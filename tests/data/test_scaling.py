@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tinygrad_edu.data import batches, min_max, standardize, train_test_split
+from tinygrad_edu.data import batches, glyphs, min_max, moons, standardize, train_test_split
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 BASE = np.random.default_rng(0).normal(size=(12, 3))
@@ -55,6 +55,9 @@ def test_one_sample_and_one_feature_fit(fitted, new):
         (lambda: min_max([1.7e308, -1.7e308]), SettingError, "too wide"),
         (lambda: standardize(x for x in [1.0]), ShapeError, "generator; give a list"),
         (lambda: train_test_split(BASE, BASE, test="0.2"), SettingError, "test='0.2'"),
+        (lambda: moons(10, seed=-1), SettingError, "seed=-1"),
+        (lambda: glyphs(10, seed=1.5), SettingError, "seed=1.5"),
+        (lambda: train_test_split(BASE, BASE, seed=True), SettingError, "seed=True"),
         (lambda: batches([1, 2], ["a", None], 1, order="sorted"), DtypeError, "NoneType and str"),
         (lambda: batches([1, 2], [["1", "0"], ["0", "1"]], 1, order="sorted"), DtypeError, "hold numbers"),
     ],

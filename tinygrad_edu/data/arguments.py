@@ -7,11 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 Array = np.ndarray[Any, Any]
+
+
+def generator_of(seed: Any) -> np.random.Generator:
+    """The random generator of a seed; a generator as it is, a new one for None. Errors: SettingError.
+
+    >>> generator_of(-1)
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SettingError: seed=-1: a whole number of at least 0 is needed
+    """
+    if seed is None or isinstance(seed, np.random.Generator):
+        return np.random.default_rng(seed)
+    return np.random.default_rng(checks.seed("seed", seed))
 
 
 def finite(name: str, array: ArrayLike) -> Array:

@@ -19,7 +19,7 @@ import numpy as np
 
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import ArrayLike, Samples
-from tinygrad_edu.data.arguments import finite, numbers, pairs, rows
+from tinygrad_edu.data.arguments import finite, generator_of, numbers, pairs, rows
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, unknown_name
 from tinygrad_edu.names import OrderName
 from tinygrad_edu.pen import check_arguments
@@ -57,7 +57,7 @@ def orders(y: Samples, epochs: int, order: OrderName = "shuffled", seed: Seed = 
         raise SettingError(
             f'order={order!r}, weights={weights!r}: weights are needed for order="weighted", and only for it'
         )
-    drawn: Array = ORDERS[order](plan, count, np.random.default_rng(seed))
+    drawn: Array = ORDERS[order](plan, count, generator_of(seed))
     return drawn
 
 
@@ -177,7 +177,7 @@ def batches(
     """
     inputs, targets = pairs(X, y)
     orders(targets, 1, order, 0, weights)  # reports a bad setting now, not in the first loop
-    return Batches(inputs, targets, whole("batch_size", batch_size), order, np.random.default_rng(seed), weights)
+    return Batches(inputs, targets, whole("batch_size", batch_size), order, generator_of(seed), weights)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import number, whole
+from tinygrad_edu.data.arguments import generator_of
 from tinygrad_edu.pen import check_arguments
 
 Array = np.ndarray[Any, Any]
@@ -61,7 +62,7 @@ def sine(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, 
     True
     """
     count, spread = whole("samples", samples), number("noise", noise, "[0, inf)")
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     X = rng.uniform(-np.pi, np.pi, (count, 1))
     return X, np.sin(X) + rng.normal(0.0, spread, (count, 1))
 
@@ -79,7 +80,7 @@ def quadrants(samples: int = 200, noise: float = 0.0, seed: int = 0) -> tuple[Ar
     True
     """
     count, spread = whole("samples", samples), number("noise", noise, "[0, inf)")
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     X = rng.uniform(-1.0, 1.0, (count, 2))
     return X + rng.normal(0.0, spread, (count, 2)), np.where(X[:, :1] * X[:, 1:] > 0.0, 1.0, -1.0)
 
@@ -97,7 +98,7 @@ def plane(samples: int = 200, noise: float = 0.1, seed: int = 0) -> tuple[Array,
     True
     """
     count, spread = whole("samples", samples), number("noise", noise, "[0, inf)")
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     X = rng.uniform(-1.0, 1.0, (count, 2))
     return X, X.mean(axis=1, keepdims=True) + rng.normal(0.0, spread, (count, 1))
 
@@ -115,7 +116,7 @@ def bumps(samples: int = 200, noise: float = 0.05, seed: int = 0) -> tuple[Array
     (True, (50, 2), (50, 1))
     """
     count, spread = whole("samples", samples), number("noise", noise, "[0, inf)")
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     X = rng.uniform(-1.0, 1.0, (count, 2))
     return X, np.sin(np.pi * X).prod(axis=1, keepdims=True) + rng.normal(0.0, spread, (count, 1))
 
@@ -133,7 +134,7 @@ def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array,
     ((100, 2), [-1.0, 1.0])
     """
     count, spread = whole("samples", samples), number("noise", noise, "[0, inf)")
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     upper = count // 2
     angle = np.concatenate([np.linspace(0.0, np.pi, upper), np.linspace(0.0, np.pi, count - upper)])
     lower = np.arange(count) >= upper
@@ -162,7 +163,7 @@ def circles(samples: int = 100, noise: float = 0.1, inner: float = 0.5, seed: in
         number("noise", noise, "[0, inf)"),
         number("inner", inner, "[0, inf)"),
     )
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     y = classes(rng, count, 2)
     circle = unit_circle(rng.uniform(0.0, 2.0 * np.pi, count))
     X = circle * np.where(y == 1, radius, 1.0)[:, None] + rng.normal(0.0, spread, (count, 2))
@@ -189,7 +190,7 @@ def spirals(
     """
     count, many = whole("samples", samples), whole("arms", arms, 2)
     spread, winding = number("noise", noise, "[0, inf)"), number("turns", turns)
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     y = classes(rng, count, many)
     radius = rng.uniform(0.0, 1.0, count)
     arm = radius[:, None] * unit_circle(2.0 * np.pi * (winding * radius + y / many))
@@ -215,7 +216,7 @@ def blobs(
     ((90, 4), [30, 30, 30])
     """
     count, many, width = whole("samples", samples), whole("centers", centers), whole("features", features)
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     middles = rng.uniform(-10.0, 10.0, (many, width))
     y = classes(rng, count, many)
     return middles[y] + rng.normal(0.0, number("spread", spread, "[0, inf)"), (count, width)), y

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import number, whole
+from tinygrad_edu.data.arguments import generator_of
 from tinygrad_edu.data.datasets import classes
 from tinygrad_edu.data.strokes import BOTTOM, DIGITS, FINE, LEFT, RIGHT, STROKES, TOP, distances
 from tinygrad_edu.errors import SettingError, unknown_name
@@ -51,7 +52,7 @@ def glyphs(
     """
     count, side = whole("samples", samples), whole("size", size, 8)
     sheets = np.stack([distances(character) for character in drawable(characters)])
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     y = classes(rng, count, len(characters))
     poses = Poses.draw(rng, count, side, shift, scale, slant, width)
     grain = number("noise", noise, "[0, inf)")
