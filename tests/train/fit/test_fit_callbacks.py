@@ -112,8 +112,20 @@ def other_data(job):
         job.data = (job.data[0] * 2.0, job.data[1])
 
 
+def new_optimizer(job):
+    """One with an empty memory, as warm restarts make it."""
+    if len(job.losses) == 2:
+        job.optimizer = optim.SGD(job.model.parameters(), lr=0.02, momentum=0.5)
+
+
+def other_optimizer(job):
+    if len(job.losses) == 2:
+        job.optimizer = optim.Adam(job.model.parameters(), lr=0.02)
+
+
 STRUCTURE_WRITTEN = [
-    beta, new_mask, mask_in_place, own_object, frozen, other_forward, other_data, average, momentum, constant_tensor,
+    new_optimizer, other_optimizer, beta, new_mask, mask_in_place, own_object, frozen, other_forward, other_data,
+    average, momentum, constant_tensor,
 ]  # fmt: skip
 
 
@@ -198,7 +210,7 @@ def share_of_a_batch(job):
     job.model.norms[0].momentum = 0.5
 
 
-@pytest.mark.parametrize("change", [own_step, share_of_a_batch], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("change", [own_step, share_of_a_batch, new_optimizer], ids=lambda f: f.__name__)
 def test_what_a_callback_changes_beside_the_loss_is_noticed(change):
     states = []
     for compiled in (False, "auto"):

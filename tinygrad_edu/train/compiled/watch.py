@@ -43,8 +43,9 @@ class Watch:
         structure = [(name, x if type(x) is not float or x == 0.0 else "given") for name, x in o.settings.items()]
         limits = job.settings.clip_norm is None, job.settings.clip_value is None
         return (
-            [id(a) for a in job.data],
+            [id(x) for x in (job.model, *job.data)],
             id(job.loss),
+            id(o),  # a callback may make a new one, to begin with an empty memory
             job.batch_size,
             params,
             structure,
