@@ -138,8 +138,8 @@ class Forms:
         self.variants.newest = None
         try:
             return task(self.choose(arguments, nesting[1][0], given), arguments)
-        except TraceError:
-            found = self.variants.attempt(task, nesting, given, nested)
+        except TraceError as error:
+            found = self.variants.attempt(task, nesting, given, nested, error)
             if found is None:
                 raise
             return found[0]

@@ -43,19 +43,26 @@ class Variants:
         """The task with the compiled form for these arguments."""
         try:
             return self.run_form(task, nesting, given, nested, nesting in self.by_value)
-        except TraceError:
-            found = self.attempt(task, nesting, given, nested)
+        except TraceError as error:
+            found = self.attempt(task, nesting, given, nested, error)
             if found is None:
                 raise
             return found[0]
 
-    def attempt(self, task: Task, nesting: Any, given: Sequence[Any], nested: bool) -> tuple[Any] | None:
-        """The result with all whole numbers taken as options, if that can be traced."""
+    def attempt(
+        self, task: Task, nesting: Any, given: Sequence[Any], nested: bool, first: TraceError
+    ) -> tuple[Any] | None:
+        """The result with all whole numbers taken as options, if that can be traced.
+
+        Errors: TraceError where it got further than the first trace, which ended in an error of Python's.
+        """
         if nesting in self.by_value or not any(map(is_option, given)):
             return None
         try:
             found = self.run_form(task, nesting, given, nested, True)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, TraceError) and first.__cause__ is not None and error.__cause__ is None:
+                raise error from None
             return None  # the first error is more useful
         self.by_value.add(nesting)
         return (found,)

@@ -36,7 +36,7 @@ from tinygrad_edu.core.places import Place, find_place
 from tinygrad_edu.core.plain_numbers import number_error
 from tinygrad_edu.core.printing import in_percent_format, is_compiled
 from tinygrad_edu.core.writes import augmented
-from tinygrad_edu.core.writes.overwrite import overwrite, refuse_view
+from tinygrad_edu.core.writes.overwrite import overwrite, refuse_plain_write
 from tinygrad_edu.core.writes.write_guard import CLOCK, WriteGuard, guard_of, protect_view
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
@@ -203,8 +203,8 @@ class Tensor(TensorMethods, Operators):
         if in_graph and MODES.recording and MODES.tensor_trace is None and (self._parents or not self.requires_grad):
             overwrite(self, plain_index(index), value)
             return
-        if MODES.tensor_trace is None and not self._parents:
-            refuse_view(self)
+        if not self._parents:
+            refuse_plain_write(self, value)
         if self._parents or (self.requires_grad and MODES.recording):
             raise GraphError(
                 f"{self!r}[...] = value would lose the gradient of what it overwrites: build the result with "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import SettingError
+from tinygrad_edu.errors import SettingError, TraceError
 
 
 def power(x, n, shift=0.0):
@@ -68,3 +68,33 @@ def test_arguments_that_are_not_there(options, says):
 def test_a_value_that_cannot_be_a_key():
     with pytest.raises(SettingError, match=r"static argument n=\[3\] cannot be a key: give a tuple, not a list"):
         tg.jit(power, static_argnums=1)(X, [3])
+
+
+ROWS, COIN = np.arange(12.0).reshape(6, 2), np.random.RandomState(0)
+
+
+@pytest.mark.parametrize(
+    ("f", "says"),
+    [
+        (lambda p, i: (ROWS[i * 2 : i * 2 + 2] * p + COIN.randn(2)).sum(), "it changes COIN"),
+        (lambda p, i: (ROWS[i] * p).sum() * (1.0 if p[0] > 0 else 2.0), "branch on a traced value"),
+        (lambda p, i: np.linalg.inv(ROWS[i : i + 2] * p + np.eye(2)).sum(), "no LAPACK"),
+    ],
+)
+def test_the_reason_is_that_of_the_trace_that_got_further(f, says):
+    """Whole numbers are traced first, and `slice indices must be integers` is not what is wrong with these."""
+    for compiled in (tg.jit(f), tg.jit(tg.grad(f))):
+        with pytest.raises(TraceError, match=says):
+            compiled(np.ones(2), 1)
+
+
+def test_a_write_of_what_is_traced_says_what_to_do():
+    def f(x):
+        out = tg.Tensor(np.zeros(3))
+        for i in range(3):
+            out[i] = x[i] * 2.0
+        return out.sum()
+
+    assert f(tg.Tensor(np.ones(3))).item() == 6.0
+    with pytest.raises(TraceError, match=r"np\.stack"):
+        tg.jit(f)(np.ones(3))

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ARRAY_TABLE, array_op
 from tinygrad_edu.core.shapes import as_tuple, getitem, inverse, is_basic
 from tinygrad_edu.core.writes.write_guard import WriteGuard, guard_of
-from tinygrad_edu.errors import GraphError
+from tinygrad_edu.errors import GraphError, TraceError
 
 
 @array_op(
@@ -150,6 +151,14 @@ def looks_at_another(x: Node) -> bool:
     of_parent = any(np.may_share_memory(x.array, p.array) for p in x.parents if isinstance(p, x.__class__))
     fixed = not x.parents and not x.array.flags.writeable  # a detached view, for example
     return of_parent or fixed or (x._guard is not None and x._guard.views_another())
+
+
+def refuse_plain_write(x: Node, value: ArrayLike) -> None:
+    """Errors: TraceError where a value that is being traced is written into a Tensor; GraphError for a view."""
+    if MODES.tensor_trace is None:
+        refuse_view(x)
+    elif getattr(value, "requires_grad", False):
+        raise TraceError("x[i] = value cannot be compiled: collect the entries in a list, and join them with np.stack")
 
 
 def refuse_view(x: Node) -> None:

@@ -28,7 +28,7 @@ class Buffers:
         found = [captured[name] for name in program.given]
         kinds = [np.int64 if program.step.trace.inputs[name].integer else dtype for name in program.given]
         self.given: list[Any] = [
-            np.array(a, k) if np.ndim(a) else np.dtype(k).type(a) for a, k in zip(found, kinds, strict=True)
+            np.array(a, k, order="C") if np.ndim(a) else np.dtype(k).type(a) for a, k in zip(found, kinds, strict=True)
         ]
         self.names = list(program.given)
         self.followed = [self.given[program.given.index(name)] for name in program.followed]

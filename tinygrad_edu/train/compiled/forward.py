@@ -24,6 +24,7 @@ from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.writes.write_guard import CLOCK
 from tinygrad_edu.train.ending import INEXACT, OWN_NAN
 
 BATCH_NAMES = ("x", "y", "sample_weight")  # the program's names for the arrays of one batch
@@ -84,10 +85,11 @@ def trace_once(
         x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])), named=1)
         hold(x, array)
         inputs.append(x)
+    begun = next(CLOCK)
     trace.results = trace.run(lambda: loss(*inputs))
     trace.run(partial(roll_repeats, trace))
     trace.refuse_leaks([trace.results] if isinstance(trace.results, Traced) else [])
-    trace.signature = forward_signature(trace, known)
+    trace.signature = forward_signature(trace, known, begun)
     return trace
 
 
@@ -98,8 +100,12 @@ def roll_repeats(trace: Trace) -> None:
         trace.followed = [(kept, x) for (kept, _), x in zip(trace.followed, new, strict=True)]
 
 
-def forward_signature(trace: Trace, known: Mapping[int, int]) -> Any:
-    """Equal for two traces that are the same program on the same arrays: every operation, constant and array."""
+def forward_signature(trace: Trace, known: Mapping[int, int], begun: int) -> Any:
+    """Equal for two traces that are the same program on the same arrays: every operation, constant and array.
+
+    A constant Tensor that the code makes anew, as tg.Tensor([1.0, 2.0]) in forward, is its numbers; `begun`: the tick
+    of the clock when the trace began.
+    """
     number: dict[Any, int] = {}
     nodes = []
     roots = [x for x in (trace.results, *(new for _, new in trace.followed)) if isinstance(x, Traced)]
@@ -113,7 +119,12 @@ def forward_signature(trace: Trace, known: Mapping[int, int]) -> Any:
     def number_of(x: object) -> int:
         return known.get(id(x), id(x))
 
-    captured = [(name, number_of(x) if isinstance(x, Tensor) else text_of(x)) for name, x in trace.captured.items()]
+    def of_captured(x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return text_of(x)
+        return text_of(x.array) if x._made > begun and not x.requires_grad else number_of(x)
+
+    captured = [(name, of_captured(x)) for name, x in trace.captured.items()]
     masks = [(name, mask.p, number_of(mask.rng)) for name, mask in trace.masks.items()]
     return nodes, captured, masks, [(number_of(kept), number.get(new)) for kept, new in trace.followed]
 
