@@ -11,7 +11,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from tinygrad_edu import fit, nn
 from tinygrad_edu.estimators import MLPClassifier, MLPRegressor
-from tinygrad_edu.reporting.answers import answer, answers_of
+from tinygrad_edu.reporting.answers import Answer, answer, answers_of
+from tinygrad_edu.reporting.boundary import behind_it
 from tinygrad_edu.reporting.confusion import matrix
 from tinygrad_edu.reporting.estimators import record_of_estimator
 from tinygrad_edu.reporting.frames import rounded
@@ -131,3 +132,12 @@ def test_scaled_targets_are_said_to_be_so():
 
 def test_small_numbers_of_an_animation_keep_their_digits():
     assert rounded(np.array([1.5e-9, 1000.0625, np.inf])) == [1.5e-9, 1000.062, None]
+
+
+def test_the_table_names_classes_and_says_of_how_many_samples_it_is():
+    y = np.where(np.arange(1000) % 2 == 0, 1000001.0, 1000002.0)
+    x = np.random.default_rng(0).normal(size=(1000, 2))
+    found = Answer(y, y, (1000001.0, 1000002.0))
+    html = behind_it(["a", "b"], x, found)
+    assert "(58 of 1,000 rows)" in html
+    assert "<td>1000001</td><td>1000001</td>" in html

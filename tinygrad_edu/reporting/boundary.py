@@ -104,7 +104,7 @@ def legend_rows(found: Answer) -> int:
 
 def behind_it(head: Sequence[str], X: Array, found: Answer) -> str:
     columns = X.reshape(len(X), -1)[:, : len(head)]
-    return behind("samples and answers", [*head, "target", "answer"], rows(columns, found))
+    return behind("samples and answers", [*head, "target", "answer"], rows(columns, found), len(X))
 
 
 def held_out(record: ReportedRun) -> str:
@@ -124,9 +124,16 @@ def names(X: Array) -> list[str]:
     return [f"input {i + 1}" for i in range(X.shape[1])]
 
 
-def rows(X: Array, found: Answer) -> list[list[float]]:
-    columns = np.column_stack([X, found.target, found.given]).astype(float)
-    return [[float(x) for x in line] for line in columns[choose_samples(len(X))]]
+def rows(X: Array, found: Answer) -> list[list[float | str]]:
+    """The numbers of some samples; of classes their names, which numbers of four digits may not tell apart."""
+    called = dict(zip(found.classes, found.names, strict=True))
+    some = choose_samples(len(X))
+    columns = [[float(x) for x in line] for line in X[some]]
+    ends = [
+        [called.get(float(x), float(x)) for x in pair]
+        for pair in zip(found.target[some], found.given[some], strict=True)
+    ]
+    return [[*line, *end] for line, end in zip(columns, ends, strict=True)]
 
 
 def curve(canvas: Canvas, record: ReportedRun, X: Array, found: Answer) -> None:

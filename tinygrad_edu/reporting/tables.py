@@ -50,10 +50,14 @@ def scrolling(name: str, content: str) -> str:
     return f'<div class="scroll" tabindex="0" role="group" aria-label="{text(name)}">{content}</div>'
 
 
-def behind(caption: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """The numbers of a chart, folded away; of many rows at most ROWS, evenly chosen, with the last one."""
+def behind(caption: str, head: Sequence[str], rows: Sequence[Sequence[Any]], total: int = 0) -> str:
+    """The numbers of a chart, folded away; of many rows at most ROWS, evenly chosen, with the last one.
+
+    total: how many there are where `rows` are a choice already.
+    """
     step = -(-len(rows) // ROWS)
     shown = [*rows[:-1:step], rows[-1]] if rows and step > 1 else rows
-    note = f" (every {step}th row, and the last)" if step > 1 else ""
+    whole = max(total, len(rows))
+    note = f" ({len(shown)} of {whole:,} rows)" if len(shown) < whole else ""
     numbers = scrolling(caption, table(caption + note, head, shown))
     return f"<details><summary>Numbers: {text(caption)}</summary>{numbers}</details>"
