@@ -27,8 +27,10 @@ class BeforeCallbacks:
         # training itself changes these
         moving = {id(x) for x in (*job.model.parameters(), *generators(job.model))}
         moving |= {id(array) for _, array in job.model.named_buffers()}
-        self.guard.things = [(name, x) for name, x in self.guard.things if id(x) not in moving]
-        self.guard.compare({}, ())
+        moving |= {id(x) for x in (*job.data, *(job.held_out or ()))}
+        for guard in (self.guard, self.callbacks):
+            guard.things = [(name, x) for name, x in guard.things if id(x) not in moving]
+            guard.compare({}, ())
 
     def change(self, job: Any) -> str:
         """What of it is another thing or holds something else by now; "" for nothing."""

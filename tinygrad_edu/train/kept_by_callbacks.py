@@ -8,6 +8,9 @@ array) begins anew, and `run.how` says so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from inspect import getclosurevars
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -84,7 +87,22 @@ def names_lost(job: Any) -> list[str]:
         for i, state in enumerate(states_of(job.settings.callbacks))
         for name in (state["attributes"] if state else ())
     }
-    return [name for name in job.before.changed_by_callbacks() if name not in held]
+    trained = tuple(names_of_trained(job))
+    apart = tuple(f"{name}." for name in trained)
+    found = job.before.changed_by_callbacks()
+    return [name for name in found if name not in held and name not in trained and not name.startswith(apart)]
+
+
+def names_of_trained(job: Any) -> Iterator[str]:
+    """The names by which callbacks know the model and the optimizer, which a file holds by itself."""
+    for i, callback in enumerate(job.settings.callbacks):
+        owner, function = owner_of(callback), getattr(callback, "__func__", callback)
+        spaces = {} if owner is None else {f"[{i}].{name}": x for name, x in attribute_space(owner).items()}
+        if isinstance(function, FunctionType):
+            with suppress(ValueError):  # a variable of the closure has no value yet
+                known = getclosurevars(function)
+                spaces |= {**known.globals, **known.nonlocals}
+        yield from (name for name, x in spaces.items() if x is job.model or x is job.optimizer)
 
 
 def note_of(names: Sequence[str]) -> str:

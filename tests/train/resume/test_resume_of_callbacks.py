@@ -91,8 +91,56 @@ def test_a_setting_of_a_callback_that_the_run_has_not_changed_stays_the_new_one(
     assert (counts.every, counts.calls, len(history)) == (2, 5, 5)
 
 
-@pytest.mark.parametrize(("make", "name"), [(lambda: count, "COUNT"), (closure, "calls")])
+class Mean:
+    """An average of the weights, as one array that is written in place."""
+
+    def __init__(self):
+        self.mean = np.zeros(4)
+
+    def __call__(self, job):
+        self.mean *= 0.9
+        self.mean += 0.1 * job.model.layers[0].bias.data
+
+
+@pytest.mark.parametrize(("make", "name"), [(lambda: count, "COUNT"), (closure, "calls"), (Mean, r"[0].mean")])
 def test_what_a_file_does_not_hold_is_told(make, name, tmp_path):
     path = tmp_path / "run.st"
     train([make()], 3).save(path)
     assert f"what callbacks keep in {name} began anew" in train([make()], 5, path).how
+
+
+@pytest.mark.parametrize("way", ["closure", "attribute"])
+def test_the_model_that_a_callback_knows_is_nothing_of_its_own(way, tmp_path):
+    """It looks at the model in evaluation mode, which changes attributes of the model."""
+
+    class Keeps(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(3, 1, rng=0)
+
+        def forward(self, x):
+            self.last = self.layer(x)
+            return self.last
+
+    class Looks:
+        def __init__(self, model):
+            self.model = model
+
+        def __call__(self, job):
+            self.model.eval()
+            self.model(X)
+            self.model.train()
+
+    def resume(epochs, start=None):
+        model = Keeps()
+        callback = Looks(model)
+
+        def look(job):
+            model.eval()
+            model(X)
+            model.train()
+
+        settings = {"loss": "mse", "optimizer": "sgd", "epochs": epochs, "compiled": False, "resume_from": start}
+        return fit(model, X, X[:, :1], callbacks=[callback if way == "attribute" else look], **settings)
+
+    resume(2).save(tmp_path / "run.st")
+    assert "began anew" not in resume(4, tmp_path / "run.st").how
