@@ -284,11 +284,12 @@ def test_hints_come_in_stages(tmp_path):
     assert "WRONG" in one
     assert "derivative of tanh is missing" not in one
     assert "derivative of tanh is missing" in two
-    assert "dW is computed in line" in two
+    assert "dz is computed in line" in two  # not dW, which is wrong because dz is
+    assert "dW is computed" not in two
     assert "dW = xᵀ·dz" in three
     assert "dW = xᵀ·dz" not in two
-    line = int(two.split("dW is computed in line ")[1].split()[0])
-    assert "dW = x.T @ dz" in path.read_text().splitlines()[line - 1]
+    line = int(two.split("dz is computed in line ")[1].split()[0])
+    assert "dz = dy" in path.read_text().splitlines()[line - 1]
 
 
 def test_results_of_one_line_are_told_in_one_sentence(tmp_path):

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tinygrad_edu.cases.report import Figure, Report, Trial
-from tinygrad_edu.errors import TinygradError, unknown_name
+from tinygrad_edu.errors import NameNotFoundError, TinygradError, unknown_name
 
 # name: what it is about
 CASES = {
@@ -66,6 +66,8 @@ def name_of_case(text: str) -> str:
     names, number = [*CASES], re.match(r"(?:case[ _-]?)?(\d+)(?:_\w+)?(?:\.py)?$", str(text))
     if number and 1 <= int(number[1]) <= len(names):
         return names[int(number[1]) - 1]
+    if number:
+        raise NameNotFoundError(f"unknown case {text!r}: the cases are 1 to {len(names)}, or {', '.join(names)}")
     if text not in CASES:
         raise unknown_name("case", text, CASES)
     return text

@@ -272,27 +272,40 @@ def hints(marking: Marking, hint: int) -> list[str]:
     # A result that is right to a few digits was explained above: it contains no mistaken formula.
     judged = marking.found.mistakes or (marking.found.unknown and not all(doubt(o) for o in wrong))
     lines = marking.found.lines() if judged else []
-    lines += [f"  {said}" for said in lines_of(marking.given, [o for o in wrong if not o.crashed])]
+    lines += [f"  {said}" for said in lines_of(marking.given, places(marking, [o for o in wrong if not o.crashed]))]
     formulas = [marking.exercise.formulas[o.name] for o in wrong if o.name in marking.exercise.formulas]
     blocks = [lines, ["The formulas:", *(f"  {formula}" for formula in formulas)] if hint == 3 else []]
     return [line for block in blocks if block for line in ("", *block)]
 
 
-def lines_of(given: Submission, wrong: Sequence[Outcome]) -> list[str]:
-    """A sentence for each line in which wrong results are computed."""
-    names: dict[int, list[str]] = {}
+def places(marking: Marking, wrong: Sequence[Outcome]) -> list[tuple[str, str]]:
+    """(function, variable) of what is computed wrongly: the d_u of a mistake, where the learner has a line for it.
+
+    Else the results: all that come after a wrong line are wrong, so that they say little of where it is.
+    """
+    found: list[tuple[str, str]] = []
     for outcome in wrong:
-        names.setdefault(line_of(given, outcome), []).append(outcome.name)
+        own = [f for f in marking.found.mistakes if outcome.name in f.names]
+        held = [(outcome.function, v) for f in own for v in f.variables if line_of(marking.given, outcome.function, v)]
+        found += held if own and all(f.variables for f in own) and held else [(outcome.function, outcome.name)]
+    return [*dict.fromkeys(found)]
+
+
+def lines_of(given: Submission, wrong: Sequence[tuple[str, str]]) -> list[str]:
+    """A sentence for each line in which something wrong is computed; wrong: (function, variable)."""
+    names: dict[int, list[str]] = {}
+    for function, name in wrong:
+        names.setdefault(line_of(given, function, name), []).append(name)
     told = {n: some for n, some in names.items() if n}
     return [f"{', '.join(some)} {'is' if len(some) == 1 else 'are'} computed in line {n}" for n, some in told.items()]
 
 
-def line_of(given: Submission, outcome: Outcome) -> int:
-    """The last line of the learner's function that assigns this result; 0 if there is no variable of its name."""
-    node = given.functions.get(outcome.function)
+def line_of(given: Submission, function: str, name: str) -> int:
+    """The last line of the learner's function that assigns this variable; 0 if there is none of that name."""
+    node = given.functions.get(function)
     lines = [
         each.lineno
         for each in (ast.walk(node) if node else ())
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and each.id == outcome.name
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and each.id == name
     ]
     return max(lines, default=0)

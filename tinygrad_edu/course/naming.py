@@ -21,11 +21,12 @@ Numbers = Sequence[Mapping[str, Any]]  # one mapping per case: name of a result 
 
 @dataclass(frozen=True)
 class Finding:
-    """A mistake, and the results that it explains."""
+    """A mistake, and the results that it explains; `variables`: what the wrong lines compute, where that is known."""
 
     code: str
     sentence: str
     names: tuple[str, ...]
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Findings:
             words = {"one of": "one of these mistakes", "together": "these mistakes, made together"}[self.how]
             lines = [f"Your numbers are those of {words if many else 'this mistake'}:"]
             return lines + [f"  {sentence}" for sentence in dict.fromkeys(f.sentence for f in self.mistakes)]
-        lines = [f"Your numbers are those of {'these mistakes' if many else 'this mistake'}:"]
+        whose = "Some of your numbers" if self.unknown else "Your numbers"
+        lines = [f"{whose} are those of {'these mistakes' if many else 'this mistake'}:"]
         for sentence in dict.fromkeys(f.sentence for f in self.mistakes):
             names = dict.fromkeys(name for f in self.mistakes if f.sentence == sentence for name in f.names)
             lines.append(f"  {', '.join(names)}: {sentence}")
@@ -132,8 +134,9 @@ def explain_all(evidence: Evidence, given: Iterable[Suspect], how: str = "one of
 
 
 def findings_of(suspect: Suspect, names: Sequence[str]) -> list[Finding]:
-    pairs = zip(suspect.codes, suspect.sentences, strict=True)
-    return [Finding(code, sentence, tuple(names)) for code, sentence in pairs]
+    variables = suspect.variables or ((),) * len(suspect.codes)
+    parts = zip(suspect.codes, suspect.sentences, variables, strict=True)
+    return [Finding(code, sentence, tuple(names), changed) for code, sentence, changed in parts]
 
 
 def cover(evidence: Evidence, given: Iterable[Suspect]) -> Findings | None:

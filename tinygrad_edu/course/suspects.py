@@ -35,11 +35,15 @@ Change = tuple[ast.AST, str, str]  # (replacement of a node, kind of change, sen
 
 @dataclass(frozen=True)
 class Suspect:
-    """A program with something wrong in it: the codes and the sentences of its mistakes, and the program."""
+    """A program with something wrong in it: the codes and the sentences of its mistakes, and the program.
+
+    variables: for each mistake, what the wrong lines of the program compute.
+    """
 
     codes: tuple[str, ...]
     sentences: tuple[str, ...]
     program: CodeType
+    variables: tuple[tuple[str, ...], ...] = ()
 
     def results(self, exercise: Exercise, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The results of its functions by name; those of a function that fails are missing."""
@@ -58,10 +62,24 @@ class Suspect:
 
 def classics(exercise: Exercise) -> list[Suspect]:
     """One for each classic mistake of the exercise."""
+    texts = [(m, exercise.solution.replace(m.old, m.new)) for m in exercise.mistakes]
     return [
-        Suspect((m.code,), (m.sentence,), compile_text(exercise.solution.replace(m.old, m.new)))
-        for m in exercise.mistakes
+        Suspect((m.code,), (m.sentence,), compile_text(text), (variables_of(exercise.solution, text),))
+        for m, text in texts
     ]
+
+
+def variables_of(right: str, wrong: str) -> tuple[str, ...]:
+    """The variables that lines of the right program compute which do not stand in the wrong one.
+
+    >>> variables_of("def f(x):\n    a = x\n    return 2 * a", "def f(x):\n    a = -x\n    return 2 * a")
+    ('a',)
+    """
+    there = {ast.unparse(x) for x in ast.walk(ast.parse(wrong)) if isinstance(x, (ast.Assign, ast.AugAssign))}
+    lines = [x for x in ast.walk(ast.parse(right)) if isinstance(x, (ast.Assign, ast.AugAssign))]
+    changed = [x for line in lines if ast.unparse(line) not in there for x in ast.walk(line)]
+    stored = [x.id for x in changed if isinstance(x, ast.Name) and isinstance(x.ctx, ast.Store)]
+    return tuple(dict.fromkeys(stored))
 
 
 def pairs(exercise: Exercise) -> Iterator[Suspect]:
@@ -71,7 +89,8 @@ def pairs(exercise: Exercise) -> Iterator[Suspect]:
         if b.old in one and a.old in other:
             text = one.replace(b.old, b.new)
             if text == other.replace(a.old, a.new):
-                yield Suspect((a.code, b.code), (a.sentence, b.sentence), compile_text(text))
+                variables = (variables_of(exercise.solution, one), variables_of(exercise.solution, other))
+                yield Suspect((a.code, b.code), (a.sentence, b.sentence), compile_text(text), variables)
 
 
 def small_changes(exercise: Exercise) -> Iterator[Suspect]:

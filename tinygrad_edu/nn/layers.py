@@ -98,8 +98,12 @@ class Sequential(Module):
                 f"Sequential holds layers, and {layer.__name__} is a class of them: {layer.__name__}(...)"
             )
         if not callable(layer):
-            hint = ": write Sequential(*layers)" if isinstance(layer, (list, tuple)) else ""
-            raise OperandError(f"Sequential holds layers and functions, not {layer!r:.60}{hint}")
+            if isinstance(layer, (list, tuple)):
+                raise OperandError(
+                    f"Sequential holds layers and functions, not a {type(layer).__name__} of {len(layer)}: write "
+                    "Sequential(*layers)"
+                )
+            raise OperandError(f"Sequential holds layers and functions, not {layer!r:.60}")
         return layer
 
     def append(self, layer: Callable[..., Any]) -> Self:

@@ -243,7 +243,7 @@ def fitting(name: str, array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
     except TinygradError as error:
         raise type(error)(f"load_state_dict: {name}: {error}") from None
     if new.shape != array.shape:
-        raise ShapeError(f"load_state_dict: {name} has shape {array.shape}, not {new.shape}")
+        raise ShapeError(f"load_state_dict: {name} has shape {array.shape} in the model, {new.shape} in the state")
     return new
 
 

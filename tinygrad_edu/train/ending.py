@@ -34,10 +34,8 @@ def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
         return job.progress.callback_reason
     if stopped and job.progress.rule[PATIENCE]:
         what = "validation loss" if job.held_out else "loss"
-        return (
-            f"stopped after {done} epochs: the {what} improved by less than {s.tol or 0.0:g} (relative) for "
-            f"{s.patience} epochs in a row"
-        )
+        improved = f"improved by less than {s.tol:g} (relative)" if s.tol else "did not improve"
+        return f"stopped after {done} epochs: the {what} {improved} for {s.patience} epochs in a row"
     if stopped:
         curve = job.progress.validation or job.losses
         return (

@@ -14,7 +14,7 @@ from tinygrad_edu.core.modes import MODES, no_grad
 from tinygrad_edu.core.targets import mark_checked
 from tinygrad_edu.core.transforms.depth import inside_loss
 from tinygrad_edu.data.batching import orders
-from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.errors import NonScalarBackwardError, SettingError, ShapeError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.layer_modes import modes_kept
@@ -237,11 +237,16 @@ def job_like(first: Job, model: Module, optimizer: Optimizer, settings: Settings
 
 
 def with_backward(loss: ArrayLike) -> Any:
-    """The loss itself. Errors: SettingError if it is None, or a number without a graph."""
+    """The loss itself. Errors: SettingError if it is None or a number without a graph, NonScalarBackwardError."""
     if not hasattr(loss, "backward"):
         found = "None: is a `return` missing?" if loss is None else f"{loss!r:.60}, a plain {type(loss).__name__}"
         fix = "" if loss is None else ": return the Tensor itself, without float(), .item(), .data or .detach()"
         raise SettingError(f"the loss returned {found}{fix}")
+    if getattr(loss, "size", 1) != 1:
+        raise NonScalarBackwardError(
+            f"the loss returned shape {loss.shape}: it has to be one number for the batch. Return its mean, as in "
+            "((p - t) ** 2).mean()"
+        )
     return loss
 
 

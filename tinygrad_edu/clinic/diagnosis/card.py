@@ -124,11 +124,12 @@ def card(diagnosis: Any) -> str:
     noticed = [] if diagnosis.causes and diagnosis.healthy is False else [s.sentence for s in diagnosis.symptoms]
     tried = diagnosis.tried_without_effect
     colour, verdict = COLOURS[diagnosis.healthy], VERDICTS[diagnosis.healthy]
+    summary = diagnosis.summary.removeprefix("Healthy: ")  # the verdict before it says so
     as_is = [f"as is: {diagnosis.as_is.removeprefix('as is: ')}"] if diagnosis.as_is and tried else []
     return (
         f'<div style="border-left:4px solid {colour};padding-left:.8em;max-width:52rem">'
         f'<p style="margin:.2rem 0;{WRAP}"><b style="color:{colour}">{verdict}</b> &nbsp;'
-        f"<b>{safe_text(diagnosis.summary)}</b></p>"
+        f"<b>{safe_text(summary[:1].upper() + summary[1:])}</b></p>"
         + (row_of_name("Goal:", f"{diagnosis.goal.sentence}.") if diagnosis.goal else "")
         + "".join(cause(number, found) for number, found in enumerate(diagnosis.causes, 1))
         + (f'<p style="margin:.5rem 0 0;color:{MUTED}">Noticed</p>{list_items(noticed)}' if noticed else "")

@@ -128,7 +128,8 @@ def control(t: Trials, trial: Trial) -> Trial | None:
 
 def make_cause(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> FoundCause:
     proof = f"{short(t.as_is)}; {short(trial)}"
-    proof += f"; as a control, {short(check)}." if check is not None else "."
+    turned = "as far the other way, " if trial.setup.rate != t.record.setup.rate else ""
+    proof += f"; as a control, {turned}{short(check)}." if check is not None else "."
     evidence = cause.evidence(t.symptoms)
     remedy = f"{cause.remedy} {faster(t, trial) or values_here(t, trial)}".strip()
     sentence = cause.sentence if evidence else tell_without_symptom(t.record.setup.difference(trial.change), alone=True)
