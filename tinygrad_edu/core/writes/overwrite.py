@@ -22,7 +22,8 @@ from tinygrad_edu.core.aliases import ArrayLike, Axis, Node
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ARRAY_TABLE, array_op
 from tinygrad_edu.core.shapes import as_tuple, getitem, inverse, is_basic
-from tinygrad_edu.core.writes.write_guard import WriteGuard, guard_of
+from tinygrad_edu.core.writes.ancestors import WALKED
+from tinygrad_edu.core.writes.write_guard import CLOCK, WriteGuard, guard_of
 from tinygrad_edu.errors import GraphError, TraceError
 
 
@@ -84,6 +85,7 @@ def base_of(view: Node) -> Node:
 def write_through(view: Node, base: Node, index: Axis, value: ArrayLike) -> None:
     """view[index] = value, recorded for the view and for what it is a view of."""
     give_back, look = GIVE_BACK[view.op.name]
+    WALKED.forget(next(CLOCK))  # a view turns into another node below
     options, before = dict(view.options), put_aside(base)
     value, _ = of_old_numbers(value, base, before)
     view._parents = (before,)
@@ -176,6 +178,8 @@ def of_old_numbers(value: ArrayLike, x: Node, before: Node) -> tuple[Any, bool]:
     Returns also whether anything is computed from `before`.
     """
     other, used = {id(x): before}, value is x
+    if not used and hasattr(value, "_made") and not WALKED.may_use(value, x):
+        return value, False
     for node in sorted(nodes_since(value, x._made), key=lambda node: node._made):
         parents = tuple([other.get(id(parent), parent) for parent in node.parents])
         if all(map(operator.is_, parents, node.parents)):
