@@ -85,7 +85,7 @@ ACCURACIES = [  # outputs, targets, threshold, accuracy
     ([[-1.0], [2.0], [3.0], [0.5]], [1, 1, 1, 1], 0.0, 0.75),
     ([[np.nan], [0.9], [np.nan], [0.1]], [0, 1, 1, 0], None, 0.5),
     ([[np.nan, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, np.nan]], [0, 1, 0, 1], None, 0.5),
-    ([[0.2], [0.9], [0.1], [0.8]], np.array([[0], [255], [0], [200]], np.uint8), None, 0.5),
+    ([[0.2], [0.9], [0.1], [0.8]], np.array([[0], [255], [0], [255]], np.uint8), None, 0.5),
 ]
 
 
@@ -226,3 +226,18 @@ def test_rows_of_a_data_frame_are_taken_by_position():
         model = nn.MLP([2, 3, 1], seed=0)
         found.append(train(model, *data, losses.mse, optim.SGD(model.parameters(), lr=0.1), rows))
     assert found[0] == found[1]
+
+
+THREE = np.eye(3)[[0, 1, 2, 0]]
+MEANINGLESS = [  # outputs, targets, what is said
+    (THREE, [1, 2, 3, 1], "y holds 3, and the model has 3 outputs"), (THREE, [0, 1, 2, -100], "y holds -100"),
+    (THREE, [0.0, 1.0, 1.5, 0.0], "y holds 1.5"), (THREE, np.ones((4, 3)), "several ones, or none"),
+    (THREE, np.zeros((4, 3)), "several ones, or none"), (HALF, [0, 1, 2, 0], "3 different numbers, 0 to 2"),
+    (HALF, [0.1, 0.7, 0.3, 0.9], "4 different numbers"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("outputs", "y", "said"), MEANINGLESS)
+def test_targets_that_no_answer_can_meet_have_no_accuracy(outputs, y, said):
+    with pytest.raises(SettingError, match=said):
+        accuracy(Giving(outputs), np.zeros((4, 1)), y)

@@ -99,10 +99,22 @@ def numbers_in(y: Samples) -> Array:
 
 
 def classes_of(truth: Array, output: Array) -> Array:
-    """The class number of each sample, of class numbers or one-hot rows. Errors: ShapeError."""
+    """The class number of each sample, of class numbers or one-hot rows. Errors: ShapeError, SettingError."""
     if truth.shape == output.shape:
+        if np.isin(truth, (0, 1)).all() and (truth.sum(axis=-1) != 1).any():
+            raise SettingError(
+                "y has rows with several ones, or none: of several labels for a sample, take the accuracy of each "
+                "column, as in np.mean((model(X).data > 0) == y, axis=0) of logits"
+            )
         return np.asarray(truth.argmax(-1))
-    return as_many(truth, output[..., 0]).reshape(output.shape[:-1])
+    found, count = as_many(truth, output[..., 0]), output.shape[-1]
+    strange = np.unique(found[~np.isin(found, np.arange(count))])
+    if strange.size:
+        raise SettingError(
+            f"y holds {', '.join(f'{x:g}' for x in strange[:5])}, and the model has {count} outputs: its classes are "
+            f"the numbers 0 to {count - 1}. Write y - 1 for classes counted from 1; leave out samples without a class"
+        )
+    return found.reshape(output.shape[:-1])
 
 
 def as_many(truth: Array, output: Array) -> Array:
@@ -115,6 +127,11 @@ def as_many(truth: Array, output: Array) -> Array:
 def middle_of(truth: Array, threshold: float | None) -> float:
     """The number between the two levels. Errors: SettingError where there is one level, and no threshold."""
     low, high = float(truth.min()), float(truth.max())
+    if threshold is None and len(levels := np.unique(truth)) > 2:
+        raise SettingError(
+            f"y holds {len(levels)} different numbers, {low:g} to {high:g}, and the model has one output, which tells "
+            "two classes apart: for numbers take np.mean((model(X).data - y) ** 2), for more classes an output for each"
+        )
     if low < high:
         return (low + high) / 2.0
     if threshold is None:
