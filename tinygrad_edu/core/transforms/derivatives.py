@@ -45,6 +45,7 @@ def grad(
 ) -> Function:
     """The gradient ∂f/∂x of a function with one number as its result, as a function of the same arguments.
 
+    At plain numbers it is plain numbers; at a Tensor it is a Tensor, which a loss may contain (physics-informed nets).
     f: a function of numbers or arrays with one number as its result.
     argnum: the index of the argument to differentiate with respect to, or several; 0.
     argnums: the same as argnum, under JAX's name.
