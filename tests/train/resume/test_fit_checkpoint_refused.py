@@ -39,7 +39,7 @@ def refused(path, **settings):
 
 
 OTHER = [
-    ({"sizes": [2, 5, 1]}, ShapeError, r"layers\.0\.weight has shape \(5, 2\), not \(4, 2\)"),
+    ({"sizes": [2, 5, 1]}, ShapeError, r"layers\.0\.weight has shape \(5, 2\) in the model, \(4, 2\) in the state"),
     ({"sizes": [2, 4, 4, 1]}, SettingError, "missing"),
     ({"sizes": [2, 1]}, SettingError, "unknown"),
     ({"float32": True}, DtypeError, "is float32, and the file holds float64"),
