@@ -27,6 +27,7 @@ from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip, descr
 from tinygrad_edu.clinic.examiner.search import TOLERANCE, Search
 
 Array = np.ndarray[Any, Any]
+Traced = tuple[Network, str, str]  # what network_of gives
 BY_DIFFERENCES = 1e-5  # relative; central differences cannot resolve less
 # relative; smaller errors come from rounding to three digits, or from finite differences in the learner's code
 DIGITS = 6e-4
@@ -53,15 +54,16 @@ def judge(
     tolerances: dict[str, float] | None = None,
 ) -> BackpropReport:
     """Compare the learner's gradients with the right ones, and explain the difference."""
-    little = little_of(learner, weights)
+    traced = network_of(learner, weights, learner.checked_loss(weights))
+    little = little_of(learner, weights, traced)
     if little is None or is_given(little.right, given, tolerances or {}):
-        return judge_form(learner, weights, given, rate, tolerances)
+        return judge_form(learner, weights, given, rate, tolerances, traced)
     exact = tolerances or exactness(weights, given)
     loose = {n: max(t, little.shares[n]) for n, t in exact.items()}
     plain = judge_form(replace(learner, plain_logs=True), weights, given, rate, loose)
     if plain.ok or plain.has_proof:
         return with_words(plain, little)
-    report = judge_form(learner, weights, given, rate, tolerances)
+    report = judge_form(learner, weights, given, rate, tolerances, traced)
     return better_of(report, plain, little)
 
 
@@ -82,16 +84,15 @@ class Little:
     shares: dict[str, float]
 
 
-def little_of(learner: LearnerForward, weights: dict[str, Array]) -> Little | None:
+def little_of(learner: LearnerForward, weights: dict[str, Array], traced: Traced | None = None) -> Little | None:
     """The little numbers in a loss's logs; None where there are none that show, or where they were looked for."""
     if learner.plain_logs is not None:
         return None
-    loss = learner.checked_loss(weights)
-    net, method, _ = network_of(learner, weights, loss)
+    net, method, _ = traced or network_of(learner, weights, learner.loss(weights))
     numbers = [*dict.fromkeys(x for _, _, x in little_logs(net.program))] if method == "traced" else []
     if not numbers:
         return None
-    plain, _, _ = network_of(replace(learner, plain_logs=True), weights, loss)
+    plain, _, _ = network_of(replace(learner, plain_logs=True), weights, learner.loss(weights))
     right, other = ({n: np.asarray(total(x, n)) + np.zeros(w.shape) for n, w in weights.items()} for x in (net, plain))
     changed = {n: float(np.linalg.norm(g - other[n])) / (float(np.linalg.norm(g)) or 1.0) for n, g in right.items()}
     return Little(numbers, right, {n: min(1.5 * x, DIGITS) for n, x in changed.items()})
@@ -121,10 +122,10 @@ def judge_form(
     given: Given,
     rate: float | None,
     tolerances: dict[str, float] | None = None,
+    traced: Traced | None = None,
 ) -> BackpropReport:
     """`judge`, with the derivative of one form of the loss."""
-    loss = learner.checked_loss(weights)
-    net, method, note = network_of(learner, weights, loss)
+    net, method, note = traced or network_of(learner, weights, learner.checked_loss(weights))
 
     def network_at(p: dict[str, Array]) -> Network:
         return network_of(learner, p, learner.loss(p))[0]

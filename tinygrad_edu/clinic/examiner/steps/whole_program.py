@@ -114,6 +114,7 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
 
 def examine_step(verdict: StepVerdict) -> BackpropReport:
     """The verdict; where the loss adds a little number in its log, with or without it in the derivative."""
+    verdict.learner.checked_loss(verdict.weights)  # what cannot be judged is refused before anything is looked for
     little = little_of(verdict.learner, verdict.weights)
     if little is None:
         return verdict.report()
