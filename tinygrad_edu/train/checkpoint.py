@@ -20,13 +20,13 @@ from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.changed import changed_by_callbacks, prints
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.first_batch import present_loss
-from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.job import Job, trained_flags
 from tinygrad_edu.train.kept_by_callbacks import names_lost, states_of
 from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.snapshot import generators
 
 Array = np.ndarray[Any, Any]
-FORMAT, EARLIER = "tinygrad_edu run, 4", tuple(f"tinygrad_edu run, {i}" for i in (1, 2, 3))
+FORMAT, EARLIER = "tinygrad_edu run, 5", tuple(f"tinygrad_edu run, {i}" for i in (1, 2, 3, 4))
 CURVES = {  # name in the file -> attribute of Progress
     "losses": "losses",
     "norms": "grad_norms",
@@ -38,7 +38,7 @@ RECORD = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
 STATES = ("model", "last", "best", "start")  # weights: now, after the last epoch, of the best epoch, at the start
 FACTS = (
     "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "called", "callbacks", "best",
-    "schedule", "generators", "modules", "first", "present_loss", "written",
+    "schedule", "generators", "modules", "first", "present_loss", "trained", "written",
 )  # fmt: skip
 
 
@@ -118,6 +118,7 @@ def facts(job: Job) -> dict[str, Any]:
             "modules": {"start": job.form, "now": form_of(job.model)},
             "first": job.first and vars(job.first),
             "present_loss": present_loss(job),
+            "trained": {"start": job.trained, "now": trained_flags(job.optimizer)},
             "written": bool(changed_by_callbacks(job)),
             "generators": [rng.bit_generator.state for rng in generators(job.model)],
         }

@@ -65,6 +65,9 @@ class Job:
         self.start = self.start or (all_numbers(self.model) if self.keeps_start else {})
         self.form = form_of(self.model) if self.keeps_start else {}  # classes and plain attributes of its modules
         self.kept = states_of(self.settings.callbacks)  # what callbacks keep at the start
+        self.trained = trained_flags(
+            self.optimizer
+        )  # which of the optimizer's parameters need a gradient, at the start
         self.progress = Progress(self.settings.tol, self.settings.patience)
         self.own_code = runs_own_code(self.model, self.loss)
         self.sizes: list[tuple[int, int]] = []  # batch sizes over time: (epochs done when it was set, samples)
@@ -228,6 +231,11 @@ class Job:
         self.model.load_state_dict(self.progress.last)
         self.progress.last = None
         return True
+
+
+def trained_flags(optimizer: Optimizer) -> list[bool]:
+    """Which of its parameters need a gradient; the others stay as they are."""
+    return [getattr(p, "requires_grad", True) for p in optimizer.params]
 
 
 def job_like(first: Job, model: Module, optimizer: Optimizer, settings: Settings) -> Job:

@@ -20,7 +20,7 @@ from tinygrad_edu.train.changed import prints
 from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, CheckpointFile, read_checkpoint
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.first_batch import FirstBatch, refuse_other_beginning, refuse_other_loss
-from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.job import Job, trained_flags
 from tinygrad_edu.train.kept_by_callbacks import are_states, changes, note_of, put_back
 from tinygrad_edu.train.model_form import numbers_to_set, refuse_other_form
 from tinygrad_edu.train.progress import as_curve
@@ -69,6 +69,7 @@ def change_of(job: Job, found: CheckpointFile) -> ResumedState:
         )
     refuse_nothing_to_do(job, len(found.arrays["curve.losses"]))
     refuse_other_facts(job, found, states)
+    refuse_other_frozen(job, **found.facts["trained"])
     numbers = numbers_to_set(job.model, **found.facts["modules"])
     return ResumedState(job, found, states, memories(job, found.arrays), numbers)
 
@@ -125,6 +126,7 @@ def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any
         "seen": not is_whole(seen) or not 0 <= seen <= done,
         "stopped": not is_flag(facts["stopped"]),
         "pending": not is_flag(facts["pending"]) or not is_whole(facts["called"]) or facts["called"] < 0,
+        "which parameters are trained": not is_of_trained(facts["trained"]),
         "callbacks": not is_of_callbacks(facts["callbacks"]),
         "written": not is_flag(facts["written"]),
         "the loss of the first batch": not is_first(facts["first"]),
@@ -138,6 +140,25 @@ def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any
     wrong = [name for name, bad in problems.items() if bad]
     if wrong:
         raise CheckpointError(f"it was not written by Run.save, or was changed: {', '.join(wrong)} cannot be right")
+
+
+def refuse_other_frozen(job: Job, start: list[bool], now: list[bool]) -> None:
+    """Errors: SettingError where other parameters are frozen than at the start of the run, or when it was saved."""
+    own = trained_flags(job.optimizer)
+    if own not in (start, now) and len(own) == len(start):  # another number of parameters is refused with their memory
+        i = next(i for i, flag in enumerate(own) if flag != start[i])
+        name = getattr(job.optimizer.params[i], "label", "") or "a parameter"
+        raise SettingError(
+            f"a run is resumed with its own settings: requires_grad of {name} (number {i} of the optimizer) was "
+            f"{start[i]} and is {own[i]} now"
+        )
+
+
+def is_of_trained(given: Any) -> bool:
+    """Two lists of flags, one for each parameter of the optimizer."""
+    known = isinstance(given, dict) and given.keys() == {"start", "now"}
+    flags = known and all(isinstance(x, list) and all(map(is_flag, x)) for x in given.values())
+    return flags and len(given["start"]) == len(given["now"])
 
 
 def is_of_callbacks(given: Any) -> bool:
@@ -253,6 +274,9 @@ class ResumedState:
         refuse_other_loss(job, facts["present_loss"])
         job.optimizer.rates(job.optimizer.steps, 1)  # raises now if the schedule's numbers give no learning rate
         kept = facts["callbacks"]
-        job.kept, job.note = kept["start"], note_of(kept["lost"])
+        job.kept, job.note, job.trained = kept["start"], note_of(kept["lost"]), facts["trained"]["start"]
+        for p, flag in zip(job.optimizer.params, facts["trained"]["now"], strict=True):
+            if getattr(p, "requires_grad", flag) != flag:
+                p.requires_grad = flag
         for attributes, name, value in [*changes(job.settings.callbacks, kept["start"], kept["now"])]:
             put_back(attributes, name, value)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import fit, nn, optim
+from tinygrad_edu.errors import SettingError
 from tinygrad_edu.train import Checkpoint
 
 X = np.random.default_rng(0).normal(size=(12, 3))
@@ -144,3 +145,33 @@ def test_the_model_that_a_callback_knows_is_nothing_of_its_own(way, tmp_path):
 
     resume(2).save(tmp_path / "run.st")
     assert "began anew" not in resume(4, tmp_path / "run.st").how
+
+
+def freeze(job):
+    if len(job.losses) == 2:
+        job.model.layers[0].weight.requires_grad = False
+
+
+def test_a_layer_that_a_callback_has_frozen_stays_so(tmp_path):
+    """The resumed run trained it again, without a word: the callback did it in an earlier epoch."""
+    path = tmp_path / "run.st"
+    whole = train([freeze, Checkpoint(path)], 7)
+    train([freeze, Checkpoint(path)], 4)
+    resumed = train([freeze, Checkpoint(path)], 7, path)
+    assert resumed.loss_curve.tolist() == whole.loss_curve.tolist()
+    assert not resumed.model.layers[0].weight.requires_grad
+
+
+def test_other_frozen_layers_than_those_of_the_run_are_refused(tmp_path):
+    def begin(frozen, epochs, start=None):
+        model = nn.MLP([3, 4, 1], seed=0)
+        rule = optim.SGD(model.parameters(), lr=0.1)  # it holds all of them
+        model.layers[frozen].bias.requires_grad = False
+        settings = {"loss": "mse", "optimizer": rule, "epochs": epochs, "compiled": False, "resume_from": start}
+        return fit(model, X, np.tanh(X[:, :1]), **settings)
+
+    path = tmp_path / "run.st"
+    begin(0, 2).save(path)
+    assert begin(0, 4, path).loss_curve.tolist() == begin(0, 4).loss_curve.tolist()
+    with pytest.raises(SettingError, match=r"requires_grad of layers\.0\.bias .* was False and is True now"):
+        begin(1, 4, path)
