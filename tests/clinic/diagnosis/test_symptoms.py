@@ -120,6 +120,7 @@ ILL = {  # symptom: a setting that causes it
     symptoms_settings.own_loss: {"loss": lambda p, t: ((p - t) ** 2).mean()},
     symptoms.output_dead: {"net": {"out_activation": "relu", "init": nn.init.constant(-1.0)}, "X": MOONS[0] + 5.0},
     symptoms.tight_clipping: {"clip_norm": 1e-3},
+    symptoms.large_epsilon: {"optimizer": lambda p: optim.Adam(p, lr=0.01, eps=100.0)},
     symptoms.batch_statistics: {"net": {"norm": "batch"}, "X": MOONS[0] + 50.0, "epochs": 1},
 }  # fmt: skip
 ALL = (*looks("network"), *looks("data"))

@@ -78,6 +78,7 @@ def scikit_alpha(old: Setup, new: Setup) -> str:
     found = [f"alpha={float(different['weight_decay']) * batch:.4g}"] if "weight_decay" in different else []
     found += [f"momentum={different['momentum']:g}"] if "momentum" in different else []
     found += [f"beta_1={different['betas'][0]:g}"] if "betas" in different else []
+    found += [f"epsilon={different['eps']:g}"] if "eps" in different else []
     return ", ".join(found)
 
 
@@ -126,7 +127,9 @@ SCIKIT: dict[str, Words] = {
 def torch_optimizer(old: Setup, new: Setup) -> str:
     usual = {key: value for key, value in new.options.items() if old.options.get(key) != value}
     more = "".join(
-        f", {key}={setting_text(value)}" for key, value in usual.items() if key in ("momentum", "weight_decay", "betas")
+        f", {key}={setting_text(value)}"
+        for key, value in usual.items()
+        if key in ("momentum", "weight_decay", "betas", "eps")
     )
     return f"torch.optim.{new.optimizer}(model.parameters(), lr={rate(new)}{more})"
 
@@ -209,9 +212,8 @@ def keras_options(old: Setup, new: Setup) -> str:
 
 def keras_optimizer(old: Setup, new: Setup) -> str:
     usual = {key: value for key, value in new.options.items() if old.options.get(key) != value}
-    more = "".join(
-        f", {key}={setting_text(value)}" for key, value in usual.items() if key in ("momentum", "weight_decay")
-    )
+    names = {"momentum": "momentum", "weight_decay": "weight_decay", "eps": "epsilon"}
+    more = "".join(f", {names[key]}={setting_text(value)}" for key, value in usual.items() if key in names)
     return f"keras.optimizers.{new.optimizer}(learning_rate={rate(new)}{more})"
 
 

@@ -261,8 +261,14 @@ def open_output(record: Record) -> Iterator[Change]:
 
 
 def no_clipping(record: Record) -> Iterator[Change]:
+    """None, or at the usual length: the rate may have been chosen for clipped steps."""
     clipped = record.setup.clip_norm is not None or record.setup.clip_value is not None
-    return one(clipped, clip_norm=None, clip_value=None)
+    yield from one(clipped, clip_norm=None, clip_value=None)
+    yield from one(clipped, clip_norm=1.0, clip_value=None)
+
+
+def small_epsilon(record: Record) -> Iterator[Change]:
+    return one(record.setup.options.get("eps", 0.0) > 1e-8, options={"eps": 1e-8})
 
 
 def other_norm(record: Record) -> Iterator[Change]:

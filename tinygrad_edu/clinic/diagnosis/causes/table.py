@@ -233,6 +233,13 @@ CAUSES: list[Cause] = [
         "Clip at about the usual length of the gradient (clip_norm=1), or not at all.",
     ),
     Cause(
+        "epsilon_too_large",
+        {"large_epsilon": 1.9},
+        changes.small_epsilon,
+        "The optimizer divides each gradient by its size plus epsilon, and epsilon is the larger: the steps get small.",
+        "Leave eps at its default of 1e-8.",
+    ),
+    Cause(
         "batch_norm_statistics",
         {"batch_statistics": 2.0},
         changes.other_norm,

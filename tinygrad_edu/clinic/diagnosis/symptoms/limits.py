@@ -43,6 +43,7 @@ LIMITS = {
     "target_small": 0.05,  # standard deviation of targets: 0.68 to 0.71
     "dropout": 0.45,  # share of hidden units that are dropped: 0 to 0.2
     "clipped": 0.1,  # longest gradient after clipping over the gradient's norm at the start: rare
+    "epsilon": 1.0,  # eps over the root mean square of the gradient's entries: at 1 half of a step is lost
     # loss with BatchNorm's running statistics minus that with the batch's, relative to the latter: rare
     "off_mean": 0.25,
     "padded": 0.3,  # share of all sequence steps that are padding at the end: 0

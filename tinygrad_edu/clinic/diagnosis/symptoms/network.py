@@ -213,6 +213,22 @@ def tight_clipping(record: Record) -> Measured:
     )
 
 
+@symptom("epsilon", kind="network")
+def large_epsilon(record: Record) -> Measured:
+    """An epsilon beside which the gradients that it is added to count for little."""
+    count = sum(g.size for g in record.start.gradients.values())
+    if record.setup.optimizer not in WITH_EPSILON or not count or not record.start.norm > 0.0:
+        return None
+    epsilon, size = float(record.setup.options.get("eps", 0.0)), record.start.norm / math.sqrt(count)
+    return epsilon / size, (
+        f"The epsilon of {record.setup.optimizer} is {epsilon:g}; at the start the entries of the gradient have a root "
+        f"mean square of {size:.2g}."
+    )
+
+
+WITH_EPSILON = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop")  # which divide by the size of the gradient plus eps
+
+
 @symptom("off_mean", kind="network")
 def batch_statistics(record: Record) -> Measured:
     """BatchNorm that gives other numbers by its running statistics, after training, than by those of a batch."""
