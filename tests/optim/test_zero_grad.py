@@ -135,3 +135,18 @@ def test_gradients_given_by_hand_have_the_shape_of_their_tensor():
     assert x.grad.tolist() == [1.0] * 3
     x.grad = None
     assert x.grad is None
+
+
+@makers
+def test_a_step_with_a_closure_computes_the_gradients_first(make):
+    weights = [make(1.0), make(2.0)]
+    optimizer = SGD(weights, lr=0.1)
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss(weights)
+        value.backward()
+        return value
+
+    assert [optimizer.step(closure).item() for _ in range(2)] == pytest.approx([2.0, 0.8 * 1.9])
+    assert optimizer.step() is None

@@ -179,8 +179,12 @@ class Optimizer:
         """
         return self.schedule.rates(first_step, count)
 
-    def step(self) -> None:
-        """One update of every parameter that has a gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update of every parameter that has a gradient.
+
+        closure: as in PyTorch, a function that computes the gradients first; its result is that of `step`.
+        """
+        loss = None if closure is None else closure()
         steps, places, remembered = self.steps, count(), self.memory
         for own in self.groups or [self]:
             lr = own.schedule(steps)
@@ -194,6 +198,7 @@ class Optimizer:
                     w, *memory = own.rule(w, g, *remembered[i], self.t[i], lr, **own.settings)
                     remembered[i] = tuple(memory)
                     replace(p, w)
+        return loss
 
     @StateMethod
     def state(self) -> tuple[list[int], list[tuple[Any, ...]], Any]:
