@@ -1,5 +1,7 @@
 """vmap against a loop over samples: every operation, gradients, axes, nesting, jit, and bad arguments."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -310,3 +312,16 @@ def test_what_cannot_be_written_into_an_array_says_what_to_do():
 
     with pytest.raises(DetachedError, match=r"To fill an array make it a Tensor"):
         tg.vmap(fill)(tg.Tensor(np.ones((3, 2)), requires_grad=True))
+
+
+def test_a_sample_in_another_thread_is_refused():
+    def f(x):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: np.sum(np.tanh(x))).result()
+
+    with pytest.raises(TraceError, match="only in the thread that runs vmap"):
+        tg.vmap(f)(np.ones((2, 3)))
+    kept = []
+    tg.vmap(lambda x: kept.append(x) or x * 2.0)(np.ones((2, 3)))
+    with pytest.raises(TraceError, match="while it runs"):
+        np.tanh(kept[0])

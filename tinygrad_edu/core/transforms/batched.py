@@ -29,7 +29,7 @@ from tinygrad_edu.core.transforms import batched_index as batched_index  # fills
 from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.writes.write_guard import refuse_changed
-from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.errors import TinygradError, TraceError
 
 
 @contextmanager
@@ -64,7 +64,15 @@ def batch(size: ArrayLike) -> Iterator[None]:
 
 @contextmanager
 def outside() -> Iterator[Any]:
-    """A block in which operations work on whole batches, as around the innermost vmap; gives the number of samples."""
+    """A block in which operations work on whole batches, as around the innermost vmap; gives the number of samples.
+
+    Errors: TraceError in a thread that the vmapped function has begun, or after it.
+    """
+    if not LEVELS.open:
+        raise TraceError(
+            "a sample of vmap means something only in the thread that runs vmap, and while it runs: compute with it "
+            "there, without threads"
+        )
     level = LEVELS.open.pop()
     try:
         with switch_mode("tensor_trace", level[0]):
