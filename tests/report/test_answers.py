@@ -15,7 +15,8 @@ from tinygrad_edu.reporting.answers import Answer, answer, answers_of
 from tinygrad_edu.reporting.boundary import behind_it
 from tinygrad_edu.reporting.confusion import matrix
 from tinygrad_edu.reporting.estimators import record_of_estimator
-from tinygrad_edu.reporting.frames import rounded
+from tinygrad_edu.reporting.frames import Camera, rounded
+from tinygrad_edu.reporting.network import states_of
 from tinygrad_edu.reporting.record import record_of
 
 X = np.random.default_rng(0).normal(size=(60, 2))
@@ -141,3 +142,18 @@ def test_the_table_names_classes_and_says_of_how_many_samples_it_is():
     html = behind_it(["a", "b"], x, found)
     assert "(58 of 1,000 rows)" in html
     assert "<td>1000001</td><td>1000001</td>" in html
+
+
+def test_gradients_are_those_of_the_weighted_loss():
+    y, weights = TARGETS["numbers"][:, None], np.where(S > 0.0, 1.0, 1e-3)
+    model = nn.MLP([2, 3, 1], seed=0)
+    record = record_of(fit(model, X, y, loss="mse", optimizer="sgd", epochs=2, sample_weight=weights, progress=False))
+    model.zero_grad()
+    nn.losses.mse(model(X), y, sample_weight=weights).backward()
+    by_hand = [np.concatenate([np.ravel(p.grad) for p in layer.parameters()]) for layer in model.layers]
+    found = states_of(record)
+    frame = Camera(record).frame(2, model.state_dict())["gradients"]
+    for place, gradient in enumerate(by_hand):
+        name = f"layers.{place}"
+        assert found[name].gradients.size == pytest.approx(np.sqrt(np.mean(gradient**2)))
+        assert frame[name] == pytest.approx(np.linalg.norm(gradient), rel=1e-3)

@@ -145,7 +145,7 @@ class Camera:
 
     def __init__(self, record: ReportedRun) -> None:
         self.model = copy.deepcopy(record.model)
-        self.record = ReportedRun(record.run, record.data, record.loss, None)
+        self.record = ReportedRun(record.run, record.data, record.loss, None, weights=record.weights)
         self.ground = ground_of(record)
         self.inputs = None if record.data is None else record.data[0]
         self.chain = chain(record.model, self.inputs)
@@ -166,11 +166,11 @@ class Camera:
         """The size of each layer's gradient, on up to 256 samples in eval mode; {} if the loss cannot be computed."""
         if not self.record.measurable or self.record.data is None:
             return {}
-        X, y = (array[self.rows] for array in self.record.data)
+        X = self.record.data[0][self.rows]
         squares: dict[str, float] = {}
         try:
             with evaluation_mode(self.model), np.errstate(all="ignore"):
-                self.record.loss(self.model(*for_own_code(self.model, None, X)), y).backward()
+                self.record.loss_at(self.model(*for_own_code(self.model, None, X)), self.rows).backward()
                 for name, gradient in self.model.gradients().items():
                     layer = layer_name(name, self.model)
                     squares[layer] = squares.get(layer, 0.0) + float(np.sum(np.asarray(gradient, dtype=float) ** 2))

@@ -85,7 +85,7 @@ def network_html(record: ReportedRun) -> str:
 def states_of(record: ReportedRun) -> Mapping[str, LayerState]:
     """The layers' states: of the trained model on its data, else of the last snapshot, else empty."""
     if record.measurable and record.data is not None:
-        return measure_layers(record.model, record.loss, record.data)
+        return measure_layers(record.model, record.loss, record.weighted_data)
     kept = record.histograms.snapshots if record.histograms else []
     return kept[-1].layers if kept else {}
 
@@ -115,10 +115,10 @@ def picture_of(record: ReportedRun) -> Drawing:
     assert model is not None
     if not record.measurable or record.data is None:
         return of_layers(model)
-    X, y = (array[rows_to_measure(model, record.data[0])] for array in record.data)
+    rows = rows_to_measure(model, record.data[0])
     with evaluation_mode(model), np.errstate(all="ignore"):
-        output = model(*for_own_code(model, None, X))
-        record.loss(output, y).backward()
+        output = model(*for_own_code(model, None, record.data[0][rows]))
+        record.loss_at(output, rows).backward()
         return of_layers(nodes_in(output))
 
 

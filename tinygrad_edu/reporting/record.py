@@ -39,6 +39,7 @@ class ReportedRun:
     held_out: samples that were not trained on. classes: their names, where they are not their numbers. outputs: what
     answers in place of a network. scores: of held-out samples after each epoch. program: Python that makes it.
     numbers: are the targets known to be numbers, and no classes? unit: of the targets, in words, where they are scaled.
+    weights: of the samples in the loss.
     """
 
     run: Run
@@ -52,6 +53,17 @@ class ReportedRun:
     program: str = ""
     numbers: bool = False
     unit: str = ""
+    weights: Array | None = None
+
+    @property
+    def weighted_data(self) -> tuple[Array, ...]:
+        """X, y, and the weights of the samples where there are some: what the loss is computed of."""
+        return (*(self.data or ()), *([] if self.weights is None else [self.weights]))
+
+    def loss_at(self, output: Any, rows: Array) -> Any:
+        """The loss of the model's output for these samples."""
+        _, y, *weights = (array[rows] for array in self.weighted_data)
+        return self.loss(output, y, **({"sample_weight": weights[0]} if weights else {}))
 
     @property
     def model(self) -> Any:
@@ -87,7 +99,9 @@ def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histog
     data = data and for_own_code(run.model, loss, *data)
     watching = [callback for callback in job.settings.callbacks if isinstance(callback, Histograms)] if job else []
     held_out = job.held_out if job is not None else None
-    return ReportedRun(run, data, loss, histograms or (watching[-1] if watching else None), held_out)
+    weights = job.data[2] if job is not None and X is None and len(job.data) > 2 else None
+    kept = histograms or (watching[-1] if watching else None)
+    return ReportedRun(run, data, loss, kept, held_out, weights=weights)
 
 
 def loss_of(run: Run) -> Any:

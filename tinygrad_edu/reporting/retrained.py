@@ -25,7 +25,7 @@ def histograms_of(record: ReportedRun) -> Histograms | None:
         for epoch, state in sorted(states_of(record).items()):
             model.load_state_dict(state)
             try:
-                found.snapshots.append(LayerSnapshot(epoch, measure_layers(model, record.loss, record.data)))
+                found.snapshots.append(LayerSnapshot(epoch, measure_layers(model, record.loss, record.weighted_data)))
             except TinygradError:
                 return None  # the loss does not accept this data
     return found
