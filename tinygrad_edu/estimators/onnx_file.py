@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.compile.onnx_graph.model import OnnxModel
-from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.aliases import ArrayLike, Model
 from tinygrad_edu.estimators import choices
 from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.exchange import network_with_output
@@ -31,7 +31,7 @@ def write_onnx(estimator: Estimator, path: str | Path) -> Path:
     return target
 
 
-def answer_of_classifier(estimator: Estimator, network: Any, x: ArrayLike) -> Any:
+def answer_of_classifier(estimator: Estimator, network: Model, x: ArrayLike) -> Any:
     """What `predict_proba` gives, of a network that ends in the activation of the outputs."""
     p = network(x)
     p = choices.probabilities(estimator, p) if choices.is_beyond_classes(estimator) else p

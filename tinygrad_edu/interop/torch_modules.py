@@ -235,7 +235,7 @@ def batch_norm(layer: Any) -> Step:
     )  # fmt: skip
 
 
-def embedding(layer: Any) -> Step:
+def embedding(layer: Model) -> Step:
     for argument, usual in (("max_norm", None), ("scale_grad_by_freq", False)):
         if getattr(layer, argument, usual) != usual:
             raise SettingError(f"Embedding({argument}={getattr(layer, argument)}) has no counterpart")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.module import all_numbers
 from tinygrad_edu.train import Run
 from tinygrad_edu.train.changed import changed_by_callbacks
+from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.sweep.redrawn import Redrawn
 
 
@@ -20,7 +20,7 @@ def left_out(run: Run) -> list[str]:
     return [] if run.job is None else [*of_model(run.job), *of_training(run.job)]
 
 
-def of_model(job: Any) -> Iterator[str]:
+def of_model(job: Job) -> Iterator[str]:
     """What an MLP has that its arguments do not say; the program leaves any other model open."""
     if type(job.model) is not MLP:
         return
@@ -34,7 +34,7 @@ def of_model(job: Any) -> Iterator[str]:
         yield "the weights that it began with: model.load_state_dict(...)"
 
 
-def of_training(job: Any) -> Iterator[str]:
+def of_training(job: Job) -> Iterator[str]:
     """What an optimizer has besides its settings, and what callbacks did."""
     if len(job.optimizer.parts) > 1:
         yield "the groups of its optimizer"

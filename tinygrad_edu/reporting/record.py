@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.errors import NameNotFoundError, OperandError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.module import Module
@@ -60,7 +60,7 @@ class ReportedRun:
         """X, y, and the weights of the samples where there are some: what the loss is computed of."""
         return (*(self.data or ()), *([] if self.weights is None else [self.weights]))
 
-    def loss_at(self, output: Any, rows: Array) -> Any:
+    def loss_at(self, output: ArrayLike, rows: Array) -> Any:
         """The loss of the model's output for these samples."""
         _, y, *weights = (array[rows] for array in self.weighted_data)
         return self.loss(output, y, **({"sample_weight": weights[0]} if weights else {}))
