@@ -105,13 +105,14 @@ class LineFactors:
         """
         return self.line_of(made, factor) is not None
 
-    def line_of(self, made: Made, factor: float) -> Place | None:
+    def line_of(self, made: Made, factor: float, alone: bool = False) -> Place | None:
         """The line, of those that made this value, that brings out this factor; None if the value does not carry it.
 
-        With a label of 0 the error o - y is the number o, which an earlier line has made.
+        With a label of 0 the error o - y is the number o, which an earlier line has made. alone: what else its line
+        has made does not count, as that of a sum has not while it grew.
         """
         first: Place = (made.file, made.line, made.variable)
-        if made.value.size > 1 or made.total or not made.line:
+        if alone or made.value.size > 1 or made.total or not made.line:
             return first if self.is_times(made, factor) else None
         lines = ((place, self.lines[place]) for place in lines_that_made(made))
         return next((place for place, alike in lines if all(self.is_times(m, factor) for m in alike)), None)
@@ -161,7 +162,7 @@ class LineFactors:
             if made.key in passed or not self.is_multiple(made):
                 seen.update(inputs)
                 waiting += inputs
-            elif place := self.line_of(made, factor):
+            elif place := self.line_of(made, factor, alone=made.key in ends):
                 carry = [k for k in inputs if k in self.made and self.leads_to(k, factor, right)]
                 seen.update(carry)
                 waiting += carry

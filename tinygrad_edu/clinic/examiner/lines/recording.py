@@ -23,6 +23,7 @@ RESULT = "the result"  # stands for the name of a returned value
 HANDED = "what is handed to "  # comes before a function's name, for an argument that has no name of its own
 NAMES = 40  # names kept per value
 INSIDE = 400  # values examined per container
+COMPARED = 50_000  # numbers among which those of a value are looked for
 
 
 @dataclass(eq=False)
@@ -128,6 +129,8 @@ def as_numbers(x: Any) -> Array | None:
 def is_selection(made: Made, of: Mapping[Key, Made]) -> bool:
     """Are all of its numbers among those that its line reads?"""
     read = [of[k].value.ravel() for k in made.inputs if k in of]
+    if sum(x.size for x in read) > COMPARED:
+        return made.source.startswith("for ")
     return bool(read) and bool(np.isin(made.value.ravel(), np.concatenate(read)).all())
 
 
