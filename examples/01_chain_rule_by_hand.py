@@ -47,8 +47,9 @@ print("input   chain rule    by differences   they differ by")
 for name, exact, seen in zip(point, by_hand, measured, strict=True):
     print(f"  {name}   {exact:+.8f}     {seen:+.8f}     {abs(exact - seen):.0e}")
 
-# The gradient is a promise about small moves. Against it (the minus sign), y falls, and by as much as promised:
+# The gradient predicts what small moves do. A step against it (the minus sign) lowers y, by about as much as predicted:
 step = 0.01
 moved = [x - step * d for x, d in zip(point.values(), by_hand, strict=True)]
-promised = -step * sum(d * d for d in by_hand)
-print(f"\none step of {step} against the gradient: y moves by {forward(*moved)[-1] - y:+.6f}, promised {promised:+.6f}")
+predicted = -step * sum(d * d for d in by_hand)
+change = forward(*moved)[-1] - y
+print(f"\none step of {step} against the gradient: y moves by {change:+.6f}, predicted {predicted:+.6f}")

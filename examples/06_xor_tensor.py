@@ -1,7 +1,7 @@
 """06. The same on tensors: one node for a whole layer, the same numbers, more speed.
 
 You will learn that the tensor back end is the same table of operations over NumPy arrays: same seed, same weights,
-same losses to the last digits; and what is gained, which grows with the size of the network.
+same losses to the last digits. It also shows how much faster it is, which grows with the size of the network.
 
     python examples/06_xor_tensor.py
 """

@@ -58,16 +58,16 @@ try:
 except ImportError:
     print('\nNo picture without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it.')
 else:
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes, names, title in ((left, optimizers, "optimizers"), (right, rates, "schedules")):
+    figure = Figure(figsize=(7, 7), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
+    for axes, names, title in ((upper, optimizers, "optimizers"), (lower, rates, "schedules")):
         for name in names:
             axes.semilogy(runs[name].loss_curve, label=name)
-        axes.set(xlabel="epoch", title=title)
+        axes.set(ylabel="loss", title=title)
         axes.set_yticks([0.1, 0.2, 0.4], ["0.1", "0.2", "0.4"])
         axes.minorticks_off()
         axes.legend(fontsize=8)
-    left.set_ylabel("loss")
+    lower.set_xlabel("epoch")
     Path("out").mkdir(exist_ok=True)
     figure.savefig("out/09_optimizers.svg")
     print("\nwrote out/09_optimizers.svg")

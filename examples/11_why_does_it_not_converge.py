@@ -1,7 +1,7 @@
 """11. Why does it not converge? Symptoms are measured, causes are proved.
 
 You will learn to hand a run that did not learn to the clinic and to read its card: what was seen, which single change
-was tried from the same seeds, on how many of them it helped, what helped nothing, and what was not looked at.
+was tried from the same seeds, for how many of them it helped, what did not help, and what was not looked at.
 
     python examples/11_why_does_it_not_converge.py
 """

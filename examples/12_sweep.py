@@ -47,8 +47,8 @@ try:
 except ImportError:
     print('No picture without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it.')
 else:
-    figure = Figure(figsize=(12, 3), layout="constrained")
-    for axes, rate, curves in zip(figure.subplots(1, len(RATES), sharey=True), RATES, runs.loss_curves, strict=True):
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    for axes, rate, curves in zip(figure.subplots(2, 2, sharey=True).flat, RATES, runs.loss_curves, strict=True):
         axes.semilogy(range(1, EPOCHS + 1, 10), curves.T[::10], color="#0072b2", alpha=0.3, linewidth=0.8)
         axes.set(
             xlabel="epoch", title=f"rate {rate:g}", xlim=(0, EPOCHS), ylim=(1e-6, 10.0), xticks=range(0, EPOCHS, 200)
@@ -59,7 +59,7 @@ else:
                 f"all {len(curves)} seeds blow up: the loss\nleaves the panel at once, and\nis infinite by epoch {last}"
             )
             axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center")
-    figure.axes[0].set_ylabel("loss, a line for each seed")
+    figure.supylabel("loss, a line for each seed")
     Path("out").mkdir(exist_ok=True)
     figure.savefig("out/12_sweep.svg")
     print("wrote out/12_sweep.svg")

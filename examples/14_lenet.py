@@ -1,7 +1,7 @@
 """14. Convolutions: a LeNet reads digits.
 
 You will learn what a convolutional network is made of, that it is trained like any other, and what its first kernels
-look for: the pictures of the activations say it.
+look for, as the pictures of their activations show.
 
     python examples/14_lenet.py
 """

@@ -19,7 +19,7 @@ from tinygrad_edu.errors import OperandError, ShapeError
 def scan(
     step: Callable[[Any, Any], tuple[Any, Any]], state: ArrayLike, xs: ArrayLike, length: int | None = None
 ) -> tuple[Any, Any]:
-    """(state after the last round, ys): stateₜ₊₁, yₜ = step(stateₜ, xₜ), as `jax.lax.scan`.
+    """Apply a step in each round, stateₜ₊₁, yₜ = step(stateₜ, xₜ), and return (last state, ys), as `jax.lax.scan`.
 
     It runs on arrays, Tensors and arrays of Values, and every round is differentiated. In a compiled function the
     rounds are steps of one program that share their machine code.

@@ -211,7 +211,7 @@ def in_each(state: State, f: Callable[[Any], Any]) -> Any:
 
 
 def detach(state: State) -> Any:
-    """The same numbers cut off from the graph, for a state or a tuple of states, on both back ends.
+    """Return the same numbers cut off from the graph, for a state or a tuple of states, on both back ends.
 
     state: a Tensor, an array of Values, or a tuple of them.
 
@@ -227,7 +227,7 @@ def detach(state: State) -> Any:
 
 
 def last_output(result: tuple[Any, Any]) -> Any:
-    """The output at the last time only, from what a recurrent layer returns.
+    """Return the output at the last time step only, from what a recurrent layer returns.
 
     result: what a recurrent layer returns, (outputs, state).
 

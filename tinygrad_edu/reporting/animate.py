@@ -35,10 +35,10 @@ def animate(
     frames: int = 60,
     title: str = "",
 ) -> Page:
-    """A run of `fit` as one HTML page with a slider over its epochs: play, pause, step by the arrow keys.
+    """Make one HTML page of a run, with a slider over its epochs: play, pause, step by the arrow keys.
 
-    It shows the answers of the network over its one or two inputs, its weights, the loss, and the length of the
-    gradient in each layer. The weights on the way come from a `train.Snapshots` callback of the run; without one the
+    It shows the outputs of the network over its one or two inputs, its weights, the loss, and the norm of the gradient
+    in each layer. The weights of each epoch come from a `train.Snapshots` callback of the run; without one the
     run is trained again from its start, which has to give the same losses.
 
     run: a Run of `fit`, made in this process.

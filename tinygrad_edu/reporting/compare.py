@@ -42,7 +42,7 @@ class ComparedCurve:
 
 @check_arguments
 def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
-    """The loss curves of several runs on one chart, the validation loss of each dashed.
+    """Draw the loss curves of several runs on one chart, with the validation losses dashed.
 
     A notebook shows the chart; `.save("runs.html")` writes it (.svg, .png, .pdf too), the page with a table of numbers.
     For the result of `fit_many` it shows one curve for each learning rate: the median of the seeds, with the band that

@@ -61,7 +61,7 @@ def own_copy(batch: Array) -> Array:
 
 @check_arguments
 def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) -> float:
-    """The share of samples that a model gets right, from 0 to 1.
+    """Return the share of samples that a model gets right, from 0 to 1.
 
     With several outputs the largest one is the answer. With one output the answer is the upper level if the output is
     above `threshold`. An output that is NaN is wrong.

@@ -43,7 +43,7 @@ Argnum = int | Sequence[int]
 def grad(
     f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False, **options: Option
 ) -> Function:
-    """The gradient ∂f/∂x of a function with one number as its result, as a function of the same arguments.
+    """Return the gradient ∂f/∂x of f, as a function of the same arguments.
 
     At plain numbers it is plain numbers; at a Tensor it is a Tensor, which a loss may contain (physics-informed nets).
     f: a function of numbers or arrays with one number as its result.
@@ -69,7 +69,7 @@ def grad(
 def value_and_grad(
     f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False, **options: Option
 ) -> Function:
-    """(f, ∂f/∂x) in one pass, as a function of the same arguments.
+    """Return f and its gradient, (f, ∂f/∂x), in one pass, as a function of the same arguments.
 
     f: a function of numbers or arrays with one number as its result.
     argnum: the index of the argument to differentiate with respect to.
@@ -160,7 +160,7 @@ def replace_arguments(arguments: Sequence[Any], places: Sequence[int], by: Seque
 
 
 def vjp(f: Function, *primals: Node) -> tuple[Any, Function]:
-    """f(*primals), and the pull-back ȳ ↦ (ȳ·∂f/∂x₁, ȳ·∂f/∂x₂, ...).
+    """Return f(*primals), and the pull-back, a function ȳ ↦ (ȳ·∂f/∂x₁, ȳ·∂f/∂x₂, ...).
 
     f: a function of numbers or arrays.
     primals: the point, as arguments.
@@ -217,9 +217,9 @@ def is_wanted(seed: Node) -> bool:
 
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """f(*primals), and its derivative along the tangents, Σ ∂f/∂xᵢ·tᵢ.
+    """Return f(*primals), and the derivative of f along the tangents, Σ ∂f/∂xᵢ·tᵢ.
 
-    The pull-back is linear in ȳ; its own pull-back, at the tangents, is the push-forward.
+    It is computed by two backward passes: the pull-back is linear in ȳ, so its own pull-back gives this derivative.
     f: a function of numbers or arrays.
     primals: the point, a tuple of arguments.
     tangents: the direction, a tuple of the same shapes.

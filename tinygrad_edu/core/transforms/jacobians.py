@@ -26,7 +26,7 @@ from tinygrad_edu.core.transforms.seeds import exact
 
 @functools.partial(one_name_each, "jacobian")
 def jacobian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, **options: Option) -> Function:
-    """All ∂yᵢ/∂xⱼ as a function of the same arguments; shape of y, then shape of x.
+    """Return the Jacobian of f, all ∂yᵢ/∂xⱼ, as a function of the same arguments; shape of y, then shape of x.
 
     f: a function of arrays; of dicts, lists and tuples of them there is a Jacobian for each array.
     argnum: the index of the argument to differentiate with respect to (several: a tuple of Jacobians).
@@ -81,7 +81,7 @@ def one_hot(i: int, y: Node) -> Any:
 
 @functools.partial(one_name_each, "hessian")
 def hessian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, **options: Option) -> Function:
-    """All ∂²f/∂xᵢ∂xⱼ of a function with one number as its result, as a function of the same arguments.
+    """Return the Hessian of f, all ∂²f/∂xᵢ∂xⱼ, as a function of the same arguments.
 
     f: a function of arrays that gives one number.
     argnum: the index of the argument to differentiate with respect to (several, or a dict: all their pairs).
@@ -96,7 +96,7 @@ def hessian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, *
 
 
 def hvp(f: Function, primals: Node, tangents: Node) -> Any:
-    """The Hessian of f at the primals times the tangents, without the matrix: the gradient of ∇f·t.
+    """Return the Hessian of f at the primals, times the tangents, without the matrix: the gradient of ∇f·t.
 
     `hvp(f, x, v)` for one argument, `hvp(f, (x, y), (v, w))` for several.
     f: a function of numbers or arrays with one number as its result.

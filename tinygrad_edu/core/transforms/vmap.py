@@ -32,7 +32,7 @@ Function = Callable[..., Any]
 
 
 def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
-    """A function that applies f to every sample of a batch at once, and stacks the results.
+    """Return a function that applies f to every sample of a batch at once, and stacks the results.
 
     f: a function of one sample.
     in_axes: the axis of each argument that counts the samples; None: the argument is the same for all. One for all

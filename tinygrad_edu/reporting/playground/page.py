@@ -33,7 +33,7 @@ def playground(
     path: str | os.PathLike[str] | None = None,
     title: str = "Playground",
 ) -> Page:
-    """A page in which a small network is built, trained and watched, in the spirit of TensorFlow Playground.
+    """Make a page in which you build a small network, train it and watch it, in the spirit of TensorFlow Playground.
 
     Layers, units, activations, losses, optimizers, learning rates and their schedules, batches and seeds are chosen in
     the page, which trains by functions that the compiler makes of the library's own table, written in JavaScript. It
