@@ -21,7 +21,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.lost_gradients import note_lost
-from tinygrad_edu.core.modes import MODES, forgive, switch_mode
+from tinygrad_edu.core.modes import MODES, forgive, recording, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, own_nesting, refuse_deep, tree_leaves, tree_map
@@ -307,7 +307,8 @@ def weight_sum(y: Node, weights: ArrayLike) -> Any:
     if np.shape(weights) not in (y.shape, ()):
         raise ShapeError(f"the pull-back needs a seed of the result's shape {y.shape}, not {np.shape(weights)}")
     each = np.broadcast_to(np.asarray(weights, dtype=object), y.shape)
-    return functools.reduce(ops.add, [ops.mul(v, w) for v, w in zip(y.flat, each.flat, strict=True)], Value(0.0))
+    with recording():  # also inside no_grad: without its graph the sum would have the gradient 0
+        return functools.reduce(ops.add, [ops.mul(v, w) for v, w in zip(y.flat, each.flat, strict=True)], Value(0.0))
 
 
 def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Node, again: bool) -> list[Any]:
