@@ -138,12 +138,16 @@ class LineFactors:
         earlier = {made.key for made in self.behind(*(k for m in exact for k in m.inputs))}
         return [m for m in exact if m.key not in earlier]
 
-    def undone(self, end: Key) -> set[Key]:
-        """The values behind a right one of which a line has made several whose factors cancel: -1 in two layers."""
+    def undone(self, end: Key, *, update: bool) -> set[Key]:
+        """The values behind a right one of which a line has made several whose factors cancel: -1 in two layers.
+
+        update: the end is a new parameter, and its line subtracts: several -1 on it are as they should be.
+        """
         changes: dict[tuple[str, int, str], dict[Key, float]] = {}
+        subtracts = (self.made[end].file, self.made[end].line) if update and end in self.made else None
         for made in self.behind(end):
             c = self.factor_change(made) if made.line and made.inputs and made.value.size > 1 else None
-            if c is not None and abs(c - 1.0) > SAME:
+            if (made.file, made.line) != subtracts and c is not None and abs(c - 1.0) > SAME:
                 changes.setdefault((made.file, made.line, made.variable), {})[made.key] = c
         cancel = (x for x in changes.values() if len(x) > 1 and abs(np.prod([*x.values()]) - 1.0) < SAME)
         return {key for x in cancel for key in x}

@@ -34,7 +34,9 @@ def lines_of_factors(
     behind which nothing is to blame.
     """
     factors = LineFactors(trail)
-    innocent = {made.key for made in factors.behind(*right)} - {k for end in right for k in factors.undone(end)}
+    innocent = {made.key for made in factors.behind(*right)} - {
+        k for end in right for k in factors.undone(end, update=updates)
+    }
     names: dict[tuple[str, int, str], dict[str, None]] = {}  # line and variable → the gradients that it goes into
     first: dict[tuple[str, int, str], tuple[Made, bool]] = {}
     for name, ratio in ratios.items():
