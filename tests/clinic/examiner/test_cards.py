@@ -1,6 +1,7 @@
 """What a card says of a mistake: formulas in the learner's own layout, with the learner's n, and no other mistake."""
 
 import numpy as np
+import pytest
 
 import tinygrad_edu as tg
 
@@ -77,3 +78,8 @@ def test_the_input_of_another_layer_stands_where_the_own_one_does():
 
     slip = tg.clinic.check_backprop(forward, weights, backward).slips[0]
     assert (slip.line, slip.right) == ("∂L/∂[1] = δ2 a2ᵀ", "∂L/∂[1] = δ2 a1ᵀ")
+
+
+def test_a_forward_that_returns_more_than_the_loss_is_told_to_return_it_alone():
+    with pytest.raises(tg.errors.ExaminerError, match="returned 2 values"):
+        tg.clinic.check_backprop(lambda p: (cross_entropy(p), {"o": 1.0}), PARAMS, PARAMS)

@@ -182,7 +182,7 @@ def holds(given: Any, numbers: Array) -> bool:
 def loss_number(loss: Any) -> float:
     if loss is None:
         raise ExaminerError("forward returned None: is a `return loss` missing?")
-    if isinstance(loss, (tuple, list)) and len(loss) > 1:
+    if isinstance(loss, tuple) and len(loss) > 1:
         raise ExaminerError(
             f"forward must return the loss, one number; it returned {len(loss)} values. If the first of them is the "
             "loss, return it alone: forward=lambda p: your_forward(p)[0]"
