@@ -60,6 +60,8 @@ def rename(function: str, places: Sequence[str], options: dict[str, Any], names:
 
 def in_our_words(name: str, options: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
     """PyTorch's dim and keepdim under NumPy's names, where an operation has these and they mean the same."""
+    if "dim" not in options and "keepdim" not in options:  # the usual case: 40 ns, where a dictionary takes 600
+        return options
     if name in ("max", "min"):  # of which PyTorch gives the places too
         return options
     found = {ours: options[theirs] for ours, theirs in SAME[:2] if theirs in options and ours in known}
