@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.clinic import diagnose
-from tinygrad_edu.clinic.diagnosis.left_gradients import gradients_not_reset
+from tinygrad_edu.clinic.diagnosis.left_gradients import gradients_not_reset, holds_all
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -59,6 +59,15 @@ def test_what_shows_nothing_is_left_alone():
     mean = model[1].running_mean.clone()
     assert gradients_not_reset(model, X, y, loss, batch) is None
     assert torch.equal(model[1].running_mean, mean)
+
+
+def test_gradients_of_what_the_optimizer_does_not_hold_are_another_fault():
+    model, _, _, _, optimizer = left_by("Adam", resets=True)
+    assert holds_all(optimizer, model)
+    assert holds_all("adam", model)
+    assert not holds_all(torch.optim.SGD(model[0].parameters(), lr=0.1), model)
+    model[2].requires_grad_(False)
+    assert holds_all(torch.optim.SGD(model[0].parameters(), lr=0.1), model)
 
 
 @pytest.mark.slow

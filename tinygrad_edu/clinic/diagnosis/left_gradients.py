@@ -28,6 +28,8 @@ def with_gradients_not_reset(
     """The diagnosis of a run that the repetitions do not repeat, with this as its cause where the module shows it."""
     if found.healthy is not None or found.goal is None or not callable(how["loss"]) or X is None or y is None:
         return found
+    if not holds_all(how["optimizer"], module):  # its zero_grad leaves the others alone, which is another fault
+        return found
     try:
         cause = gradients_not_reset(module, data_as_array(X), data_as_array(y), how["loss"], how["batch_size"] or 1)
     except Exception:  # the user's forward may raise anything
@@ -55,6 +57,12 @@ def gradients_not_reset(module: Model, X: Array, y: Array, loss: Any, batch: int
         "gradients are set back to 0, as in the repetitions, the same training reaches the goal.",
         remedy,
     )  # fmt: skip
+
+
+def holds_all(optimizer: Any, module: Model) -> bool:
+    """Does it hold all parameters that learn? Of an optimizer's name this is taken for granted."""
+    held = {id(p) for group in getattr(optimizer, "param_groups", []) for p in group["params"]}
+    return not held or all(id(p) in held for p in module.parameters() if p.requires_grad)
 
 
 def summed(loss: Any, times: float) -> float:
