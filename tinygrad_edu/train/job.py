@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,13 +66,16 @@ class Job:
         self.start = self.start or (all_numbers(self.model) if self.keeps_start else {})
         self.form = form_of(self.model) if self.keeps_start else {}  # classes and plain attributes of its modules
         self.kept = states_of(self.settings.callbacks)  # what callbacks keep at the start
-        self.trained = trained_flags(
-            self.optimizer
-        )  # which of the optimizer's parameters need a gradient, at the start
+        # which of the optimizer's parameters need a gradient, at the start
+        self.trained = trained_flags(self.optimizer)
         self.progress = Progress(self.settings.tol, self.settings.patience)
-        self.own_code = runs_own_code(self.model, self.loss)
         self.sizes: list[tuple[int, int]] = []  # batch sizes over time: (epochs done when it was set, samples)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
+
+    @cached_property
+    def own_code(self) -> bool:
+        """Does code of the user's own take part? Asked when it is needed: it goes through all modules."""
+        return runs_own_code(self.model, self.loss)
 
     @property
     def batch_size(self) -> int:

@@ -95,7 +95,7 @@ def test_another_module_cannot_be_begun_anew(tmp_path):
 
 
 def test_a_run_through_time_says_why_only_its_curve_is_looked_at():
-    assert "no run of fit" in diagnose(online(), X, Y).not_checked[-1]
+    assert "not a run of fit" in diagnose(online(), X, Y).not_checked[-1]
 
 
 def test_other_samples_are_noticed_and_wrong_ones_refused(tmp_path):
