@@ -135,9 +135,9 @@ def count_of(
         if x in found.loops:
             count = count_of(found.loops[x], read, dtype, loop=x)
             count = None if count is None else broadcasting.sum(each_round(x, count))
-        elif x.op is not None or x in unseen or not (x.sizes or loop):
+        elif x.op is not None or x in unseen or not (x.sizes or loop is not None):
             # single numbers are float64, but not as the states of a loop
-            count = count_of_node(x, found.kinds, read[loop], dtype if x.sizes or loop else "float64")
+            count = count_of_node(x, found.kinds, read[loop], dtype if x.sizes or loop is not None else "float64")
         else:  # an input, seen outside of the loop or before the call
             count = None
         if count is not None:
