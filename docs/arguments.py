@@ -40,6 +40,7 @@ EVERYWHERE = {
     "scale": "what the numbers are multiplied by",
     "seed": "an integer; the same seed gives the same random numbers",
     "stride": "the step from one window to the next: one number, or one for each axis",
+    "t": "the step, counted from 0; the optimizer gives it",
     "title": "the heading",
     "tol": "the smallest relative fall of the loss that counts",
     "validation": "held-out samples, (X, y), or the share of samples to hold out",
