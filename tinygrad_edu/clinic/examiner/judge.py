@@ -307,7 +307,6 @@ def without_repeats(explanations: list[tuple[FoundSlip, ...]]) -> list[tuple[Fou
     unique: dict[tuple[tuple[str, str], ...], tuple[FoundSlip, ...]] = {}
     for e in explanations:  # of equal ones the first counts, and keeps its position
         unique.setdefault(tuple((s.code, s.where) for s in e), e)
-    narrow = {(s.code, s.explains) for e in explanations for s in e if not s.where.startswith("every")}
-    return [
-        e for e in unique.values() if not any(s.where.startswith("every") and (s.code, s.explains) in narrow for s in e)
-    ]
+    changed = {e: tuple((s.code, s.explains) for s in e) for e in unique.values()}
+    narrow = {changed[e] for e in changed if not any(s.where.startswith("every") for s in e)}
+    return [e for e in changed if changed[e] not in narrow or not any(s.where.startswith("every") for s in e)]
