@@ -42,7 +42,11 @@ def as_whole_array(x: Node, name: str, dtype: Dtype) -> Any:
 
     Errors: TraceError in a trace; DtypeError for other dtypes.
     """
-    if np.dtype(dtype).kind not in "biu":
+    try:
+        kind = np.dtype(dtype).kind
+    except TypeError as error:
+        raise DtypeError(f"{dtype!r} is not a dtype: a Tensor holds float32 or float64") from error
+    if kind not in "biu":
         raise DtypeError(
             f"a Tensor holds float32 or float64: plain numbers of {np.dtype(dtype)} are x.data.astype(...)"
         )
