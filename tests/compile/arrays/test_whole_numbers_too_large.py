@@ -144,3 +144,22 @@ def test_a_loop_of_whole_numbers_stays_a_loop():
     with without_numba():
         np.testing.assert_allclose(jitted(X, n), f(X, n))
     assert jitted.source.count("\n") < 100
+
+
+WITHOUT_AXES = {
+    "an array": lambda x, k: x * k,
+    "made of numbers": lambda x, k: x * np.where(True, 2, k),
+    "of an axis of length 1": lambda x, k: x * k.reshape(1).squeeze(),
+    "power": lambda x, k: x**k,
+    "maximum": lambda x, k: np.maximum(x, k),
+    "clip": lambda x, k: np.clip(x, np.array(0), k),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_AXES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_an_array_without_axes_is_a_number(name, dtype):
+    x, k = X.astype(dtype), np.array(3)
+    f = lambda x: WITHOUT_AXES[name](x, k)  # noqa: E731
+    with without_numba():
+        np.testing.assert_allclose(tg.jit(f)(x), f(x), rtol=1e-6)
