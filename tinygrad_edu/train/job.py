@@ -276,7 +276,7 @@ def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, 
     if isinstance(settings.validation, (int, float)):
         data, held_out = hold_out(data, settings)
     elif settings.validation is not None:
-        held_out = samples.samples_and_targets(model, loss, *two(settings.validation))
+        held_out = samples.held_out_as(data, samples.samples_and_targets(model, loss, *two(settings.validation)))
     if settings.sample_weight is not None:
         if isinstance(settings.validation, (int, float)):
             raise SettingError("validation as a share does not go with sample_weight: split the samples yourself")

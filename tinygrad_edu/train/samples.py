@@ -123,6 +123,13 @@ def samples_and_targets(model: Module, loss: Any, X: Samples, y: Samples) -> tup
     return inputs, check_targets(columns, loss)
 
 
+def held_out_as(data: Sequence[Array], held_out: Sequence[Array]) -> tuple[Array, ...]:
+    """Held-out samples in the form of those for training: a column becomes a row beside rows, and the reverse."""
+    forms = {(), (1,)}
+    pairs = zip(held_out, data, strict=False)
+    return tuple(a.reshape(-1, *b.shape[1:]) if {a.shape[1:], b.shape[1:]} == forms else a for a, b in pairs)
+
+
 def inputs_for(model: Module, X: Samples) -> Array:
     """X in the model's dtype; whole numbers as such, and in their own shape, for a model that looks rows up by them.
 

@@ -125,3 +125,12 @@ def test_inputs_in_a_row_stay_a_row_for_a_forward_that_takes_one(x):
         run = tg.fit(Centres(), x, y, loss=LOSSES["own"], **options)
         assert run.loss_curve[0] == pytest.approx(expected, rel=1e-12)
     assert tg.fit(OfAColumn(), x, y, loss="mse", optimizer="sgd", epochs=1, compiled=False).n_epochs == 1
+
+
+@pytest.mark.parametrize("column", ["X", "y", "both"])
+def test_held_out_samples_take_the_form_of_the_others(column):
+    """Held out as a column beside a row, they were compared as (n, 1) with (n,): another loss, without a word."""
+    x, y, model = X[:, 0], np.sin(X[:, 0]), Centres()
+    held_out = (x[:, None] if column != "y" else x, y[:, None] if column != "X" else y)
+    run = tg.fit(model, x, y, loss=LOSSES["own"], optimizer="sgd", epochs=1, validation=held_out, compiled=False)
+    assert run.validation_curve[0] == pytest.approx(np.mean((model(x).data - y) ** 2), rel=1e-12)
