@@ -90,6 +90,16 @@ def test_in_fit_it_stays_a_node(form):
         np.testing.assert_allclose(train(form, fit=True), train(Tensor, fit=False), rtol=1e-12)
 
 
+def test_what_a_callback_looks_at_is_no_part_of_the_loss_of_a_fit():
+    model = nn.MLP([1, 4, 1], seed=0)
+    slopes = []
+    look = lambda job: slopes.append(tg.grad(lambda x: model(x).sum())(X))  # noqa: E731
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tg.fit(model, X, X, loss="mse", optimizer="sgd", epochs=3, callbacks=[look], compiled=False)
+    LOST.clear()
+
+
 def test_programs_that_call_no_backward_collect_nothing():
     for _ in range(3):
         tg.grad(u)(X)
