@@ -87,7 +87,10 @@ def states(model: Model, inputs: Samples) -> Mapping[int, Sequence[str]]:
 
 def chain_for(model: Model, inputs: Samples, colour: Colour) -> MatrixChain:
     """The layers of an MLP, or of any other model that fit one behind the other. Errors: DrawError."""
-    return chain_of(model, colour) if hasattr(model, "sizes") else chain_of_stages(model, inputs, colour)
+    from tinygrad_edu.draw.chain import has_own_forward
+
+    by_sizes = hasattr(model, "sizes") and not has_own_forward(model)
+    return chain_of(model, colour) if by_sizes else chain_of_stages(model, inputs, colour)
 
 
 def chain_of(model: Model, colour: Colour) -> MatrixChain:
@@ -111,7 +114,7 @@ def chain_of_stages(model: Model, inputs: Samples, colour: Colour) -> MatrixChai
     """The layers of any model; convolutions, recurrent layers, attention: see stages.py."""
     from tinygrad_edu.draw.stages import single_layer, stages_of
 
-    stages = stages_of(model, gradients=colour == "gradient")
+    stages = stages_of(layers_to_draw(model, inputs, colour), gradients=colour == "gradient")
     if stages and stages[0].matrix is None and inputs is not None:
         stages = single_layer(stages, inputs)
     first = stages[0].matrix if stages else None
@@ -124,6 +127,19 @@ def chain_of_stages(model: Model, inputs: Samples, colour: Colour) -> MatrixChai
     matrices = [stage.matrix for stage in stages]
     widths = (first.shape[1], *(len(matrix) for matrix in matrices))  # type: ignore[arg-type]
     return MatrixChain(widths, tuple(matrices), ("inputs", *(stage.caption for stage in stages)))
+
+
+def layers_to_draw(model: Model, inputs: Samples, colour: Colour) -> list[Any]:
+    """The layers in the order in which they are applied. Errors: DrawError if a user's own forward is no chain."""
+    from tinygrad_edu.draw.chain import has_own_forward, refuse_other_order, traced_layers
+    from tinygrad_edu.draw.stages import layers_in
+
+    if not has_own_forward(model):
+        return list(layers_in(model))
+    layers = traced_layers(model, inputs)
+    if colour == "health":
+        refuse_other_order(model, layers)
+    return layers
 
 
 def activations(model: Model, layers: int) -> list[str]:

@@ -6,7 +6,7 @@ recurrent layer shows the weights of its inputs; attention the weights of its ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,11 +44,11 @@ def layers_in(model: Model) -> Iterator[Any]:
         yield from layers_in(child)
 
 
-def stages_of(model: Model, gradients: bool) -> list[Stage]:
-    """The layers of a model as steps, each with as many columns as the step before has rows."""
+def stages_of(layers: Iterable[Any], gradients: bool) -> list[Stage]:
+    """Layers as steps, each with as many columns as the step before has rows."""
     found: list[Stage] = []
     width = None
-    for layer in layers_in(model):
+    for layer in layers:
         for stage in stages_of_layer(layer, gradients):
             matrix = None if stage.matrix is None else fit_to_width(stage.matrix, width)
             width = width if matrix is None else matrix.shape[0]
@@ -59,7 +59,7 @@ def stages_of(model: Model, gradients: bool) -> list[Stage]:
 def columns_of_stages(model: Model) -> list[tuple[int, tuple[Any, ...]]]:
     """(units, the layers that end in them) of each column of the picture behind the inputs; no units if unknown."""
     if not hasattr(model, "sizes"):
-        stages = stages_of(model, gradients=False)
+        stages = stages_of(layers_in(model), gradients=False)
         return [(0 if stage.matrix is None else len(stage.matrix), stage.owners) for stage in stages]
     norms = dict(enumerate(getattr(model, "norms", ())))
     behind = [(layer, norms[k]) if k in norms else (layer,) for k, layer in enumerate(model.layers)]
