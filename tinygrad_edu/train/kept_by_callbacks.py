@@ -7,6 +7,7 @@ array) begins anew, and `run.how` says so.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from inspect import getclosurevars
@@ -89,8 +90,16 @@ def names_lost(job: Any) -> list[str]:
     }
     trained = tuple(names_of_trained(job))
     apart = tuple(f"{name}." for name in trained)
-    found = job.before.changed_by_callbacks()
+    found = [*job.before.changed_by_callbacks(), *generators_of(job.settings.callbacks)]
     return [name for name in found if name not in held and name not in trained and not name.startswith(apart)]
+
+
+def generators_of(callbacks: Sequence[Any]) -> Iterator[str]:
+    """The names of random generators that callback objects hold. Nobody compares their states: a draw changes them."""
+    for i, owner in enumerate(map(owner_of, callbacks)):
+        for name, x in attribute_space(owner).items() if owner is not None else ():
+            if isinstance(x, (np.random.Generator, np.random.RandomState, random.Random)):
+                yield f"[{i}].{name}"
 
 
 def names_of_trained(job: Any) -> Iterator[str]:

@@ -103,7 +103,20 @@ class Mean:
         self.mean += 0.1 * job.model.layers[0].bias.data
 
 
-@pytest.mark.parametrize(("make", "name"), [(lambda: count, "COUNT"), (closure, "calls"), (Mean, r"[0].mean")])
+class Noise:
+    """Noise from a generator of its own."""
+
+    def __init__(self):
+        self.rng = np.random.default_rng(0)
+
+    def __call__(self, job):
+        job.model.layers[0].bias.array += self.rng.normal(scale=1e-3, size=4)
+
+
+NOT_HELD = [(lambda: count, "COUNT"), (closure, "calls"), (Mean, "[0].mean"), (Noise, "[0].rng")]
+
+
+@pytest.mark.parametrize(("make", "name"), NOT_HELD)
 def test_what_a_file_does_not_hold_is_told(make, name, tmp_path):
     path = tmp_path / "run.st"
     train([make()], 3).save(path)
