@@ -1,10 +1,13 @@
 """A validation loss that turns up is overfitting only where the samples held out are enough to tell."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
+from tinygrad_edu.clinic.diagnosis.overfitting import samples_judged, tell_unchecked
 from tinygrad_edu.train import fit
 
 
@@ -34,4 +37,60 @@ def test_few_held_out_samples_show_no_overfitting_by_chance(name):
     assert [cause.code for cause in found.causes] == expected
     chance = [symptom.sentence for symptom in found.symptoms if symptom.code == "overfitting"]
     assert found.healthy or expected
+    assert expected or str(found).startswith("Healthy: ")
+    assert not any(row.startswith("overfitting") for row in found.not_checked)
     assert expected or "24 held-out samples are few" in chance[0]
+
+
+def test_a_network_that_memorizes_noise_is_healthy_only_as_far_as_training_goes():
+    rng = np.random.default_rng(5)
+    X, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 1))
+    run = fit(nn.MLP([3, 64, 1], seed=0), X, y, loss="mse", optimizer=lambda p: optim.Adam(p, lr=0.02), epochs=500)
+    found = diagnose(run, seeds=3)
+    assert found.healthy
+    assert found.summary.startswith("Healthy as far as training goes: this run reaches the goal (r2 ")
+    assert " on the training samples, goal 0.95), and so do" in found.summary
+    assert "</b> &nbsp;<b>As far as training goes: this run" in found._repr_html_()
+    assert found.not_checked[0].startswith("overfitting: no samples were held out; train with validation=0.25")
+
+
+TRAINING, GIVEN, ALL = "the training samples", "the samples given", "all samples, some held out by early_stopping"
+UNKNOWN, NEW = "the samples that were held out are not known here; ", "measure the score on samples"
+KNOWN = {  # (library, optimizer, are samples known that were held out, epochs with a validation loss, best restored)
+    "fit": (("fit", "Adam", False, 0, False), TRAINING, "no samples were held out; train with validation=0.25"),
+    "fit, stopped by its loss": (("fit", "Adam", False, 0, True), TRAINING, "no samples were held out; train"),
+    "fit, held out": (("fit", "Adam", True, 30, False), TRAINING, ""),
+    "fit, few epochs": (
+        ("fit", "Adam", True, 5, False),
+        TRAINING,
+        f"5 epochs are too few to see the validation loss turn; {NEW}",
+    ),
+    "fit, few epochs, best": (("fit", "Adam", True, 5, True), TRAINING, ""),
+    "fit, from a file": (("fit", "Adam", False, 30, False), GIVEN, f"{UNKNOWN}train with validation=0.25"),
+    "keras": (("keras", "Adam", False, 0, False), TRAINING, "no samples were held out; train with validation_split"),
+    "keras, not told": (("keras", "Adam", False, 30, False), GIVEN, f"{UNKNOWN}train with validation_split"),
+    "keras, as JSON": (("keras", "Adam", True, 0, False), TRAINING, f"there is no curve of the validation loss; {NEW}"),
+    "torch": (("torch", "Adam", False, 0, False), TRAINING, f"no samples were held out; {NEW}"),
+    "torch, held out": (
+        ("torch", "Adam", True, 0, False),
+        TRAINING,
+        f"there is no curve of the validation loss; {NEW}",
+    ),
+    "scikit-learn": (("sklearn", "Adam", False, 0, False), TRAINING, f"no samples were held out; {NEW}"),
+    "scikit-learn, early": (("sklearn", "Adam", False, 0, True), ALL, f"{UNKNOWN}{NEW}"),
+    "scikit-learn, L-BFGS": (("sklearn", "lbfgs", False, 0, True), TRAINING, f"no samples were held out; {NEW}"),
+    "ours, early": (("ours", "Adam", False, 30, True), ALL, f"{UNKNOWN}{NEW}"),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_card_says_whose_score_it_is_and_why_overfitting_was_not_looked_for(name):
+    (dialect, optimizer, held_out, epochs, restored), where, why = KNOWN[name]
+    estimator = dialect if dialect in ("sklearn", "ours") else None
+    subject = SimpleNamespace(
+        setup=SimpleNamespace(dialect=dialect, optimizer=optimizer, estimator=estimator), restored=restored,
+        task=SimpleNamespace(held_out=() if held_out else None), validation=np.ones(epochs),
+    )  # fmt: skip
+    assert samples_judged(subject) == where
+    assert "".join(tell_unchecked(subject)).startswith(f"overfitting: {why}" if why else "")
+    assert bool(tell_unchecked(subject)) == bool(why)

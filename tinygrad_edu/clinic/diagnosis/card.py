@@ -124,7 +124,7 @@ def card(diagnosis: Any) -> str:
     noticed = [] if diagnosis.causes and diagnosis.healthy is False else [s.sentence for s in diagnosis.symptoms]
     tried = diagnosis.tried_without_effect
     colour, verdict = COLOURS[diagnosis.healthy], VERDICTS[diagnosis.healthy]
-    summary = diagnosis.summary.removeprefix("Healthy: ")  # the verdict before it says so
+    summary = diagnosis.summary.removeprefix("Healthy").lstrip(": ")  # the verdict before it says so
     as_is = [f"as is: {diagnosis.as_is.removeprefix('as is: ')}"] if diagnosis.as_is and tried else []
     return (
         f'<div style="border-left:4px solid {colour};padding-left:.8em;max-width:52rem">'

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.causes.table import PROVED_OTHERWISE
+from tinygrad_edu.clinic.diagnosis.facts import lbfgs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof.budget import NoTimeError
@@ -30,6 +31,11 @@ GROUPS = 20  # of the held-out samples, whose losses are compared
 SURELY = 1.64  # standard errors by which the loss of held-out samples must be lower; 95% of a normal distribution
 LIKELY = 1.0  # the same where the training samples are memorized, so that overfitting is likely anyway
 MEMORIZED = 0.1  # last training loss over that of the epoch with the lowest validation loss
+SCORE_NEW = "measure the score on samples that it was not trained on"
+REMEDIES = {  # by the library that trained it
+    "fit": "train with validation=0.25, and diagnose that run",
+    "keras": "train with validation_split=0.25, and give diagnose validation=0.25 too",
+}
 PART = 0.3  # share of the rise from the lowest value to the end; a run that stays below does not overfit
 
 
@@ -63,6 +69,40 @@ def turning_point(record: Record) -> Symptom | None:
     return turn(subject.validation, subject.losses)
 
 
+def samples_judged(subject: Subject) -> str:
+    """The samples that the score of a run is measured on, in words."""
+    if stopped_early(subject):
+        return "all samples, some held out by early_stopping"
+    return "the samples given" if lost_held_out(subject) else "the training samples"
+
+
+def stopped_early(subject: Subject) -> bool:
+    """Is it an estimator that held samples out itself? L-BFGS never does, whatever early_stopping says."""
+    return subject.setup.estimator is not None and subject.restored and subject.setup.optimizer != lbfgs.NAME
+
+
+def lost_held_out(subject: Subject) -> bool:
+    """Is there a validation curve, and are its samples not told apart from the others here?"""
+    return subject.task.held_out is None and subject.validation.size > 0
+
+
+def tell_unchecked(subject: Subject) -> list[str]:
+    """Why overfitting could not be looked for, and what to do; nothing where a validation curve was looked at."""
+    curve, held_out = subject.validation, subject.task.held_out
+    if held_out is not None and curve.size and (subject.restored or len(curve) >= FEWEST):
+        return []
+    remedy = REMEDIES.get(subject.setup.dialect, SCORE_NEW) if held_out is None else SCORE_NEW
+    if stopped_early(subject) or lost_held_out(subject):
+        why = "the samples that were held out are not known here"
+    elif held_out is None:
+        why = "no samples were held out"
+    elif curve.size:
+        why = f"{len(curve)} epochs are too few to see the validation loss turn"
+    else:
+        why = "there is no curve of the validation loss"
+    return [f"overfitting: {why}; {remedy}"]
+
+
 def prove_overfitting(t: Trials) -> list[FoundCause]:
     """The cause, if training that ends at the lowest point does better on held-out samples than the run as it is."""
     symptom = turning_point(t.record)
@@ -76,6 +116,7 @@ def prove_overfitting(t: Trials) -> list[FoundCause]:
     try:
         runs = train_setup(setup.but(change), t.record.task, t.bench.seeds, 1, t.bench.budget)
     except NoTimeError:
+        t.not_checked.append("overfitting: the validation loss turns up, and there is no time left to stop there")
         return []
     stopped = judge_runs(t, change, setup.difference(change), runs, goal)
     if not stopped.beats(as_is):

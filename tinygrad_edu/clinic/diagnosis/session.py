@@ -110,11 +110,12 @@ class DiagnosisSession:
         t = self.trials
         if causes := self.held_back() or outdone_by_the_fitting_loss(t):
             return self.named(causes)
+        t.not_checked += overfitting.tell_unchecked(self.subject)
         if t.as_is.share < MOST_OF and not self.near():
             t.as_is = t.extend(t.as_is)
         if t.as_is.share >= MOST_OF or self.near():
             misses = "misses the goal by less than its standard error" if self.all_but else "reaches the goal"
-            return self.healthy(f"Healthy: this run {misses}")
+            return self.healthy(f"{self.healthy_so_far()}: this run {misses}")
         causes = single(t, SUSPECTED, self.looked_at) or fewest_together(t)
         if causes:
             return self.named(causes)
@@ -253,8 +254,13 @@ class DiagnosisSession:
     # endings
 
     def measured(self) -> str:
-        goal = self.trials.bench.goal
-        return f"{goal.measure} {goal.measured(self.estimate, self.task):.3g}, goal {goal.number:.3g}"
+        goal, where = self.trials.bench.goal, overfitting.samples_judged(self.subject)
+        return f"{goal.measure} {goal.measured(self.estimate, self.task):.3g} on {where}, goal {goal.number:.3g}"
+
+    def healthy_so_far(self) -> str:
+        """The word, with its limit where a score on training samples is all that speaks for the run."""
+        unknown = any(row.startswith("overfitting") for row in self.trials.not_checked)
+        return "Healthy as far as training goes" if unknown else "Healthy"
 
     def others(self) -> str:
         as_is = self.trials.as_is
@@ -285,7 +291,7 @@ class DiagnosisSession:
         code = causes[0].code
         verdict = f"The run misses the goal ({self.measured()})"
         if code == "overfitting":
-            verdict = f"The run learns its training samples ({self.measured()}) but no others"
+            verdict = f"The run learns ({self.measured()}), but gets worse on others"
         elif code == "labels_random":
             verdict = f"There is nothing for the run to learn ({self.measured().partition(',')[0]})"
         elif reaches:
