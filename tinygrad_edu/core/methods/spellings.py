@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from types import FunctionType
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Node
@@ -132,10 +133,34 @@ class Missing:
         self.name, self.instead = name, instead
 
     def __get__(self, x: object, kind: type) -> Any:
-        error = AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}. Write {self.instead}")
+        advice = f"Write {self.instead}{of_evaluation(x) if self.name in PREDICTING else ''}"
+        error = AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}. {advice}")
         if RAISED.in_trace is not None and (self.name in OF_NUMPY or self.name in ALSO_OF_NUMPY):
             RAISED.in_trace.append(error)
         raise error
+
+
+PREDICTING = frozenset(["predict", "predict_classes", "predict_proba", "classify"])
+
+
+def of_evaluation(x: Any) -> str:
+    """What to write before a prediction by a model, or by a run's, with layers that act differently in training."""
+    held = "" if hasattr(x, "modules") else "run."
+    model = x.model if held and hasattr(x, "model") else x
+    inside = model.modules() if hasattr(model, "modules") else ()
+    modal = dict.fromkeys(type(each).__name__ for each in inside if each.training and acts_by_mode(type(each)))
+    if not modal:
+        return ""
+    return (
+        f", after {held}model.eval(): in training mode, which it is in, {' and '.join(modal)} would change the answer. "
+        f"{held}model.train() goes back, before you train on"
+    )
+
+
+def acts_by_mode(kind: type) -> bool:
+    """Does a method of this class read `self.training`?"""
+    methods = [each for base in kind.__mro__ if base.__name__ != "Module" for each in vars(base).values()]
+    return any("training" in each.__code__.co_names for each in methods if isinstance(each, FunctionType))
 
 
 class NameSlip(Missing):
