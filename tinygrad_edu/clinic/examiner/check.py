@@ -11,25 +11,26 @@
 >>> list(report.wrong), report.slips[0].code, report.slips[0].where
 (['W1'], 'missing_activation_derivative', 'hidden layer 1')
 
-To read the examiner, follow what it does. learner/inputs.py checks what is given. forward/tracing.py makes a list of
-steps of the forward (forward/program.py), in which forward/network.py finds the layers. catalogue.py makes a variant of
-the backward pass for each mistake that is declared in slips/, and search.py runs them and compares. report.py says what
-was found, picture.py draws it, and distinguish.py tells two mistakes apart that give the same numbers.
+To read the examiner, follow what it does. learner/inputs.py checks what is given. followed.py runs the learner's
+backward, if it is a function. forward/tracing.py makes a list of steps of the forward (forward/program.py), in which
+forward/network.py finds the layers. catalogue.py makes a variant of the backward pass for each mistake that is declared
+in slips/, and search.py runs them and compares. report.py says what was found, picture.py draws it, and distinguish.py
+tells two mistakes apart that give the same numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import checks
+from tinygrad_edu.clinic.examiner.followed import Followed, best_run
 from tinygrad_edu.clinic.examiner.forward.book import truth_of
 from tinygrad_edu.clinic.examiner.forward.network import Network
 from tinygrad_edu.clinic.examiner.judge import judge
-from tinygrad_edu.clinic.examiner.learner.gradients import Given, match_gradients, of_call
+from tinygrad_edu.clinic.examiner.learner.gradients import Given, match_gradients
 from tinygrad_edu.clinic.examiner.learner.inputs import (
     Forward,
     LearnerForward,
@@ -40,7 +41,6 @@ from tinygrad_edu.clinic.examiner.learner.inputs import (
 from tinygrad_edu.clinic.examiner.learner.reachable import preserve
 from tinygrad_edu.clinic.examiner.lines.carried_factors import ratios_of
 from tinygrad_edu.clinic.examiner.lines.lines import find_places
-from tinygrad_edu.clinic.examiner.lines.recorder import record_run
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
 from tinygrad_edu.clinic.examiner.lines.suspects import Hints
 from tinygrad_edu.clinic.examiner.report import BackpropReport
@@ -68,8 +68,9 @@ def check_backprop(
     forward: params → loss, plain NumPy or pure Python, as it is.
     params: arrays, numbers or lists, in a dict, a list, a tuple or an object, nested.
     grads: the gradients that the learner's backward computes, in the form of params or as a dict (`dW1` is the gradient
-    of `W1`); or the backward itself, a function of params, which is then followed line by line. The lowest layers,
-    where nothing is handed over for them, are taken for frozen (`report.kept`) and not judged.
+    of `W1`); or the backward itself, a function of params, which is then followed line by line; forward is run before
+    it at the same parameters, so it may read what forward stores. The lowest layers, where nothing is handed over for
+    them, are taken for frozen (`report.kept`) and not judged.
     lr: the learning rate; with it, a delta that went through weights that had been updated is found too.
     updated: in place of grads, the parameters after one step w - lr·∂loss/∂w; needs lr.
     Errors: ExaminerError, NameNotFoundError, ShapeError, SettingError for what cannot be judged; each says what.
@@ -104,43 +105,22 @@ def check_backward(
     learner: LearnerForward, weights: dict[str, Array], backward: Callable[..., Any], rate: float | None
 ) -> BackpropReport:
     """The learner's own backward, followed while it runs; where it is right, also at other parameters."""
-    recording, given = follow(learner, weights, backward)
-    named = {n: x for n, x in weights.items() if n not in given.missing or isinstance(learner.form.given, Mapping)}
-    if len(named) < len(weights):  # the object holds data and results beside its parameters
-        learner, weights = replace(learner, form=learner.form.only(named)), named
-        given = replace(given, missing=())
-    report = judge(learner, weights, given, rate)
-    if report.ok:
-        return elsewhere(learner, weights, backward, given, rate) or report
-    add_places(report, recording, weights, rate)
-    return report
+    run = best_run(learner, weights, backward, rate)
+    if run.report.ok:
+        return elsewhere(run, rate) or run.report
+    add_places(run.report, run.recording, run.weights, rate)
+    return run.report
 
 
-def follow(learner: LearnerForward, weights: dict[str, Array], backward: Callable[..., Any]) -> tuple[Recording, Given]:
-    """Run the backward once, and take its gradients."""
-    learner.rewind()
-    recording = record_run(backward, learner.form.fill(weights))
-    grads = of_call(recording.result, backward)
-    if grads is None:
-        raise ExaminerError("the backward returned None: is a `return grads` missing?")
-    return recording, match_gradients([*weights], learner.form, grads, returned=True)
-
-
-def elsewhere(
-    learner: LearnerForward,
-    weights: dict[str, Array],
-    backward: Callable[..., Any],
-    here: Given,
-    rate: float | None,
-) -> BackpropReport | None:
+def elsewhere(run: Followed, rate: float | None) -> BackpropReport | None:
     """A mistake that does not show at these parameters (gamma = 1, a bias of 0), looked for at random ones nearby."""
-    rng = np.random.default_rng(1)
-    moved = {n: x + 0.1 * rng.normal(size=x.shape) * (1.0 + np.abs(x)) for n, x in weights.items()}
+    rng, here = np.random.default_rng(1), run.given
+    moved = {n: x + 0.1 * rng.normal(size=x.shape) * (1.0 + np.abs(x)) for n, x in run.weights.items()}
     try:
-        recording, there = follow(learner, moved, backward)
+        recording, there = run.backward.follow(run.learner, moved)
         if there.missing != here.missing or all(np.array_equal(g, here.grads[n]) for n, g in there.grads.items()):
             return None  # it ignores the parameters that it is given
-        report = judge(learner, moved, there, rate)
+        report = judge(run.learner, moved, there, rate)
     except Exception:  # the program may raise anything at other parameters, where it need not work
         return None
     if report.ok or report.method != "traced":

@@ -1,0 +1,126 @@
+"""A run of the learner's backward: its lines, its gradients, and how they are judged.
+
+Courses let forward store its activations and backward read them. So forward is run before backward, at the same
+parameters and with the same random numbers.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.judge import judge
+from tinygrad_edu.clinic.examiner.learner.gradients import Given, match_gradients, of_call
+from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward
+from tinygrad_edu.clinic.examiner.lines.recorder import record_run
+from tinygrad_edu.clinic.examiner.lines.recording import Recording
+from tinygrad_edu.clinic.examiner.report import BackpropReport
+from tinygrad_edu.errors import ExaminerError
+
+Array = np.ndarray[Any, Any]
+NOT_STORED = (KeyError, AttributeError, TypeError, NameError, IndexError)  # what reading an empty cache raises
+
+
+@dataclass(frozen=True)
+class Backward:
+    """The learner's backward, a function of params; `alone`: forward is not run before it."""
+
+    function: Callable[..., Any]
+    alone: bool = False
+
+    def follow(self, learner: LearnerForward, weights: dict[str, Array]) -> tuple[Recording, Given]:
+        """Run it once from the learner's own state, and take its gradients."""
+        if learner.state is not None:
+            learner.state.restore()
+        handed = learner.form.fill(weights)
+        if not self.alone:
+            learner.rewind()
+            learner.function(handed)  # handed on: it may store its values in the object that holds the parameters
+        learner.rewind()
+        try:
+            recording = record_run(self.function, handed)
+        except NOT_STORED as error:
+            raise ExaminerError(words_of_error(error)) from error
+        grads = of_call(recording.result, self.function)
+        if grads is None:
+            raise ExaminerError("the backward returned None: is a `return grads` missing?")
+        return recording, match_gradients([*weights], learner.form, grads, returned=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """One run of a backward at some parameters, judged."""
+
+    backward: Backward
+    learner: LearnerForward
+    weights: dict[str, Array]
+    recording: Recording
+    given: Given
+    report: BackpropReport
+
+
+def judged_run(learner: LearnerForward, weights: dict[str, Array], backward: Backward, rate: float | None) -> Followed:
+    """Run the backward and compare its gradients, those of the parameters alone, with the right ones."""
+    recording, given = backward.follow(learner, weights)
+    named = {n: x for n, x in weights.items() if n not in given.missing or isinstance(learner.form.given, Mapping)}
+    if len(named) < len(weights):  # the object holds data and results beside its parameters
+        learner, weights = replace(learner, form=learner.form.only(named)), named
+        given = replace(given, missing=(), absent=())
+    return Followed(backward, learner, weights, recording, given, judge(learner, weights, given, rate))
+
+
+def best_run(
+    learner: LearnerForward, weights: dict[str, Array], function: Callable[..., Any], rate: float | None
+) -> Followed:
+    """The run after a forward; or that of the backward alone, where only this one is right.
+
+    A backward that calls forward itself may read a list that two calls make too long.
+    """
+    try:
+        run = judged_run(learner, weights, Backward(function), rate)
+    except Exception:
+        alone = right_alone(learner, weights, function, rate)
+        if alone is None:
+            raise
+        return alone
+    return run if run.report.ok else right_alone(learner, weights, function, rate, run) or run
+
+
+def right_alone(
+    learner: LearnerForward,
+    weights: dict[str, Array],
+    function: Callable[..., Any],
+    rate: float | None,
+    after: Followed | None = None,
+) -> Followed | None:
+    """The run without a forward before it, if it gives other gradients than the run after one, and right ones."""
+    backward = Backward(function, alone=True)
+    try:
+        _, given = backward.follow(learner, weights)
+        if after is not None and same_gradients(given, after.given):
+            return None
+        run = judged_run(learner, weights, backward, rate)
+    except Exception:  # without a forward the program may raise anything
+        return None
+    return run if run.report.ok else None
+
+
+def same_gradients(one: Given, other: Given) -> bool:
+    common = one.grads.keys() & other.grads.keys()
+    return all(np.array_equal(one.grads[n], other.grads[n], equal_nan=True) for n in common)
+
+
+def words_of_error(error: Exception) -> str:
+    """What an error of the learner's backward says, where, and what to do if something was not stored for it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"your backward raised {type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno}). "
+        "forward(params) was run just before it. If backward reads what another function stores (a cache, self.h, "
+        "a dropout mask), give the function that stores it as forward, or call it at the beginning of backward, or "
+        "pass the gradients: check_backprop(forward, params, backward(params))"
+    )
