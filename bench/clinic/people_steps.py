@@ -152,9 +152,9 @@ def perceptron_of_plain_numbers(slip: bool) -> Handed:
 
         def fit_one(self, x, t):
             o = self.output(x)
-            delta = (t - o) * (1 if slip else o * (1 - o))
+            delta = (t - o) * (1 if slip else o * (1 - o))  # SLIP
             for k in range(3):
-                self.weights[k] += self.rate * delta * x[k]  # SLIP
+                self.weights[k] += self.rate * delta * x[k]
             self.bias += self.rate * delta
 
     p = Perceptron()

@@ -72,7 +72,7 @@ def classics(exercise: Exercise) -> list[Suspect]:
 def variables_of(right: str, wrong: str) -> tuple[str, ...]:
     """The variables that lines of the right program compute which do not stand in the wrong one.
 
-    >>> variables_of("def f(x):\n    a = x\n    return 2 * a", "def f(x):\n    a = -x\n    return 2 * a")
+    >>> variables_of("a = x; b = 2 * a", "a = -x; b = 2 * a")
     ('a',)
     """
     there = {ast.unparse(x) for x in ast.walk(ast.parse(wrong)) if isinstance(x, (ast.Assign, ast.AugAssign))}

@@ -219,7 +219,7 @@ def test_what_is_no_number_is_refused():
     for f in (lambda x: "text", lambda x: None, lambda x: [x, "text"]):
         with pytest.raises(TraceError, match="returns numbers that it computes"):
             jit(f)(1.0)
-    with pytest.raises(TraceError, match=r"call it without jit: DetachedError.* x\.tanh\(\)"):
+    with pytest.raises(TraceError, match=r"no numbers while it is traced. Write np\.tanh\(x\)"):
         jit(lambda x: math.tanh(x))(1.0)
     with pytest.raises(TraceError, match="call the function once"):
         jit(lambda x: x).source  # noqa: B018

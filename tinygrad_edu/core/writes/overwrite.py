@@ -159,7 +159,7 @@ def refuse_plain_write(x: Node, value: ArrayLike) -> None:
     """Errors: TraceError where a value that is being traced is written into a Tensor; GraphError for a view."""
     if MODES.tensor_trace is None:
         refuse_view(x)
-    elif getattr(value, "requires_grad", False) and not hasattr(value, "inner"):  # vmap goes sample by sample
+    elif getattr(value, "requires_grad", False) and not hasattr(value, "of_samples"):  # vmap goes on by samples
         raise TraceError("x[i] = value cannot be compiled: collect the entries in a list, and join them with np.stack")
 
 

@@ -66,7 +66,7 @@ class LineFactors:
         found = self.trail.found.get(key) if key in self.made else None
         kind = self.trail.kinds[key] if found is not None else "forward"
         # with one sample, h is a multiple of ∂L/∂W = h ⊗ δ by chance; y - t is ½ of a derivative, and not by chance
-        if found is None or (kind == "forward" and not self.is_error(key)):
+        if found is None or (kind == "forward" and not (self.is_error(key) and self.trail.is_usual(found[1]))):
             return None
         return float(found[1])
 

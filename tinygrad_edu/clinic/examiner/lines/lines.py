@@ -84,7 +84,7 @@ def find_places(
     """
     hints = hints or Hints({})
     known = [ratio.factor for ratio in hints.ratios.values() if ratio.right.size > 1]  # one number is so by chance
-    trail = Trail(recording, truth, (*factors, *known), ends.values())
+    trail = Trail(recording, truth, factors, ends.values(), known)
     in_arrays = not truth.singly and any(np.size(value) > 1 for value in ends.values())
     order = places_by_hints(trail, ends, hints)
     # a gradient that is the right one but for a factor, whose line is known: what comes later only carries it on

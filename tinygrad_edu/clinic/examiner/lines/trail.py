@@ -24,9 +24,18 @@ HALVES = (0.5, -0.5)  # y - p is half the derivative of (y - p)²
 class Trail:
     """A recording with what each of its values is."""
 
-    def __init__(self, recording: Recording, truth: Truth, factors: Iterable[float], wrong: Iterable[Any] = ()) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        truth: Truth,
+        factors: Iterable[float],
+        wrong: Iterable[Any] = (),
+        known: Iterable[float] = (),
+    ) -> None:
+        """known: the factors of the wrong gradients themselves, beside those that people leave for later."""
         self.made, self.truth = recording.made, truth
-        self.factors = [*factors]
+        self.usual = [*factors]
+        self.factors = [*self.usual, *known]
         self.kinds: dict[Key, str] = {}
         self.found: dict[Key, tuple[str, float]] = {}
         self.repeated: set[Key] = set()  # one derivative with repeated entries, as before the mask of a maximum
@@ -100,6 +109,11 @@ class Trail:
         """Is it a factor by which people scale their deltas?"""
         near = max(1e-6, self.truth.same)
         return self.is_one(factor) or any(abs(factor / c - 1.0) < near for c in (*self.factors, *HALVES))
+
+    def is_usual(self, factor: float) -> bool:
+        """Is it plain without what is known of the wrong gradients? y - p is a derivative times -1, 2 or 1/n."""
+        near = max(1e-6, self.truth.same)
+        return self.is_one(factor) or any(abs(factor / c - 1.0) < near for c in (*self.usual, *HALVES))
 
     def is_one(self, factor: float) -> bool:
         return abs(factor - 1.0) <= self.truth.same
