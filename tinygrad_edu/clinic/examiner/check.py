@@ -135,7 +135,8 @@ def add_places(report: BackpropReport, recording: Recording, weights: Mapping[st
     if report.network is not None and report.method == "traced":
         factors = factors_of(report.network, rate)
         ends = {n: report.raw.get(n, report.given[n]) for n in report.wrong if n in report.given}
-        truth, deltas = truth_of(report.network, weights, slack=slack_of(report)), deltas_of(report.network)
+        with np.errstate(all="ignore"):  # a mask of -inf
+            truth, deltas = truth_of(report.network, weights, slack=slack_of(report)), deltas_of(report.network)
         right = [report.given[n] for n in report.right if n not in report.wrong and n in report.given]
         report.places = find_places(recording, truth, ends, factors, deltas, hints_of(report, right))
     report.followed = True

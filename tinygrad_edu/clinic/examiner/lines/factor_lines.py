@@ -188,13 +188,19 @@ def lonely_numbers(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tupl
 
 
 def wrong_jacobians(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str, ...]]]:
-    """The first line that writes a wrong number into the Jacobian of a softmax, of which others are right."""
+    """The first line that writes a wrong number into the Jacobian of a softmax, of which others are right.
+
+    A value of the forward pass is none, such as the exponentials of a softmax. Noughts that agree do not count: a
+    softmax over one entry (the first row under a causal mask) has a Jacobian of noughts.
+    """
     for m in trail.made.values():
-        for right in trail.truth.jacobians if m.line and m.value.ndim == 2 else ():
+        is_matrix = m.line and m.value.ndim == 2 and trail.kinds[m.key] != "forward"
+        for right in trail.truth.jacobians if is_matrix else ():
             if m.value.shape != right.shape:
                 continue
             off = ~np.isclose(m.value, right, rtol=1e-9, atol=0.0)
-            if 0 < off.sum() < off.size and np.all(m.value[off]):  # entries that are still 0 are not computed yet
+            # entries that are still 0 are not computed yet
+            if off.any() and np.any(right[~off]) and np.all(m.value[off]):
                 entry = trail.made.get(key_of(np.asarray(m.value[off][0])), m)
                 return [(replace(entry if entry.line else m, remark=JACOBIAN), tuple(ends))]
     return []
