@@ -36,7 +36,7 @@ def test_own_data_with_hostile_names(browser, tmp_path):
 @pytest.mark.parametrize(
     ("content", "classes"),
     [("a;b;kind\n" + "\n".join(f"{i};{i * i};{'even' if i % 2 == 0 else 'odd'}" for i in range(20)), 2),
-     ("\n".join(f"{i / 7},{np.sin(i)}" for i in range(30)), 0),
+     ("\n".join(f"{i / 7},{i % 3 + 0.5},{np.cos(i)},{np.sin(i)}" for i in range(30)), 0),
      ("\n".join(f'"{i}";"{i / 7}"' for i in range(30)), 0)],
 )  # fmt: skip
 def test_a_csv_file_and_its_program(browser, tmp_path, monkeypatch, capsys, content, classes):
@@ -50,6 +50,8 @@ def test_a_csv_file_and_its_program(browser, tmp_path, monkeypatch, capsys, cont
     run, loss = in_python(program)
     assert loss == pytest.approx(run.loss_curve[-1], rel=1e-10)
     assert (run.config["loss"] == "mse") == (classes == 0)
+    shown = browser.find_element("tag name", "body").text
+    assert ("to draw. How far the answers are off is above" in shown) == (",1.5," in content)
 
 
 @pytest.mark.parametrize("content", ["", "x", "1,2\n3", "1,nan\n2,3", "1,2\ninf,3", "a,b\n", '"', "1,\x00\n", "," * 50])

@@ -220,7 +220,7 @@
     } else if (dataset.features === 2) {
       plane = plots.plane(host, { x: grid.limits[0], y: grid.limits[1], side: SIDE, points: points(), names: ["feature 1", "feature 2"] });
       note.textContent = dataset.classes.length ? `Colours: the predicted class, deeper where the network is more certain. Classes: ${dataset.classes.map((name, k) => k < 8 ? `${name} ${plots.words[k]}` : name).join(", ")}.${held ? " Rings: held out." : ""}` : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
-    } else note.textContent = `${dataset.features} features: there is no plane to draw. The number of right answers is above.`;
+    } else note.textContent = `${dataset.features} features: there is no plane to draw. ${dataset.classes.length ? "The number of right answers" : "How far the answers are off"} is above.`;
   }
   function points() {
     const found = [], [low, high] = bounds();
