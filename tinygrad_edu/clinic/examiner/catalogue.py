@@ -47,7 +47,7 @@ class Variant:
     """A change in one layer. `line`: the line of mathematics as the learner has it; `parameter`: where only one is hit.
 
     `repeats`: may it also stand in every layer at once? `chance`: a number in it was fitted to the learner's.
-    `everywhere`: it is made in all copies of the layer, at every time step.
+    `everywhere`: it is made in all copies of the layer, at every time step. `whole`: it is in how they are added up.
     """
 
     layer: Layer
@@ -57,6 +57,7 @@ class Variant:
     repeats: bool = True
     chance: bool = False
     everywhere: bool = False
+    whole: bool = False
 
 
 Generator = Callable[[Network, Learner], Iterator[Variant]]
@@ -202,7 +203,7 @@ def scope_variants(net: Network, entry: Slip, line: str, places: list[Variant], 
     parameter = places[0].parameter if len({v.parameter for v in places}) == 1 else ""
     kind = places[0].parameter and weight_or_bias(places[0]) if not parameter else ""
     for scope in scopes:
-        where = where_text(net, layers, kind)
+        where = layers[0].where if places[0].whole else where_text(net, layers, kind)
         yield Mutant(entry, line, layers, changes, scope, parameter, where, order, chance=places[0].chance)
 
 
@@ -214,9 +215,10 @@ def where_text(net: Network, layers: list[Layer], kind: str = "") -> str:
     first = layers[0]
     if len(numbers) > 1:
         return "every hidden layer" if not any(x.is_output for x in layers) else "every layer"
+    unit = "use" if first.unit == "sample" and net.samples > 1 else first.unit  # as a patch of each of several images
     if first.time >= 0 and len(layers) == 1:
-        return f"{first.where}, {first.unit} {first.time + 1}"
-    return f"{first.where}, every {first.unit}" if first.time >= 0 else first.where
+        return f"{first.where}, {unit} {first.time + 1}"
+    return f"{first.where}, every {unit}" if first.time >= 0 else first.where
 
 
 def letters(net: Network, layer: Layer, parameter: str = "") -> dict[str, str]:

@@ -70,8 +70,8 @@ def only_one_copy(net: Network) -> Variants:
                     changes = [silent(use) for x in group if x is not kept for use in x.uses]
                     if factor != 1.0:
                         changes += [Change("into", kept.z, lambda g, c=factor: c * g)]  # type: ignore[misc]
-                    line = f"{{d}} = the {text} sample's alone, times {factor:g}"
-                    yield Variant(group[0], line, tuple(changes))
+                    line = f"{{d}} = the {text} sample's alone{f', times {factor:g}' * (factor != 1.0)}"
+                    yield Variant(group[0], line, tuple(changes), whole=True)
                     if factor == 1.0:
                         yield from of_one_parameter(group, kept, line)
 
@@ -81,7 +81,7 @@ def of_one_parameter(group: list[Layer], kept: Layer, line: str) -> Variants:
     names = group[0].names
     for name in names if len(names) > 1 else ():
         changes = [silent(use) for x in group if x is not kept for use in x.uses if use.parameter == name]
-        yield Variant(group[0], line, tuple(changes), name)
+        yield Variant(group[0], line, tuple(changes), name, whole=True)
 
 
 def copies(net: Network, units: Sequence[str] = ("time step", "sample")) -> list[list[Layer]]:
