@@ -27,10 +27,18 @@ def as_input(x: ArrayLike, layer: Model) -> Any:
     x = of_back_end(x, layer)
     if not x.ndim or x.shape[-1] != layer.in_features:
         raise ShapeError(
-            f"the input has shape {x.shape}, but its last axis must be {layer.in_features} wide "
+            f"{name_in_model(layer)}the input has shape {x.shape}, but its last axis must be {layer.in_features} wide "
             f"(one row for each sample, one column for each of the {layer.in_features} features)"
         )
     return x
+
+
+def name_in_model(layer: Model) -> str:
+    """A layer as its model labels it, "layers.2 (Linear 4→1): "; "" for a layer alone."""
+    weight: Any = getattr(layer, "weight", None)
+    first = weight if isinstance(weight, Tensor) else next(iter(np.ravel(weight)), None)
+    place = str(getattr(first, "label", "") or "").partition("[")[0].rpartition(".")[0]
+    return f"{place} ({layer.describe()}): " if place and layer.describe() else ""
 
 
 def as_input_of(x: ArrayLike, layer: Model, shape: tuple[int, ...]) -> Any:
