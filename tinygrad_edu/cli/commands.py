@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import whole_files
 from tinygrad_edu.errors import AnomalyError, ExpressionError, InputFileError
@@ -108,6 +108,20 @@ def run_report(chosen: argparse.Namespace) -> None:
     named = {"title": chosen.title, "path": chosen.output}
     path = report(run, X, y, diagnosis=diagnosis, histograms=histograms, **named)
     print(f"wrote {path}")
+    if chosen.data and run.model is None:
+        print(f"--data was not used: {why_no_model(run, chosen.run_file)}")
+
+
+def why_no_model(run: Any, path: Path) -> str:
+    """Why a run out of a file has no model that could be asked for answers."""
+    from tinygrad_edu.reporting.record import own_class
+
+    if name := own_class(run):
+        return (
+            f"{path} cannot build {name!r}, which is no nn.MLP. In Python, tg.report(tg.train.Run.load(path, model), "
+            "X, y) has its answers, with a model of that class, if the file holds its weights (a .json does not)"
+        )
+    return f"{path} holds curves alone. To a path that does not end in .json, Run.save writes the weights too"
 
 
 def run_play(chosen: argparse.Namespace) -> None:

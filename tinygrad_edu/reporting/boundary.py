@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.reporting.answers import Answer, answer, answers_of, choose_samples, limits_around
 from tinygrad_edu.reporting.confusion import confusion
 from tinygrad_edu.reporting.projection import against, components
-from tinygrad_edu.reporting.record import ReportedRun
+from tinygrad_edu.reporting.record import ReportedRun, own_class
 from tinygrad_edu.reporting.tables import behind
 
 Array = np.ndarray[Any, Any]
@@ -31,7 +32,7 @@ def boundary_html(record: ReportedRun) -> str:
     """The picture and the numbers behind it; a sentence where there is none."""
     data = record.data
     if data is None or (record.model is None and record.outputs is None):
-        return "<p>The model and its data are not in this record: <code>tg.report(run, X, y)</code> has them.</p>"
+        return f"<p>{what_is_missing(record)}</p>"
     X, y = [array[choose_samples(len(array))] for array in data] if is_slow(record) else data
     found = answer(record, answers_of(record, X), y)
     if found is None:
@@ -42,6 +43,17 @@ def boundary_html(record: ReportedRun) -> str:
     if len(found.classes) > MOST_BESIDE:
         return chart(record, X, found) + beside
     return f'<div class="grid">{chart(record, X, found)}{f"<div>{beside}</div>" if beside else ""}</div>'
+
+
+def what_is_missing(record: ReportedRun) -> str:
+    """Why there is no model to draw, and what to write; of a file with a model of the user's own class too."""
+    name = own_class(record.run)
+    if not name:
+        return "The model and its data are not in this record: <code>tg.report(run, X, y)</code> has them."
+    return (
+        f"A file cannot build {escape(clean(name))}, which is no nn.MLP: of the run that fit returned, or of "
+        "<code>tg.train.Run.load(path, model)</code>, <code>tg.report(run, X, y)</code> draws the answers."
+    )
 
 
 def is_slow(record: ReportedRun) -> bool:

@@ -81,6 +81,12 @@ class ReportedRun:
         return self.model is not None and self.data is not None and self.loss is not None
 
 
+def own_class(run: Run) -> str:
+    """The class of a model that a file names and cannot build: any but an MLP; "" where the model is there."""
+    named = run.config.get("model")
+    return named.partition(":")[0].strip()[:60] if run.model is None and isinstance(named, str) else ""
+
+
 def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histograms | None = None) -> ReportedRun:
     """The record of a run. X and y: those it was trained on, where they are not given.
 

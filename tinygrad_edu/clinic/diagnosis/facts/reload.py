@@ -26,10 +26,10 @@ def why_not(run: Run, X: Any, y: Any) -> str:
         return "it is not a run of fit, whose settings say how to train again"
     if X is None or y is None:
         return "a file holds no samples: give X and y, those that it was trained on"
+    if not isinstance(config["model"], dict) or not isinstance(run.model, MLP | None):
+        return "only an nn.MLP can be made as it began by what a file says of it"
     if run.model is None:
         return "the file holds curves alone: to a path that does not end in .json, Run.save writes the weights too"
-    if not isinstance(config["model"], dict) or not isinstance(run.model, MLP):
-        return "only an nn.MLP can be made as it began by what a file says of it"
     if config["sample_weight"]:
         return "the samples were weighted, and their weights are not in the file"
     return unreadable(config)
