@@ -20,6 +20,7 @@ from tinygrad_edu.clinic.examiner.slips import finished as slips_finished
 from tinygrad_edu.clinic.examiner.slips import layer as slips_layer
 from tinygrad_edu.clinic.examiner.slips import nodes as slips_nodes
 from tinygrad_edu.clinic.examiner.slips import recurrent as slips_recurrent
+from tinygrad_edu.clinic.examiner.slips import shared as slips_shared
 from tinygrad_edu.clinic.examiner.slips import sums as slips_sums
 from tinygrad_edu.clinic.examiner.slips import windows as slips_windows
 from tinygrad_edu.clinic.examiner.work import GRADIENT, MUTANT, RESIDUAL, USE, Work
@@ -42,6 +43,7 @@ DECLARED = (
     slips_nodes,
     slips_finished,
     slips_recurrent,
+    slips_shared,
     slips_windows,
 )  # importing them fills the catalogue
 

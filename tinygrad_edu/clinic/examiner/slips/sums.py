@@ -14,7 +14,6 @@ from tinygrad_edu.clinic.examiner.forward.program import Change, Step
 from tinygrad_edu.clinic.examiner.slips.layer import parameters
 
 Array = np.ndarray[Any, Any]
-TWINS = 3  # branches that share weights
 Variants = Iterator[Variant]
 TERMS = 4  # terms of a loss; if there are more, they are the samples of a loop
 
@@ -121,38 +120,6 @@ def time_step_dropped(net: Network, _: Learner) -> Variants:
             for t, layer in enumerate(group):
                 change = Change("into", layer.z, np.zeros_like)
                 yield Variant(layer, f"the loss of step {t + 1} left out", (change,), repeats=False)
-
-
-@slip(
-    "shared_weight_counted_once",
-    sentence="{W} is used in more than one place, and not every use is in its gradient.",
-    fix="Add what every use of {W} gives: of a weight that encodes and, transposed, decodes, both.",
-    right="∂L/∂{W} = Σ over all uses of {W}",
-    example="dW = x.T @ d_hidden                 # the decoder uses W.T: + d_out.T @ hidden",
-    before="only_last_sample",
-)
-def shared_weight_counted_once(net: Network, _: Learner) -> Variants:
-    for group in copies(net, ("use",)):
-        shared = [use for x in group for use in x.uses if sum(use.parameter in y.names for y in group) > 1]
-        for k, use in enumerate(shared):
-            yield Variant(group[0], f"use {k + 1} of {{W}} left out", (silent(use),), use.parameter, repeats=False)
-    yield from branches_left_out(net)
-
-
-def branches_left_out(net: Network) -> Variants:
-    """Leave out one of the branches that share weights (a siamese network).
-
-    A penalty uses the weights too, all of them once, and is not a branch: regularisation_missing names it.
-    """
-    by_name = ([u for u in uses if u not in net.penalties] for uses in net.uses.values())
-    shared = [sorted(uses, key=lambda u: u.step) for uses in by_name if len(uses) > 1]
-    count = len(shared[0]) if shared else 0
-    if not (len(shared) > 1 and count <= TWINS and all(len(uses) == count for uses in shared) and net.outputs):
-        return
-    for branch in range(count):
-        left_out = tuple(silent(uses[branch]) for uses in shared)
-        line = f"use {branch + 1} of all shared weights left out"
-        yield Variant(net.outputs[-1], line, left_out, repeats=False, everywhere=True)
 
 
 def step_left_out(group: list[Layer], layer: Layer, t: int) -> Variants:
