@@ -66,3 +66,21 @@ OF_BITS = [lambda i: i & 1, lambda i: i | 4, lambda i: ~i, lambda i: i ^ 1, lamb
 def test_bits_of_whole_numbers_are_refused(f):
     with without_numba(), pytest.raises(TraceError):
         jit(f)(I)
+
+
+BESIDE = {
+    "where": lambda i: np.where(i > 2, i, True) * 100,
+    "minimum": lambda i: (np.minimum(i, True) + i) * 50,
+    "maximum": lambda i: np.maximum(i, i > 2) * 100,
+    "sum": lambda i: (i + (i > 2)) * 100,
+    "product": lambda i: (i * (i > 2)) * 100,
+}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int64"])
+@pytest.mark.parametrize("name", BESIDE)
+def test_whole_numbers_beside_truth_values_keep_their_dtype(name, dtype):
+    """And so wrap round as NumPy's do: 4 * 100 is 144 in uint8."""
+    i = np.array([1, 4, 2], dtype)
+    with without_numba():
+        np.testing.assert_array_equal(jit(lambda x, i: x * BESIDE[name](i))(np.ones(3), i), BESIDE[name](i))

@@ -232,6 +232,8 @@ def refuse_outside(operation: Operation, kind: Kind, parents: Sequence[Any]) -> 
 def wrap(x: Any, kind: Kind, operation: Operation) -> Any:
     """Wrap narrow integers as NumPy does: 200 + 100 is 44 in uint8. Errors: TraceError for unsigned sub and neg."""
     if kind is int or x.op is None or operation.name in ("where", "maximum", "minimum", *REMAINDERS):
+        if kind is not int and x.op is operation and x.kind is FLOAT:  # truth values among the operands are floats here
+            x.kind = kind
         return x
     if not is_narrow(kind):
         if kind.kind == "u" and operation.name in ("sub", "neg"):
