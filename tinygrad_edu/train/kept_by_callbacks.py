@@ -7,7 +7,6 @@ array) begins anew, and `run.how` says so.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from inspect import getclosurevars
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.settings_read import GENERATORS
 from tinygrad_edu.compile.user_code import attribute_space, holds_attributes, is_own_class
 from tinygrad_edu.nn.kept import PLAIN
 from tinygrad_edu.nn.module import Module
@@ -98,7 +98,7 @@ def generators_of(callbacks: Sequence[Any]) -> Iterator[str]:
     """The names of random generators that callback objects hold. Nobody compares their states: a draw changes them."""
     for i, owner in enumerate(map(owner_of, callbacks)):
         for name, x in attribute_space(owner).items() if owner is not None else ():
-            if isinstance(x, (np.random.Generator, np.random.RandomState, random.Random)):
+            if isinstance(x, GENERATORS):
                 yield f"[{i}].{name}"
 
 

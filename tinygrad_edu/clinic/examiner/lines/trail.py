@@ -107,13 +107,15 @@ class Trail:
 
     def is_plain(self, factor: float) -> bool:
         """Is it a factor by which people scale their deltas?"""
-        near = max(1e-6, self.truth.same)
-        return self.is_one(factor) or any(abs(factor / c - 1.0) < near for c in (*self.factors, *HALVES))
+        return self.is_among(factor, self.factors)
 
     def is_usual(self, factor: float) -> bool:
         """Is it plain without what is known of the wrong gradients? y - p is a derivative times -1, 2 or 1/n."""
+        return self.is_among(factor, self.usual)
+
+    def is_among(self, factor: float, factors: Iterable[float]) -> bool:
         near = max(1e-6, self.truth.same)
-        return self.is_one(factor) or any(abs(factor / c - 1.0) < near for c in (*self.usual, *HALVES))
+        return self.is_one(factor) or any(abs(factor / c - 1.0) < near for c in (*factors, *HALVES))
 
     def is_one(self, factor: float) -> bool:
         return abs(factor - 1.0) <= self.truth.same
