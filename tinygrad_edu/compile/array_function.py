@@ -224,7 +224,8 @@ class ArrayFunction:
             trace.results = trace.run(lambda: with_repeats_rolled(results))
             outputs = list(tree_leaves(trace.results))
             trace.in_float64 = program_dtype(trace, given) == "float64" or computes_in_float64(outputs, whole)
-            inexact = trace.run(lambda: count_inexact(outputs, whole, program_dtype(trace, given)))
+            dtype = "float64" if trace.in_float64 else "float32"
+            inexact = trace.run(lambda: count_inexact(outputs, whole, dtype))
         with compiling(getattr(self.f, "__name__", "the function")):
             program = self.program_of(trace, own, outputs, inexact, arguments, given, by)
         program.result_dtypes = dtypes

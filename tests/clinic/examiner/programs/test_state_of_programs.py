@@ -2,12 +2,15 @@
 
 import importlib
 import os
+import random
 import sys
 
 import numpy as np
 import pytest
 
 from tinygrad_edu.clinic import check_backprop, check_program
+from tinygrad_edu.clinic.examiner.learner.reachable import preserve
+from tinygrad_edu.compile.settings_read import GENERATORS
 
 
 class Recurrent:
@@ -89,3 +92,38 @@ def test_lines_are_those_of_the_file_as_it_is_now(tmp_path, monkeypatch):
         report = check_backprop(lambda p: p["w"] ** 2, {"w": np.array(2.0)}, module.backward)
         assert f"edited_later.py:{2 + i}: d = 3.0 * p['w']" in str(report)
     sys.modules.pop("edited_later")
+
+
+# (a generator that a program keeps, how the program draws from it)
+KEPT_GENERATORS = [
+    (np.random.default_rng(0), lambda g: g.random()),
+    (np.random.PCG64(0), lambda bits: np.random.Generator(bits).random()),
+    (np.random.RandomState(0), lambda g: g.rand()),
+    (random.Random(0), lambda g: g.random()),
+]
+
+
+def test_every_kind_of_generator_is_rewound():
+    assert all(any(isinstance(g, kind) for g, _ in KEPT_GENERATORS) for kind in GENERATORS)
+    for generator, draw in KEPT_GENERATORS:
+        with preserve({"rng": generator}) as state:
+            assert not state.has_drawn(), generator
+            drawn = draw(generator)
+            assert state.has_drawn(), generator
+        assert draw(generator) == drawn, generator
+
+
+def test_a_generator_without_a_state_does_not_stop_the_examination():
+    class Perceptron:
+        def __init__(self):
+            self.w, self.rng = np.array([0.5, -0.3]), random.SystemRandom()
+            self.X, self.y = np.array([[1.0, 2.0], [0.5, -1.0]]), np.array([1.0, 0.0])
+
+        def loss(self):
+            return 0.5 * np.sum((self.X @ self.w - self.y) ** 2)
+
+        def step(self):
+            self.w -= 0.1 * self.X.T @ (self.X @ self.w - self.y)
+
+    net = Perceptron()
+    assert check_program(net, step=net.step, loss=net.loss, lr=0.1).ok

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.learner.patch_math import cell_contents, is_installed
+from tinygrad_edu.compile.settings_read import GENERATORS
 
 Array = np.ndarray[Any, Any]
 LIMIT = 200_000  # objects examined; a program with more keeps its data in lists, and then only arrays matter
@@ -225,8 +226,9 @@ class MutableState:
                 self.arrays.append((x, x.copy()))
         elif isinstance(x, (dict, list, set, deque)):
             self.containers.append((x, x.copy()))
-        elif isinstance(x, (np.random.Generator, np.random.RandomState, random.Random)):
-            self.generators.append((x, state_of(x)))
+        elif isinstance(x, GENERATORS):
+            if not isinstance(x, random.SystemRandom):  # which has no state
+                self.generators.append((x, state_of(x)))
         elif not isinstance(x, (tuple, frozenset, types.FunctionType, types.MethodType, types.ModuleType)):
             self.objects.append((x, attributes(x)))
 
@@ -289,18 +291,23 @@ def reset(x: Any, before: dict[str, Any]) -> None:
 
 
 def state_of(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.getstate()
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    return generator.get_state() if isinstance(generator, np.random.RandomState) else bits_of(generator).state
 
 
 def rewind(generator: Any, before: Any) -> None:
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = before
+    if isinstance(generator, random.Random):
+        generator.setstate(before)
     elif isinstance(generator, np.random.RandomState):
         generator.set_state(before)
     else:
-        generator.setstate(before)
+        bits_of(generator).state = before
+
+
+def bits_of(generator: Any) -> Any:
+    """The bit generator behind a Generator, or the one that is given."""
+    return getattr(generator, "bit_generator", generator)
 
 
 @contextmanager
