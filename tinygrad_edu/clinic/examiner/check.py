@@ -43,6 +43,7 @@ from tinygrad_edu.clinic.examiner.lines.carried_factors import ratios_of
 from tinygrad_edu.clinic.examiner.lines.lines import find_places
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
 from tinygrad_edu.clinic.examiner.lines.suspects import Hints
+from tinygrad_edu.clinic.examiner.own_numbers import drawn_anew, refuse_chance, tell_of_writes
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.scale_factors import common_factors
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
@@ -107,8 +108,10 @@ def check_backward(
     """The learner's own backward, followed while it runs; where it is right, also at other parameters."""
     run = best_run(learner, weights, backward, rate)
     if run.report.ok:
-        return elsewhere(run, rate) or run.report
+        return drawn_anew(run, rate) or elsewhere(run, rate) or run.report
+    refuse_chance(run)
     add_places(run.report, run.recording, run.weights, rate)
+    tell_of_writes(run, rate)
     return run.report
 
 

@@ -28,20 +28,30 @@ NOT_STORED = (KeyError, AttributeError, TypeError, NameError, IndexError)  # wha
 
 @dataclass(frozen=True)
 class Backward:
-    """The learner's backward, a function of params; `alone`: forward is not run before it."""
+    """The learner's backward, a function of params.
+
+    alone: forward is not run before it; in_turn: it draws the random numbers that come after those of forward.
+    """
 
     function: Callable[..., Any]
     alone: bool = False
+    in_turn: bool = False
 
-    def follow(self, learner: LearnerForward, weights: dict[str, Array]) -> tuple[Recording, Given]:
-        """Run it once from the learner's own state, and take its gradients."""
+    def prepare(self, learner: LearnerForward, weights: dict[str, Array]) -> Any:
+        """What it is handed, from the learner's own state, after a forward."""
         if learner.state is not None:
             learner.state.restore()
         handed = learner.form.fill(weights)
         if not self.alone:
             learner.rewind()
             learner.function(handed)  # handed on: it may store its values in the object that holds the parameters
-        learner.rewind()
+        if not self.in_turn:
+            learner.rewind()
+        return handed
+
+    def follow(self, learner: LearnerForward, weights: dict[str, Array]) -> tuple[Recording, Given]:
+        """Run it once, and take its gradients."""
+        handed = self.prepare(learner, weights)
         try:
             recording = record_run(self.function, handed)
         except NOT_STORED as error:

@@ -88,6 +88,7 @@ class BackpropReport:
     missing: names with no gradient, or one that is 0 throughout.
     kept: names of the lowest layers with no gradient, which are taken for frozen and not judged.
     update_alone: are the gradients right, and what a step makes of them is not?
+    noted: is the mistake explained in `note`, and not in the catalogue?
 
     >>> from tinygrad_edu.clinic import check_backprop
     >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])
@@ -112,6 +113,7 @@ class BackpropReport:
     missing: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     update_alone: bool = False
+    noted: bool = False
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -202,6 +204,8 @@ class BackpropReport:
 
     def unnamed(self) -> list[str]:
         """What to say if no mistake of the catalogue explains the numbers."""
+        if self.noted:
+            return ["Look at this line:" if len(self.places) == 1 else "Look at these lines:"] if self.places else []
         if self.places:
             return ["This mistake is not in the catalogue. Look at these lines:"]
         text = "This mistake is not in the catalogue."

@@ -54,6 +54,7 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
             return net, ""
         traced = loss_number(net.steps[-1].y)
         if abs(traced - loss) > (1e-5 if learner.single else 1e-9) * max(1.0, abs(loss)):
+            learner.checked_loss(params)  # does it draw random numbers, and drew the same ones before?
             return None, f"traced, it gives {traced:.6g} instead of {loss:.6g}"
         if not agrees(learner, params, {n: total(net, n) for n in params}):
             return None, "traced, its slope differs from the measured one"

@@ -14,7 +14,7 @@ import types
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -249,6 +249,11 @@ class MutableState:
         world = ((np.random.get_state(), random.getstate()), self.random)
         pairs = [(state_of(generator), before) for generator, before in self.generators]
         return any(repr(now) != repr(before) for now, before in (world, *pairs))
+
+    def with_draws_of_now(self) -> MutableState:
+        """The same, but the random generators go on from where they are now."""
+        world = (np.random.get_state(), random.getstate())
+        return replace(self, generators=[(x, state_of(x)) for x, _ in self.generators], random=world)
 
     def rewind(self) -> None:
         """Random generators as they were: the next draws are the same again."""

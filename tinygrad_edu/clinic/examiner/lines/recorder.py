@@ -61,7 +61,7 @@ class Recorder:
         self.count = 0
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Recording:
-        before = sys.gettrace()
+        before, self.recording.handed = sys.gettrace(), arguments
         sys.settrace(self.enter)
         try:
             self.recording.result = function(*arguments)

@@ -71,10 +71,12 @@ class Recording:
     """All values in order of creation; `result` of the call; `complete`: was it recorded to the end?
 
     numbers: constants that the functions of the run use, those of functions that clip first; clips: is there one?
+    handed: what the call was given, as it is afterwards.
     """
 
     made: dict[Key, Made] = field(default_factory=dict)
     result: Any = None
+    handed: tuple[Any, ...] = ()
     complete: bool = True
     error: BaseException | None = None
     work: float = 0.0
