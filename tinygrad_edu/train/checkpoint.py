@@ -23,10 +23,12 @@ from tinygrad_edu.train.first_batch import present_loss
 from tinygrad_edu.train.job import Job, trained_flags
 from tinygrad_edu.train.kept_by_callbacks import names_lost, states_of
 from tinygrad_edu.train.model_form import form_of
+from tinygrad_edu.train.other_code import code_of
+from tinygrad_edu.train.set_by_callbacks import settings_now
 from tinygrad_edu.train.snapshot import generators
 
 Array = np.ndarray[Any, Any]
-FORMAT, EARLIER = "tinygrad_edu run, 5", tuple(f"tinygrad_edu run, {i}" for i in (1, 2, 3, 4))
+FORMAT, EARLIER = "tinygrad_edu run, 6", tuple(f"tinygrad_edu run, {i}" for i in (1, 2, 3, 4, 5))
 CURVES = {  # name in the file -> attribute of Progress
     "losses": "losses",
     "norms": "grad_norms",
@@ -39,6 +41,7 @@ STATES = ("model", "last", "best", "start")  # weights: now, after the last epoc
 FACTS = (
     "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "called", "callbacks", "best",
     "schedule", "generators", "modules", "first", "present_loss", "trained", "written",
+    "begun", "set", "sizes", "code", "numbers",
 )  # fmt: skip
 
 
@@ -106,6 +109,11 @@ def facts(job: Job) -> dict[str, Any]:
             "config": config(job),
             "stop_reason": job.ending or f"not finished: saved after {len(job.losses)} of {job.settings.epochs} epochs",
             "how": job.how,
+            "begun": config_at_start(job),
+            "set": {"start": job.begun.settings, "now": settings_now(job.optimizer, job.settings)},
+            "sizes": job.sizes,
+            "code": code_of(job),
+            "numbers": job.begun.numbers,
             "data": prints(job),
             "stopping": job.progress.rule,
             "seen": job.progress.seen,
@@ -123,6 +131,14 @@ def facts(job: Job) -> dict[str, Any]:
             "generators": [rng.bit_generator.state for rng in generators(job.model)],
         }
     )
+    return found
+
+
+def config_at_start(job: Job) -> dict[str, Any]:
+    """The settings before callbacks changed any, such as the share that a layer of dropout drops."""
+    found, at_start = {**config(job), **job.begun.config}, job.form.get("dropout", {})
+    if isinstance(found["model"], dict) and "p" in at_start:
+        found["model"] = {**found["model"], "dropout": at_start["p"]}
     return found
 
 

@@ -28,6 +28,7 @@ from tinygrad_edu.train.last_whole import LastWhole
 from tinygrad_edu.train.mpi import data_parallel
 from tinygrad_edu.train.mpi.ranks import Ranks
 from tinygrad_edu.train.one_thread import claim, release
+from tinygrad_edu.train.other_code import note_of_anew
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.resume import resume
@@ -266,6 +267,8 @@ class Again:
                 "L-BFGS cannot be resumed: SciPy keeps its memory. Call fit, which starts afresh from these weights"
             )
         job.settings, job.progress.callback_reason = replace(job.settings, epochs=epochs), ""
+        anew = note_of_anew(job)
+        job.note += "" if anew in job.note else anew
         return train_job(job, self.compiled)
 
 

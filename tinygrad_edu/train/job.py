@@ -28,6 +28,7 @@ from tinygrad_edu.train.one_thread import calling_back
 from tinygrad_edu.train.own_code import for_own_code, runs_own_code, with_torchs_words
 from tinygrad_edu.train.progress import Curve, Progress
 from tinygrad_edu.train.recipe import Loss, Recipe, Settings
+from tinygrad_edu.train.set_by_callbacks import Begun
 
 Array = np.ndarray[Any, Any]
 AT_A_TIME = 1_000_000  # sample indices drawn at a time
@@ -71,6 +72,7 @@ class Job:
         self.progress = Progress(self.settings.tol, self.settings.patience)
         self.sizes: list[tuple[int, int]] = []  # batch sizes over time: (epochs done when it was set, samples)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
+        self.begun = Begun(self.optimizer, self.settings, self.batch_size)
 
     @cached_property
     def own_code(self) -> bool:
@@ -274,9 +276,11 @@ def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, 
     data: tuple[Array, ...] = samples.samples_and_targets(model, loss, X, y)
     held_out = chances = minimizer = None
     if isinstance(settings.validation, (int, float)):
-        data, held_out = hold_out(data, settings)
+        data, held_out = samples.hold_out(data, settings)
     elif settings.validation is not None:
-        held_out = samples.held_out_as(data, samples.samples_and_targets(model, loss, *two(settings.validation)))
+        held_out = samples.held_out_as(
+            data, samples.samples_and_targets(model, loss, *samples.two(settings.validation))
+        )
     if settings.sample_weight is not None:
         if isinstance(settings.validation, (int, float)):
             raise SettingError("validation as a share does not go with sample_weight: split the samples yourself")
@@ -314,12 +318,6 @@ def note_of_parts(job: Job) -> str:
     return f"{job.note}; the optimizer holds {count} of the model's {len(own)} parameters; the others are not trained"
 
 
-def two(validation: Samples) -> Any:
-    if not (isinstance(validation, (tuple, list)) and len(validation) == 2):
-        raise SettingError(f"validation={validation!r:.40}: give (X, y), or a share of the samples")
-    return validation
-
-
 def refuse_for_lbfgs(model: Module, settings: Settings, n: int) -> None:
     """Check L-BFGS's needs: one function of the weights, of all samples, not random, and its exact gradient."""
     why = "L-BFGS compares losses at several weights, so the samples have to be the same"
@@ -335,16 +333,3 @@ def refuse_for_lbfgs(model: Module, settings: Settings, n: int) -> None:
             "Dropout drops other units in each evaluation, but L-BFGS needs a loss that stays the same: use p=0, or "
             "Adam"
         )
-
-
-def hold_out(data: tuple[Array, ...], settings: Settings) -> Any:
-    """A share of the samples, drawn from the seed, held out for validation."""
-    share, n = float(settings.validation), len(data[0])
-    if not 0.0 <= share <= 1.0:
-        raise SettingError(f"validation={share:g}: a share of the samples lies between 0 and 1; or give (X, y)")
-    count = round(share * n)
-    if not 0 < count < n:
-        raise SettingError(f"validation={share:g} of {n} samples holds out {count}: both parts need at least one")
-    drawn = np.random.default_rng([settings.seed, 2]).permutation(n)
-    kept, out = np.sort(drawn[count:]), np.sort(drawn[:count])
-    return tuple(np.ascontiguousarray(a[kept]) for a in data), tuple(a[out] for a in data)

@@ -23,8 +23,16 @@ from tinygrad_edu.train.first_batch import FirstBatch, refuse_other_beginning, r
 from tinygrad_edu.train.job import Job, trained_flags
 from tinygrad_edu.train.kept_by_callbacks import are_states, changes, note_of, put_back
 from tinygrad_edu.train.model_form import numbers_to_set, refuse_other_form
+from tinygrad_edu.train.other_code import are_texts, is_of_code, note_of_code
 from tinygrad_edu.train.progress import as_curve
 from tinygrad_edu.train.rate_state import state_of_rate
+from tinygrad_edu.train.set_by_callbacks import schedulers_of, settings_now
+from tinygrad_edu.train.settings_from_file import (
+    put_settings,
+    refuse_other_changes,
+    refuse_other_schedulers,
+    refuse_settings,
+)
 from tinygrad_edu.train.snapshot import Point, for_certain, generators
 from tinygrad_edu.train.state_outside import refuse_impossible, state_outside
 from tinygrad_edu.train.stopping import PATIENCE, TOL, WAITED
@@ -38,11 +46,14 @@ def resume(job: Job, path: str | os.PathLike[str]) -> None:
     Errors: CheckpointError for the file, SettingError for settings, data and names, ShapeError and DtypeError.
     """
     found, before, kept = read_checkpoint(path), Point(job), (job.start, job.how, job.first)
+    schedulers = [(x, x.state_dict()) for x in schedulers_of(job.settings.callbacks)]
     try:
         change_of(job, found).make()
     except BaseException as error:
-        for_certain(before.restore)
         job.start, job.how, job.first = kept
+        for scheduler, state in schedulers:
+            scheduler.load_state_dict(state)
+        for_certain(before.restore)
         if isinstance(error, TinygradError):
             raise type(error)(f"{path}: {error}") from None
         if isinstance(error, Exception):
@@ -54,7 +65,10 @@ def change_of(job: Job, found: CheckpointFile) -> ResumedState:
     """The contents of the file, checked against the job."""
     states = {place: state_for(job, found.state(place)) for place in STATES}
     refuse_other_data(job, found.facts["data"])
-    refuse_other_settings(job, found.facts["config"])
+    refuse_other_settings(job, found.facts["begun"])
+    refuse_other_changes(found.facts["begun"], found.facts["config"])
+    refuse_other_schedulers(settings_now(job.optimizer, job.settings), found.facts["set"]["start"])
+    refuse_settings(found.facts["set"], found.facts["sizes"], job, len(found.arrays["curve.losses"]))
     if rate := state_of_rate(job):
         raise SettingError(
             f"the function of the learning rate {rate}, and a file does not hold that: write it as a "
@@ -133,13 +147,19 @@ def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any
         "the present loss": facts["present_loss"] is not None and not is_number(facts["present_loss"]),
         "how": not isinstance(facts["how"], str) or not facts["how"].startswith(("compiled", "eager")),
         "the stopping rule": not is_rule(facts["stopping"], job.progress.rule.tolist(), done),
-        "the schedule": not has_same_form(facts["schedule"], job.optimizer.state()[2]),
+        "code": not is_of_code(facts["code"]) or not are_texts(facts["numbers"]),
         "the optimizer's steps": found.arrays["steps"].dtype.kind not in "iu"
         or bool((found.arrays["steps"] < 0).any()),
     }
     wrong = [name for name, bad in problems.items() if bad]
     if wrong:
         raise CheckpointError(f"it was not written by Run.save, or was changed: {', '.join(wrong)} cannot be right")
+
+
+def refuse_other_schedule(job: Job, state: object) -> None:
+    """Errors: CheckpointError where it is no state of the optimizer's schedule, which a callback may have set."""
+    if not has_same_form(state, job.optimizer.state()[2]):
+        raise CheckpointError("it was not written by Run.save, or was changed: the schedule cannot be right")
 
 
 def refuse_other_frozen(job: Job, start: list[bool], now: list[bool]) -> None:
@@ -256,6 +276,8 @@ class ResumedState:
         job.first = FirstBatch(**facts["first"]) if facts["first"] else None
         refuse_other_beginning(job, job.first)
         job.model.load_state_dict(self.states["model"])
+        put_settings(job, facts["set"], facts["sizes"])
+        refuse_other_schedule(job, facts["schedule"])
         progress = job.progress
         job.start, progress.last = self.states["start"], self.states["last"] or None
         progress.best = (*facts["best"], self.states["best"]) if facts["best"] else None
@@ -274,7 +296,9 @@ class ResumedState:
         refuse_other_loss(job, facts["present_loss"])
         job.optimizer.rates(job.optimizer.steps, 1)  # raises now if the schedule's numbers give no learning rate
         kept = facts["callbacks"]
-        job.kept, job.note, job.trained = kept["start"], note_of(kept["lost"]), facts["trained"]["start"]
+        job.note = note_of(kept["lost"]) + note_of_code(job, facts["code"], facts["numbers"])
+        job.kept, job.trained = kept["start"], facts["trained"]["start"]
+        job.begun.settings, job.begun.numbers = facts["set"]["start"], facts["numbers"]
         for p, flag in zip(job.optimizer.params, facts["trained"]["now"], strict=True):
             if getattr(p, "requires_grad", flag) != flag:
                 p.requires_grad = flag

@@ -246,3 +246,22 @@ def check_weights(sample_weight: Samples, X: Array, dtype: Dtype) -> Array:
             "be above 0"
         )
     return np.ascontiguousarray(found)
+
+
+def two(validation: Samples) -> Any:
+    if not (isinstance(validation, (tuple, list)) and len(validation) == 2):
+        raise SettingError(f"validation={validation!r:.40}: give (X, y), or a share of the samples")
+    return validation
+
+
+def hold_out(data: tuple[Array, ...], settings: Any) -> Any:
+    """A share of the samples, drawn from the seed, held out for validation."""
+    share, n = float(settings.validation), len(data[0])
+    if not 0.0 <= share <= 1.0:
+        raise SettingError(f"validation={share:g}: a share of the samples lies between 0 and 1; or give (X, y)")
+    count = round(share * n)
+    if not 0 < count < n:
+        raise SettingError(f"validation={share:g} of {n} samples holds out {count}: both parts need at least one")
+    drawn = np.random.default_rng([settings.seed, 2]).permutation(n)
+    kept, out = np.sort(drawn[count:]), np.sort(drawn[:count])
+    return tuple(np.ascontiguousarray(a[kept]) for a in data), tuple(a[out] for a in data)
