@@ -26,7 +26,8 @@ softmax_over_samples gradient_clipped_by_norm gradient_clipped_by_value gradient
 gradient_reversed gradient_of_another_parameter repeated_index_counted_once hidden_gradient_not_handed_back
 cell_gradient_not_handed_back overlaps_counted_once kernel_flipped statistics_share_wrong loss_term_scaled
 maximum_without_its_mask stride_forgotten padding_forgotten backpropagation_truncated
-shared_weight_counted_once"""
+shared_weight_counted_once
+skip_connection_forgotten slope_below_a_maximum_missing gradient_of_one_number"""
 CODES = LISTED.split()
 
 

@@ -92,7 +92,7 @@ def test_a_share_of_another_value_is_wrong_where_it_begins_a_sum():
     """∂L/∂(s/2) is a derivative too, and s has another share, which is right."""
     report = check_backprop(vae_loss, P, vae_pass)
     assert report.places[0].source == "ds = dz * EPS * np.exp(0.5 * s)"
-    assert "of another value" in report.places[0].sentence
+    assert "is 2 times the share of a derivative" in report.places[0].sentence
 
 
 C = {"Wf": r.normal(size=(2, 3)), "Wc": r.normal(size=(2, 3))}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.forward.detect_activations import mark_activations
-from tinygrad_edu.clinic.examiner.forward.negation import undo_negation
+from tinygrad_edu.clinic.examiner.forward.negation import PRODUCTS, undo_negation
 from tinygrad_edu.clinic.examiner.forward.program import MOVES, ForwardProgram, Step
 from tinygrad_edu.clinic.examiner.forward.repeats import first_of_repeats
 from tinygrad_edu.clinic.examiner.forward.traced_array import WRITES, LostError, unwrap, wrap
@@ -55,6 +55,32 @@ def graph_of(loss: Any) -> Tensor:
     return node
 
 
+def name_parameters(steps: Sequence[Step], names: Mapping[int, str], free: Container[int]) -> None:
+    """Note which steps are a parameter, perhaps moved about; `free`: those that count as values."""
+    for step in steps:
+        step.parameter = names.get(id(step.node), "") if step.index not in free else ""
+        if step.operation in MOVES and len(step.parents) == 1 and step.index not in free:
+            step.parameter = steps[step.parents[0]].parameter
+
+
+def rows_looked_up(steps: Sequence[Step]) -> set[int]:
+    """The rows of an embedding that meet another parameter in a product, as E[ids] @ W: they are that layer's input."""
+    found: set[int] = set()
+    for step in steps:
+        meets = step.operation in PRODUCTS and len(step.parents) == 2 and min(step.parents) >= 0
+        if meets and all(steps[p].parameter for p in step.parents):
+            rows = [row for p in step.parents if (row := row_behind(steps, p)) >= 0]
+            found |= {*rows[:1]} if found.isdisjoint(rows) else set()
+    return found
+
+
+def row_behind(steps: Sequence[Step], index: int) -> int:
+    """The step that looks a row up, behind transposes of it; -1 where there is none."""
+    while steps[index].operation in MOVES and steps[index].operation != "getitem":
+        index = steps[index].parents[0]
+    return index if steps[index].operation == "getitem" else -1
+
+
 def list_program(loss: Tensor, leaves: Mapping[str, Tensor]) -> ForwardProgram:
     """The graph that leads to a loss as a program."""
     every = topological(loss, parent_nodes)
@@ -64,10 +90,8 @@ def list_program(loss: Tensor, leaves: Mapping[str, Tensor]) -> ForwardProgram:
     place = {id(node): places[id(first[id(node)])] for node in every}
     steps = [Step(i, node, tuple(place.get(id(p), -1) for p in node.parents)) for i, node in enumerate(nodes)]
     names = {id(leaf): name for name, leaf in leaves.items()}
-    for step in steps:
-        step.parameter = names.get(id(step.node), "")
-        if step.operation in MOVES and len(step.parents) == 1:
-            step.parameter = steps[step.parents[0]].parameter
+    name_parameters(steps, names, set())
+    name_parameters(steps, names, rows_looked_up(steps))
     program = ForwardProgram(steps, {name: place[id(leaf)] for name, leaf in leaves.items() if id(leaf) in place})
     with np.errstate(all="ignore"):
         mark_activations(program)

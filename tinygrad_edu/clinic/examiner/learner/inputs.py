@@ -17,7 +17,7 @@ from tinygrad_edu.errors import ExaminerError, NameNotFoundError, ShapeError, un
 
 Array = np.ndarray[Any, Any]
 Forward = Callable[[Any], Any]
-MOST_CALLS, SHORT = 6, 0.02  # calls of forward for the same params, and the seconds after which two are enough
+SMALL, MORE = 2000, 4  # parameters; up to so many, forward is called so often again at the same ones
 
 
 def parameters(given: Any) -> tuple[Structure, dict[str, Array]]:
@@ -125,14 +125,12 @@ class LearnerForward:
         return loss_number(loss)
 
     def checked_loss(self, params: Mapping[str, Array]) -> float:
-        """The loss, computed twice, and again where that takes no time; refuses what cannot be judged."""
-        begin, first = time.perf_counter(), self.loss(params)
-        for _ in range(1, MOST_CALLS):  # of few units, the same few may be dropped twice by chance
-            second = self.loss(params)
+        """The loss, computed twice, and again of a small network; refuses what cannot be judged."""
+        first = self.loss(params)
+        for _ in range(MORE if sum(x.size for x in params.values()) <= SMALL else 1):
+            second = self.loss(params)  # of few units, the same few may be dropped twice by chance
             if first != second:
                 raise ExaminerError(words_of_chance(first, second, put_back=self.state is not None))
-            if time.perf_counter() - begin > SHORT:
-                break
         return first
 
     def slopes(self, params: Mapping[str, Array]) -> dict[str, Array]:

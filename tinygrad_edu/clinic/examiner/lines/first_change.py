@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu.clinic.examiner.learner.patch_math import is_installed
 
-LONGEST = 2.0  # seconds of looking
+MOST = 20_000  # lines after which it is asked
 
 
 class FirstChange:
@@ -19,13 +18,14 @@ class FirstChange:
         self.changed = changed
         self.place: tuple[str, int] | None = None
         self.begun: dict[int, int] = {}  # frame → the line that is under way
-        self.end = time.perf_counter() + LONGEST
+        self.left = MOST
 
     def enter(self, frame: Any, event: str, argument: Any) -> Any:
         return None if is_installed(frame.f_globals) else self.step
 
     def step(self, frame: Any, event: str, argument: Any) -> Any:
-        if self.place is None and event in ("line", "return") and time.perf_counter() < self.end:
+        if self.place is None and event in ("line", "return") and self.left > 0:
+            self.left -= 1
             line = self.begun.pop(id(frame), None)
             if line and self.changed():
                 self.place = (frame.f_code.co_filename, line)

@@ -183,6 +183,8 @@ def ends_of(trail: Trail, value: Any) -> list[Key]:
     if same:
         return same[-1:]
     single = [key_of(np.asarray(float(x))) for x in array.ravel()[:200]]
+    if array.size and np.all(array == array.ravel()[0]):  # one number of shape (1, 1), broadcast
+        single += [key_of(np.full((1,) * n, float(array.ravel()[0]))) for n in range(1, array.ndim + 1)]
     rows = [key_of(np.ascontiguousarray(row)) for row in array] if array.ndim > 1 else []
     return [key for key in (*rows, *single) if key in trail.made and trail.made[key].line]
 

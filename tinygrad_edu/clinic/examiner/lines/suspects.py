@@ -97,7 +97,9 @@ def find_misplaced(
     trail: Trail, made: Made, names: Sequence[str], deltas: Mapping[str, Sequence[Array]], hints: Hints
 ) -> list[Made]:
     """What is right by itself and makes a suspect wrong."""
-    found = wrong_factors(trail, made) + wrong_links(trail, made) + wrong_addends(trail, made)
+    if addends := wrong_addends(trail, made):  # so the others are right shares
+        return addends
+    found = wrong_factors(trail, made) + wrong_links(trail, made)
     found += wrong_derivatives(trail, made) + wrong_repeats(trail, made) + wrong_values(trail, made)
     found += find_misnamed(trail, made, [d for name in names for d in deltas.get(name, ())])
     found += find_other_path(trail, made) if made.key in trail.updates else []

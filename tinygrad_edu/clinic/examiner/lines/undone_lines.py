@@ -6,6 +6,7 @@ the slope. If δ - x is one share of a derivative, and x none of its others, x i
 
 from __future__ import annotations
 
+import linecache
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.forward.activations import ACTIVATIONS
 from tinygrad_edu.clinic.examiner.lines.misplaced import find_renaming, is_copy
 from tinygrad_edu.clinic.examiner.lines.recording import RESULT, Made
-from tinygrad_edu.clinic.examiner.lines.trail import FORWARD, MADE, RIGHT, UNKNOWN, Trail
+from tinygrad_edu.clinic.examiner.lines.trail import FORWARD, MADE, RIGHT, SCALED, UNKNOWN, Trail
 
 Array = np.ndarray[Any, Any]
 SAME = 1e-9  # relative
@@ -29,8 +30,10 @@ REPEATED = "gives one derivative to several values, of which a maximum has one a
 EXCHANGED = (
     "is a derivative of the loss, and another one belongs here: with it, the line that reads this would be right."
 )
+CALL = re.compile(r"[^=]*[^=<>!+*/-]=\s*([\w.]+)\(.*\)$")
 WORD = re.compile(r"\w+")
 ADDEND = "is a derivative of the loss, but of another value than the one to whose derivative it is added."
+SHARE = "is added to right shares of a derivative, and is not the share that is missing there."
 POINT = "is the right derivative of an activation, taken at another value than the one that belongs here."
 
 
@@ -116,8 +119,16 @@ def wrong_derivatives(trail: Trail, made: Made) -> list[Made]:
 
 def has_two_makers(x: Made) -> bool:
     """Has it been computed by two lines, under two names?"""
-    lines = {(n[0], n[1]): n[2] for n in x.named if n[2] != RESULT and not is_copy(n[0], n[1])}
+    lines = {
+        (n[0], n[1]): n[2] for n in x.named if n[2] != RESULT and not (is_copy(n[0], n[1]) or hands_on(n[0], n[1]))
+    }
     return len({*lines.values()}) > 1
+
+
+def hands_on(file: str, line: int) -> bool:
+    """Does a line give a name to what a function or a layer of the learner's returns: d = layer.backward(d)?"""
+    called = CALL.match(linecache.getline(file, line).strip())
+    return called is not None and not called[1].startswith(("np.", "numpy."))
 
 
 def at_name(x: Made, user: Made) -> Made:
@@ -179,18 +190,69 @@ def is_slope(x: Array, at: Array) -> bool:
 
 
 def wrong_addends(trail: Trail, made: Made) -> list[Made]:
-    """The right derivative that a line adds to shares of another value's derivative, where the rest of them belongs."""
+    """The addend that makes a sum of shares of a derivative wrong, where the rest of them belongs."""
     if trail.kinds.get(made.key) != UNKNOWN or made.value.size < 2:
         return []
-    alike = [x for k in made.inputs[:MOST] if (x := trail.whole_of(k)) and x.value.shape == made.value.shape]
-    for x in (x for x in alike if trail.kinds.get(x.key) == RIGHT):
-        rest = made.value - x.value
-        for sums in (sums for whole, sums in trail.truth.paths if whole.shape == rest.shape):
-            if is_among(rest, sums) and not is_among(x.value, sums):
-                # dx += ... where dx itself is wrong, or dc_next = dc; in a + b it is this line that adds the wrong one
-                begun = [x] if made.total and x.variable == made.variable else []
-                return [replace(place, remark=ADDEND) for place in find_renaming(x, made.order) or begun]
+    inputs = [x for k in made.inputs[:MOST] if (x := trail.whole_of(k))]
+    alike = [x for x in inputs if x.value.shape == made.value.shape]
+    for x in (x for x in alike if trail.kinds.get(x.key) == RIGHT and is_left_over(trail, made, x)):
+        if lacking := lacks_factor(trail, made, x):
+            return lacking
+        # dx += ... where dx itself is wrong, or dc_next = dc; in a + b it is this line that adds the wrong one
+        begun = [x] if made.total and x.variable == made.variable else []
+        return [replace(place, remark=ADDEND) for place in find_renaming(x, made.order) or begun]
+    own = [x for x in inputs if x.line and (x.file, x.line) != (made.file, made.line)]
+    return times_too_much(trail, made, own) or wrong_shares(trail, made, [x for x in own if x in alike])
+
+
+def is_left_over(trail: Trail, made: Made, x: Made) -> bool:
+    """Is the sum without x made of right shares of one derivative, to which x is none?"""
+    rest = made.value - x.value
+    sums = (sums for whole, sums in trail.truth.paths if whole.shape == rest.shape)
+    return any(is_among(rest, some) and not is_among(x.value, some) for some in sums)
+
+
+def lacks_factor(trail: Trail, made: Made, x: Made) -> list[Made]:
+    """The addend of which a multiple would make the sum right: in ∂L/∂(z/2), which it is, the 1/2 is missing."""
+    for whole in (whole for whole, _ in trail.truth.paths if whole.shape == made.value.shape):
+        share = whole - made.value + x.value
+        c = float(np.vdot(share, x.value)) / (float(np.vdot(share, share)) or 1.0)
+        if x.line and (x.file, x.line) != (made.file, made.line) and c and is_among(x.value / c, [share]):
+            return [replace(x, remark=f"is {c:.4g} times the share of a derivative that is added later.")]
     return []
+
+
+def wrong_shares(trail: Trail, made: Made, alike: Sequence[Made]) -> list[Made]:
+    """The one addend that is no derivative, beside right shares; of that, if it is a sum itself, the wrong addend."""
+    others = [x for x in alike if trail.kinds.get(x.key) in (UNKNOWN, MADE, SCALED) and is_left_over(trail, made, x)]
+    return (wrong_addends(trail, others[0]) or [replace(others[0], remark=SHARE)]) if len(others) == 1 else []
+
+
+def times_too_much(trail: Trail, made: Made, inputs: Sequence[Made]) -> list[Made]:
+    """The multiple of a derivative without whose factor a sum would be right, at the line where the factor came in.
+
+    What the sum has too much is (c - 1) times that share; a factor that all of it has may be the learner's way.
+    """
+    for x in (x for x in inputs if trail.kinds.get(x.key) == SCALED and not trail.is_one(trail.found[x.key][1])):
+        factor = trail.found[x.key][1]
+        for whole, sums in trail.truth.paths:
+            if whole.shape == made.value.shape and is_among((made.value - whole) / (factor - 1.0), sums):
+                first = beginning_of(trail, x, factor)
+                return [replace(first, remark=f"is {factor:.4g} times the share of a derivative that is added later.")]
+    return []
+
+
+def beginning_of(trail: Trail, x: Made, factor: float) -> Made:
+    """The first of the values that carry one factor from line to line."""
+    seen = {x.key}
+    while True:
+        inputs = (m for k in x.inputs if k not in seen and (m := trail.whole_of(k)) and m.line)
+        scaled = [m for m in inputs if trail.kinds.get(m.key) == SCALED]
+        before = [m for m in scaled if abs(trail.found[m.key][1] / factor - 1.0) < SAME and m.key not in seen]
+        if not before:
+            return x
+        x = before[0]
+        seen.add(x.key)
 
 
 def is_among(x: Array, sums: Sequence[Array]) -> bool:

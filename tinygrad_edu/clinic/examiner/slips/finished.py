@@ -73,6 +73,21 @@ def gradient_clipped_by_value(net: Network, learner: Learner) -> Variants:
 
 
 @slip(
+    "gradient_of_one_number",
+    sentence="All entries of the gradient of {W} are one number: it was summed or averaged over all of them.",
+    fix="Each entry of {W} has a derivative of its own: sum over the samples alone, as {x}.T @ {d} does.",
+    right="∂L/∂{W} = {x}ᵀ {d}",
+    example="dW = np.sum(x * d)                  # should be x.T @ d",
+)
+def gradient_of_one_number(net: Network, learner: Learner) -> Variants:
+    for layer, use, _, given in of_right_shape(net, learner):
+        if use.is_weight and given.size > 1 and np.any(given) and np.all(given == given.ravel()[0]):
+            for text, reduce in {"Σ": np.sum, "mean": np.mean}.items():
+                same = final(net, use, lambda g, f=reduce: np.full_like(g, f(g)))  # type: ignore[misc]
+                yield Variant(layer, f"∂L/∂{{W}} = {text} of all entries of the right gradient", (same,), use.parameter)
+
+
+@slip(
     "gradient_sign_only",
     sentence="Only the signs of the gradient of {W} are left.",
     fix="Use the gradient itself: its size says how far to go.",
@@ -168,6 +183,8 @@ def read_rows(net: Network, name: str) -> dict[int, Array]:
     found: dict[int, Array] = {}
     for use in net.uses[name]:
         index, handed = net.steps[use.step].parents[use.slot], net.program.handed[use.step][use.slot]
+        if net.steps[use.step].operation == "getitem" and reads_the_parameter(net, use.step):
+            index, handed = use.step, net.program.gradients[use.step]
         while net.steps[index].parents and not reads_the_parameter(net, index):
             node, index = net.steps[index].node, net.steps[index].parents[0]
             if hasattr(node.op, "vjp"):

@@ -10,7 +10,8 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, slip
 from tinygrad_edu.clinic.examiner.forward.layers import Layer, Use
 from tinygrad_edu.clinic.examiner.forward.network import Network
-from tinygrad_edu.clinic.examiner.forward.program import Change, Step, apply_node, repull_step
+from tinygrad_edu.clinic.examiner.forward.program import Change, Step, repull_step
+from tinygrad_edu.clinic.examiner.slips.other_arrays import arrays_of, fitting
 from tinygrad_edu.core.aliases import Option
 
 Array = np.ndarray[Any, Any]
@@ -167,33 +168,10 @@ def wrong_layer_input(net: Network, _: Learner) -> Variants:
                 if array.shape == a.shape and not np.array_equal(array, a):
                     function = with_operand(step, use.slot, use.data, array)
                     yield own(layer, use, f"∂L/∂{{W}} = {name}ᵀ {{d}}", function)
-
-
-def arrays_of(net: Network, now: int) -> Iterator[tuple[str, Array]]:
-    """Every array of the forward pass that a learner has a name for, as seen from time step `now`."""
-    seen: set[int] = set()
-    for layer in net.layers:
-        times = {now: "(t)", now - 1: "(t-1)"}
-        time = times.get(layer.time, f"(step {layer.time + 1})") if layer.time >= 0 else ""
-        for use in layer.weights:
-            x, parent = net.steps[use.step].operand(use.data), net.steps[use.step].parents[use.data]
-            if parent < 0 and id(net.steps[use.step].node.parents[use.data]) not in seen:
-                seen.add(id(net.steps[use.step].node.parents[use.data]))
-                yield "x" + time, x
-        yield f"z{layer.number}{time}", net.steps[layer.z].y
-        if layer.end != layer.z:
-            yield f"a{layer.number}{time}", net.steps[layer.end].y
-
-
-def fitting(net: Network, step: Step, use: Use, array: Array) -> Iterator[Array]:
-    """The array itself, and also with the column of ones that belongs to the right input."""
-    yield array
-    parent = net.steps[step.parents[use.data]] if step.parents[use.data] >= 0 else step
-    if parent.operation == "concatenate":
-        parts = [parent.operand(k) for k in range(len(parent.parents))]
-        for k, part in enumerate(parts):
-            if part.shape == array.shape and parent.parents[k] >= 0:
-                yield apply_node(parent.node, [*parts[:k], array, *parts[k + 1 :]])
+        output, axis = net.steps[layer.end].y, -1 if use.data == 0 else -2
+        if output.ndim == a.ndim == 2 and output.shape[axis] in (1, a.shape[axis]):  # one unit: the product is a number
+            function = with_operand(step, use.slot, use.data, output)
+            yield own(layer, use, "∂L/∂{W} = (the output of this layer)ᵀ {d}", function)
 
 
 @slip(

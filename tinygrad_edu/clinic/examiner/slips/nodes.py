@@ -10,10 +10,11 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, slip
 from tinygrad_edu.clinic.examiner.forward.layers import Layer
 from tinygrad_edu.clinic.examiner.forward.network import Network
-from tinygrad_edu.clinic.examiner.forward.program import Change, Step
+from tinygrad_edu.clinic.examiner.forward.program import Change, Step, above
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
+SKIPS = 12  # skip connections that are tried one by one
 STATISTICS = ("mean", "var", "std", "sum")
 
 
@@ -72,6 +73,54 @@ def statistics_share_wrong(net: Network, _: Learner) -> Variants:
             change = Change("into", step.index, lambda g, c=c: c * g)  # type: ignore[misc]
             line = f"share through the {step.operation} = {text} times the right one"
             yield Variant(nearest(net, step), line, (change,), repeats=False)
+
+
+@slip(
+    "skip_connection_forgotten",
+    sentence="A value goes on through a block and also past it. Nothing comes back on the way past the block.",
+    fix="Add both: dx = what comes back through the block + the gradient of the sum itself.",
+    right="∂L/∂x = the share through the block + ∂L/∂(x + block(x))",
+    example="dx = d_block                        # should be d_block + d_sum",
+    before="delta_not_propagated",
+)
+def skip_connection_forgotten(net: Network, _: Learner) -> Variants:
+    found = [*skips(net)] if net.layers else []
+    line = "∂L/∂x = the share through the block"
+    if len(found) > 1:
+        every = tuple(nothing_past(s, slot) for s, slot in found)
+        yield Variant(nearest(net, found[0][0]), f"{line}, at every skip connection", every, repeats=False)
+    for step, slot in found[:SKIPS]:
+        x = net.steps[step.parents[slot]]
+        yield Variant(nearest(net, x), line, (nothing_past(step, slot),), repeats=False)
+
+
+def nothing_past(step: Step, slot: int) -> Change:
+    """Nothing comes back to one of the operands."""
+    x = step.operand(slot)
+    return Change("edge", step.index, lambda _: np.zeros_like(x), slot)
+
+
+def skips(net: Network) -> Iterator[tuple[Step, int]]:
+    """(sum, slot): x in x + block(x), or in a concatenation of x and block(x)."""
+    for step in net.steps:
+        joins = step.operation in ("add", "concatenate") and not step.activation and not step.parameter
+        for slot in step.live if joins and step.y.size > 1 and len(step.live) == 2 else ():
+            x, other = step.parents[slot], step.parents[next(k for k in step.live if k != slot)]
+            if x < other and not net.steps[x].parameter and depends_on(net, other, x):
+                yield step, slot
+
+
+def depends_on(net: Network, index: int, x: int) -> bool:
+    """Is a step computed from the value of an earlier one?"""
+    seen, waiting = {index}, [index]
+    while waiting:
+        step = net.steps[waiting.pop()]
+        reached = {p for p in above(step) if p >= x} - seen
+        if x in reached:
+            return True
+        seen |= reached
+        waiting += reached
+    return False
 
 
 @slip(

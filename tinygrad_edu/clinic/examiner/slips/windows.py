@@ -95,13 +95,69 @@ def flips(K: Array) -> list[tuple[int, ...]]:
     example="dx[window] = d[i, j]                # should be mask * d[i, j]",
 )
 def maximum_without_its_mask(net: Network, _: Learner) -> Variants:
-    steps = [s for s in net.steps if s.operation == "max" and s.live and s.index in net.program.gradients]
-    steps = [s for s in steps if not s.activation and s.operand(0).size > s.y.size]
+    steps = maxima(net)
     shares = {"every entry": lambda m: np.ones_like(m), "every entry, divided": lambda m: np.full_like(m, 1.0 / m.size)}
     shares |= {"all but the maximum": lambda m: 1.0 - m}
     for text, share in shares.items() if steps else ():
         changes = tuple(Change("edge", s.index, hand_on(net, s, share), 0) for s in steps)
         yield Variant(nearest(net, steps[0]), f"∂L/∂x = ∂L/∂(max x) to {text}", changes, repeats=False)
+
+
+@slip(
+    "slope_below_a_maximum_missing",
+    sentence="The derivative of {f} is missing below a maximum over windows: where all of a window is 0, the gradient "
+    "still goes to its maximum.",
+    fix="Multiply by the derivative of {f}, elementwise, after the mask of the maximum: {d} = ∂L/∂{a} * {slope}.",
+    right="{d} = ∂L/∂{a} ∘ {slope}",
+    example="dz = mask * d_pooled                # should be mask * d_pooled * (z > 0)",
+)
+def slope_below_a_maximum_missing(net: Network, _: Learner) -> Variants:
+    """Where all of a window is equal, people hand on to its first entry, or to all of them, or in equal shares."""
+    steps = maxima(net)
+    ties = [s for s in steps if has_ties(s)]
+    for layer in net.activated if ties else ():
+        passed = Change("edge", layer.activation, lambda g: g, owner=layer.z)
+        for text, share in {"first": first_of_ties, "every": lambda m, _: m}.items():
+            masks = tuple(Change("edge", s.index, hand_on_ties(s, share), 0) for s in ties)
+            yield Variant(
+                layer, f"{{d}} = ∂L/∂{{a}}, to the {text} maximum of a window", (passed, *masks), repeats=False
+            )
+
+
+def maxima(net: Network) -> list[Step]:
+    """The maxima over windows: of fewer numbers than they are taken of."""
+    steps = [s for s in net.steps if s.operation == "max" and s.live and s.index in net.program.gradients]
+    return [s for s in steps if not s.activation and s.operand(0).size > s.y.size]
+
+
+def find_maximum(step: Step) -> tuple[Array, tuple[int, ...]]:
+    """(where each window has its maximum, the axes along which a window lies)."""
+    x, axis = step.operand(0), step.node.options.get("axis")
+    axes = tuple(range(x.ndim)) if axis is None else tuple(int(k) % x.ndim for k in np.atleast_1d(axis))
+    return x == np.max(x, axis=axes, keepdims=True), axes
+
+
+def has_ties(step: Step) -> bool:
+    mask, axes = find_maximum(step)
+    return bool(np.any(mask.sum(axis=axes) > 1))
+
+
+def hand_on_ties(step: Step, share: Callable[[Array, tuple[int, ...]], Array]) -> Callable[[Array], Array]:
+    """The gradient that a maximum passes on to some of its equal entries, whole to each of them."""
+    mask, axes = find_maximum(step)
+    shape = tuple(1 if k in axes else n for k, n in enumerate(mask.shape))
+    kept = share(mask, axes).astype(float)
+    return lambda g: kept * g.reshape(shape) if g.size == int(np.prod(shape)) else g
+
+
+def first_of_ties(mask: Array, axes: tuple[int, ...]) -> Array:
+    """The first of the equal entries of each window, as argmax finds it."""
+    ends = tuple(range(mask.ndim - len(axes), mask.ndim))
+    moved = np.moveaxis(mask, axes, ends)
+    flat = moved.reshape(*moved.shape[: ends[0]], -1)
+    first = np.zeros_like(flat)
+    np.put_along_axis(first, flat.argmax(-1)[..., None], True, -1)
+    return np.moveaxis(first.reshape(moved.shape), ends, axes)
 
 
 def hand_on(net: Network, step: Step, share: Callable[[Array], Array]) -> Callable[[Array], Array]:
