@@ -58,9 +58,12 @@ def prod(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
 
 
 def products_of_others(x: ArrayLike, y: ArrayLike, axis: Axes) -> Any:
-    """Π of all x except this one: y/x, or written out (n² numbers) if some x is 0 or not finite."""
-    if can_divide(x):
+    """Π of all x except this one: y/x if that is exact, else counted, or written out (n² numbers) for derivatives."""
+    if can_divide(x) and in_range(y) and (isinstance(x, np.ndarray) or not differ_much(x, count_reduced(x, axis) ** 2)):
         return reshape(y, keepdims_shape(x, axis)) / x
+    counted = counted_products(x, axis).astype(x.dtype)
+    if isinstance(x, np.ndarray):
+        return counted
     inner = axes_of(x, axis)
     order = [i for i in range(np.ndim(x)) if i not in inner] + list(inner)
     outer_shape = tuple(x.shape[i] for i in order[: x.ndim - len(inner)])
@@ -68,12 +71,58 @@ def products_of_others(x: ArrayLike, y: ArrayLike, axis: Axes) -> Any:
     rows = reshape(transpose(x, order), (*outer_shape, 1, n))
     others = prod(ops.where(np.eye(n, dtype=bool), 1.0, rows), axis=-1)
     back = [int(i) for i in np.argsort(order)]
-    return transpose(reshape(others, tuple(x.shape[i] for i in order)), back)
+    written = transpose(reshape(others, tuple(x.shape[i] for i in order)), back)
+    return exact_of(written, counted)
+
+
+def exact_of(written: ArrayLike, counted: ArrayLike) -> Any:
+    """The products written out, but the counted ones where the order made NaN, ∞ or 0 of numbers that are none."""
+    exact = ops.equal(written - written, 0.0) * ops.greater(ops.not_equal(written, 0.0) + ops.equal(counted, 0.0), 0.0)
+    return ops.where(exact, written, counted)
+
+
+def in_range(y: ArrayLike) -> bool:
+    """Are all products finite, and so large that nothing was lost to underflow?"""
+    return bool(np.all((np.abs(y) >= SMALL) * (y - y == 0.0)))
+
+
+def differ_much(x: ArrayLike, terms: int) -> bool:
+    """Does the derivative of y/x cancel? Its rounding is that of the largest x; not asked beyond 2²⁴ written terms."""
+    size = ops.abs(x)
+    return np.size(x) > 0 and terms <= 1 << 24 and bool(np.any(size > 100.0 * np.min(size)))
 
 
 def can_divide(x: ArrayLike) -> bool:
     """Are all finite and other than 0? 0/0 and ∞/∞ are NaN, and no 1."""
     return bool(np.all((x != 0.0) * (x - x == 0.0)))
+
+
+SMALL = 1e-30  # a product below it may have lost digits to underflow, also in float32 (normal from 1.2e-38 on)
+
+
+def counted_products(x: ArrayLike, axis: Axes) -> Any:
+    """Π of all x except this one, of arrays and of what a trace records, in n steps.
+
+    0, ±∞ and NaN are counted, because 0/0 is no 1; the others, p, are divided out: P/p. Where their product P has
+    left the range of floats it is (√P/√p)², with √P the product of the roots, which stays in the range for the square
+    of it: others of 0, 1e200 and 1e200 are ∞, 0 and 0. With 0 and no ∞ among them it is 0, however large the rest.
+    """
+    zero, infinite, none = ops.equal(x, 0.0), ops.equal(ops.abs(x), math.inf), ops.not_equal(x, x)
+    size = ops.where(ops.equal(zero + infinite + none, 0.0), ops.abs(x), 1.0)
+    sign = ops.where(ops.less(x, 0.0), -1.0, 1.0)
+    whole, root_size = prod(size, axis=axis, keepdims=True), ops.sqrt(size)
+    divided = ops.where(
+        ops.less(whole, math.inf) * ops.greater_equal(whole, SMALL),
+        whole / size,
+        ops.square(prod(root_size, axis=axis, keepdims=True) / root_size),
+    )
+    zeros, infinities, others = (
+        ops.greater(sum(found * 1.0, axis=axis, keepdims=True) - found * 1.0, 0.0) for found in (zero, infinite, none)
+    )
+    large = ops.where(infinities, math.inf, divided)
+    beside_zero = ops.where(infinities, math.nan, 0.0)
+    signed = prod(sign, axis=axis, keepdims=True) * sign * ops.where(zeros, beside_zero, large)
+    return ops.where(others, math.nan, signed)
 
 
 @compose()

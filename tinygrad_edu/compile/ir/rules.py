@@ -15,6 +15,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.arrays.positions import offsets
 from tinygrad_edu.core.linalg import matmul as product
 from tinygrad_edu.core.operation import ARRAY_TABLE
+from tinygrad_edu.core.reductions import counted_products, exact_of
 from tinygrad_edu.core.shape_errors import explain
 from tinygrad_edu.core.shapes import swapaxes
 from tinygrad_edu.errors import ShapeError
@@ -36,27 +37,7 @@ def prod(x: Traced, axis: Axis, keepdims: bool) -> Traced:
 
 def prod_vjp(g: Any, _y: Any, x: ArrayLike, axis: Axis, keepdims: bool) -> tuple[Any]:
     """ȳ times the product of all others."""
-    return (broadcasting.spread_gradient(g, x, axis) * products_of_others(x, axis),)
-
-
-def products_of_others(x: ArrayLike, axis: Axis) -> Any:
-    """y/x of those that can be divided by, times the others that are 0, ±∞ or NaN.
-
-    Those are counted, because 0/0 is no 1: a product of two zeros and of -∞ and ∞ among them is 0·-∞, which is NaN.
-    """
-    zero, infinite, none = ops.equal(x, 0.0), ops.equal(ops.abs(x), math.inf), ops.not_equal(x, x)
-    plain = ops.equal(zero + infinite + none, 0.0)
-    sign = ops.where(infinite * ops.less(x, 0.0), -1.0, 1.0)
-    divided = ARRAY_TABLE["prod"](ops.where(plain, x, 1.0), axis=axis, keepdims=True) / ops.where(plain, x, 1.0)
-    signs = ARRAY_TABLE["prod"](sign, axis=axis, keepdims=True) * sign
-    zeros, infinities, others = (
-        ops.greater(broadcasting.sum(found * 1.0, axis=axis, keepdims=True) - found * 1.0, 0.0)
-        for found in (zero, infinite, none)
-    )
-    special = (
-        ops.where(zeros, 0.0, 1.0) * ops.where(infinities, signs * math.inf, 1.0) * ops.where(others, math.nan, 1.0)
-    )
-    return divided * special
+    return (broadcasting.spread_gradient(g, x, axis) * counted_products(x, axis),)
 
 
 def cumprod(x: Traced, axis: int | None) -> Traced:
@@ -70,7 +51,7 @@ def cumprod(x: Traced, axis: int | None) -> Traced:
 
 def cumprod_vjp(g: Any, _y: Any, x: Traced) -> tuple[Any]:
     """x̄ᵢ = Σ ȳⱼ · the product of all up to j but xᵢ, over j ≥ i alone: those of j < i may be infinite. n² products."""
-    return (sum_of_later(g, products_of_others(ahead(x), -1), x.sizes[-1]),)
+    return (sum_of_later(g, counted_products(ahead(x), -1), x.sizes[-1]),)
 
 
 def cumprod_vjp_again(g: Any, _y: Any, x: Traced) -> tuple[Any]:
@@ -79,7 +60,9 @@ def cumprod_vjp_again(g: Any, _y: Any, x: Traced) -> tuple[Any]:
     i, k, j = (reshape_node(Traced.positions(n), shape) for shape in ((n, 1), (n,), (n, 1, 1)))
     rows = reshape_node(x, (*x.sizes[:-1], 1, 1, n))
     taken = ops.less_equal(k, j) * ops.not_equal(k, i)
-    return (sum_of_later(g, ARRAY_TABLE["prod"](ops.where(taken, rows, 1.0), axis=-1), n),)
+    found = ARRAY_TABLE["prod"](ops.where(taken, rows, 1.0), axis=-1)
+    found = exact_of(found, counted_products(ahead(x), -1))
+    return (sum_of_later(g, found, n),)
 
 
 def ahead(x: Traced) -> Any:
@@ -106,6 +89,7 @@ def prod_vjp_again(g: Any, _y: Any, x: Traced, axis: Axis, keepdims: bool) -> tu
     own = ops.equal(Traced.positions(n), reshape_node(Traced.positions(n), (n, 1)))
     others = ARRAY_TABLE["prod"](ops.where(own, 1.0, rows), axis=-1)
     found = ARRAY_TABLE["transpose"](reshape_node(others, tuple(x.sizes[i] for i in order)), back)
+    found = exact_of(found, counted_products(x, axis))
     return (broadcasting.spread_gradient(g, x, axis) * found,)
 
 

@@ -13,7 +13,7 @@ from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count_re
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.readings import refuse_complex, refuse_masked
-from tinygrad_edu.core.reductions import can_divide, max, mean, min, prod
+from tinygrad_edu.core.reductions import can_divide, counted_products, differ_much, exact_of, max, mean, min, prod
 from tinygrad_edu.core.shapes import (
     atleast_2d,
     concatenate,
@@ -218,17 +218,31 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike = None, r
 
 
 def running_product_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike, axis: int | None) -> Any:
-    """x̄ᵢ = Σ ȳⱼ·yⱼ / xᵢ over j ≥ i; with 0 or ∞ by the n² products, whose pull-back has no quotient."""
-    if can_divide(x):
+    """x̄ᵢ = Σ ȳⱼ·yⱼ / xᵢ over j ≥ i if that is exact, else by the n² products without xᵢ."""
+    if can_divide(x) and nothing_lost(y, x) and (isinstance(x, np.ndarray) or not differ_much(x, np.size(x) ** 3)):
         return reverse_cumsum(g * y, np.shape(x), axis) / x
     x2, axis = (ravel(x), 0) if axis is None or not np.ndim(x) else (x, one_axis(x, axis))
     last, g = swapaxes(x2, axis, -1), swapaxes(reshape(g, np.shape(x2)), axis, -1)
     n = np.shape(last)[-1]
-    i, k, j = (np.arange(n).reshape(shape) for shape in ((n, 1, 1), (1, n, 1), (1, 1, n)))
-    others = prod(ops.where((j <= k) & (j != i), reshape(last, (*np.shape(last)[:-1], 1, 1, n)), 1.0), axis=-1)
-    weights = ops.where(np.arange(n)[None, :] >= np.arange(n)[:, None], others, 0.0)
-    found = sum(weights * expand_dims(g, -2), axis=-1)
+    found = sum(ops.where(offsets(n, n) > 0, 0.0, expand_dims(g, -1) * products_up_to(last)), axis=-2)
     return reshape(swapaxes(found, axis, -1), np.shape(x))
+
+
+def nothing_lost(y: ArrayLike, x: ArrayLike) -> bool:
+    """Is each product so large, or each number so large, that yⱼ/xᵢ has lost nothing to underflow (above tiny/ε)?"""
+    known = np.finfo(x.dtype)
+    return bool(np.all(y - y == 0.0) and (np.all(np.abs(y) >= known.tiny) or np.all(np.abs(x) >= known.eps)))
+
+
+def products_up_to(x: ArrayLike) -> Any:
+    """Row j, column i: Π of all up to j but xᵢ. Of nodes written out, so that it has derivatives."""
+    n = np.shape(x)[-1]
+    counted = counted_products(ops.where(offsets(n, n) > 0, 1.0, expand_dims(x, -2)), -1).astype(x.dtype)
+    if isinstance(x, np.ndarray):
+        return counted
+    j, i, k = (np.arange(n).reshape(shape) for shape in ((n, 1, 1), (1, n, 1), (1, 1, n)))
+    written = prod(ops.where((k <= j) & (k != i), reshape(x, (*np.shape(x)[:-1], 1, 1, n)), 1.0), axis=-1)
+    return exact_of(written, counted)
 
 
 @array_op(vjp=lambda g, y, x, axis: (running_product_vjp(g, y, x, axis),))
