@@ -10,6 +10,7 @@ from sklearn import neural_network as theirs
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_limits
 
 from tinygrad_edu import estimators as ours
 from tinygrad_edu.data import body_metrics
@@ -74,6 +75,15 @@ def test_200_epochs(task, solver, activation):
     with np.errstate(all="ignore"):
         agree(a.fit(X, y), b.fit(X, y))
     np.testing.assert_allclose(b.predict(X), a.predict(X), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize(("features", "solver"), [(6, "lbfgs"), (300, "adam"), (3000, "adam")])
+def test_with_two_threads_of_blas(features, solver):
+    """Products too small to share, those that the estimators keep to one thread, and those that both share."""
+    samples = np.random.RandomState(0).normal(size=(64, features))
+    with threadpool_limits(2, "blas"), np.errstate(all="ignore"):
+        a, b = pair("MLPClassifier", solver=solver, hidden_layer_sizes=(64,), batch_size=32, max_iter=2)
+        agree(a.fit(samples, np.arange(64) % 2), b.fit(samples, np.arange(64) % 2))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 from sklearn import neural_network as theirs
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tinygrad_edu import estimators as ours
 from tinygrad_edu.data import body_metrics, iris
@@ -176,12 +176,13 @@ def test_blas_keeps_to_one_thread_where_a_second_would_be_waited_for(features, l
     def count():
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
-    before, seen = count(), []
-    samples = np.random.RandomState(0).normal(size=(64, features))
+    seen, samples = [], np.random.RandomState(0).normal(size=(64, features))
     look = [lambda model: seen.append(count())]
-    ours.MLPClassifier((64,), batch_size=32, max_iter=1, callbacks=look).fit(samples, np.arange(64) % 2)
+    with threadpool_limits(2, "blas"):  # conftest.py gives the workers of tests one
+        before = count()
+        ours.MLPClassifier((64,), batch_size=32, max_iter=1, callbacks=look).fit(samples, np.arange(64) % 2)
+        assert count() == before == [2] * len(before)
     assert seen == [[1] * len(before) if limited else before]
-    assert count() == before
 
 
 # printed messages and warnings
