@@ -10,15 +10,25 @@ from tests.report.runs import Page, of_moons
 from tinygrad_edu.clinic.diagnosis.card import ShareBar, bar_of, split_proof
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
-from tinygrad_edu.reporting.answers import Answer
+from tinygrad_edu.reporting.answers import Answer, answer, answers_of
 from tinygrad_edu.reporting.confusion import confusion, matrix
+from tinygrad_edu.reporting.estimators import record_of_estimator
 from tinygrad_edu.reporting.projection import components
 from tinygrad_edu.train import Run
 
 pytest.importorskip("matplotlib")
 sklearn = pytest.importorskip("sklearn")
 
-from sklearn import datasets, ensemble, linear_model, model_selection, neural_network, pipeline, preprocessing  # noqa: E402
+from sklearn import (  # noqa: E402
+    datasets,
+    ensemble,
+    feature_selection,
+    linear_model,
+    model_selection,
+    neural_network,
+    pipeline,
+    preprocessing,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # warnings about convergence
 IRIS, KIND = datasets.load_iris(return_X_y=True)
@@ -83,6 +93,55 @@ def test_every_regressor_is_drawn_over_its_targets(name, tmp_path):
 def test_scores_of_held_out_samples_stand_beside_the_loss(tmp_path):
     text = written(tmp_path, CLASSIFIERS["early"]().fit(IRIS, KIND), IRIS, KIND)
     assert "Score of the samples held out" in text
+
+
+def small_network():
+    return neural_network.MLPClassifier((3,), max_iter=4, random_state=0)
+
+
+PLANE, SUM = np.random.default_rng(0).normal(size=(40, 2)), np.array([0.3, -0.8])
+BY_SUM = np.digitize(PLANE.sum(axis=1), SUM[::-1])
+WRAPPERS = {
+    "another threshold": (lambda: model_selection.FixedThresholdClassifier(small_network(), threshold=0.9), 2),
+    "the same threshold": (lambda: model_selection.FixedThresholdClassifier(small_network(), threshold=0.5), 2),
+    "behind a step": (
+        lambda: pipeline.make_pipeline(
+            preprocessing.StandardScaler(), model_selection.FixedThresholdClassifier(small_network(), threshold=0.9)
+        ),
+        2,
+    ),
+    "chosen features": (lambda: feature_selection.RFE(small_network(), importance_getter=first_weights), 3),
+    "chosen by a search": (lambda: model_selection.GridSearchCV(small_network(), {"alpha": [0.1, 9.0]}, cv=2), 3),
+}  # fmt: skip
+
+
+def first_weights(net):
+    return np.abs(net.coefs_[0]).sum(axis=1)
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_the_answers_are_those_of_the_wrapper_and_not_of_the_network_inside(name):
+    maker, classes = WRAPPERS[name]
+    y = np.minimum(BY_SUM, classes - 1)
+    fitted = maker().fit(PLANE, y)
+    record = record_of_estimator(fitted, PLANE, y)
+    found = answer(record, answers_of(record, record.data[0]), record.data[1])
+    counted = sklearn.metrics.confusion_matrix(y, fitted.predict(PLANE))
+    assert np.array_equal(matrix(found), counted)
+
+
+SEVERAL = {
+    "labels, ours": lambda: tg.estimators.MLPClassifier((3,), max_iter=4, random_state=0),
+    "labels, of a forest": lambda: ensemble.RandomForestClassifier(2, random_state=0),
+    "numbers": lambda: linear_model.Ridge(),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_labels_are_not_taken_for_one_class_where_each_sample_has_one(name):
+    y = np.eye(3, dtype=int)[BY_SUM]
+    record = record_of_estimator(SEVERAL[name]().fit(PLANE, y), PLANE, y)
+    assert answer(record, answers_of(record, record.data[0]), record.data[1]) is None
 
 
 WRONG = [

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.core.column_names import column_names, refuse_other_columns
 from tinygrad_edu.data.arguments import finite, numbers, pairs, rows
 from tinygrad_edu.data.batching import class_numbers, orders
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, TraceError
@@ -56,7 +57,14 @@ def no_single(y: Array) -> None:
         )
 
 
-class Scaling(NamedTuple):
+class ShiftAndScale(NamedTuple):
+    """The numbers of a Scaling."""
+
+    shift: Array
+    scale: Array
+
+
+class Scaling(ShiftAndScale):
     """z = (x - shift)/scale, one shift and one scale for each feature: measured on one array, applied to any.
 
     shift: what is subtracted, (features,).
@@ -67,8 +75,7 @@ class Scaling(NamedTuple):
     ([[1.0, 5.0]], [[3.0, 5.0]])
     """
 
-    shift: Array
-    scale: Array
+    columns: tuple[str, ...] = ()  # names of the features, where they were measured on a frame
 
     def __call__(self, X: Samples) -> Array:
         """The features of X, scaled."""
@@ -81,7 +88,11 @@ class Scaling(NamedTuple):
         return raw
 
     def fitting(self, name: str, X: Samples) -> Array:
-        """X as an array of numbers with the features that were measured. Errors: DtypeError, ShapeError."""
+        """X as an array of numbers with the features that were measured, in their order.
+
+        Errors: DtypeError; ShapeError, also for a frame with its columns in another order.
+        """
+        refuse_other_columns(name, X, self.columns, "this scaling was measured on")
         found, features = numbers(name, X), np.shape(self.shift)
         alone = np.size(self.shift) == 1 and found.ndim < 2  # numbers of the only feature, (samples,)
         if found.ndim and not alone and found.shape[found.ndim - len(features) :] != features:
@@ -107,7 +118,7 @@ def standardize(X: Samples) -> tuple[Array, Scaling]:
     """
     array = finite("X", rows("X", X)).astype(float)
     unit = np.ldexp(1.0, np.frexp(np.abs(array).max(axis=0))[1] - 1)  # so that no square is too large or too small
-    return scale_array(array, unit * (array / unit).mean(axis=0), unit * (array / unit).std(axis=0))
+    return scale_array(X, array, unit * (array / unit).mean(axis=0), unit * (array / unit).std(axis=0))
 
 
 @check_arguments
@@ -124,13 +135,14 @@ def min_max(X: Samples) -> tuple[Array, Scaling]:
     ([0.0, 0.5, 1.0], 3.0)
     """
     array = finite("X", rows("X", X)).astype(float)
-    return scale_array(array, array.min(axis=0), np.ptp(array, axis=0))
+    return scale_array(X, array, array.min(axis=0), np.ptp(array, axis=0))
 
 
-def scale_array(array: Array, shift: Array, scale: Array) -> tuple[Array, Scaling]:
-    """An array and its scaling; a feature that never changes is not divided."""
+def scale_array(X: Samples, array: Array, shift: Array, scale: Array) -> tuple[Array, Scaling]:
+    """The array of X, scaled, and its scaling; a feature that never changes is not divided."""
     constant = np.min(array, axis=0) == np.max(array, axis=0)  # its standard deviation can be 1e-17 instead of 0
     scaling = Scaling(np.where(constant, array[0], shift), np.where(constant, 1.0, scale))
+    scaling.columns = column_names(X)
     scaled = scaling(array)
     if not np.isfinite(scaled).all():
         raise SettingError(f"X runs from {array.min():g} to {array.max():g}: too wide for floats, divide it first")

@@ -113,7 +113,12 @@ def answer(record: ReportedRun, outputs: Array, y: Array) -> Answer | None:
     if outputs.shape[1] > 1 or (record.outputs is not None and record.classes and y.ndim == 1):
         if y.ndim == 1:
             target = y
-        elif y.shape == outputs.shape and np.isin(y, (0.0, 1.0)).all() and (y.sum(axis=1) == 1.0).all():
+        elif (
+            not record.numbers
+            and y.shape == outputs.shape
+            and np.isin(y, (0.0, 1.0)).all()
+            and (y.sum(axis=1) == 1.0).all()
+        ):
             target = y.argmax(axis=1)
         else:
             return None

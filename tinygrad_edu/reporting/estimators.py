@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.facts.subject import estimator_loss, refuse_other_data, targets_of
-from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.clinic.diagnosis.facts.other_data import refuse_other_data, refuse_other_names
+from tinygrad_edu.clinic.diagnosis.facts.subject import estimator_loss, targets_of
+from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.errors import NameNotFoundError, OperandError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.layers import MLP
@@ -39,7 +40,8 @@ def record_of_estimator(estimator: Any, X: Samples, y: Samples) -> ReportedRun:
     if X is None or y is None:
         raise SettingError("report(estimator, X, y): an estimator does not keep its data: give X and y")
     last, data, targets = innermost(estimator, X, y := np.asarray(y))
-    if hasattr(last, "coefs_") and hasattr(last, "intercepts_"):
+    if hasattr(last, "coefs_") and hasattr(last, "intercepts_") and answers_as(last, data, estimator, X, targets is y):
+        refuse_other_names(last, data)
         found = of_network(estimator, last, to_array(data), targets, scaled=targets is not y)
         if found is not None:
             return found
@@ -58,6 +60,20 @@ def innermost(estimator: Any, X: Samples, y: Array) -> tuple[Any, Any, Array]:
             X = X if step in (None, "passthrough") else step.transform(X)
         return innermost(estimator.steps[-1][1], X, y)
     return estimator, X, y
+
+
+def answers_as(last: Model, data: Samples, estimator: Model, X: Samples, same_unit: bool) -> bool:
+    """Are the answers of a wrapper those of the network inside?
+
+    No where it chooses features (RFE) or another threshold (FixedThresholdClassifier). Scaled targets are another unit,
+    in which nothing is compared.
+    """
+    if last is estimator or not same_unit:
+        return True
+    if np.shape(data)[1:] != (last.coefs_[0].shape[0],):
+        return False
+    own, whole = predict(last, data), predict(estimator, X)
+    return bool(np.allclose(own, whole) if own.dtype.kind == "f" == whole.dtype.kind else np.array_equal(own, whole))
 
 
 def to_array(X: Samples) -> Array:
@@ -80,7 +96,7 @@ def of_network(estimator: Any, last: Any, X: Array, y: Array, scaled: bool) -> R
     return ReportedRun(
         run_of_network(last, model), (X, targets_of(last, y)), named or losses.find(estimator_loss(last)), None,
         classes=class_names(last), program=estimator_source(estimator), scores=array_of(last, "validation_scores_"),
-        numbers=not hasattr(last, "classes_"),
+        numbers=not has_one_class(last, y),
         unit=", in the unit of the scaled targets" * scaled,
     )  # fmt: skip
 
@@ -148,9 +164,14 @@ def of_answers(estimator: Any, last: Any, data: Samples, y: Array) -> ReportedRu
     kept = {id(X): ready}
     return ReportedRun(
         run, (X, targets), None, None, classes=class_names(estimator), program=estimator_source(estimator),
-        outputs=lambda asked: kept[id(asked)] if id(asked) in kept else outputs(asked), numbers=classes is None,
-        scores=array_of(last, "validation_scores_"),
+        outputs=lambda asked: kept[id(asked)] if id(asked) in kept else outputs(asked),
+        numbers=not has_one_class(estimator, y), scores=array_of(last, "validation_scores_"),
     )  # fmt: skip
+
+
+def has_one_class(estimator: Model, y: Array) -> bool:
+    """Is each answer one class? Not a number, and not several labels, even where each sample happens to have one."""
+    return hasattr(estimator, "classes_") and (y.ndim == 1 or y.shape[1] == 1)
 
 
 def predict(last: Any, X: Samples) -> Array:

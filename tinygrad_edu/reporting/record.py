@@ -38,7 +38,8 @@ class ReportedRun:
 
     held_out: samples that were not trained on. classes: their names, where they are not their numbers. outputs: what
     answers in place of a network. scores: of held-out samples after each epoch. program: Python that makes it.
-    numbers: are the targets known to be numbers, and no classes? unit: of the targets, in words, where they are scaled.
+    numbers: are the targets known to be numbers, or several labels, and not one class each? unit: of the targets, in
+    words, where they are scaled.
     weights: of the samples in the loss.
     """
 

@@ -279,7 +279,7 @@ def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, 
         data, held_out = samples.hold_out(data, settings)
     elif settings.validation is not None:
         held_out = samples.held_out_as(
-            data, samples.samples_and_targets(model, loss, *samples.two(settings.validation))
+            data, samples.samples_and_targets(model, loss, *samples.validation_pair(settings.validation, X))
         )
     if settings.sample_weight is not None:
         if isinstance(settings.validation, (int, float)):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import Dtype, Samples
+from tinygrad_edu.core.column_names import column_names, refuse_other_columns
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.target_advice import fix_of_classes
@@ -130,6 +131,14 @@ def held_out_as(data: Sequence[Array], held_out: Sequence[Array]) -> tuple[Array
     return tuple(a.reshape(-1, *b.shape[1:]) if {a.shape[1:], b.shape[1:]} == forms else a for a, b in pairs)
 
 
+def validation_pair(validation: Samples, X: Samples) -> Any:
+    """(X, y), with the columns of the training. Errors: SettingError, ShapeError."""
+    if not (isinstance(validation, (tuple, list)) and len(validation) == 2):
+        raise SettingError(f"validation={validation!r:.40}: give (X, y), or a share of the samples")
+    refuse_other_columns("the validation's X", validation[0], column_names(X), "the model is trained on")
+    return validation
+
+
 def inputs_for(model: Module, X: Samples) -> Array:
     """X in the model's dtype; whole numbers as such, and in their own shape, for a model that looks rows up by them.
 
@@ -246,12 +255,6 @@ def check_weights(sample_weight: Samples, X: Array, dtype: Dtype) -> Array:
             "be above 0"
         )
     return np.ascontiguousarray(found)
-
-
-def two(validation: Samples) -> Any:
-    if not (isinstance(validation, (tuple, list)) and len(validation) == 2):
-        raise SettingError(f"validation={validation!r:.40}: give (X, y), or a share of the samples")
-    return validation
 
 
 def hold_out(data: tuple[Array, ...], settings: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.clinic.diagnosis.facts import lbfgs
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Start, of_layers, of_module
 from tinygrad_edu.clinic.diagnosis.facts.look import look_at
+from tinygrad_edu.clinic.diagnosis.facts.other_data import refuse_other_data, refuse_other_names
 from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, Change, EstimatorRule, Setup, layers_of
 from tinygrad_edu.clinic.diagnosis.facts.task import Task, task_of
 from tinygrad_edu.clinic.diagnosis.facts.twin import of_tensors
@@ -184,6 +185,7 @@ def of_estimator(model: Model, X: Samples, y: Samples) -> Subject:
             f"such as GridSearchCV), a torch.nn.Module or a Keras model, not {given:.60}. For anything else, "
             "diagnose_curve(losses) says what the loss curve alone can tell"
         )
+    refuse_other_names(model, X)
     X = np.asarray(require(X, "X").toarray() if hasattr(X, "toarray") else require(X, "X"), dtype=float)
     refuse_other_data(model, X, require(y, "y"))
     y = targets_of(model, y)
@@ -205,33 +207,6 @@ def with_weights(subject: Subject, weight: Any) -> Subject:
     if len(weight) != subject.task.samples:
         raise ShapeError(f"sample_weight has {len(weight)} entries, X {subject.task.samples} samples: one for each")
     return replace(subject, setup=replace(subject.setup, weights=weight))
-
-
-def refuse_other_data(model: Model, X: Array, y: Samples) -> None:
-    """Data that this estimator was not trained on. Errors: ShapeError, SettingError."""
-    width, y = model.coefs_[0].shape[0], np.asarray(y)
-    if X.ndim != 2 or X.shape[1] != width:
-        raise ShapeError(f"X has shape {X.shape}; this estimator was trained on {width} features: (samples, {width})")
-    if len(y) != len(X):
-        raise ShapeError(f"X has {len(X)} samples and y {len(y)}: one target for each sample is needed")
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        row = int(np.argwhere(~np.isfinite(y))[0][0])
-        raise SettingError(
-            f"y is NaN or infinite in {np.sum(~np.isfinite(y))} places, first in row {row}: fill or drop them"
-        )
-    if hasattr(model, "classes_") and y.reshape(len(y), -1).shape[1] == 1:
-        known = list(np.asarray(model.classes_).tolist())
-        strange = [label for label in np.unique(y).tolist() if label not in known]
-        if strange:
-            raise SettingError(
-                f"y holds {label_list(np.unique(y).tolist())}, and this classifier was trained on {label_list(known)}: "
-                "give y as fit was given it"
-            )
-
-
-def label_list(labels: list[Any]) -> str:
-    """The first labels as text."""
-    return ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
 
 
 def targets_of(model: Model, y: Samples) -> Array:
