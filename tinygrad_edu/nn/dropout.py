@@ -18,7 +18,7 @@ class Dropout(Module):
     So the mean of y is x either way. (Srivastava et al. 2014)
     p: the probability, in [0, 1).
     inplace: PyTorch's argument; nothing is overwritten here.
-    rng: a random generator or a seed, from which both back ends draw the same numbers.
+    rng: a random generator or a seed, from which both back ends draw the same numbers; without one, `fit` seeds it.
     Errors: SettingError for p and rng; TraceError if anything but `fit` compiles it in training.
 
     >>> layer = Dropout(0.5, rng=1)

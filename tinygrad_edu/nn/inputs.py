@@ -13,7 +13,12 @@ from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
 
-SHARED = np.random.default_rng(0)  # generator shared by all layers without one; each continues its stream
+
+class Unseeded(np.random.SeedSequence):
+    """The seed of generators that layers have without being given one; copies and pickles keep it. `fit` seeds them."""
+
+
+SHARED = np.random.default_rng(Unseeded(0))  # shared by all layers without one; each continues its stream
 
 
 def as_array(x: ArrayLike) -> Any:

@@ -29,11 +29,13 @@ from tinygrad_edu.train.mpi import data_parallel
 from tinygrad_edu.train.mpi.ranks import Ranks
 from tinygrad_edu.train.one_thread import claim, release
 from tinygrad_edu.train.other_code import note_of_anew
+from tinygrad_edu.train.own_code import are_own
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.resume import resume
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import parameters_of
+from tinygrad_edu.train.seeds import GlobalDraws
 from tinygrad_edu.train.snapshot import for_certain
 from tinygrad_edu.train.state_outside import refuse_stale
 from tinygrad_edu.train.stepper import Epochs, Stepper, TakenBackError
@@ -62,7 +64,7 @@ def fit(
     epochs: the number of passes over all samples; with resume_from, the total.
     batch_size: the samples of one update; all of them by default.
     shuffle: a new order in each epoch (True), none (False), or the name of an order of data.batches.
-    seed: the seed of the orders, and of the held-out share.
+    seed: the seed of the orders, of the held-out share, and of layers such as Dropout(0.1) that were given none.
     compiled: True, False, or "auto", which compiles if that is estimated to pay.
     tol: stop when an epoch changes the loss by no more than this fraction.
     patience: stop after so many epochs in a row that do not lower the best loss by more than the fraction tol.
@@ -93,7 +95,7 @@ def begin_job(
     model: Module, X: Samples, y: Samples, optimizer: Any, given: Mapping[str, Any], resume_from: Any = None
 ) -> Job:
     """The job, at its start or as the file of an earlier run left it."""
-    job = job_of(model, X, y, optimizer_for(optimizer, parameters_of(model)), Settings(**given))
+    job = job_of(model, X, y, optimizer_for(optimizer, parameters_of(model)), Settings(**given), seeded=True)
     refuse_stale(job)
     if resume_from is not None:
         resume(job, resume_from)
@@ -114,6 +116,7 @@ class Training:
         self.interrupts = interrupts.Passed()
         self.claimed: list[int] = []  # parameters that no other thread may train during this run
         self.beginning: Beginning | None = None  # for a run whose compiled epochs may have to be undone
+        self.draws: GlobalDraws | None = None  # where functions of the user's own may draw
 
     def run(self) -> Run:
         """Run it; returns the record, also after Ctrl-C. Errors: GraphError if another thread trains this model."""
@@ -147,6 +150,8 @@ class Training:
             self.whole.is_now()
         way = way_of(job, self.compiled)
         self.beginning = Beginning(job) if way.foreign else None
+        own = way.foreign or are_own(job.settings.callbacks) or (way.session is None and job.own_code)
+        self.draws = GlobalDraws() if own else None
         job.how, job.ending = way.how + note_of_parts(job), ""
         if over or job.progress.stopped:  # the stopping rule had ended the run already
             job.how += (
@@ -231,6 +236,8 @@ class Training:
     def finish(self, ending: str) -> Run:
         """Restore the best weights, if asked for, and make the record; doing it twice is the same as once."""
         self.whole.restore()
+        told = self.draws.note() if self.draws is not None else ""
+        self.job.how += "" if told in self.job.how else told
         run = record(self.job, ending + self.job.restore_best(), self.compiled)
         self.modes.restore()
         self.let_go()

@@ -28,6 +28,7 @@ from tinygrad_edu.train.one_thread import calling_back
 from tinygrad_edu.train.own_code import for_own_code, runs_own_code, with_torchs_words
 from tinygrad_edu.train.progress import Curve, Progress
 from tinygrad_edu.train.recipe import Loss, Recipe, Settings
+from tinygrad_edu.train.seeds import seed_layers
 from tinygrad_edu.train.set_by_callbacks import Begun
 
 Array = np.ndarray[Any, Any]
@@ -264,11 +265,16 @@ def with_backward(loss: ArrayLike) -> Any:
     return loss
 
 
-def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:
-    """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError."""
+def job_of(
+    model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings, seeded: bool = False
+) -> Job:
+    """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError.
+
+    seeded: do layers that were made without a generator get one of this seed?
+    """
     if not MODES.recording:
         raise SettingError("no_grad is on: training needs gradients. Call fit outside of the block")
-    with_weights(model)  # raises if a lazy layer has had no input
+    inside, _ = with_weights(model)  # raises if a lazy layer has had no input
     loss = losses.find(settings.loss)
     if not (given := samples.as_sample_array(X, "X")).size:
         empty = f"X is of shape {given.shape}" if len(given) else "samples=0"
@@ -290,6 +296,8 @@ def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, 
     if isinstance(optimizer, LBFGS):
         refuse_for_lbfgs(model, settings, len(data[0]))
         minimizer, optimizer = optimizer, SGD(optimizer.params, lr=0.0)
+    if seeded:
+        seed_layers([module for _, module in inside], settings.seed)
     optimizer.forget_other_runs()
     return Job(model, optimizer, settings, data, held_out, loss, chances, minimizer, mixed=mixed)
 

@@ -106,7 +106,7 @@ def lr_range_test(
     start, end: the first and the last learning rate.
     steps: the number of batches.
     stop_at: the test ends once the smoothed loss is this many times the lowest one, or not finite.
-    seed: the seed of the order of the samples.
+    seed: the seed of the order of the samples, and of layers such as Dropout(0.1) that were given none.
     Errors: SettingError for bad settings; those of fit for data that does not fit.
 
     >>> from tinygrad_edu import data, nn
@@ -120,7 +120,7 @@ def lr_range_test(
         raise SettingError(f"end={end}: it must be above start={start}")
     made = optimizer_for(optimizer, parameters_of(model))
     refuse_optimizer_without_rate(made)
-    job = job_of(model, X, y, made, Settings(loss=loss, epochs=1, batch_size=batch_size, seed=seed))
+    job = job_of(model, X, y, made, Settings(loss=loss, epochs=1, batch_size=batch_size, seed=seed), seeded=True)
     modes = Modes(model)
     try:
         with trial_of(job), np.errstate(all="ignore"):

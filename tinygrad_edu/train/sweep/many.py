@@ -33,9 +33,10 @@ from tinygrad_edu.train.job import Job, job_like, job_of
 from tinygrad_edu.train.own_code import for_own_code
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
+from tinygrad_edu.train.seeds import seed_layers
 from tinygrad_edu.train.stepper import TakenBackError
 from tinygrad_edu.train.sweep import workers
-from tinygrad_edu.train.sweep.redrawn import Redrawn, as_function
+from tinygrad_edu.train.sweep.redrawn import Redrawn, as_function, several
 
 Array = np.ndarray[Any, Any]
 Outcome = tuple[Array, Any]  # (losses, the model's outputs on X or a function that computes them)
@@ -139,13 +140,6 @@ def fit_many(
     return collect(outcomes, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
 
 
-def several(name: str, given: Any, example: str) -> list[Any]:
-    """The seeds or rates of the runs."""
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise SettingError(f"fit_many({name}={given!r:.60}): give several, such as {name}={example}")
-    return list(given)
-
-
 def refuse_own_arrays(job: Job, program: Any) -> None:
     """Every model has parameters and buffers of its own; of other arrays the program knows the first model's alone."""
     attributes = [x for _, module in job.model.named_modules() for x in vars(module).values()]
@@ -186,6 +180,7 @@ class ManyJobs:
         """
         model, made, seed, *_ = self.start(place)
         settings = Settings(seed=seed, **self.settings)
+        seed_layers(model.modules(), seed)
         if like is None or not isinstance(made, Optimizer) or samples.dtype_of_parameters(model) != like.data[0].dtype:
             return job_of(model, self.X, self.y, made, settings)
         return job_like(like, model, made, settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import pairwise
 from types import FunctionType
@@ -34,6 +34,13 @@ def as_function(make_model: Callable[[int], Module] | Module) -> Callable[[int],
             f"Give a function of the seed, such as lambda seed: {type(make_model).__name__}(...), or an nn.MLP"
         )
     return Redrawn(make_model)
+
+
+def several(name: str, given: Any, example: str) -> list[Any]:
+    """The seeds or rates of the runs."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise SettingError(f"fit_many({name}={given!r:.60}): give several, such as {name}={example}")
+    return list(given)
 
 
 class Redrawn:
