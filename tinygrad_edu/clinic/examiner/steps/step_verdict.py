@@ -32,7 +32,7 @@ from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.clinic.examiner.steps.batches import order_in
 from tinygrad_edu.clinic.examiner.steps.clipping import limits_of
-from tinygrad_edu.clinic.examiner.steps.in_turn import descent_in_turn
+from tinygrad_edu.clinic.examiner.steps.in_turn import descent_in_turn, descent_with_own_rates
 from tinygrad_edu.clinic.examiner.steps.made_gradients import assigned_ones, gradients_are_made
 from tinygrad_edu.clinic.examiner.steps.moments import moments_of, of_update
 from tinygrad_edu.clinic.examiner.steps.scaled_steps import of_scaled_step
@@ -109,7 +109,7 @@ class StepVerdict:
         """A rule that gives the steps; several updates in one; else the gradients that the first step implies."""
         if self.late:
             return self.by_late_walk(net, right, walk, method, note)
-        rule = simple_rule(walk)
+        rule = simple_rule(walk) or descent_with_own_rates(walk, self.recording, net)
         if rule is not None and net.penalties and (twice := self.penalty_again(right, rule)):
             return twice
         if rule is None or not rule.rule.right:
