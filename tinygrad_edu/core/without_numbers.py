@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import Axis, Node, Option
+from tinygrad_edu.core.modes import MODES
 
 
 def fill_like(x: Node, fill: float, dtype: Option, shape: Option) -> Any:
@@ -26,7 +27,8 @@ def fill_like(x: Node, fill: float, dtype: Option, shape: Option) -> Any:
     if shape is not None or kind.kind != "f":
         return np.full(np.shape(x) if shape is None else shape, fill, kind)
     number = kind.type(fill)
-    return ops.where(ops.equal(x, x), number, number)
+    found, trace = ops.where(ops.equal(x, x), number, number), MODES.tensor_trace
+    return found if trace is None else trace.noted(found, x if dtype is None else kind)
 
 
 def fill_with(fill: float) -> Callable[..., Any]:

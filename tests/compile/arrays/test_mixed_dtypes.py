@@ -47,6 +47,11 @@ FUNCTIONS = {
     "a loop": lambda x, y: tg.scan(lambda s, r: (s * 0.5 + r, s), x, np.stack([x, x, x, x, x])),
     "a loop that widens": lambda x, y: tg.scan(lambda s, r: (s * 0.5 + r, s[0] * y), x, np.stack([y, y, y, y, y])),
     "a dict": lambda x, y: {"a": x + 1, "b": [y, x * y]},
+    "fills": lambda x, y: (np.zeros_like(x), np.ones_like(y), np.full_like(x * 2, 2.0) + x, np.zeros_like(x * y)),
+    "fills of a dtype": lambda x, y: (np.zeros_like(x, dtype=np.float64) + x, np.ones_like(y, dtype=np.float32) * x),
+    "gradients of samples": lambda x, y: tg.vmap(tg.value_and_grad(lambda a, b: a * a * b, (0, 1)))(x, y),
+    "curvature of samples": lambda x, y: tg.vmap(tg.grad(tg.grad(lambda a, b: a**3 * b)))(x, y),
+    "fills of samples": lambda x, y: tg.vmap(lambda a, b: (np.zeros_like(a) + a, np.ones_like(b) * a))(x, y),
     "closed over": lambda x, y: (W * 2, W * y, y),
 }
 

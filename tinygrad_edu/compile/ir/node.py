@@ -104,6 +104,11 @@ class Traced(Tensor):
         """0s and 1s that a transform needs, as an input that does not decide the program's dtype."""
         return ACTIVE.traces[-1].note_dtype(as_node(np.asarray(array, np.float32)), truths.FLOAT)  # type: ignore[no-any-return]
 
+    @staticmethod
+    def noted(x: Traced, like: Any) -> Traced:
+        """The same numbers, known to have this dtype or that of another node."""
+        return ACTIVE.traces[-1].note_dtype(x, like)  # type: ignore[no-any-return]
+
     careful = property(lambda _: note_derivative())  # asked by a vmap, which differentiates itself
 
     @staticmethod

@@ -180,7 +180,17 @@ class Batched(Tensor):
             return [(p, in_dtype_of(p, unbroadcast(as_sample(c), p.shape))) for p, c in wanted]
 
         found = cotangents(order, seed if isinstance(seed, Batched) else seed_like(root, seed), pull)
-        return [found.get(x) for x in inputs]
+        return [Batched.noted(found[x], x) if x in found else None for x in inputs]
+
+    @staticmethod
+    def noted(x: Batched, like: ArrayLike) -> Batched:
+        """The same numbers, known to have that dtype, of which the trace around takes note."""
+        with outside():
+            trace = MODES.tensor_trace
+            if trace is None or not hasattr(x.inner, "parents"):
+                return x
+            inner = trace.noted(x.inner, like.inner if isinstance(like, Batched) else like)
+        return recorded(inner, x.common, ops.pos, [x], {})
 
     def rows_of(self, labels: ArrayLike) -> Batched:
         """The class numbers as rows of 0 and 1, one column for each logit."""

@@ -14,7 +14,7 @@ from tinygrad_edu.compile.array_function import common_dtype
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import hold
-from tinygrad_edu.compile.passes.exact_range import EXACT, count_inexact
+from tinygrad_edu.compile.passes.exact_range import EXACT, computes_in_float64, count_inexact
 from tinygrad_edu.compile.passes.fuse import SizeNames
 from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
 from tinygrad_edu.compile.program import Array
@@ -25,6 +25,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.writes.write_guard import CLOCK
+from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.ending import INEXACT, OWN_NAN
 
 BATCH_NAMES = ("x", "y", "sample_weight")  # the program's names for the arrays of one batch
@@ -32,6 +33,13 @@ FIXED_ROWS = (
     "The model or the loss turns the number of rows into a plain number, as np.zeros((len(x), 5)) does: leave the rows "
     "out, np.zeros(5), and it goes for any batch; z[np.arange(len(y)), y] is np.take_along_axis(z, y[:, None], axis=1)"
 )
+
+FRACTIONS = (
+    "the model or the loss computes with fractions of whole numbers up to {:,} (a quotient, mean, root or sine), which "
+    "NumPy has in float64, and the program in float32, as the parameters: convert the numbers to fractions beforehand, "
+    "or train model.astype(np.float64)"
+)
+FEW_DIGITS = 256  # a difference of fractions of whole numbers up to here keeps 16 of the 24 bits of float32
 
 
 def forward_trace(
@@ -54,6 +62,15 @@ def loss_if_exact(trace: Trace, dtype: str) -> Traced:
     roots, given = [loss, *(new for _, new in trace.followed)], {x: x.kind for x in trace.inputs.values() if x.integer}
     count = trace.run(lambda: count_inexact(roots, given, dtype, read_as_numbers(roots) if given else ()))
     return loss if count is None else trace.run(lambda: ops.where(ops.equal(count, 0.0), loss, math.nan))
+
+
+def refuse_fractions(trace: Trace, data: Sequence[Array], dtype: str) -> None:
+    """Errors: TraceError where NumPy has fractions of large whole numbers in float64, and the program in float32."""
+    arrays = {**dict(zip(BATCH_NAMES, data, strict=False)), **trace.captured}
+    largest = {x: np.max(np.abs(arrays[name]), initial=0) for name, x in trace.inputs.items() if x.integer}
+    large = {x: x.kind for x, n in largest.items() if n > FEW_DIGITS}
+    if dtype == "float32" and computes_in_float64([trace.results], large):
+        raise TraceError(FRACTIONS.format(max(largest.values())))
 
 
 def why_nan(trace: Trace, loss: Traced, dtype: str) -> str:

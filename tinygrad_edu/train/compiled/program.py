@@ -27,7 +27,14 @@ from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.compiled import blocks as of_blocks
 from tinygrad_edu.train.compiled.blocks import Blocks, BlocksOfTrace, find_blocks, with_blocks
 from tinygrad_edu.train.compiled.fixed_sizes import AnySizes, FixedSizes, OfSizes
-from tinygrad_edu.train.compiled.forward import FIXED_ROWS, forward_trace, holds_integers, loss_if_exact, why_nan
+from tinygrad_edu.train.compiled.forward import (
+    FIXED_ROWS,
+    forward_trace,
+    holds_integers,
+    loss_if_exact,
+    refuse_fractions,
+    why_nan,
+)
 from tinygrad_edu.train.compiled.packed_call import COMMON, TAKEN, Kind, PackedCode, unpack
 from tinygrad_edu.train.compiled.task import MEMORY_NAMES, CompiledTask
 from tinygrad_edu.train.compiled.update_rule import update_body
@@ -299,6 +306,7 @@ def step_body(
     wanted = [trace.inputs[name] for name in with_blocks(names, blocks.weights) if isinstance(name, str)]
     wanted += blocks.leaves
     gradients = trace.gradients(wanted)
+    refuse_fractions(trace, data, recipe.dtype)
     loss = loss_if_exact(trace, recipe.dtype)
     results = {"loss": loss} | {f"d_{x.name}": g for x, g in zip(wanted, gradients, strict=True)}
     results |= {f"after_{trace.run(partial(trace.capture, kept)).name}": new for kept, new in trace.followed}
