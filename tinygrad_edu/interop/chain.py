@@ -24,6 +24,7 @@ MERGES: dict[str, Callable[[Any, Any], Any]] = {  # how the outputs of both dire
 }
 USUAL_NORMS = {("LayerNorm", 1e-5, MOMENTUM), ("BatchNorm", 1e-5, MOMENTUM)}  # the settings that nn.MLP uses
 NORMS = {"LayerNorm": "layer", "BatchNorm": "batch"}
+EVERY = ("*",)  # in place of the names of frozen arrays: all of them
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Chain:
     def linear(self) -> list[Step]:
         """The layers of weights."""
         return [step for step in self.steps if step.kind == "linear"]
+
+    @property
+    def flattens(self) -> bool:
+        """Does it flatten samples of more than one axis, which nn.MLP does not take?"""
+        return any(step.kind == "flatten" and len(step.sizes) > 1 for step in self.steps)
 
     def mlp(self) -> MLP | None:
         """The nn.MLP that it is; None where it has another form."""
@@ -211,5 +217,5 @@ def fill_layer(layer: Module, step: Step) -> Module:
 def freeze(layer: Any, step: Step) -> None:
     """Freeze the parameters that were frozen in the other library."""
     arrays = dict(layer.named_arrays())
-    for name in step.frozen:
+    for name in dict(layer.named_parameters()) if step.frozen == EVERY else step.frozen:
         arrays[name].requires_grad = False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +14,8 @@ import numpy as np
 from tinygrad_edu.core.aliases import Model
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.interop import recurrent
-from tinygrad_edu.interop.chain import Chain, Step
+from tinygrad_edu.interop.chain import EVERY, Chain, Step
+from tinygrad_edu.interop.keras_training import refuse_unlike, what_training_loses, with_starts
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.pen import check_arguments
 
@@ -36,7 +39,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "ReLU": {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}, "Softmax": {"axis": -1},
     "ELU": {"alpha": 1.0}, "Dropout": {"noise_shape": None}, "Embedding": {"mask_zero": False},
     "Rescaling": {"scale": 1.0, "offset": 0.0}, "BatchNormalization": {"axis": -1},
-    "LayerNormalization": {"axis": -1, "rms_scaling": False},
+    "LayerNormalization": {"axis": -1, "rms_scaling": False}, "Flatten": {"data_format": "channels_last"},
 }  # fmt: skip
 FEW = 3  # samples on which the layers are compared with the model
 SAME, HALF = 1e-3, 0.05  # relative, through many layers: in float32, and in 2-byte floats
@@ -49,7 +52,8 @@ def from_keras(model: Model) -> Module:
     model: a keras.Sequential, a functional model whose layers follow one another, what `model.to_json()` gives, or the
     dict of `model.get_config()`; of Dense, Activation and its kin, Dropout, LayerNormalization, BatchNormalization,
     Flatten, Embedding, and SimpleRNN, GRU and LSTM, one way or Bidirectional. A model that nn.MLP can express becomes
-    one.
+    one. Layers that are not trainable are frozen; regularizers, constraints and noise have no counterpart, so that a
+    model with them gives a warning, and JSON with them is refused.
     Errors: OperandError for what is no such model, SettingError for a layer that has no counterpart; both name it.
 
     >>> layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 2]}},
@@ -58,7 +62,14 @@ def from_keras(model: Model) -> Module:
     >>> from_keras({"class_name": "Sequential", "config": {"layers": layers}}).sizes
     (2, 3, 1)
     """
-    return chain_of(model).module()
+    chain, layers = chain_of(model), layers_of(model)
+    lost = list(what_training_loses(layers, drawn=not is_object(model)))
+    if lost and not is_object(model):
+        raise SettingError(f"{', '.join(lost)}: no counterpart, and without it the training would be another one")
+    if lost:
+        warnings.warn(f"from_keras leaves out what only training uses: {', '.join(lost)}", stacklevel=3)
+    chain = chain if is_object(model) else with_starts(chain)
+    return chain.sequential() if chain.flattens else chain.module()
 
 
 def is_object(model: Model) -> bool:
@@ -80,25 +91,41 @@ def chain_of(model: Any, shape: tuple[int, ...] | None = None) -> Chain:
     if not is_keras(model):
         raise OperandError(f"from_keras takes a Keras model, its to_json() or its get_config(), not {model!r:.60}")
     layers = layers_of(model)
+    if not is_object(model):
+        refuse_unlike(json.loads(model) if isinstance(model, str) else model, layers)
     weights = weights_of(model, len(layers))
     shape, steps = shape or shape_of(model) or input_shape(layers), []
     sample = shape
     for layer, own in zip(layers, weights, strict=True):
         kind, config = str(layer["class_name"]), layer["config"]
         if kind == "TimeDistributed":
-            kind, config = str(config["layer"]["class_name"]), config["layer"]["config"]
+            kind, config = each_time(config)
         refuse_unusual(kind, config, len(shape))
         if kind in SILENT:
             continue
         if kind not in LAYERS:
             raise SettingError(f"{kind} has no counterpart in from_keras: it takes {', '.join(LAYERS)}")
-        made = LAYERS[kind](config, shape[-1], own)
+        made = [trained_as(config, step, shape) for step in LAYERS[kind](config, shape[-1], own)]
         steps += made
         shape = shape_after(made, shape)
     chain = Chain(tuple(steps))
     if is_object(model) and getattr(model, "built", True):
         refuse_other_outputs(model, chain, sample)
     return chain
+
+
+def each_time(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """(kind, config) of the layer that TimeDistributed applies. Errors: SettingError where it needs its own axes."""
+    kind, inner = str(config["layer"]["class_name"]), config["layer"]["config"]
+    if kind in ("Flatten", "Bidirectional", *recurrent.KERAS):
+        raise SettingError(f"TimeDistributed({kind}) has no counterpart: a layer of the last axis alone has")
+    return kind, {**inner, "trainable": config.get("trainable", True) and inner.get("trainable", True)}
+
+
+def trained_as(config: Mapping[str, Any], step: Step, shape: tuple[int, ...]) -> Step:
+    """A step that is frozen where its layer is not trainable, and one that flattens with the shape that it takes."""
+    step = replace(step, sizes=shape) if step.kind == "flatten" else step
+    return step if config.get("trainable", True) else replace(step, frozen=EVERY)
 
 
 def refuse_unusual(kind: str, config: Mapping[str, Any], last: int) -> None:
@@ -116,7 +143,10 @@ def refuse_other_outputs(model: Model, chain: Chain, shape: tuple[int, ...]) -> 
     counts = first is not None and first.kind == "embedding"
     whole = (rows_taken(model), *shape)
     X = rng.integers(0, first.sizes[0], whole) if first and counts else rng.normal(size=whole)
-    theirs, ours = np.asarray(plain_array(model(X, training=False))), chain.module().eval()(X).numpy()
+    given = model(X, training=False)
+    if isinstance(given, (list, tuple, Mapping)):
+        raise OperandError(f"the model has {len(given)} outputs: it is not a chain of layers")
+    theirs, ours = np.asarray(plain_array(given)), chain.sequential().eval()(X).numpy()
     limit = HALF if theirs.dtype.itemsize == 2 else SAME
     theirs = theirs.astype(float)
     room = limit * np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0)  # diverged networks are converted too
@@ -213,7 +243,10 @@ def dense(config: Mapping[str, Any], width: int, weights: list[Array]) -> list[S
     bias = bool(config.get("use_bias", True))
     names = ("weight", "bias")[: 1 + bias]
     arrays = {name: np.ascontiguousarray(w.T) for name, w in zip(names, weights, strict=False)}
-    options = {"start": config.get("kernel_initializer")}  # the diagnosis draws new weights with it
+    options = {
+        "start": config.get("kernel_initializer"),
+        "bias_start": config.get("bias_initializer"),
+    }  # the diagnosis draws new weights with it
     step = Step("linear", sizes=(width, int(config["units"])), bias=bias, arrays=arrays, options=options)
     return [step, *activation(config)]
 
