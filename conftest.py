@@ -68,6 +68,7 @@ pytest_plugins = [
     "tests.bench_rows",  # fixture `toy`, a row of bench
     "tests.case_runs",  # fixture `ran`, the report of each case
     "tests.example_runs",  # fixture `seen`, what each program of the guided path prints and writes
+    "tests.quick_reports",  # fewer messages between workers and controller
 ]
 
 
