@@ -8,26 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile import packed, uncompiled
+from tinygrad_edu.compile import packed, uncompiled, written_arguments
 from tinygrad_edu.compile.call import Call, prepare_call, refuse_inexact, refuse_too_large
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
-from tinygrad_edu.compile.ir.node import Traced, as_node
+from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import FLOAT, hold
 from tinygrad_edu.compile.own_attributes import own_attributes, withhold
 from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, count_inexact
 from tinygrad_edu.compile.passes.float_dtypes import SINGLE, float_dtypes, result_dtypes
 from tinygrad_edu.compile.program import Program, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
-from tinygrad_edu.compile.rounds.repeats import roll
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.trace import Trace
+from tinygrad_edu.compile.traced_results import as_traced, with_constants, with_repeats_rolled
 from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
-from tinygrad_edu.core.aliases import ArrayLike, Samples
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.conversion import FLOATS
-from tinygrad_edu.core.pytree import flatten, leaf_names, tree_leaves, tree_map, unflatten, with_leaves
+from tinygrad_edu.core.pytree import leaf_names, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.errors import DtypeError, OperandError
@@ -86,13 +86,15 @@ class ArrayFunction:
         if not wanted:
             if uncompiled.is_way(arguments):
                 return uncompiled.results(self.f, arguments)
+            if call.program.trace.written:
+                return written_arguments.results(self, call, inputs, arguments)
             found = self.results(call, inputs)
             # a NaN may come from 0·∞, which counts as 0
             if call.program.trace.differentiated and any(map(has_nan, tree_leaves(found))):
                 return self.results(*self.prepare(arguments, by=CAREFUL))
             self.quick.keep((), call, arguments)
             return found
-        if not isinstance(call.program.trace.results, Traced):
+        if not isinstance(call.program.trace.results, Traced) or call.program.trace.written:
             return self.f(*arguments)
         kept = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tuple(arguments))
         again = self.unless_changed(name, lambda: self.f(*kept), call)
@@ -116,8 +118,12 @@ class ArrayFunction:
         if isinstance(call.program.trace.results, Traced):
             numbers, out = call.run(inputs)
             return (out[0].astype(dtypes[0]) if dtypes else out[0]) if out else numbers[0]
-        by_name = call.by_name(inputs)
-        found = [by_name[f"result{i}"] for i in range(len(by_name))]
+        return self.nested(call, call.by_name(inputs))
+
+    def nested(self, call: Call, by_name: dict[str, Any]) -> Any:
+        """The results in the nesting in which the function returns them."""
+        dtypes = call.program.result_dtypes
+        found = [by_name[f"result{i}"] for i, _ in enumerate(tree_leaves(call.program.trace.results))]
         for i, dtype in enumerate(dtypes):
             found[i] = (
                 found[i].astype(dtype) if dtype != call.program.dtype and isinstance(found[i], np.ndarray) else found[i]
@@ -214,6 +220,7 @@ class ArrayFunction:
             withhold(node, argument)
         with explain_failure(self.f, arguments):
             results = trace.run(lambda: with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
+            trace.written = written_arguments.writes_to(trace, own)
             outputs = list(tree_leaves(results))
             if not outputs or not all(isinstance(y, Traced) for y in outputs):
                 raise OperandError(
@@ -221,7 +228,10 @@ class ArrayFunction:
                 )
             # looked up before `run`, in which arrays of Tensors would count as read by the function
             whole, dtypes = whole_inputs(trace, own, arguments), dtypes_of_results(trace, given, outputs)
-            trace.results = trace.run(lambda: with_repeats_rolled(results))
+            with_writes = trace.run(lambda: with_repeats_rolled((results, [write.node for write in trace.written])))
+            trace.results, nodes = with_writes
+            for write, node in zip(trace.written, nodes, strict=True):
+                write.node = node
             outputs = list(tree_leaves(trace.results))
             trace.in_float64 = program_dtype(trace, given) == "float64" or computes_in_float64(outputs, whole)
             dtype = "float64" if trace.in_float64 else "float32"
@@ -249,6 +259,7 @@ class ArrayFunction:
             results = {"result": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, found, strict=True)}
         else:
             results = {f"result{i}": y for i, y in enumerate(outputs)}
+            results |= {f"written{i}": write.node for i, write in enumerate(trace.written)}
         if inexact is not None:
             results[COUNT] = inexact
         program = packed.program_of(trace, results, program_dtype(trace, given), self.accurate, self.parallel)
@@ -290,26 +301,6 @@ def whole_inputs(trace: Trace, own: Sequence[Traced], arguments: Sequence[Any]) 
         if kind is int or kind.kind in "iu":
             found[x] = kind
     return found
-
-
-def with_repeats_rolled(results: Any) -> Any:
-    """The results of a trace with repetitions as loops."""
-    leaves: list[Any] = []
-    nesting = flatten(results, leaves)
-    return unflatten(nesting, iter(roll(leaves) if all(isinstance(y, Traced) for y in leaves) else leaves))
-
-
-def as_traced(y: Samples) -> Any:
-    """A result that was computed from closed-over Tensors alone becomes part of the program too."""
-    return as_node(y) if isinstance(y, Tensor) else y
-
-
-def with_constants(results: Any) -> Any:
-    """Floats and arrays of them beside what is computed become part of the program: a gradient may be constant."""
-    if not any(isinstance(y, Traced) for y in tree_leaves(results)):
-        return results
-    floats = (float, np.floating, np.ndarray)
-    return tree_map(lambda y: as_node(y) if isinstance(y, floats) and np.asarray(y).dtype.kind == "f" else y, results)
 
 
 def check_argument(x: ArrayLike) -> Any:

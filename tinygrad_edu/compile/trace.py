@@ -19,8 +19,10 @@ from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DE
 from tinygrad_edu.compile.unread import read_of
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import topological
-from tinygrad_edu.core.modes import tracing
+from tinygrad_edu.core.modes import MODES, tracing
+from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.writes.other_names import MADE_BY_PROGRAM, Watch, refuse_old, watching
 from tinygrad_edu.core.writes.write_guard import CLOCK
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
@@ -61,6 +63,9 @@ class Trace:
     lookups: list[Traced] = field(default_factory=list)  # nodes that read at an index
     dropped: list[Traced] = field(default_factory=list)  # those of `lookups` on which no result depends
     leaves: set[Traced] = field(default_factory=set)  # nodes inside loop bodies, which are meaningless outside
+    tensors: list[Traced] = field(default_factory=list)  # inputs that stand for arguments which are Tensors
+    written: list[Any] = field(default_factory=list)  # what the function has written into its arguments by `+=`
+    watch: Watch = field(default_factory=Watch)  # of the last run of a function: what its += have written to
 
     node = staticmethod(as_node)
 
@@ -158,8 +163,12 @@ class Trace:
         """Run f() with all that it closes over as further inputs; sizes that turn out to be equal are noted."""
         ACTIVE.traces.append(self)
         try:
-            with tracing("tensor_trace", Traced):
-                return f()
+            with tracing("tensor_trace", Traced), watching(anew=True) as self.watch:
+                self.watch.of_tensor.update(dict.fromkeys(self.tensors, True))
+                results = f()
+                if MODES.written:
+                    refuse_old([y for y in tree_leaves(results) if isinstance(y, Traced)], TraceError)
+                return results
         finally:
             ACTIVE.traces.pop()
 
@@ -170,3 +179,11 @@ class Trace:
                 f"a gradient needs one number as the result, not {self.results!r:.80}. Reduce it, as in loss.sum()"
             )
         return self.run(lambda: differentiate(self.results, wanted))  # type: ignore[no-any-return]
+
+
+def stands_for_tensor(x: Traced, begun: int) -> bool:
+    """Is it an input that stands for a Tensor which the function closes over?"""
+    return any(isinstance(trace.captured.get(x.name), Tensor) for trace in ACTIVE.traces)
+
+
+MADE_BY_PROGRAM[Traced] = stands_for_tensor

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.modes import no_grad
-from tinygrad_edu.core.pytree import flatten
+from tinygrad_edu.core.pytree import flatten, tree_map
 from tinygrad_edu.core.user_errors import without_numpys_words
 from tinygrad_edu.errors import TinygradError, TraceError
 
@@ -54,10 +54,15 @@ def fails(f: Callable[..., Any], arguments: Sequence[Any]) -> bool:
     try:
         with no_grad(), np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            f(*arguments)
+            f(*tree_map(copy_of_array, tuple(arguments)))
     except Exception:
         return True
     return False
+
+
+def copy_of_array(x: Any) -> Any:
+    """A copy of a plain array, to which a function may write."""
+    return x.copy() if isinstance(x, np.ndarray) else x
 
 
 @contextmanager

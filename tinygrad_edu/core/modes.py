@@ -28,7 +28,9 @@ class _Modes(threading.local):
     lines = False  # record the source line of every node
     value_trace: Any = None  # during a trace, the class whose `__apply__` receives every operation on Values
     tensor_trace: Any = None  # the same for operations on Tensors
-    usual = True  # recording, and no anomaly detection, line recording or trace
+    watch: Any = None  # while a user's function runs on nodes: what `+=` has written to (writes/other_names.py)
+    written = False  # whether that is anything
+    usual = True  # recording, and no anomaly detection, line recording or trace, and nothing written by `+=`
 
 
 MODES = _Modes()
@@ -127,17 +129,18 @@ def forgive(error: Exception) -> None:
 def switch_mode(mode: str, value: ArrayLike) -> Iterator[None]:
     """One mode of this thread, until the block ends."""
     before = getattr(MODES, mode)
-    _set(mode, value)
+    turn(mode, value)
     try:
         yield
     finally:
-        _set(mode, before)
+        turn(mode, before)
 
 
-def _set(mode: str, value: ArrayLike) -> None:
+def turn(mode: str, value: ArrayLike) -> None:
+    """Set one mode of this thread."""
     setattr(MODES, mode, value)
     traced = MODES.value_trace is not None or MODES.tensor_trace is not None
-    usual = MODES.recording and not (MODES.anomaly or MODES.lines or traced)
+    usual = MODES.recording and not (MODES.anomaly or MODES.lines or traced or MODES.written)
     # An interrupt between two of these lines can leave one entry too many (slower), never one too few (wrong).
     if MODES.usual and not usual:
         UNUSUAL.append(None)

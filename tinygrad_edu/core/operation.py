@@ -22,7 +22,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.array_readings import Body, bind_for_arrays, for_arrays
 from tinygrad_edu.core.ieee_floats import elementwise
 from tinygrad_edu.core.limits import Curve
-from tinygrad_edu.core.modes import UNUSUAL
+from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.one_name import in_our_words
 from tinygrad_edu.core.readings import NUMBERS, bind, ieee, in_precision, of_shape, plain_array, values_to_save
 from tinygrad_edu.errors import OperandError, ShapeError, TinygradError
@@ -270,13 +270,13 @@ class Composed(Body):
 
     def __init__(self, function: Callable[..., Any], numpy: str, method: bool = True) -> None:
         functools.update_wrapper(self, function)
-        self.name: str = function.__name__
-        self.function, self.numpy_name, self.method = function, numpy, method
+        self.name, self.function, self.numpy_name, self.method = function.__name__, function, numpy, method
 
     def evaluate(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The function, and its errors about shapes with our words."""
         try:
-            return self.function(*arguments, **options)
+            found = self.function(*arguments, **options)
+            return found if MODES.watch is None else MODES.watch.settle(self.name, found, arguments)
         except (ValueError, IndexError, ZeroDivisionError) as error:
             if self.calls_others or isinstance(error, TinygradError):
                 raise

@@ -40,13 +40,13 @@ def scan(
     loop: tuple[Any, Any] | None = rolled(step, state, xs, length)
     if loop is not None:
         return loop
-    found = []
+    found, state = [], tree_map(own_array, state)
     for t in range(rounds(xs, length)):
-        result = step(state, tree_map(lambda x, t=t: x[t], xs) if xs is not None else None)
+        result = step(state, tree_map(lambda x, t=t: own_array(x[t]), xs) if xs is not None else None)
         if not (isinstance(result, tuple) and len(result) == 2):
             raise OperandError(f"scan: step returns (new state, y), not {result!r:.60}")
         state, y = result
-        found.append(y)
+        found.append(tree_map(own_array, y))
     return state, tree_map(lambda *each: stack_rounds(each), *found)
 
 
@@ -54,6 +54,11 @@ def by_position(x: ArrayLike) -> Any:
     """What [t] takes entry t of: a Series of pandas takes the entry that is labelled t, a DataFrame a column."""
     own = isinstance(x, (Tensor, np.ndarray)) or not hasattr(x, "__array__")
     return x if own and not isinstance(x, np.matrix) else np.asarray(x)
+
+
+def own_array(x: Any) -> Any:
+    """A copy of an array: a step that says `state += x` changes neither the caller's arrays nor what it gave before."""
+    return x.copy() if x.__class__ is np.ndarray and x.ndim else x
 
 
 def rolled(step: Callable[[Any, Any], tuple[Any, Any]], state: ArrayLike, xs: ArrayLike, length: int | None) -> Any:

@@ -180,7 +180,8 @@ def split(x: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0)
     length = np.shape(x)[one_axis(x, axis)]
     at = indices_or_sections
     at = at.item() if isinstance(at, np.ndarray) and not at.ndim else at
-    if isinstance(at, (int, np.integer)):
+    if hasattr(at, "__index__") and not np.ndim(at):  # a whole number, also a length of a trace
+        at = operator.index(at)
         if at < 1 or length % at:
             raise ShapeError(f"split: axis {axis} has {length} entries, which cannot be split into {at} equal sections")
         at = [length // at * i for i in range(1, at)]

@@ -36,13 +36,13 @@ from tinygrad_edu.core.places import Place, find_place
 from tinygrad_edu.core.plain_numbers import number_error
 from tinygrad_edu.core.printing import in_percent_format, is_compiled
 from tinygrad_edu.core.writes import augmented
+from tinygrad_edu.core.writes.other_names import refuse_old
 from tinygrad_edu.core.writes.overwrite import overwrite, refuse_plain_write
 from tinygrad_edu.core.writes.write_guard import CLOCK, WriteGuard, guard_of, protect_view
-from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
+from tinygrad_edu.errors import GraphError, ShapeError
 
 if TYPE_CHECKING:
     from tinygrad_edu.core.typed import Arithmetic as Operators
-    from tinygrad_edu.core.typed import Results
 else:
     from tinygrad_edu.core.operators import Operators
 
@@ -50,7 +50,6 @@ Array = np.ndarray[Any, Any]
 AnyOperation = Operation | ArrayOperation
 NO_OPTIONS: Mapping[str, Any] = {}
 new = object.__new__
-TO_FILL = "To fill an array make it a Tensor: out = tg.Tensor(np.zeros(shape)), then out[i] = x"
 
 
 class Tensor(TensorMethods, Operators):
@@ -106,6 +105,8 @@ class Tensor(TensorMethods, Operators):
         except ValueError as error:
             raise shape_error(operation, operands, error) from None
         if operation.partials is None:
+            if UNUSUAL and MODES.written:
+                refuse_old(operands, GraphError)
             return y.view(PlainArray) if y.__class__ is np.ndarray else y  # a comparison: a boolean array
         if y.dtype.kind != "f":  # where(x, 1, 0), for example
             y = y.astype(first_dtype(operands))
@@ -163,6 +164,8 @@ class Tensor(TensorMethods, Operators):
 
     def numpy(self) -> Array:
         """The array itself, without the graph."""
+        if UNUSUAL and MODES.written:
+            refuse_old((self,), GraphError)
         guard_of(self).hand_out(self.array)
         return self.array
 
@@ -202,6 +205,8 @@ class Tensor(TensorMethods, Operators):
         in_graph = self._parents or getattr(value, "requires_grad", False)
         if in_graph and MODES.recording and MODES.tensor_trace is None and (self._parents or not self.requires_grad):
             overwrite(self, plain_index(index), value)
+            if UNUSUAL and MODES.written:
+                MODES.watch.note_own_write(self)
             return
         if not self._parents:
             refuse_plain_write(self, value)
@@ -233,7 +238,7 @@ class Tensor(TensorMethods, Operators):
             return self.one_number("float(x)")
         many = f"x[i].item() gives one of its {self.size} numbers, x.data all of them"
         plain = "x.item() gives the plain number" if self.size == 1 else many
-        raise number_error("float", self, f": {plain}. {TO_FILL}")
+        raise number_error("float", self, f": {plain}. {plain_arrays.TO_FILL}")
 
     def __int__(self) -> int:
         return int(float(self))
@@ -244,16 +249,7 @@ class Tensor(TensorMethods, Operators):
             raise TypeError(f"{call} is for one number, and x holds {self.size}: x = {self!r}. Take x[i], or x.data")
         return self.item()
 
-    def __array__(self, dtype: Option = None, copy: bool | None = None) -> Results:
-        if self.requires_grad and MODES.recording and not is_compiled(self):
-            raise DetachedError(
-                f"a plain array made of {self!r} would silently lose its gradient. To join several Tensors use "
-                f"np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_. {TO_FILL}; "
-                "to take the entries that it names, np.take(tg.Tensor(table), i); use NumPy's functions or tg.ops on "
-                "the Tensor itself (tg.ops.logsumexp, softmax, erf, sigmoid for SciPy's, tg.stats for scipy.stats); or "
-                "leave the graph on purpose with x.data or x.detach()"
-            )
-        return np.array(self.array, dtype=dtype, copy=True if copy is None else copy)
+    __array__ = plain_arrays.as_plain_array
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Node, **options: Option) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
@@ -293,6 +289,8 @@ def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options:
     made.label, made._parents, made._options = "", (), NO_OPTIONS
     made._made, made._spent, made.requires_grad = 0, False, False
     if UNUSUAL:
+        if MODES.written:
+            refuse_old(operands, GraphError)
         if MODES.anomaly:
             refuse_anomaly(operation, y, operands)
         if MODES.lines:

@@ -33,6 +33,7 @@ from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, i
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
+from tinygrad_edu.core.writes.other_names import refuse_old, unwatched, watched
 from tinygrad_edu.errors import TraceError
 
 DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # operations recorded in terms of others; filled by rules.py
@@ -86,13 +87,15 @@ class Traced(Tensor):
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside a vmap
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
         truths.refuse_own(operation)
-        return unless_recording(truths.apply_as_numpy(operation, tuple([as_node(x) for x in arguments]), record))
+        operands = tuple([as_node(x) for x in arguments])
+        return unless_recording(watched(truths.apply_as_numpy(operation, operands, record), operation, operands))
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:
             return MODES.tensor_trace.__apply_array__(operation, arrays, options)  # type: ignore[no-any-return]
-        return unless_recording(apply_array(operation, arrays, options))
+        operands = tuple([as_node(x) for x in arrays])
+        return unless_recording(watched(apply_array(operation, operands, options), operation, operands, options))
 
     @staticmethod
     def positions(n: Any) -> Traced:
@@ -114,8 +117,9 @@ class Traced(Tensor):
     @staticmethod
     def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Traced]:
         """seed·∂root/∂input as further nodes: a transform inside a compiled function."""
-        nodes = [as_node(x) for x in inputs]
-        return ACTIVE.traces[-1].note_gradients(differentiate(as_node(root), nodes, seed, again=True), nodes)  # type: ignore[no-any-return]
+        root, nodes = as_node(root), [as_node(x) for x in inputs]
+        with unwatched():
+            return ACTIVE.traces[-1].note_gradients(differentiate(root, nodes, seed, again=True), nodes)  # type: ignore[no-any-return]
 
     @staticmethod
     def scan(step: Any, state: Any, xs: Any, count: int | None) -> Any:
@@ -144,34 +148,22 @@ class Traced(Tensor):
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Floats as they are; truth values and whole numbers in any dtype."""
-        return truths.convert(self, np.dtype(dtype), super().astype)
+        converted = truths.convert(self, np.dtype(dtype), super().astype)
+        return self.as_copy() if converted is self and copy else converted
+
+    def as_copy(self) -> Any:
+        """The same numbers in memory of their own, while a user's function runs; whole numbers stay an index."""
+        return Traced(self.sizes, ops.pos, (self,), kind=self.kind) if self.sizes and not self.integer else self
 
     def __len__(self) -> int:
         if not self.sizes:
             raise TypeError("len() of a number")
         return int(self.sizes[0])
 
-    def __and__(self, other: Any) -> Any:
-        truths.refuse_numbers("&", self, other)
-        return self * other  # AND of two conditions, each 0 or 1
-
-    __rand__ = __and__
-
-    def __or__(self, other: Any) -> Any:
-        truths.refuse_numbers("|", self, other)
-        return ops.maximum(self, other)
-
-    __ror__ = __or__
-
-    def __xor__(self, other: Any) -> Any:
-        truths.refuse_numbers("^", self, other)
-        return ops.not_equal(self, other)
-
-    __rxor__ = __xor__
-
-    def __invert__(self) -> Any:
-        truths.refuse_numbers("~", self)
-        return ops.equal(self, 0.0)
+    __and__ = __rand__ = truths.conjunction
+    __or__ = __ror__ = truths.disjunction
+    __xor__ = __rxor__ = truths.exclusive_disjunction
+    __invert__ = truths.negation
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         floats = [each.floats for each in ACTIVE.traces[-1:]]
@@ -199,6 +191,8 @@ def constant(x: Any, kind: truths.Kind = truths.FLOAT) -> Traced:
 def as_node(x: Any) -> Traced:
     """Numbers as constants; Tensors and arrays from outside as further inputs of the program."""
     if isinstance(x, Traced):
+        if MODES.written:
+            refuse_old((x,), TraceError)
         return x
     if isinstance(x, (int, float, np.integer, np.floating, np.bool_, Size)):
         return constant(x, truths.kind_of_number(x))

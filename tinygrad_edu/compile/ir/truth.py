@@ -267,3 +267,27 @@ def refuse_numbers(sign: str, *operands: Any) -> None:
             raise TraceError(
                 f"{sign} of whole numbers, which works on their bits, cannot be compiled: between comparisons it can"
             )
+
+
+def conjunction(x: Any, other: Any) -> Any:
+    """x & other, of conditions that are 0 or 1."""
+    refuse_numbers("&", x, other)
+    return x * other
+
+
+def disjunction(x: Any, other: Any) -> Any:
+    """x | other."""
+    refuse_numbers("|", x, other)
+    return TABLE["maximum"](x, other)
+
+
+def exclusive_disjunction(x: Any, other: Any) -> Any:
+    """x ^ other."""
+    refuse_numbers("^", x, other)
+    return TABLE["not_equal"](x, other)
+
+
+def negation(x: Any) -> Any:
+    """~x."""
+    refuse_numbers("~", x)
+    return TABLE["equal"](x, 0.0)

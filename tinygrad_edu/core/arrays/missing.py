@@ -152,4 +152,4 @@ def ifftshift(x: ArrayLike, axes: Axes = None) -> Any:
 @compose(method=False)
 def real(x: ArrayLike) -> Any:
     """x itself: all numbers here are real."""
-    return ops.pos(x)
+    return x if hasattr(x, "parents") else ops.pos(x)

@@ -15,10 +15,13 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.conversion import array_operand, dtype_asked, preview
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.errors import GraphError, ShapeError
+from tinygrad_edu.core.printing import is_compiled
+from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]
 Item = TypeVar("Item", bound=np.generic)
+
+TO_FILL = "To fill an array make it a Tensor: out = tg.Tensor(np.zeros(shape)), then out[i] = x"
 
 # x.name(...) writes the result of the function into x
 UPDATES: dict[str, Callable[..., Any]] = {
@@ -296,3 +299,16 @@ def refuse_shape(x: Node, shape: Any) -> None:
 def is_view_of(value: ArrayLike, array: Array) -> bool:
     """Is it what `x.data` gave for this array, written to in place?"""
     return value.__class__ is PlainArray and value.base is array and value.shape == array.shape
+
+
+def as_plain_array(x: Node, dtype: Option = None, copy: bool | None = None) -> Any:
+    """What np.asarray(x) gives. Errors: DetachedError where it would lose a gradient."""
+    if x.requires_grad and MODES.recording and not is_compiled(x):
+        raise DetachedError(
+            f"a plain array made of {x!r} would silently lose its gradient. To join several Tensors use "
+            f"np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_. {TO_FILL}; "
+            "to take the entries that it names, np.take(tg.Tensor(table), i); use NumPy's functions or tg.ops on "
+            "the Tensor itself (tg.ops.logsumexp, softmax, erf, sigmoid for SciPy's, tg.stats for scipy.stats); or "
+            "leave the graph on purpose with x.data or x.detach()"
+        )
+    return np.array(x.array, dtype=dtype, copy=True if copy is None else copy)

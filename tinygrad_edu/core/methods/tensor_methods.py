@@ -22,6 +22,7 @@ from tinygrad_edu.core.methods.plain_arrays import count_of as count_of
 from tinygrad_edu.core.methods.torch_names import as_whole_array
 from tinygrad_edu.core.one_name import places_of, refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
+from tinygrad_edu.core.writes.other_names import own_memory
 from tinygrad_edu.errors import OperandError, ShapeError
 
 SPREADS = ("std", "var")
@@ -189,7 +190,9 @@ class TensorMethods:
         """As float32 or float64, through which the gradient flows; whole numbers and truth values as a plain array."""
         if not is_float(dtype):
             return as_whole_array(self, "x.astype", dtype)
-        return self if np.dtype(dtype) == self.dtype else ARRAY_TABLE["astype"](self, np.dtype(dtype).name)
+        if np.dtype(dtype) == self.dtype:
+            return own_memory(self) if copy else self
+        return ARRAY_TABLE["astype"](self, np.dtype(dtype).name)
 
     def float(self) -> Any:
         """float32, as in PyTorch."""

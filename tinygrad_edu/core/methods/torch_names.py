@@ -18,13 +18,14 @@ from tinygrad_edu.core.conversion import dtype_asked
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.one_name import places_of, rename
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
+from tinygrad_edu.core.writes.other_names import own_memory
 from tinygrad_edu.errors import DtypeError
 
 
 def flatten(x: Node, start_dim: int = 0, end_dim: int = -1) -> Any:
     """The axes from start_dim to end_dim as one; all of them by default."""
     first, last = start_dim % max(x.ndim, 1), end_dim % max(x.ndim, 1)
-    return ARRAY_TABLE["reshape"](x, (*x.shape[:first], -1, *x.shape[last + 1 :]))
+    return own_memory(ARRAY_TABLE["reshape"](x, (*x.shape[:first], -1, *x.shape[last + 1 :])))
 
 
 def narrow(x: Node, dim: int, start: int, length: int) -> Any:

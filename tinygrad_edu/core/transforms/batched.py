@@ -28,6 +28,7 @@ from tinygrad_edu.core.transforms import batch_rules
 from tinygrad_edu.core.transforms import batched_index as batched_index  # fills RULES_OF_INDEX
 from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
+from tinygrad_edu.core.writes.other_names import refuse_old, unwatched
 from tinygrad_edu.core.writes.write_guard import refuse_changed
 from tinygrad_edu.errors import TinygradError, TraceError
 
@@ -130,6 +131,8 @@ class Batched(Tensor):
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Batched:
+        if MODES.written:
+            refuse_old(arguments, numbers_needed)
         parents = [sample(x) for x in arguments]
         rank = max((x.ndim for x in parents if isinstance(x, Batched)), default=0)
         rank = max([rank, *(np.ndim(x) for x in parents if not isinstance(x, Batched))])
@@ -139,6 +142,8 @@ class Batched(Tensor):
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Batched:
+        if MODES.written:
+            refuse_old(arrays, numbers_needed)
         parents = [as_sample(x) for x in arrays]
         options = {name: option_of_sample(x) for name, x in options.items()}
         given = [*parents, *batch_rules.options_of(options)]
@@ -179,7 +184,8 @@ class Batched(Tensor):
             wanted = [(p, c) for p, c in found if isinstance(p, Tensor) and p in needed and c is not None]
             return [(p, in_dtype_of(p, unbroadcast(as_sample(c), p.shape))) for p, c in wanted]
 
-        found = cotangents(order, seed if isinstance(seed, Batched) else seed_like(root, seed), pull)
+        with unwatched():
+            found = cotangents(order, seed if isinstance(seed, Batched) else seed_like(root, seed), pull)
         return [Batched.noted(found[x], x) if x in found else None for x in inputs]
 
     @staticmethod
@@ -261,6 +267,11 @@ def recording_for(parents: Sequence[Any]) -> Iterator[None]:
 def recorded(inner: Node, common: bool, operation: Any, parents: Sequence[Any], options: Option = None) -> Batched:
     """The result of an operation; under `no_grad` it has no history."""
     return Batched(inner, common, operation, parents, options) if MODES.recording else Batched(inner, common)
+
+
+def numbers_needed(_: str) -> Exception:
+    """What sends a function through its samples one after the other: these are arrays, and do what arrays do."""
+    return NumbersNeededError()
 
 
 def is_sample(x: Node) -> bool:

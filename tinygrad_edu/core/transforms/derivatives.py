@@ -21,19 +21,19 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.lost_gradients import note_lost
-from tinygrad_edu.core.modes import MODES, forgive, recording, switch_mode
+from tinygrad_edu.core.modes import MODES, recording, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
-from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, own_nesting, refuse_deep, tree_leaves, tree_map
+from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, refuse_deep, tree_leaves, tree_map
 from tinygrad_edu.core.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options
 from tinygrad_edu.core.transforms.depth import at_work, inside_transform
 from tinygrad_edu.core.transforms.seeds import exact, zero_like
-from tinygrad_edu.core.transforms.variables import variable
-from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
+from tinygrad_edu.core.transforms.variables import call_with_nodes, is_node, variable
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.errors import DetachedError, NonScalarBackwardError, OperandError, ShapeError
+from tinygrad_edu.core.writes.other_names import unwatched
+from tinygrad_edu.errors import NonScalarBackwardError, OperandError, ShapeError
 
 Function = Callable[..., Any]
 Argnum = int | Sequence[int]
@@ -130,29 +130,6 @@ def refuse_several_numbers(y: Node) -> None:
         )
 
 
-def call_with_nodes(f: Function, primals: tuple[Any, ...], dtype: Option) -> tuple[Any, Any]:
-    """(new nodes for the primals, the result of f on them).
-
-    Numbers alone are Values, and where f cannot work with these (x.T, np.tril(x * a)) arrays without axes.
-    """
-    variables = tree_map(functools.partial(variable, dtype=dtype), primals)
-    try:
-        return variables, f(*own_nesting(variables))
-    except (TypeError, ValueError, AttributeError, DetachedError) as error:
-        if (other := without_numpys_words(error)) is not error:
-            raise other from None
-        nodes = MODES.value_trace is not None or any(is_node(x) for x in tree_leaves(primals))
-        if dtype is not None or nodes or is_of_user(error):
-            raise
-        arrays = tree_map(functools.partial(variable, dtype=np.dtype(float)), primals)
-        try:
-            found = f(*own_nesting(arrays))
-        except Exception:
-            raise error from None
-        forgive(error)
-        return arrays, found
-
-
 def replace_arguments(arguments: Sequence[Any], places: Sequence[int], by: Sequence[Any]) -> list[Any]:
     """The arguments with some of them exchanged."""
     exchanged = dict(zip(places, by, strict=True))
@@ -189,7 +166,8 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option, name: str) -> 
         final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # vmap samples: record no graph
         with switch_mode("recording", MODES.recording and not final):
             inputs = given_leaves(variables)
-            found = iter(derivatives(y, inputs, seed, again))
+            with unwatched():
+                found = iter(derivatives(y, inputs, seed, again))
         if not again and MODES.recording and isinstance(y, Tensor):
             note_lost(name or "a function", topological(y, wanting), inputs)
         return tuple(tree_map(lambda x: like(x, found, again), primals))
@@ -236,7 +214,8 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         weighted = [as_variable(g) * t for g, t in pairs if g is not None]  # None: not given
         total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
         dummies = list(dummy.flat) if is_object(dummy) else [dummy]
-        found = derivatives(total, dummies, 1.0, nested)
+        with unwatched():
+            found = derivatives(total, dummies, 1.0, nested)
         tangent = np.reshape(np.array(found, dtype=object), y.shape) if is_object(dummy) else found[0]
     if recorded and not nested and isinstance(total, Tensor):
         note_lost(getattr(f, "__name__", "a function"), topological(total, wanting), dummies)
@@ -252,10 +231,6 @@ def seed_variable(y: Node) -> Any:
 
 def ops_sum(x: Node) -> Any:
     return x.sum() if isinstance(x, Tensor) else x
-
-
-def is_node(x: Node) -> bool:
-    return isinstance(x, (Value, Tensor))
 
 
 def as_variable(x: Node) -> Any:

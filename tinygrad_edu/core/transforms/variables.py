@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import Node, Option
-from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.modes import MODES, forgive
+from tinygrad_edu.core.pytree import own_nesting, tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.core.writes.other_names import refuse_old, watching
+from tinygrad_edu.errors import DetachedError, GraphError
 
 
 def variable(x: Node, dtype: Option = None) -> Any:
@@ -38,3 +44,42 @@ def new_variable(x: Node, dtype: Option) -> Any:
     if isinstance(x, (Tensor, np.ndarray)):
         return Tensor(x, requires_grad=True)
     return Value(x) if dtype is None else Tensor(x, requires_grad=True, dtype=dtype)
+
+
+def is_node(x: Node) -> bool:
+    return isinstance(x, (Value, Tensor))
+
+
+def call_with_nodes(f: Callable[..., Any], primals: tuple[Any, ...], dtype: Option) -> tuple[Any, Any]:
+    """(new nodes for the primals, the result of f on them).
+
+    Numbers alone are Values, and where f cannot work with these (x.T, np.tril(x * a)) arrays without axes.
+    """
+    try:
+        return call_watched(f, primals, dtype)
+    except (TypeError, ValueError, AttributeError, DetachedError) as error:
+        if (other := without_numpys_words(error)) is not error:
+            raise other from None
+        nodes = MODES.value_trace is not None or any(is_node(x) for x in tree_leaves(primals))
+        if dtype is not None or nodes or is_of_user(error):
+            raise
+        try:
+            found = call_watched(f, primals, np.dtype(float))
+        except Exception:
+            raise error from None
+        forgive(error)
+        return found
+
+
+def call_watched(f: Callable[..., Any], primals: tuple[Any, ...], dtype: Option) -> tuple[Any, Any]:
+    """(new nodes, the result). Errors: GraphError if f reads what `+=` has written to under another name."""
+    outermost = MODES.watch is None
+    with watching() as watch:
+        variables = tree_map(functools.partial(variable, dtype=dtype), primals)
+        if outermost:
+            pairs = zip(tree_leaves(variables), tree_leaves(primals), strict=True)
+            watch.of_tensor.update({x: True for x, given in pairs if isinstance(given, Tensor)})
+        y = f(*own_nesting(variables))
+        if MODES.written:
+            refuse_old(list(tree_leaves(y)), GraphError)
+    return variables, y

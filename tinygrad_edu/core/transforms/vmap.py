@@ -21,11 +21,13 @@ from tinygrad_edu.core.transforms.batched import (
     LEVELS,
     Batched,
     batch,
+    numbers_needed,
     numpys_words_taken_off,
     outside,
 )
 from tinygrad_edu.core.transforms.depth import DEPTH
-from tinygrad_edu.core.transforms.derivatives import is_node
+from tinygrad_edu.core.transforms.variables import is_node
+from tinygrad_edu.core.writes.other_names import refuse_old, watching
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
 
 Function = Callable[..., Any]
@@ -140,8 +142,10 @@ def all_at_once(
         for x, made in zip(tree_leaves(list(arguments)), leaves, strict=True):
             if isinstance(x, Tensor) and made is not x:  # attributes that the user has set on the whole batch
                 vars(made).update(vars(x))
-        with errors_raised() as caught:
+        with errors_raised() as caught, watching():
             y = f(*with_leaves(list(arguments), leaves), **options)
+            if MODES.written:
+                refuse_old(list(tree_leaves(y)), numbers_needed)
         if caught:  # by f, which goes another way with them
             raise NumbersNeededError
         with outside():

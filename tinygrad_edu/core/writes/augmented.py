@@ -13,9 +13,14 @@ from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import MODES, UNUSUAL
+from tinygrad_edu.core.writes.other_names import MADE_BY_PROGRAM
 from tinygrad_edu.errors import ShapeError
 
-OPERATORS = {"iadd": operator.add, "isub": operator.sub, "imul": operator.mul, "itruediv": operator.truediv}
+OPERATORS = {
+    **{"iadd": operator.add, "isub": operator.sub, "imul": operator.mul, "itruediv": operator.truediv},
+    **{"ipow": operator.pow, "ifloordiv": operator.floordiv, "imod": operator.mod, "imatmul": operator.matmul},
+    **{"iand": operator.and_, "ior": operator.or_, "ixor": operator.xor},
+}
 
 
 def is_leaf(x: Any, tensor: type) -> bool:
@@ -29,6 +34,8 @@ def augmented(compute: Callable[[Any, Any], Any], tensor: type) -> Callable[[Any
     def assign(self: Any, other: ArrayLike) -> Any:
         y = compute(self, other)
         if not UNUSUAL or MODES.recording or not is_leaf(self, tensor):
+            if MODES.watch is not None and self.shape and hasattr(y, "parents"):
+                MODES.watch.note_write(self, y)
             return y
         if y.shape != self.shape:
             raise ShapeError(f"an update in place needs the shape {self.shape} of {self!r}, not {y.shape}")
@@ -41,3 +48,5 @@ def augmented(compute: Callable[[Any, Any], Any], tensor: type) -> Callable[[Any
 def install(tensor: type) -> None:
     for name, compute in OPERATORS.items():
         setattr(tensor, f"__{name}__", augmented(compute, tensor))
+    # whatever is no node of a trace while one runs is the program's own Tensor
+    MADE_BY_PROGRAM[tensor] = lambda x, begun: x._made <= begun or MODES.tensor_trace is not None
