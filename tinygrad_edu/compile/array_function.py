@@ -87,7 +87,7 @@ class ArrayFunction:
             if uncompiled.is_way(arguments):
                 return uncompiled.results(self.f, arguments)
             if call.program.trace.written:
-                return written_arguments.results(self, call, inputs, arguments)
+                return written_arguments.run_and_write(self, call, inputs, arguments)
             found = self.results(call, inputs)
             # a NaN may come from 0·∞, which counts as 0
             if call.program.trace.differentiated and any(map(has_nan, tree_leaves(found))):
@@ -218,6 +218,8 @@ class ArrayFunction:
             node.label = label
             hold(node, x)
             withhold(node, argument)
+            if isinstance(argument, Tensor):
+                trace.tensors.append(node)
         with explain_failure(self.f, arguments):
             results = trace.run(lambda: with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
             trace.written = written_arguments.writes_to(trace, own)

@@ -22,7 +22,7 @@ from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.writes.other_names import MADE_BY_PROGRAM, Watch, refuse_old, watching
+from tinygrad_edu.core.writes.other_names import MADE_BY_PROGRAM, ArrayMemory, refuse_old, watching
 from tinygrad_edu.core.writes.write_guard import CLOCK
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
@@ -65,7 +65,7 @@ class Trace:
     leaves: set[Traced] = field(default_factory=set)  # nodes inside loop bodies, which are meaningless outside
     tensors: list[Traced] = field(default_factory=list)  # inputs that stand for arguments which are Tensors
     written: list[Any] = field(default_factory=list)  # what the function has written into its arguments by `+=`
-    watch: Watch = field(default_factory=Watch)  # of the last run of a function: what its += have written to
+    memory: ArrayMemory = field(default_factory=ArrayMemory)  # of the last run: what its += have written to
 
     node = staticmethod(as_node)
 
@@ -163,8 +163,8 @@ class Trace:
         """Run f() with all that it closes over as further inputs; sizes that turn out to be equal are noted."""
         ACTIVE.traces.append(self)
         try:
-            with tracing("tensor_trace", Traced), watching(anew=True) as self.watch:
-                self.watch.of_tensor.update(dict.fromkeys(self.tensors, True))
+            with tracing("tensor_trace", Traced), watching(anew=True) as self.memory:
+                self.memory.of_tensor.update(dict.fromkeys(self.tensors, True))
                 results = f()
                 if MODES.written:
                     refuse_old([y for y in tree_leaves(results) if isinstance(y, Traced)], TraceError)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.pytree import flatten, tree_map
 from tinygrad_edu.core.user_errors import without_numpys_words
@@ -60,7 +61,7 @@ def fails(f: Callable[..., Any], arguments: Sequence[Any]) -> bool:
     return False
 
 
-def copy_of_array(x: Any) -> Any:
+def copy_of_array(x: ArrayLike) -> Any:
     """A copy of a plain array, to which a function may write."""
     return x.copy() if isinstance(x, np.ndarray) else x
 

@@ -13,9 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.call import Call
+from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.trace import Trace
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.pytree import tree_leaves
-from tinygrad_edu.core.writes.other_names import Step, view
+from tinygrad_edu.core.writes.other_names import Step, show
 
 
 @dataclass
@@ -27,20 +31,20 @@ class Write:
     node: Any
 
 
-def writes_to(trace: Any, arguments: Sequence[Any]) -> list[Write]:
+def writes_to(trace: Trace, arguments: Sequence[Traced]) -> list[Write]:
     """What the traced function has written into its arguments, in order, without what it has written over again."""
-    watch = trace.watch
-    replaced, places = set(watch.before.values()), {x: i for i, x in enumerate(arguments)}
+    memory = trace.memory
+    replaced, places = set(memory.before.values()), {x: i for i, x in enumerate(arguments)}
     return [
         Write(places[root], steps, new)
-        for root, writes in watch.writes.items()
+        for root, writes in memory.writes.items()
         if root in places
         for steps, new in writes
         if new not in replaced
     ]
 
 
-def results(function: Any, call: Any, inputs: list[Any], arguments: Sequence[Any]) -> Any:
+def run_and_write(function: Any, call: Call, inputs: list[Any], arguments: Sequence[ArrayLike]) -> Any:
     """The results; the caller's arrays hold what was written into them. Arrays that overlap are left to NumPy."""
     leaves = list(tree_leaves(tuple(arguments)))
     arrays = [x for x in [*leaves, *[x for x, _, _ in call.captured]] if isinstance(x, np.ndarray)]
@@ -51,9 +55,9 @@ def results(function: Any, call: Any, inputs: list[Any], arguments: Sequence[Any
         call, inputs = function.prepare(arguments, by=", with care")
         by_name = call.by_name(inputs)
     for i, write in enumerate(call.program.trace.written):
-        write_into(view(leaves[write.place], write.steps), by_name[f"written{i}"])
+        write_into(show(leaves[write.place], write.steps), by_name[f"written{i}"])
     return function.nested(call, by_name)
 
 
-def write_into(array: Any, numbers: Any) -> None:
+def write_into(array: ArrayLike, numbers: ArrayLike) -> None:
     array[...] = np.asarray(numbers).astype(array.dtype)

@@ -28,7 +28,7 @@ class _Modes(threading.local):
     lines = False  # record the source line of every node
     value_trace: Any = None  # during a trace, the class whose `__apply__` receives every operation on Values
     tensor_trace: Any = None  # the same for operations on Tensors
-    watch: Any = None  # while a user's function runs on nodes: what `+=` has written to (writes/other_names.py)
+    memory: Any = None  # while a user's function runs on nodes: what `+=` has written to (writes/other_names.py)
     written = False  # whether that is anything
     usual = True  # recording, and no anomaly detection, line recording or trace, and nothing written by `+=`
 

@@ -276,7 +276,7 @@ class Composed(Body):
         """The function, and its errors about shapes with our words."""
         try:
             found = self.function(*arguments, **options)
-            return found if MODES.watch is None else MODES.watch.settle(self.name, found, arguments)
+            return found if MODES.memory is None else MODES.memory.settle(self.name, found, arguments)
         except (ValueError, IndexError, ZeroDivisionError) as error:
             if self.calls_others or isinstance(error, TinygradError):
                 raise

@@ -56,7 +56,7 @@ def by_position(x: ArrayLike) -> Any:
     return x if own and not isinstance(x, np.matrix) else np.asarray(x)
 
 
-def own_array(x: Any) -> Any:
+def own_array(x: ArrayLike) -> Any:
     """A copy of an array: a step that says `state += x` changes neither the caller's arrays nor what it gave before."""
     return x.copy() if x.__class__ is np.ndarray and x.ndim else x
 

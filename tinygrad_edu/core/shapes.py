@@ -178,7 +178,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
 def split(x: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along an axis, into equal sections or at the given indices."""
     length = np.shape(x)[one_axis(x, axis)]
-    at = indices_or_sections
+    at: Any = indices_or_sections
     at = at.item() if isinstance(at, np.ndarray) and not at.ndim else at
     if hasattr(at, "__index__") and not np.ndim(at):  # a whole number, also a length of a trace
         at = operator.index(at)

@@ -206,7 +206,7 @@ class Tensor(TensorMethods, Operators):
         if in_graph and MODES.recording and MODES.tensor_trace is None and (self._parents or not self.requires_grad):
             overwrite(self, plain_index(index), value)
             if UNUSUAL and MODES.written:
-                MODES.watch.note_own_write(self)
+                MODES.memory.note_own_write(self)
             return
         if not self._parents:
             refuse_plain_write(self, value)

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.constants import is_whole_input, value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size
+from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.conversion import check_size
 from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, Operation, is_flat
 from tinygrad_edu.core.tensor import Tensor
@@ -269,25 +270,25 @@ def refuse_numbers(sign: str, *operands: Any) -> None:
             )
 
 
-def conjunction(x: Any, other: Any) -> Any:
+def conjunction(x: Node, other: ArrayLike) -> Any:
     """x & other, of conditions that are 0 or 1."""
     refuse_numbers("&", x, other)
     return x * other
 
 
-def disjunction(x: Any, other: Any) -> Any:
+def disjunction(x: Node, other: ArrayLike) -> Any:
     """x | other."""
     refuse_numbers("|", x, other)
     return TABLE["maximum"](x, other)
 
 
-def exclusive_disjunction(x: Any, other: Any) -> Any:
+def exclusive_disjunction(x: Node, other: ArrayLike) -> Any:
     """x ^ other."""
     refuse_numbers("^", x, other)
     return TABLE["not_equal"](x, other)
 
 
-def negation(x: Any) -> Any:
+def negation(x: Node) -> Any:
     """~x."""
     refuse_numbers("~", x)
     return TABLE["equal"](x, 0.0)

@@ -190,9 +190,8 @@ class TensorMethods:
         """As float32 or float64, through which the gradient flows; whole numbers and truth values as a plain array."""
         if not is_float(dtype):
             return as_whole_array(self, "x.astype", dtype)
-        if np.dtype(dtype) == self.dtype:
-            return own_memory(self) if copy else self
-        return ARRAY_TABLE["astype"](self, np.dtype(dtype).name)
+        kept = own_memory if copy else lambda x: x
+        return kept(self) if np.dtype(dtype) == self.dtype else ARRAY_TABLE["astype"](self, np.dtype(dtype).name)
 
     def float(self) -> Any:
         """float32, as in PyTorch."""

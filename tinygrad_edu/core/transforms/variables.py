@@ -73,12 +73,12 @@ def call_with_nodes(f: Callable[..., Any], primals: tuple[Any, ...], dtype: Opti
 
 def call_watched(f: Callable[..., Any], primals: tuple[Any, ...], dtype: Option) -> tuple[Any, Any]:
     """(new nodes, the result). Errors: GraphError if f reads what `+=` has written to under another name."""
-    outermost = MODES.watch is None
-    with watching() as watch:
+    outermost = MODES.memory is None
+    with watching() as memory:
         variables = tree_map(functools.partial(variable, dtype=dtype), primals)
         if outermost:
             pairs = zip(tree_leaves(variables), tree_leaves(primals), strict=True)
-            watch.of_tensor.update({x: True for x, given in pairs if isinstance(given, Tensor)})
+            memory.of_tensor.update({x: True for x, given in pairs if isinstance(given, Tensor)})
         y = f(*own_nesting(variables))
         if MODES.written:
             refuse_old(list(tree_leaves(y)), GraphError)

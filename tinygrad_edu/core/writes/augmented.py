@@ -34,8 +34,8 @@ def augmented(compute: Callable[[Any, Any], Any], tensor: type) -> Callable[[Any
     def assign(self: Any, other: ArrayLike) -> Any:
         y = compute(self, other)
         if not UNUSUAL or MODES.recording or not is_leaf(self, tensor):
-            if MODES.watch is not None and self.shape and hasattr(y, "parents"):
-                MODES.watch.note_write(self, y)
+            if MODES.memory is not None and self.shape and hasattr(y, "parents"):
+                MODES.memory.note_write(self, y)
             return y
         if y.shape != self.shape:
             raise ShapeError(f"an update in place needs the shape {self.shape} of {self!r}, not {y.shape}")

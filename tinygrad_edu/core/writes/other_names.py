@@ -1,8 +1,8 @@
 """`w = v; w += 1` in a function that a trace or a transform calls with nodes in place of arrays.
 
 NumPy writes into the array, so v is its new contents too, and so is every view of it. A node never changes: `+=` makes
-a further one, and v would still mean the old numbers. While the user's function runs, a `Watch` knows what `+=` has
-written to, and reading an older node of the same memory is refused by name.
+a further one, and v would still mean the old numbers. While the user's function runs, an `ArrayMemory` knows what `+=`
+has written to, and reading an older node of the same memory is refused by name.
 
 What lies in the same memory: an operation in VIEWS gives a view of its array, and the node that `+=` makes lies where
 the one before lay. Whether two places overlap is asked of NumPy itself, with the same views of an array without
@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.aliases import Node
+from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.modes import MODES, switch_mode, turn
-from tinygrad_edu.core.operation import TABLE
+from tinygrad_edu.core.operation import TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.shapes import is_basic
 from tinygrad_edu.core.writes.write_guard import CLOCK
 from tinygrad_edu.errors import DtypeError, ShapeError
@@ -32,12 +32,13 @@ VIEWS_OF_SEVERAL_STEPS = {
     *("nan_to_num", "ravel", "real", "rollaxis", "rot90", "split", "squeeze", "swapaxes", "unstack", "vsplit"),
 }
 MOST_WORK = 10_000  # steps in which NumPy decides whether two views overlap; beyond, they count as overlapping
+Entry = Operation | ArrayOperation
 Step = tuple[Any, Mapping[str, Any]]  # an operation that gives a view, and its options
-# By class of a node: is it a Tensor that the program itself has made, given the tick at which the watch began?
+# By class of a node: is it a Tensor that the program itself has made, given the tick at which the function began?
 MADE_BY_PROGRAM: dict[type, Callable[[Any, int], bool]] = {}
 
 
-class Watch:
+class ArrayMemory:
     """What `+=` has written to in one run of a user's function."""
 
     def __init__(self) -> None:
@@ -47,31 +48,31 @@ class Watch:
         self.writes: dict[Node, list[tuple[list[Step], Node]]] = {}  # by the node that owns the memory, in order
         self.of_tensor: dict[Node, bool] = {}  # would it be a Tensor eagerly? Of arguments that are Tensors: True
 
-    def note_view(self, y: Node, operation: Any, operands: Sequence[Any], options: Mapping[str, Any]) -> None:
+    def note_view(self, y: Node, operation: Entry, operands: Sequence[Node], options: Mapping[str, Option]) -> None:
         """Note that y, the result of an operation in VIEWS, lies in the memory of its operand."""
         if y is not operands[0]:
             self.views[y] = operation, operands[0], options
 
-    def settle(self, name: str, found: Any, arguments: Sequence[Any]) -> Any:
+    def settle(self, name: str, found: Node, arguments: Sequence[Node]) -> Any:
         """The result of a function that is written with operations: a copy where NumPy gives one."""
         if name in VIEWS_OF_SEVERAL_STEPS or not hasattr(found, "parents") or self.view_of(found) is None:
             return found
-        owners = {self.place_of(x)[0] for x in arguments if hasattr(x, "parents") and hasattr(x, "shape")}
-        return own_memory(found) if self.place_of(found)[0] in owners else found
+        owners = {self.owner_of(x)[0] for x in arguments if hasattr(x, "parents") and hasattr(x, "shape")}
+        return own_memory(found) if self.owner_of(found)[0] in owners else found
 
     def note_write(self, old: Node, new: Node) -> None:
         """Note that `new` was written over `old`. Errors: ShapeError, DtypeError where an array cannot hold it."""
         if new is old or self.stands_for_tensor(old):
             return
         refuse_misfit(old, new)
-        root, steps = self.place_of(old)
+        root, steps = self.owner_of(old)
         self.before[new] = old
         self.writes.setdefault(root, []).append((steps, new))
         turn("written", True)
 
     def note_own_write(self, x: Node) -> None:
         """Note that x[i] = value has just turned x itself into the new numbers."""
-        root, steps = self.place_of(x)
+        root, steps = self.owner_of(x)
         if root in self.writes:
             self.writes[root].append((steps, x))
 
@@ -84,7 +85,7 @@ class Watch:
             return None
         return (x.op, x.parents[0], x.options) if is_basic(x.options.get("index", ())) else None
 
-    def place_of(self, x: Node) -> tuple[Node, list[Step]]:
+    def owner_of(self, x: Node) -> tuple[Node, list[Step]]:
         """The node that owns the memory of x, and the views that lead from it to x."""
         steps = list[Step]()
         while True:
@@ -99,7 +100,7 @@ class Watch:
 
     def is_old(self, x: Node) -> bool:
         """Was the memory of x written to after x was made?"""
-        root, steps = self.place_of(x)
+        root, steps = self.owner_of(x)
         writes = self.writes.get(root, [])
         if not writes:
             return False
@@ -139,7 +140,7 @@ class Watch:
 
 def own_memory(x: Node) -> Any:
     """The same numbers in memory of their own, while a user's function runs."""
-    return x if MODES.watch is None else TABLE["pos"](x)
+    return x if MODES.memory is None else TABLE["pos"](x)
 
 
 def refuse_misfit(old: Node, new: Node) -> None:
@@ -155,66 +156,66 @@ def refuse_misfit(old: Node, new: Node) -> None:
 
 def overlap(root: Node, first: list[Step], second: list[Step]) -> bool:
     """Do two views of the memory of a node share a number, be it in C or in Fortran order?"""
-    shape = [plain(n) for n in root.shape]
+    shape = [with_plain_sizes(n) for n in root.shape]
     return any(share(np.empty(shape, bool, order), first, second) for order in ("C", "F"))
 
 
-def share(array: Any, first: list[Step], second: list[Step]) -> bool:
+def share(array: ArrayLike, first: list[Step], second: list[Step]) -> bool:
     """Do they share a number of this array? Where that cannot be told, they count as sharing one."""
     try:
-        return bool(np.shares_memory(view(array, first), view(array, second), max_work=MOST_WORK))  # type: ignore[arg-type]
+        return bool(np.shares_memory(show(array, first), show(array, second), max_work=MOST_WORK))  # type: ignore[arg-type]
     except Exception:
         return True
 
 
-def view(array: Any, steps: list[Step]) -> Any:
+def show(array: ArrayLike, steps: list[Step]) -> Any:
     """What the steps show of an array."""
     for operation, options in steps:
-        array = operation.function(array, **{name: plain(x) for name, x in options.items()})
+        array = operation.function(array, **{name: with_plain_sizes(x) for name, x in options.items()})
     return array
 
 
-def plain(option: Any) -> Any:
+def with_plain_sizes(option: Option) -> Any:
     """An option with plain numbers for the sizes that a trace gives names."""
     if isinstance(option, (tuple, list)):
-        return type(option)(map(plain, option))
+        return type(option)(map(with_plain_sizes, option))
     if isinstance(option, slice):
-        return slice(*map(plain, (option.start, option.stop, option.step)))
+        return slice(*map(with_plain_sizes, (option.start, option.stop, option.step)))
     return getattr(option, "length", option)
 
 
-def watched(y: Node, operation: Any, operands: Sequence[Any], options: Mapping[str, Any] = {}) -> Any:
+def watched(y: Node, operation: Entry, operands: Sequence[Node], options: Mapping[str, Option] = {}) -> Any:
     """The result of an operation of a trace: what lies in the memory of an operand is noted, and a copy is a copy."""
-    watch = MODES.watch
-    if watch is None:
+    memory = MODES.memory
+    if memory is None:
         return y
     if operation.name in VIEWS:
         if is_basic(options.get("index", ())):
-            watch.note_view(y, operation, operands, options)
+            memory.note_view(y, operation, operands, options)
         return y
     # x·1 is x in a program, and another array in NumPy
     return y.as_copy() if any(y is x for x in operands) else y
 
 
-def refuse_old(operands: Sequence[Any], error: Callable[[str], Exception]) -> None:
+def refuse_old(operands: Sequence[Node], error: Callable[[str], Exception]) -> None:
     """Errors: `error` with a message if one of them means numbers that `+=` has replaced. Asked if MODES.written."""
     for x in operands:
-        MODES.watch.refuse_old(x, error)
+        MODES.memory.refuse_old(x, error)
 
 
 @contextmanager
-def watching(anew: bool = False) -> Iterator[Watch]:
-    """A block in which a user's function runs on nodes; inside another one the same watch goes on, unless `anew`."""
-    watch = MODES.watch
-    if watch is not None and not anew:
-        yield watch
+def watching(anew: bool = False) -> Iterator[ArrayMemory]:
+    """A block in which a user's function runs on nodes; inside another one the same memory goes on, unless `anew`."""
+    memory = MODES.memory
+    if memory is not None and not anew:
+        yield memory
         return
-    with switch_mode("watch", Watch()), switch_mode("written", False):
-        yield MODES.watch
+    with switch_mode("memory", ArrayMemory()), switch_mode("written", False):
+        yield MODES.memory
 
 
 @contextmanager
 def unwatched() -> Iterator[None]:
     """A block in which the library computes with nodes of the user's function, old ones too: a derivative does."""
-    with switch_mode("watch", None), switch_mode("written", False):
+    with switch_mode("memory", None), switch_mode("written", False):
         yield
