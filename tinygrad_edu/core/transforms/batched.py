@@ -26,7 +26,7 @@ from tinygrad_edu.core.targets import rows_of_classes
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms import batch_rules
 from tinygrad_edu.core.transforms import batched_index as batched_index  # fills RULES_OF_INDEX
-from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError
+from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError, numbers_needed
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.writes.other_names import refuse_old, unwatched
 from tinygrad_edu.core.writes.write_guard import refuse_changed
@@ -267,11 +267,6 @@ def recording_for(parents: Sequence[Any]) -> Iterator[None]:
 def recorded(inner: Node, common: bool, operation: Any, parents: Sequence[Any], options: Option = None) -> Batched:
     """The result of an operation; under `no_grad` it has no history."""
     return Batched(inner, common, operation, parents, options) if MODES.recording else Batched(inner, common)
-
-
-def numbers_needed(_: str) -> Exception:
-    """What sends a function through its samples one after the other: these are arrays, and do what arrays do."""
-    return NumbersNeededError()
 
 
 def is_sample(x: Node) -> bool:

@@ -16,12 +16,11 @@ from tinygrad_edu.core.modes import MODES, errors_raised
 from tinygrad_edu.core.pytree import leaf_pairs, refuse_deep, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.shapes import getitem, stack
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError
+from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError, numbers_needed
 from tinygrad_edu.core.transforms.batched import (
     LEVELS,
     Batched,
     batch,
-    numbers_needed,
     numpys_words_taken_off,
     outside,
 )
