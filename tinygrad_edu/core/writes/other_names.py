@@ -12,13 +12,13 @@ contents. For a node that stands for a Tensor nothing is refused: there `+=` mak
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
-from tinygrad_edu.core.modes import MODES, switch_mode, turn
+from tinygrad_edu.core.modes import MODES, turn
 from tinygrad_edu.core.operation import TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.shapes import is_basic
 from tinygrad_edu.core.writes.write_guard import CLOCK
@@ -207,15 +207,25 @@ def refuse_old(operands: Sequence[Node], error: Callable[[str], Exception]) -> N
 def watching(anew: bool = False) -> Iterator[ArrayMemory]:
     """A block in which a user's function runs on nodes; inside another one the same memory goes on, unless `anew`."""
     memory = MODES.memory
-    if memory is not None and not anew:
-        yield memory
-        return
-    with switch_mode("memory", ArrayMemory()), switch_mode("written", False):
+    with exchanged(ArrayMemory()) if memory is None or anew else nullcontext():
         yield MODES.memory
 
 
-@contextmanager
-def unwatched() -> Iterator[None]:
+def unwatched() -> AbstractContextManager[None]:
     """A block in which the library computes with nodes of the user's function, old ones too: a derivative does."""
-    with switch_mode("memory", None), switch_mode("written", False):
+    return nullcontext() if MODES.memory is None else exchanged(None)
+
+
+@contextmanager
+def exchanged(memory: ArrayMemory | None) -> Iterator[None]:
+    """A block with another memory, to which nothing has been written."""
+    before, written = MODES.memory, MODES.written
+    MODES.memory = memory
+    if written:
+        turn("written", False)
+    try:
         yield
+    finally:
+        MODES.memory = before
+        if MODES.written is not written:
+            turn("written", written)
