@@ -27,8 +27,10 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.conversion import FLOATS
+from tinygrad_edu.core.lost_gradients import mark
 from tinygrad_edu.core.pytree import leaf_names, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.errors import DtypeError, OperandError
 
@@ -98,7 +100,7 @@ class ArrayFunction:
             return self.f(*arguments)
         kept = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tuple(arguments))
         again = self.unless_changed(name, lambda: self.f(*kept), call)
-        return array_node(name, self.results(call, inputs), again, wanted)
+        return mark(array_node(name, self.results(call, inputs), again, wanted), tree_leaves(tuple(arguments)))
 
     def unless_changed(self, name: str, again: Callable[[], Any], call: Call) -> Callable[[], Any]:
         """Run it again for the gradient. Errors: SavedArrayChangedError if what the first run has read has changed."""
@@ -137,11 +139,14 @@ class ArrayFunction:
             self.prepare(arguments, "arguments")  # refuses here, too, what cannot be compiled
             return uncompiled.value_and_gradients(self.f, arguments)
         call, found = self.differentiate(arguments, f"arguments {sorted(chosen)}" if some and chosen else "arguments")
-        names = [f"d_{name}" for name in call.program.trace.inputs]
         if chosen:
             self.quick.keep(tuple(sorted(chosen)), call, arguments)
-        leaves = tree_leaves(tuple(arguments))
-        return found["result"], with_leaves(tuple(arguments), map(in_dtype_of, map(found.get, names), leaves))
+        each = [found.get(f"d_{name}") for name in call.program.trace.inputs]
+        both = (
+            found["result"],
+            with_leaves(arguments := tuple(arguments), map(in_dtype_of, each, tree_leaves(arguments))),
+        )
+        return tuple(remember_call(self.f, both, call.outer_tensors(), arguments))
 
     def differentiate(self, arguments: Sequence[Any], by: str) -> tuple[Call, dict[str, Any]]:
         """All results by name. NaN among the gradients may come from 0·∞, which is 0 here: compute again, with care."""

@@ -25,6 +25,7 @@ from tinygrad_edu.core.backward import backward, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
 from tinygrad_edu.core.fast.tensors import install_for_tensors
 from tinygrad_edu.core.fast.whole_tensors import install_for_arrays
+from tinygrad_edu.core.lost_gradients import REMEMBERING, mark
 from tinygrad_edu.core.methods import pairs, plain_arrays, torch_names
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.methods.spellings import OF_TENSOR, SLIPS_OF_TENSOR, Missing, read_only, refuse_slips, tell
@@ -70,7 +71,7 @@ class Tensor(TensorMethods, Operators):
 
     __slots__ = (
         "__dict__",  # for the user's own attributes, as in w.velocity = 0.0: 9 ns and 32 bytes per Tensor
-        *("_guard", "_kept", "_made", "_op", "_options", "_parents", "_place", "_spent"),
+        *("_guard", "_kept", "_made", "_op", "_options", "_origins", "_parents", "_place", "_spent"),
         *("array", "gradient", "label", "requires_grad"),
     )
 
@@ -85,6 +86,7 @@ class Tensor(TensorMethods, Operators):
     _made: int  # tick of write_guard's clock at which it was made or computed
     _guard: WriteGuard | None  # notices writes to the array; made once somebody else can hold the array
     _kept: Any  # saved by the forward pass of a few operations for their derivative; unset for the others
+    _origins: Any  # of a constant, or of a node with one: the derivative it comes from (lost_gradients.py)
     _spent: Any  # of a root: True once backward has run; of a leaf: the gradient array that an optimizer has used
 
     op, parents, options, place = map(read_only, ("op", "parents", "options", "place"))
@@ -92,13 +94,16 @@ class Tensor(TensorMethods, Operators):
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: Option = None, label: str = "") -> None:
         start(self, float_array(data, dtype), label)
         self.requires_grad = requires_grad
+        if REMEMBERING and not requires_grad:
+            mark(self, (data,))
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
         """An elementwise operation on Tensors: one NumPy call over the whole arrays."""
         if UNUSUAL and MODES.tensor_trace is not None:
             return MODES.tensor_trace.__apply__(operation, arguments)
-        operands = [x if x.__class__ is Tensor or x.__class__ is float else operand(x, arguments) for x in arguments]
+        kinds = (Tensor, float)
+        operands = [x if x.__class__ in kinds else elementwise_operand(x, first_dtype(arguments)) for x in arguments]
         arrays = [x.array if x.__class__ is Tensor else x for x in operands]
         try:
             y = operation.array_function(*arrays)
@@ -110,7 +115,8 @@ class Tensor(TensorMethods, Operators):
             return y.view(PlainArray) if y.__class__ is np.ndarray else y  # a comparison: a boolean array
         if y.dtype.kind != "f":  # where(x, 1, 0), for example
             y = y.astype(first_dtype(operands))
-        return record(operation, y, tuple(operands), NO_OPTIONS)
+        made = record(operation, y, tuple(operands), NO_OPTIONS)
+        return mark(made, arguments) if REMEMBERING else made
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Any:
@@ -125,6 +131,8 @@ class Tensor(TensorMethods, Operators):
         except (ValueError, IndexError) as error:
             raise shape_error(operation, operands, error) from None
         made = record(operation, y, operands, options)
+        if REMEMBERING:
+            mark(made, arrays)
         return made if y.base is None else protect_view(made, *operands)
 
     grad = property(plain_arrays.read_gradient, plain_arrays.set_gradient)
@@ -215,7 +223,7 @@ class Tensor(TensorMethods, Operators):
                 f"{self!r}[...] = value would lose the gradient of what it overwrites: build the result with "
                 "tg.ops.where or concatenate, or change a leaf under tg.no_grad()"
             )
-        self.array[plain_index(index)] = array_inside(value)
+        self.array[plain_index(index)] = value.array if value.__class__ is Tensor else value
         guard_of(self).report()
 
     def __len__(self) -> int:
@@ -306,16 +314,12 @@ def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options:
                 x._guard.look(x.array)
         elif x.__class__ is np.ndarray:
             operands = tuple([x.copy() if x.__class__ is np.ndarray else x for x in operands])
+    made._made = next(CLOCK)
     if made.requires_grad or (UNUSUAL and MODES.tensor_trace is not None):
-        made._op, made._parents, made._options, made._made = operation, operands, options, next(CLOCK)
-    else:
-        made._made = next(CLOCK)
+        made._op, made._parents, made._options = operation, operands, options
+    elif REMEMBERING:
+        mark(made, operands)
     return made
-
-
-def operand(x: Node, others: Sequence[Any]) -> Any:
-    """A constant beside Tensors, in their dtype."""
-    return elementwise_operand(x, first_dtype(others))
 
 
 def float_operand(x: Node, others: Sequence[Any]) -> Any:
@@ -326,10 +330,6 @@ def float_operand(x: Node, others: Sequence[Any]) -> Any:
 
 def first_dtype(operands: Sequence[Any]) -> Any:
     return next(x.array.dtype for x in operands if x.__class__ is Tensor)
-
-
-def array_inside(x: Node) -> Any:
-    return x.array if x.__class__ is Tensor else x
 
 
 install_for_tensors(Tensor, record, NO_OPTIONS)

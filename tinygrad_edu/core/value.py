@@ -21,9 +21,10 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.fast.collector import spare_older
 from tinygrad_edu.core.fast.flat_node import CONSTANT, FlatNode
 from tinygrad_edu.core.fast.values import install_for_values
-from tinygrad_edu.core.fast.values_backward import accumulate, inner_nodes
+from tinygrad_edu.core.fast.values_backward import accumulate, inner_nodes, plain_order, plain_sweep
 from tinygrad_edu.core.flat_rows import stop_gradients
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological, warn_forgotten
+from tinygrad_edu.core.lost_gradients import MARKED, REMEMBERING, warn_lost
 from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, NameSlip, tell
 from tinygrad_edu.core.modes import MODES, forgive
 from tinygrad_edu.core.operation import TABLE, Operation
@@ -116,6 +117,8 @@ class Value(FlatNode):
         with ACCUMULATING:
             order, spent = inner_nodes(self)  # a topological order, in which all gradients are 0 now
             refuse_forgotten(spent)
+            if "Values" in MARKED:
+                warn_lost(order, {p: None for x in order for p in x.parents}, stacklevel=3)
             self.grad, self._spent = 1.0, True
             accumulate(order)  # parent.grad += node.grad · ∂node/∂parent, from the root down
             if MODES.anomaly:
@@ -202,6 +205,9 @@ def constant(x: Node) -> Value:
         return x
     made = Value(x)
     made.right = CONSTANT
+    if REMEMBERING and getattr(x, "_origins", None):
+        made.d_left = x._origins
+        MARKED.add("Values")
     return made
 
 
@@ -306,9 +312,5 @@ tell(Value, SLIPS_OF_VALUE, NameSlip)
 
 def plain_gradients(y: Value, inputs: list[Any], seed: float) -> list[Any]:
     """The derivatives of a number by each input times the seed, as numbers, from the partials that the nodes kept."""
-    pairs = cotangents(
-        topological(y, PARENTS),
-        float(seed),
-        lambda x, g: [(p, g * d if g else 0.0) for p, d in zip(x.parents, x.partials, strict=True)],
-    )
-    return [pairs.get(x, 0.0) for x in inputs]
+    found = plain_sweep(y, plain_order(y)[0], float(seed))
+    return [found.get(x, 0.0) for x in inputs]

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.lost_gradients import LOST
 from tinygrad_edu.optim import clip_by_norm, clip_by_value
 from tinygrad_edu.train.job import Job
 
@@ -24,7 +23,6 @@ def batches(job: Job, order: Array) -> Iterator[Array]:
 def step(job: Job, rows: Array) -> float:
     """One update; the loss before it."""
     job.optimizer.zero_grad()
-    LOST.clear()  # derivatives that a callback has looked at; in the loss of a fit they stay nodes
     loss = job.batch_loss(*[array[rows] for array in job.data])
     loss.backward()
     if job.settings.clip_value is not None:

@@ -1,13 +1,20 @@
 """A derivative by the input, inside the loss of the weights that it depends on: physics-informed networks and such."""
 
+import copy
+import io
+import json
+import operator
+import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.core.transforms.lost_programs import RIGHT, WRONG
 from tinygrad_edu import Tensor, nn
-from tinygrad_edu.core.lost_gradients import LOST, LostGradientWarning
+from tinygrad_edu.core.lost_gradients import MOST, LostGradientWarning
 
 X = np.array([[1.0], [2.0]])
 W = Tensor(np.array([[0.5]]), requires_grad=True, label="W")
@@ -97,11 +104,105 @@ def test_what_a_callback_looks_at_is_no_part_of_the_loss_of_a_fit():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tg.fit(model, X, X, loss="mse", optimizer="sgd", epochs=3, callbacks=[look], compiled=False)
-    LOST.clear()
 
 
-def test_programs_that_call_no_backward_collect_nothing():
-    for _ in range(3):
-        tg.grad(u)(X)
-    assert len(LOST) == 1
-    LOST.clear()
+@pytest.mark.parametrize("program", RIGHT.values(), ids=RIGHT)
+def test_no_warning_where_the_numbers_are_meant(program):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LostGradientWarning)
+        program()
+
+
+@pytest.mark.parametrize("program", WRONG.values(), ids=WRONG)
+def test_a_warning_where_a_gradient_is_lost(program):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        program()
+    assert {x.category for x in found} == {LostGradientWarning}
+    assert {Path(x.filename).name for x in found} <= {"lost_programs.py"}  # it points at the line of backward()
+
+
+A = tg.grad(u)(X)
+FLOAT = tg.grad(lambda x: np.sum(W) * x**2)(3.0)
+NUMBERS = {"array": A, "float": FLOAT, "NumPy's float": A.sum(), "float32": A.astype(np.float32).sum()}
+PLAIN = {"array": np.ndarray, "float": float, "NumPy's float": np.float64, "float32": np.float32}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_such_numbers_are_like_all_others(name):
+    x, kind = NUMBERS[name], PLAIN[name]
+    plain = x.copy() if name == "array" else kind(x)
+    assert type(plain) is kind
+    assert (repr(x), str(x)) == (repr(plain), str(plain))
+    assert isinstance(x, kind)
+    for back in (pickle.loads(pickle.dumps(x)), copy.copy(x), copy.deepcopy(x)):
+        assert type(back) is kind
+        assert np.array_equal(back, plain)
+    file = io.BytesIO()
+    np.save(file, x)
+    file.seek(0)
+    assert type(np.load(file)) is np.ndarray
+    assert json.dumps(np.asarray(x).tolist()) == json.dumps(np.asarray(plain).tolist())
+    for made in (np.array([x, x]), np.asarray(x), np.full(2, x) if np.ndim(x) == 0 else np.stack([x, x])):
+        assert made.dtype == np.asarray(plain).dtype
+    assert type(tg.Tensor(x, dtype=float).data.sum()) is np.float64
+
+
+@pytest.mark.parametrize("f", [np.add, np.subtract, np.multiply, np.divide, np.power, np.maximum, np.arctan2])
+def test_what_is_computed_of_them_remembers_and_is_right(f):
+    for name, x in NUMBERS.items():
+        plain = x.copy() if name == "array" else PLAIN[name](x)
+        for y in (2.0, np.float64(2.0), np.array([[1.0, 2.0]])):
+            for made, expected in ((f(x, y), f(plain, y)), (f(y, x), f(y, plain)), (f(x, x), f(plain, plain))):
+                np.testing.assert_array_equal(made, expected)
+                assert made.dtype == expected.dtype
+                assert made._origins
+
+
+OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
+
+
+@pytest.mark.parametrize("f", OPERATORS)
+def test_operators_of_them_are_those_of_their_kind(f):
+    for name, x in NUMBERS.items():
+        plain = x.copy() if name == "array" else PLAIN[name](x)
+        for y in (2, 2.0, np.float32(2.0), np.array([[1.0, 2.0]])):
+            for made, expected in ((f(x, y), f(plain, y)), (f(y, x), f(y, plain)), (f(x, x), f(plain, plain))):
+                np.testing.assert_array_equal(made, expected)
+                assert np.asarray(made).dtype == np.asarray(expected).dtype
+                assert isinstance(made, type(expected))
+                assert made._origins
+
+
+def test_signs_comparisons_and_roundings_remember_nothing():
+    for f in (np.sign, np.round, np.floor, np.argmax, np.zeros_like, lambda x: x > 0, lambda x: x.astype(int), np.copy):
+        made = f(A)
+        assert not getattr(made, "_origins", None)
+    assert type(FLOAT > 1.0) is bool
+    total = np.zeros((2, 1))
+    total += A
+    assert type(total) is np.ndarray
+
+
+def test_derivatives_that_depend_on_their_arguments_alone_are_of_no_class_of_ours():
+    loss = lambda w, x: np.sum((x * w) ** 2)  # noqa: E731
+    assert type(tg.grad(loss)(np.ones(2), X)) is np.ndarray
+    assert type(tg.grad(loss)(2.0, 3.0)) is float
+    assert all(type(x) is np.ndarray for x in tg.jvp(lambda x: x * 2.0, (X,), (X,)))
+    a, b = tg.grad(lambda a, b: np.sum(a + b), argnum=(0, 1))(np.ones(2), np.ones(2))
+    a += 1.0
+    assert b.tolist() == [1.0, 1.0]
+
+
+def test_a_loss_of_such_numbers_alone_says_what_to_write():
+    with pytest.raises(AttributeError, match=r"no backward\(\).*tg.grad\(f\)\(tg.Tensor\(x\)\)"):
+        np.mean((A - 1.0) ** 2).backward()
+    assert not hasattr(A, "shapes")
+
+
+def test_running_means_of_derivatives_remember_few():
+    mean, x = 0.0, np.ones((1, 1))
+    for _ in range(20):
+        W.assign(W.array + 0.01)
+        mean = 0.9 * mean + tg.grad(u)(x)
+    assert len(mean._origins) <= MOST

@@ -23,6 +23,7 @@ from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.operation import EVERYWHERE, Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.pytree import flatten, unflatten
+from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.value import PARENTS, Value, constant, is_array, over_arrays
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
@@ -232,7 +233,8 @@ class ScalarFunction:
         """(result, gradients nested like the arguments): all of them, since the tape computes them anyway."""
         program, given = self.program(arguments)
         with program.lock:
-            return program.forward(given), program.backward()
+            both = program.forward(given), program.backward()
+        return tuple(remember_call(self.f, both, program.closed_over if MODES.recording else [], given))
 
     def backward(self, arguments: Sequence[Any]) -> Any:
         """The result, its gradient added to the Values that the function closes over."""

@@ -49,6 +49,11 @@ class FlatNode(Operators):
         return self.left is None and getattr(self, "right", None) == CONSTANT and not self.label
 
     @property
+    def _origins(self) -> Any:
+        """Of a plain number that a derivative has given: which one (see `lost_gradients.py`)."""
+        return getattr(self, "d_left", None) if self.left is None else None
+
+    @property
     def parents(self) -> tuple[Self, ...]:
         """The inputs of the operation. A plain number among them becomes a leaf when it is first asked for."""
         left = self.left

@@ -10,7 +10,7 @@ tuples of them count as one argument. Inside another transform the results stay 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ from tinygrad_edu import checks
 from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
+from tinygrad_edu.core.derivative_numbers import remember
 from tinygrad_edu.core.graph import cotangents, topological
-from tinygrad_edu.core.lost_gradients import note_lost
 from tinygrad_edu.core.modes import MODES, recording, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
@@ -29,6 +29,8 @@ from tinygrad_edu.core.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options
 from tinygrad_edu.core.transforms.depth import at_work, inside_transform
+from tinygrad_edu.core.transforms.origins import origins_beside, remember_each
+from tinygrad_edu.core.transforms.plain_pull import PLAIN, graph_of, like, plain_like, plain_pull, unwrap
 from tinygrad_edu.core.transforms.seeds import exact, zero_like
 from tinygrad_edu.core.transforms.variables import call_with_nodes, is_node, variable
 from tinygrad_edu.core.value import Value
@@ -97,7 +99,7 @@ def value_and_grad(
             return y
 
         name = getattr(f, "__name__", "")
-        y, pull = pull_back(number, at_places(arguments, chosen), dtype_of_arrays(arguments), name)
+        y, pull, _ = pull_back(number, at_places(arguments, chosen), dtype_of_arrays(arguments), name)
         refuse_several_numbers(y)
         gradients = pull(1.0)
         if has_aux:
@@ -147,44 +149,43 @@ def vjp(f: Function, *primals: Node) -> tuple[Any, Function]:
     (10.0, (5.0, 2.0))
     """
     checks.function("f", f, "vjp")
-    return pull_back(f, primals, dtype_of_arrays(primals), getattr(f, "__name__", ""))
+    return pull_back(f, primals, dtype_of_arrays(primals), getattr(f, "__name__", ""))[:2]
 
 
-def pull_back(f: Function, primals: Sequence[Any], dtype: Option, name: str) -> tuple[Any, Function]:
-    """`vjp` of what the user calls `name`; `dtype`: that of the arrays among the arguments, also for numbers there."""
+def pull_back(f: Function, primals: Sequence[Any], dtype: Option, name: str) -> tuple[Any, Function, Any]:
+    """`vjp` of what the user calls `name`, and the nodes for the primals.
+
+    `dtype`: that of the arrays among the arguments, also for numbers there.
+    """
     nested = is_nested(primals)
     primals = tuple(primals)
     with inside_transform():
         variables, y = call_with_nodes(f, primals, dtype)
+    inputs = given_leaves(variables)
+    graph = None if nested else graph_of(y)
+    origins = {} if nested or not MODES.recording else origins_beside(y, graph, inputs, name, primals)
 
     def pull(seed: Node) -> tuple[Any, ...]:
+        if graph is not None and seed.__class__ in PLAIN and not at_work():
+            refuse_complex(seed)
+            given = iter(plain_pull(graph, inputs, seed))
+            return tuple(tree_map(lambda x: like(x, given, False, origins), primals))
         for part in tree_leaves(seed):
             refuse_complex(part)
             refuse_masked(part)
         further = nested or at_work()
         again = further or any(map(is_node, tree_leaves(seed)))
         final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # vmap samples: record no graph
-        with switch_mode("recording", MODES.recording and not final):
-            inputs = given_leaves(variables)
-            with unwatched():
-                found = iter(derivatives(y, inputs, seed, again))
-        if not again and MODES.recording and isinstance(y, Tensor):
-            note_lost(name or "a function", topological(y, wanting), inputs)
-        return tuple(tree_map(lambda x: like(x, found, again), primals))
+        with switch_mode("recording", MODES.recording and not final), unwatched():
+            found = iter(derivatives(y, inputs, seed, again))
+        return tuple(tree_map(lambda x: like(x, found, again, origins), primals))
 
-    return (y if nested else unwrap(y)), pull
+    return (y if nested else remember_each(unwrap(y), origins)), pull, variables
 
 
 def is_nested(arguments: Sequence[Any]) -> bool:
     """Do the results stay nodes: in another transform, a loss or a trace, and for arguments that are nodes?"""
     return at_work() or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(arguments))
-
-
-def like(x: Node, found: Iterator[Any], again: bool) -> Any:
-    """The next gradient in the type of x: a number, an array or a node."""
-    if x is None:
-        return None
-    return next(found) if again else plain_like(x, next(found))
 
 
 def is_wanted(seed: Node) -> bool:
@@ -205,10 +206,10 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     >>> jvp(lambda x: x * x, (3.0,), (1.0,))
     (9.0, 6.0)
     """
-    nested = is_nested([list(primals), list(tangents)])
-    recorded = MODES.recording
+    checks.function("f", f, "vjp")
+    nested, recorded, name = is_nested([list(primals), list(tangents)]), MODES.recording, getattr(f, "__name__", "")
     with inside_transform():
-        y, pull = vjp(f, *primals)
+        y, pull, variables = pull_back(f, primals, dtype_of_arrays(primals), name)
         dummy = seed_variable(y)  # seeded with 1: a gradient of 0 would stay 0 even where the derivative is infinite
         pairs = leaf_pairs(pull(dummy), tuple(tangents))
         weighted = [as_variable(g) * t for g, t in pairs if g is not None]  # None: not given
@@ -217,9 +218,11 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         with unwatched():
             found = derivatives(total, dummies, 1.0, nested)
         tangent = np.reshape(np.array(found, dtype=object), y.shape) if is_object(dummy) else found[0]
-    if recorded and not nested and isinstance(total, Tensor):
-        note_lost(getattr(f, "__name__", "a function"), topological(total, wanting), dummies)
-    return (y, tangent) if nested else (unwrap(y), plain_like(unwrap(y), tangent))
+    if nested:
+        return y, tangent
+    beside = [*dummies, *tree_leaves(variables)]
+    origins = origins_beside(total, graph_of(total), beside, name, primals) if recorded else {}
+    return remember_each(unwrap(y), origins), remember(plain_like(unwrap(y), tangent), origins)
 
 
 def seed_variable(y: Node) -> Any:
@@ -304,18 +307,3 @@ def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Node, again: bool) ->
             pairs = cotangents(topological(y, wanting), start, pull_with_care)
         found = [pairs.get(x) for x in inputs]
     return [zero_like(x) if g is None else g for x, g in zip(inputs, found, strict=True)]
-
-
-def unwrap(x: Node) -> Any:
-    """A node as the number or array that it holds; lists and tuples of nodes too."""
-    if isinstance(x, Tensor):
-        return x.array if x.ndim else x.array.item()
-    if is_object(x):
-        return np.reshape([float(unwrap(v)) for v in x.flat], x.shape)
-    return tree_map(unwrap, x) if isinstance(x, (list, tuple, dict)) else getattr(x, "data", x) if is_node(x) else x
-
-
-def plain_like(x: Node, g: Node) -> Any:
-    """A gradient in the type of x: a float for a number, an array for an array."""
-    array: Any = getattr(g, "array", getattr(g, "data", g)) if is_node(g) else g
-    return np.asarray(unwrap(array)) if isinstance(x, np.ndarray) else float(array)
