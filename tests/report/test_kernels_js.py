@@ -65,7 +65,7 @@ def targets(loss, units):
     """Those of the samples in the form that the loss takes, for Python and for the page."""
     rows = np.eye(3)[Y]
     form = LOSSES[loss].check.__name__
-    if form == "classes_or_probabilities":
+    if LOSSES[loss].takes_class_numbers:
         return Y, rows
     rows = 2.0 * rows - 1.0 if form == "plus_or_minus_one" else rows
     return rows, rows

@@ -12,7 +12,9 @@ import tinygrad_edu as tg
 from tests.browser import focus, prefer, press, resize, shown, work_of
 from tests.pace import slowness
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
+from tinygrad_edu.reporting.answers import answer, answers_of
 from tinygrad_edu.reporting.live_page import asset
+from tinygrad_edu.reporting.record import record_of
 
 ROWS = np.random.default_rng(0)
 WIDTHS = [400, 700, 1000, 1600]
@@ -208,6 +210,44 @@ def test_every_data_set_trains_and_every_loss_it_offers(opened):
             assert text(opened, "#epoch") == "1", (title, loss, text(opened, "#stopped"))
             assert np.isfinite(float(text(opened, "#loss-now").replace("−", "-"))), (title, loss)
     assert opened.get_log("browser") == []
+
+
+COUNTS = np.arange(60) % 31
+OFFERED = {"Moons": True, "Three spirals": True, "Your data": False}  # data set: are its answers classes?
+
+
+@pytest.mark.slow
+def test_every_loss_is_that_of_python_and_so_is_what_the_page_says_of_the_answers(browser, tmp_path):
+    data = ROWS.normal(size=(60, 2)), COUNTS
+    browser.get(tg.playground(*data).save(tmp_path / "play.html").as_uri())
+    layers(browser, (3, "tanh"))
+    for title, of_classes in OFFERED.items():
+        data_set(browser, title)
+        offered = browser.execute_script("return [...document.getElementById('loss').options].map(o => o.value)")
+        for loss in offered:
+            choose(browser, loss=loss, limit="2")
+            for _ in range(2):
+                browser.execute_script("document.getElementById('one').click()")
+            program = browser.execute_script("return document.querySelector('#program code').textContent")
+            own = program.replace("compiled=True", "compiled=False").replace("X, y = ...", "X, y = given")
+            run, last = in_python(own, given=data)
+            assert last == pytest.approx(run.loss_curve[-1], rel=1e-10), (title, loss)
+            said = answers_in_python(run)
+            assert text(browser, "#score-name") == ("Correct" if of_classes else "Off by (RMS)")
+            score = text(browser, "#score").replace("−", "-")
+            assert score == said if of_classes else float(score) == pytest.approx(said, rel=1e-3), (title, loss)
+
+
+def answers_in_python(run):
+    """What a report says of them."""
+    record = record_of(run)
+    outputs, y = answers_of(record, run.job.data[0]), run.job.data[1]
+    found = answer(record, outputs, y)
+    if found is None:  # rows of -1 and 1
+        return f"{np.sum(outputs.argmax(axis=1) == y.argmax(axis=1))} of {len(y)}"
+    if found.classes:
+        return f"{int(found.right.sum())} of {len(found.target)}"
+    return float(np.sqrt(np.mean((found.target - found.given) ** 2)))
 
 
 @pytest.mark.slow

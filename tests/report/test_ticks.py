@@ -29,6 +29,14 @@ def test_a_logarithmic_axis_is_labelled_over_its_whole_length(tmp_path):
         assert longest <= 0.5, (low, high, labels)
 
 
+def test_an_axis_narrower_than_the_spacing_of_floats_has_few_labels(tmp_path):
+    starts = [147.87861634658458, 1.0, 1e-300, 3e9, 1e300]
+    ranges = [(x, float(np.nextafter(x, np.inf) + k * np.spacing(x))) for x in starts for k in (0, 1, 3, 50)]
+    calls = f"for (const [low, high] of {node.literal(ranges)}) found.push(plots.powers(low, high, 4));"
+    marks = node.run(PLOTS.read_text(encoding="utf-8") + calls, tmp_path)
+    assert all(len(set(texts)) == len(texts) <= 10 for texts in marks)
+
+
 @pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])
 def test_a_long_curve_keeps_its_peaks_beside_gaps(gap):
     curve = np.random.default_rng(0).normal(size=3000)

@@ -95,12 +95,12 @@
 
   /* What the samples are to be, in the form that the loss takes. */
   function makeTargets(loss) {
-    const n = dataset.y.length, classes = dataset.classes.length, kind = known.losses[loss].targets;
+    const n = dataset.y.length, classes = dataset.classes.length, kind = known.losses[loss].targets, numbered = kind === "class_numbers";
     if (!classes) return [{ data: Float64Array.from(dataset.y), shape: [n, 1] }, "column"];
-    const wide = classes > 2 || kind === "classes_or_probabilities", width = wide ? classes : 1, made = trainer.array([n, width]);
+    const wide = classes > 2 || numbered, width = wide ? classes : 1, made = trainer.array([n, width]);
     for (let i = 0; i < n; i++) { if (wide) made.data[i * width + dataset.y[i]] = 1; else made.data[i] = dataset.y[i]; }
     if (kind === "plus_or_minus_one") for (let i = 0; i < made.data.length; i++) made.data[i] = 2 * made.data[i] - 1;
-    return [made, kind === "classes_or_probabilities" ? "numbers" : kind === "plus_or_minus_one" ? "signs" : "rows"];
+    return [made, numbered ? "numbers" : kind === "plus_or_minus_one" ? "signs" : "rows"];
   }
 
   // The network
@@ -235,6 +235,15 @@
   }
   const bounds = () => [Math.min(...dataset.y), Math.max(...dataset.y)];
 
+  /* Outputs in the unit of the targets: a loss of numbers may take another one, as poisson takes the logarithm. */
+  function inUnit(z) {
+    const { link } = known.losses[plan.loss];
+    if (dataset.classes.length || link === "identity") return z;
+    const made = trainer.array(z.shape);
+    trainer.call(`forward_${link}`, { z, result: made });
+    return made;
+  }
+
   /* An output as a number from -1 to 1, or the class and how sure it is, packed for plots.plane. */
   function cell(y, i, width) {
     if (width > 1) {
@@ -249,7 +258,7 @@
   }
 
   function score() {
-    const given = net.layers(X).at(-1).y, width = given.shape[1], n = given.shape[0];
+    const given = inUnit(net.layers(X).at(-1).y), width = given.shape[1], n = given.shape[0];
     at("score-name").textContent = dataset.classes.length ? "Correct" : "Off by (RMS)";
     if (!dataset.classes.length) {
       let sum = 0;
@@ -286,11 +295,12 @@
       layers[0].values = unit => ({ data: grid.X.data, step: dataset.features, offset: unit });
       own.forEach(({ y }, k) => { layers[k + 1].values = unit => ({ data: y.data, step: y.shape[1], offset: unit }); });
       if (plane) {
-        const { data, shape: [, width] } = own.at(-1).y;
+        const { data, shape: [, width] } = inUnit(own.at(-1).y);
         plane.show(Float64Array.from({ length: SIDE * SIDE }, (_, i) => cell(data, i, width)));
         plane.label(`Answers over the two features after ${epoch} epochs`);
       } else if (line) {
-        const curve = { name: "network", x: grid.X.data, y: Array.from(own.at(-1).y.data.filter((_, i) => i % own.at(-1).y.shape[1] === 0)), colour: plots.series(0) };
+        const answer = inUnit(own.at(-1).y);
+        const curve = { name: "network", x: grid.X.data, y: Array.from(answer.data.filter((_, i) => i % answer.shape[1] === 0)), colour: plots.series(0) };
         line.show([{ name: "samples", x: X.data, y, colour: plots.series(1), dots: true }, curve]);
         line.label(`Answer along the feature after ${epoch} epochs`);
       }

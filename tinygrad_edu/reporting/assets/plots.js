@@ -43,8 +43,12 @@ const plots = (() => {
   function ticks(low, high, count) {
     const rough = (high - low) / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map(x => x * power).find(x => x >= rough * 0.999) || rough;
-    const found = [];
-    for (let x = Math.ceil(low / step - 1e-9) * step; x <= high + step * 1e-9; x += step) found.push(Math.abs(x) < step * 1e-9 ? 0 : x);
+    const first = Math.ceil(low / step - 1e-9) * step, found = [];
+    for (let k = 0; k <= 10 * count; k++) { // x += step would stay where it is, of a step below the spacing of floats
+      const x = first + k * step;
+      if (x > high + step * 1e-9) break;
+      if (x !== found.at(-1)) found.push(Math.abs(x) < step * 1e-9 ? 0 : x);
+    }
     return found;
   }
   function powers(low, high, count) {

@@ -174,7 +174,7 @@ def add_losses(kernels: Kernels) -> dict[str, Any]:
         kernels.add(f"loss_{name}", program_of(pairs, loss, ["output"], loss="loss"))
     return {
         name: {
-            "targets": loss.check.__name__,
+            "targets": "class_numbers" if loss.takes_class_numbers else loss.check.__name__,
             "link": loss.link,
             "classes": loss.for_classes,
             "for": "numbers" if name in OF_NUMBERS else "",
