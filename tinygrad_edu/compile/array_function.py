@@ -18,6 +18,7 @@ from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, 
 from tinygrad_edu.compile.passes.float_dtypes import SINGLE, float_dtypes, result_dtypes
 from tinygrad_edu.compile.program import Program, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
+from tinygrad_edu.compile.result_types import with_tensors
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.traced_results import as_traced, with_constants, with_repeats_rolled
@@ -82,20 +83,19 @@ class ArrayFunction:
         return found["result"]
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:
-        """The results as plain numbers and arrays; a Tensor if it depends on Tensors that require a gradient."""
+        """The results as plain numbers and arrays; Tensors where they depend on Tensors."""
         call, inputs = self.prepare(arguments, by="")
-        wanted = call.outer_tensors()
-        if not wanted:
+        if not (wanted := call.outer_tensors()):
             if uncompiled.is_way(arguments):
-                return uncompiled.results(self.f, arguments)
+                return with_tensors(call, uncompiled.results(self.f, arguments), arguments)
             if call.program.trace.written:
-                return written_arguments.run_and_write(self, call, inputs, arguments)
+                return with_tensors(call, written_arguments.run_and_write(self, call, inputs, arguments), arguments)
             found = self.results(call, inputs)
             # a NaN may come from 0·∞, which counts as 0
             if call.program.trace.differentiated and any(map(has_nan, tree_leaves(found))):
-                return self.results(*self.prepare(arguments, by=CAREFUL))
+                return with_tensors(call, self.results(*self.prepare(arguments, by=CAREFUL)), arguments)
             self.quick.keep((), call, arguments)
-            return found
+            return with_tensors(call, found, arguments)
         if not isinstance(call.program.trace.results, Traced) or call.program.trace.written:
             return self.f(*arguments)
         kept = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tuple(arguments))

@@ -257,7 +257,8 @@ def jit(
     which takes 1.4 ns a number (what a checksum may miss: core/writes/checksum.py); after 8 changes the function runs
     without jit, with a warning. Reading the numbers of an argument in this way is refused.
 
-    The result also has `f.value_and_grad(*arguments)`, by the first argument or by those of `argnum=(0, 1)`,
+    Results are Tensors where they are computed from Tensors, and plain numbers and arrays elsewhere, as without jit.
+    The compiled function also has `f.value_and_grad(*arguments)`, by the first argument or by those of `argnum=(0, 1)`,
     `f.backward(*arguments)`, by what it closes over, and `f.source`.
     f: the function to compile.
     accurate: for arrays, use the C library's exp, expm1, log, log1p, tanh and erf, and add in order. By default these

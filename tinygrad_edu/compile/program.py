@@ -111,6 +111,7 @@ class Program(ProgramBody):
         self.parameters = list(dict.fromkeys([*trace.inputs, "work", *self.shapes, "results"]))
         self.workspaces = threading.local()
         self.captured_structure: list[Any] = []
+        self.of_tensors: dict[Sequence[type], list[bool]] = {}  # see result_types.py
         self.result_dtypes: Sequence[Any] = ()  # of the results, where NumPy has float32 among them
 
     def signature(self) -> Any:

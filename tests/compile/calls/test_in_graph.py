@@ -68,7 +68,8 @@ def test_tensors_that_are_closed_over_are_part_of_the_graph():
         wanted = tg.hvp(lambda w: np.sum(np.tanh(normal(3) * w)) * 2.0, normal(3), np.ones(3))
         assert np.allclose(second.data, wanted)
         with tg.no_grad():
-            assert isinstance(f(normal(3)), float)
+            assert isinstance(f(normal(3)), Tensor)  # as without jit, and without a graph
+            assert not f(normal(3)).requires_grad
         pair = jit(lambda x: (x * W, np.sum(W)))(normal(3))
     assert all(isinstance(y, Tensor) for y in pair)
     assert float(f(normal(3))) == pytest.approx(np.asarray(f(normal(3))))  # plain numbers work too

@@ -1,0 +1,56 @@
+"""The results of a compiled call are Tensors where the function itself gives Tensors: of Tensors, closed over or given.
+
+Under `no_grad`, or if none of them requires a gradient, they belong to no graph; loss(x).item() works all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.call import Call
+from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.ir.truth import FLOAT, is_comparison
+from tinygrad_edu.compile.trace import Trace
+from tinygrad_edu.core.graph import topological
+from tinygrad_edu.core.pytree import tree_leaves, with_leaves
+from tinygrad_edu.core.tensor import Tensor
+
+NESTINGS = frozenset([list, tuple, dict])
+
+
+def with_tensors(call: Call, found: Any, arguments: Sequence[Any]) -> Any:
+    """The plain results, as Tensors where they are computed from Tensors, closed over or given."""
+    kinds: Sequence[type] = tuple(map(type, arguments))
+    if not NESTINGS.isdisjoint(kinds):
+        kinds = tuple(map(type, tree_leaves(tuple(arguments))))
+    if not call.tensors and Tensor not in kinds:
+        return found
+    program = call.program
+    if kinds not in program.of_tensors:
+        given = [i for i, kind in enumerate(kinds) if kind is Tensor]
+        program.of_tensors[kinds] = made_of_tensors(program.trace, given)
+    wanted = program.of_tensors[kinds]
+    if isinstance(program.trace.results, Traced):
+        return tensor_of(found, program.dtype) if wanted[0] else found
+    pairs = zip(tree_leaves(found), wanted, strict=True)
+    return with_leaves(found, [tensor_of(y, program.dtype) if own else y for y, own in pairs])
+
+
+def tensor_of(y: Any, dtype: str) -> Tensor:
+    return y if isinstance(y, Tensor) else Tensor(y if isinstance(y, np.ndarray) else np.asarray(y, dtype))
+
+
+def made_of_tensors(trace: Trace, given: Sequence[int]) -> list[bool]:
+    """For each result: is it computed from a Tensor? A comparison of Tensors gives plain truth values."""
+    inputs = list(trace.inputs.values())
+    found = {trace.inputs[name] for name, x in trace.captured.items() if isinstance(x, Tensor)}
+    found |= {inputs[i] for i in given}
+    results = list(tree_leaves(trace.results))
+    for y in results:
+        for x in topological(y, lambda x: x.parents):
+            if not found.isdisjoint(x.parents) and x.kind is FLOAT and not is_comparison(x):
+                found.add(x)
+    return [y in found for y in results]
