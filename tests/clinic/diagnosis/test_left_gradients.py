@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.clinic import diagnose
-from tinygrad_edu.clinic.diagnosis.left_gradients import gradients_not_reset, holds_all
+from tinygrad_edu.clinic.diagnosis.left_gradients import (
+    before_last_step,
+    gradients_not_reset,
+    holds_all,
+    not_of_last_step,
+)
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -86,3 +91,30 @@ def test_a_loop_without_zero_grad_is_told_so():
         model[0].weight.fill_(torch.nan)
     found = diagnose(model, X, y, loss=loss, optimizer=optimizer, epochs=100, batch_size=80)
     assert "zero_grad" in found.summary
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("last", [[], [torch.nn.BatchNorm1d(12)], [torch.nn.Dropout(0.5)]], ids=["", "norm", "dropout"])
+def test_of_one_batch_with_all_samples_the_gradient_is_known_exactly(momentum, last):
+    """With momentum the weights are far from where `.grad` was made: random batches at the end tell little."""
+    for resets in (True, False):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(4, 12), *last, torch.nn.Tanh(), torch.nn.Linear(12, 1))
+        optimizer, loss = torch.optim.SGD(model.parameters(), lr=0.02, momentum=momentum), torch.nn.MSELoss()
+        for _ in range(60):
+            if resets:
+                optimizer.zero_grad()
+            loss(model(torch.as_tensor(X)), torch.as_tensor(NUMBERS)).backward()
+            optimizer.step()
+        weights = [p.detach().clone() for p in model.parameters()]
+        found = not_of_last_step(model, X, NUMBERS, loss, optimizer)
+        random = bool(last) and isinstance(last[0], torch.nn.Dropout)
+        assert (found is None) == (resets or random)
+        assert all(torch.equal(p, w) for p, w in zip(model.parameters(), weights, strict=True))
+
+
+def test_the_steps_of_other_optimizers_are_not_undone():
+    model, _, _, _, adam = left_by("Adam, whole", resets=False, epochs=3)
+    assert before_last_step(model, adam) is None
+    assert before_last_step(model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)) is None
+    assert before_last_step(model, "SGD") is None

@@ -8,6 +8,7 @@ import pytest
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.clinic.diagnosis.overfitting import samples_judged, tell_unchecked
+from tinygrad_edu.errors import SettingError
 from tinygrad_edu.train import fit
 
 
@@ -56,6 +57,8 @@ def test_a_network_that_memorizes_noise_is_healthy_only_as_far_as_training_goes(
 
 TRAINING, GIVEN, ALL = "the training samples", "the samples given", "all samples, some held out by early_stopping"
 UNKNOWN, NEW = "the samples that were held out are not known here; ", "measure the score on samples"
+NO_CURVE, LOSSES = "there is no curve of the validation loss; ", "give diagnose history={'loss': [...]"
+ASKED = "give diagnose validation=(X_val, y_val) too"
 KNOWN = {  # (library, optimizer, are samples known that were held out, epochs with a validation loss, best restored)
     "fit": (("fit", "Adam", False, 0, False), TRAINING, "no samples were held out; train with validation=0.25"),
     "fit, stopped by its loss": (("fit", "Adam", False, 0, True), TRAINING, "no samples were held out; train"),
@@ -68,13 +71,14 @@ KNOWN = {  # (library, optimizer, are samples known that were held out, epochs w
     "fit, few epochs, best": (("fit", "Adam", True, 5, True), TRAINING, ""),
     "fit, from a file": (("fit", "Adam", False, 30, False), GIVEN, f"{UNKNOWN}train with validation=0.25"),
     "keras": (("keras", "Adam", False, 0, False), TRAINING, "no samples were held out; train with validation_split"),
-    "keras, not told": (("keras", "Adam", False, 30, False), GIVEN, f"{UNKNOWN}train with validation_split"),
-    "keras, as JSON": (("keras", "Adam", True, 0, False), TRAINING, f"there is no curve of the validation loss; {NEW}"),
-    "torch": (("torch", "Adam", False, 0, False), TRAINING, f"no samples were held out; {NEW}"),
+    "keras, not told": (("keras", "Adam", False, 30, False), GIVEN, f"{UNKNOWN}{ASKED}"),
+    "keras, as JSON": (("keras", "Adam", True, 0, False), TRAINING, f"{NO_CURVE}{LOSSES}"),
+    "torch": (("torch", "Adam", False, 0, False), TRAINING, "no samples were held out; keep some samples out"),
+    "torch, not told": (("torch", "Adam", False, 30, False), GIVEN, f"{UNKNOWN}{ASKED}"),
     "torch, held out": (
         ("torch", "Adam", True, 0, False),
         TRAINING,
-        f"there is no curve of the validation loss; {NEW}",
+        f"{NO_CURVE}{LOSSES}",
     ),
     "scikit-learn": (("sklearn", "Adam", False, 0, False), TRAINING, f"no samples were held out; {NEW}"),
     "scikit-learn, early": (("sklearn", "Adam", False, 0, True), ALL, f"{UNKNOWN}{NEW}"),
@@ -90,7 +94,60 @@ def test_a_card_says_whose_score_it_is_and_why_overfitting_was_not_looked_for(na
     subject = SimpleNamespace(
         setup=SimpleNamespace(dialect=dialect, optimizer=optimizer, estimator=estimator), restored=restored,
         task=SimpleNamespace(held_out=() if held_out else None), validation=np.ones(epochs),
+        losses=np.ones(epochs),
     )  # fmt: skip
     assert samples_judged(subject) == where
     assert "".join(tell_unchecked(subject)).startswith(f"overfitting: {why}" if why else "")
     assert bool(tell_unchecked(subject)) == bool(why)
+
+
+def torch_run(noise):
+    """A network of PyTorch that is trained on 60 samples, with the losses that its loop kept, and 20 held out."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 4)).astype(np.float32)
+    y = (X[:, :1] + noise * rng.normal(size=(80, 1))).astype(np.float32)
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1))
+    optimizer, loss = torch.optim.Adam(model.parameters(), lr=0.01), torch.nn.MSELoss()
+    history = {"epoch": [], "Train/Loss": [], "Val/Loss": []}
+    for epoch in range(200):
+        optimizer.zero_grad()
+        found = loss(model(torch.as_tensor(X[:60])), torch.as_tensor(y[:60]))
+        found.backward()
+        optimizer.step()
+        with torch.no_grad():
+            held = loss(model(torch.as_tensor(X[60:])), torch.as_tensor(y[60:])).item()
+        for column, number in zip(history.values(), (epoch, found.item(), held), strict=True):
+            column.append(number)
+    told = {"loss": loss, "optimizer": optimizer, "epochs": 200}
+    return model, X[:60], y[:60], told, (X[60:], y[60:]), history
+
+
+@pytest.mark.torch
+def test_the_history_of_a_torch_loop_shows_overfitting():
+    model, X, y, told, held_out, history = torch_run(noise=1.0)
+    found = diagnose(model, X, y, **told, validation=held_out, history=history)
+    assert [cause.code for cause in found.causes] == ["overfitting"]
+    alone = diagnose(model, X, y, **told, history=history)
+    assert "The validation loss is lowest after epoch" in str(alone.not_checked)
+    assert "give diagnose validation=(X_val, y_val) too" in str(alone.not_checked)
+    without = diagnose(model, X, y, **told, validation=held_out)
+    assert "give diagnose history=" in str(without.not_checked)
+    short = diagnose(model, X, y, **told, validation=held_out, history={"loss": [1.0, 0.5], "val_loss": [1.0, 1.0]})
+    assert "2 rows, and the training 200 epochs" in str(short.not_checked)
+
+
+@pytest.mark.torch
+def test_a_torch_loop_that_learns_for_others_too_is_healthy():
+    model, X, y, told, held_out, history = torch_run(noise=0.05)
+    found = diagnose(model, X, y, **told, validation=held_out, history=history)
+    assert found.healthy
+    assert found.summary.startswith("Healthy: ")
+
+
+def test_a_run_of_fit_knows_its_own_history():
+    X, y = noisy(np.random.default_rng(0), 8)
+    run = fit(nn.MLP([6, 3, 1]), X, y, loss="mse", optimizer="adam", epochs=2, progress=False)
+    with pytest.raises(SettingError, match="history"):
+        diagnose(run, history={"loss": [1.0, 0.5]})

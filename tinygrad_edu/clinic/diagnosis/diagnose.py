@@ -38,7 +38,7 @@ def diagnose(
     run_or_estimator: Any, X: Samples = None, y: Samples = None, *, goal: Any = None, seeds: int = 5,
     budget_s: float = 30.0, loss: Any = None, optimizer: Any = None, lr: float | None = None, epochs: int | None = None,
     batch_size: int | None = None, sample_weight: Any = None, class_weight: Any = None, validation: Any = None,
-    callbacks: Any = None, scheduler: Any = None,
+    callbacks: Any = None, scheduler: Any = None, history: Any = None,
 ) -> Diagnosis:  # fmt: skip
     """Find out why a training run did not learn: measure symptoms, and name causes only with a proof.
 
@@ -49,16 +49,15 @@ def diagnose(
     in a Pipeline or a search (GridSearchCV); a torch.nn.Module; or a Keras model or its JSON. Other arguments say how
     these two were trained; a compiled Keras model knows its loss and optimizer, and a fitted one its epochs.
     X, y: the data of the training; only a Run of `fit` knows its own.
-    goal: a loss, or a measure such as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...} or {"mae": ...}; by default it is
-    derived from what the data can give, and said so.
+    goal: a loss, or {"accuracy": 0.95}, {"r2": ...}, {"mse": ...}, {"mae": ...}; by default what the data can give.
     seeds: the number of starts that each change is tried from.
     budget_s: the seconds that all trials may take together.
-    loss, optimizer, lr: as torch or Keras name them; optimizer is an object, or a name with lr.
-    epochs, batch_size: of the training of a torch or Keras model.
+    loss, optimizer, lr, epochs, batch_size: as torch or Keras name them; optimizer is an object, or a name with lr.
     sample_weight: the weights that `fit` of an estimator was given, which does not keep them.
     class_weight, callbacks: of Keras; of the callbacks EarlyStopping, ReduceLROnPlateau, LearningRateScheduler.
     validation: (X, y), or the share that Keras calls validation_split.
     scheduler: of torch.optim.lr_scheduler.
+    history: the losses of each epoch of torch or Keras, as `diagnose_history` reads them; they show overfitting.
     Errors: OperandError for what is not a training run, SettingError for settings, NameNotFoundError for a measure.
 
     >>> from tinygrad_edu import data, fit, nn, optim
@@ -70,6 +69,7 @@ def diagnose(
     how = {
         "loss": loss, "optimizer": optimizer, "lr": lr, "epochs": epochs, "batch_size": batch_size,
         "class_weight": class_weight, "validation": validation, "callbacks": callbacks, "scheduler": scheduler,
+        "history": None if history is None else history_in(history),
     }  # fmt: skip
     refuse_settings(seeds, budget_s)
     if foreign.is_foreign(run_or_estimator):
@@ -250,13 +250,18 @@ def diagnose_history(history: Any) -> Diagnosis:
     >>> diagnose_history(history).symptoms[0].code
     'overfitting'
     """
+    return of_history(history_in(history))
+
+
+def history_in(history: Any) -> History:
+    """The history in a dict, an object with one, a DataFrame or a file. Errors: those of diagnose_history."""
     if isinstance(history, (str, os.PathLike)):
-        return of_history(files.read_history(Path(history)))
+        return files.read_history(Path(history))
     inner = getattr(history, "history", history)
     columns = {str(k): list(v) for k, v in inner.items()} if hasattr(inner, "items") else json_columns(inner)
     if columns is None:
         raise SettingError(f"history={history!r:.60}: a dict of columns, an object that has one, or a path is needed")
-    return of_history(history_of(columns))
+    return history_of(columns)
 
 
 def of_history(history: History) -> Diagnosis:

@@ -35,7 +35,10 @@ SCORE_NEW = "measure the score on samples that it was not trained on"
 REMEDIES = {  # by the library that trained it
     "fit": "train with validation=0.25, and diagnose that run",
     "keras": "train with validation_split=0.25, and give diagnose validation=0.25 too",
+    "torch": "keep some samples out of the training, and give diagnose validation=(X_val, y_val), and history=, the "
+    "losses of each epoch",
 }
+NO_CURVE = "give diagnose history={'loss': [...], 'val_loss': [...]}, the losses of each epoch"
 PART = 0.3  # share of the rise from the lowest value to the end; a run that stays below does not overfit
 
 
@@ -92,8 +95,14 @@ def tell_unchecked(subject: Subject) -> list[str]:
     if held_out is not None and curve.size and (subject.restored or len(curve) >= FEWEST):
         return []
     remedy = REMEDIES.get(subject.setup.dialect, SCORE_NEW) if held_out is None else SCORE_NEW
+    if held_out is not None and not curve.size and subject.setup.dialect in ("torch", "keras"):
+        remedy = NO_CURVE
+    if held_out is None and curve.size and subject.setup.dialect in ("torch", "keras"):
+        remedy = "give diagnose validation=(X_val, y_val) too"
     if stopped_early(subject) or lost_held_out(subject):
-        why = "the samples that were held out are not known here"
+        turned = turn(curve, subject.losses)
+        why = f"{turned.sentence.rstrip('.')}, but " if turned and not subject.restored else ""
+        why += "the samples that were held out are not known here"
     elif held_out is None:
         why = "no samples were held out"
     elif curve.size:

@@ -53,6 +53,7 @@ def of_torch(module: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> S
     if broadcasts(how["loss"], y, torch_modules.output_shape(module, X)):
         loss = broadcast_of(loss)
     extra = told.of_torch(how, y, held_out)
+    told.read_losses(extra, how.get("history"), int(how["epochs"]))
     extra.terms *= terms
     fixed = [name for name, p in module.named_parameters() if not p.requires_grad]
     return with_fixed(subject(chain, X, y, loss, how, "torch", extra), fixed)
@@ -108,6 +109,7 @@ def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Su
     held_out = held_out and (held_out[0], *rest)
     kind, rate, _ = training.optimizer_of(how["optimizer"], how.get("lr"))
     extra = told.of_keras(model, how, y, held_out, kind, as_schedule(rate)(0))
+    told.read_losses(extra, how.get("history"), int(how["epochs"]))
     layers = model.layers if keras_models.is_object(model) else []
     fixed = [layer.name for layer in layers if layer.get_weights() and not getattr(layer, "trainable", True)]
     return with_fixed(subject(chain, X, y, loss, how | {"model": model}, "keras", extra), fixed)

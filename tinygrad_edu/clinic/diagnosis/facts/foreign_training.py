@@ -185,6 +185,17 @@ def scheduler(extra: Extra, callback: Any, how: How, lr: float, samples: int) ->
 CALLBACKS = {"EarlyStopping": early_stopping, "ReduceLROnPlateau": read_plateau, "LearningRateScheduler": scheduler}
 
 
+def read_losses(extra: Extra, history: Any, epochs: int) -> None:
+    """The curves of a history that was handed over, where it has a row for each epoch."""
+    if history is None:
+        return
+    if len(history.losses) != epochs:
+        extra.notes += (f"its history, which has {len(history.losses)} rows, and the training {epochs} epochs",)
+        return
+    extra.losses = history.losses
+    extra.validation = history.validation if len(history.validation) == epochs else extra.validation
+
+
 # PyTorch
 
 
