@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile import packed, uncompiled, written_arguments
-from tinygrad_edu.compile.call import Call, prepare_call, refuse_inexact, refuse_too_large
+from tinygrad_edu.compile.call import Call, prepare_call, refuse_inexact, refuse_too_large, structure
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import FLOAT, hold
@@ -59,6 +59,7 @@ class ArrayFunction:
         self.first_change = first_change
         self.programs: dict[Any, list[Program]] = {}
         self.calls: dict[Any, Call] = {}
+        self.by_class = False  # does a trace ask for the classes of its arguments? Then they belong to the keys
         self.quick = QuickCalls()
 
     def source(self, name: str) -> str:
@@ -169,7 +170,7 @@ class ArrayFunction:
             given = list(tree_leaves(tuple(arguments)))
             given = given if signature(given, by) else [check_argument(x) for x in given]
             key = (repr(tree_map(lambda _: 0, tuple(arguments))), signature(given, by))
-        if own := own_attributes(tree_leaves(tuple(arguments))):
+        if own := own_attributes(list(tree_leaves(tuple(arguments))), self.by_class):
             key = (*key, own)
         call = self.calls.get(key)
         if call is None or not call.fits():
@@ -182,14 +183,17 @@ class ArrayFunction:
 
     def find_program(self, arguments: Sequence[Any], given: list[Any], by: str) -> Call:
         """The program of this structure and these sizes."""
-        own = own_attributes(tree_leaves(tuple(arguments)))
-        key = (by, repr(tree_map(lambda _: 0, tuple(arguments))), *map(structure, given), own)
+        leaves = list(tree_leaves(tuple(arguments)))
+        structures = by, repr(tree_map(lambda _: 0, tuple(arguments))), *map(structure, given)
+        key = *structures, own_attributes(leaves, self.by_class)
         for program in self.programs.get(key, []):
             captured = [number_array(x) for x in program.trace.captured.values()]
             sizes = program.sizes([*given, *captured])
             if sizes is not None and [structure(x) for x in captured] == program.captured_structure:
                 return prepare_call(program, sizes, [*given, *captured])
         program = self.run_trace(lambda: self.trace_program(arguments, given, by))
+        self.by_class |= program.trace.asked
+        key = *structures, own_attributes(leaves, self.by_class)
         self.programs.setdefault(key, []).append(program)
         arrays = [*given, *map(number_array, program.trace.captured.values())]
         sizes = program.sizes(arrays)
@@ -319,11 +323,6 @@ def check_argument(x: ArrayLike) -> Any:
     if not array.ndim and array.dtype.kind in "iu":
         refuse_inexact(int(array), "float64")
     return array if array.ndim else float(array)
-
-
-def structure(x: ArrayLike) -> Any:
-    """What a program depends on: the number of axes, which of them have length 1, and the dtype."""
-    return (tuple(n == 1 for n in np.shape(x)), str(getattr(x, "dtype", "")))
 
 
 def common_dtype(arrays: Sequence[Any]) -> str:

@@ -94,6 +94,11 @@ def prepare_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any])
     return Call(program, sizes, dtypes, captured, [out.shape for out in program.results(sizes)], tensors)
 
 
+def structure(x: ArrayLike) -> Any:
+    """What a program depends on: the number of axes, which of them have length 1, and the dtype."""
+    return (tuple(n == 1 for n in np.shape(x)), str(getattr(x, "dtype", "")))
+
+
 def lay_out(x: ArrayLike, dtype: Dtype) -> Any:
     """An array in C order and its dtype; a number as a scalar of its type."""
     if x.__class__ is Tensor:

@@ -6,24 +6,27 @@ and a function that reads one is refused: otherwise `getattr(X, "scale", 1.0)` w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.ir.stands_for import mark
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
 WITHHELD = "withheld by jit"  # not an identifier, so it cannot be the name of an attribute
 
 
-def own_attributes(arguments: Iterable[Any]) -> tuple[tuple[str, ...], ...]:
-    """For each argument the names that were set on it; () if there are none at all."""
-    found = tuple([tuple(vars(x)) if x.__class__ is Tensor else () for x in arguments])
+def own_attributes(arguments: Sequence[Any], by_class: bool = False) -> tuple[tuple[Any, ...], ...]:
+    """For each argument the names that were set on it; () if there are none at all. `by_class`: and its class."""
+    found: tuple[Any, ...] = tuple([tuple(vars(x)) if x.__class__ is Tensor else () for x in arguments])
+    found = tuple([(type(x), *names) for x, names in zip(arguments, found, strict=True)]) if by_class else found
     return found if any(found) else ()
 
 
 def withhold(node: Traced, x: Any) -> None:
-    """Let the node of an argument refuse to say what was set on it."""
+    """Let the node of an argument say what it stands for, and refuse to say what was set on it."""
+    mark(node, type(x))
     if x.__class__ is Tensor and vars(x):
         vars(node)[WITHHELD] = tuple(vars(x))
 

@@ -13,10 +13,11 @@ from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions
 from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
 from tinygrad_edu.compile.ir.replay import replay
+from tinygrad_edu.compile.ir.stands_for import mark
 from tinygrad_edu.compile.ir.truth import FLOAT
 from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
-from tinygrad_edu.compile.unread import read_of
+from tinygrad_edu.compile.unread import original, read_of
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import MODES, tracing
@@ -51,6 +52,7 @@ class Trace:
     floats: Any = FLOAT  # the dtype of its floats, as far as it is known yet
     mixed: bool = False  # there are both float32 and float64 among the arguments
     dtypes: dict[Traced, Any] = field(default_factory=dict)  # see passes/float_dtypes.py
+    asked: bool = False  # for the class of a node, which depends on that of the arguments
     in_float64: bool = False  # it computes with float64 whatever its arrays hold
     draws: bool = False  # belongs to a training step, which may draw random numbers and change buffers of the model
     masks: dict[str, Mask] = field(default_factory=dict)
@@ -114,6 +116,7 @@ class Trace:
             raise OperandError(f"{array!r:.60} in a compiled function is neither a number nor an array of them")
         node = self.input(getattr(array, "label", "") or "given", read_of(array))
         self.captured[node.name] = array
+        mark(node, Tensor if isinstance(array, Tensor) else type(original(array)))
         return node
 
     def lift(self, root: Tensor) -> Traced:

@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.pytree import flatten, tree_map
+from tinygrad_edu.core.stands_for import users_function
 from tinygrad_edu.core.user_errors import without_numpys_words
 from tinygrad_edu.errors import TinygradError, TraceError
 
@@ -41,7 +42,8 @@ def call_with_nodes(f: Callable[..., Any], arguments: Sequence[Any], named: Mapp
     before: list[Any] = []
     after: list[Any] = []
     nesting = flatten((tuple(arguments), dict(named)), before)
-    result = f(*arguments, **named)
+    with users_function():
+        result = f(*arguments, **named)
     if flatten((tuple(arguments), dict(named)), after) != nesting or any(map(operator.is_not, before, after)):
         raise TraceError(
             f"{getattr(f, '__name__', 'the function')} writes to a dict or list that it is given, which a compiled "

@@ -16,11 +16,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.whose_code import is_foreign as is_foreign
 
-LIBRARIES = {
-    "IPython", "_pytest", "dask", "distributed", "jax", "joblib", "llvmlite", "matplotlib", "numba", "numpy", "pandas",
-    "pytest", "scipy", "sklearn", "tinygrad_edu", "torch", "tqdm",
-}  # fmt: skip
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
 ENVIRONMENT = {"environ", "getenv"}  # names by which code reads environment variables
 PROBES = {"getattr", "hasattr"}  # functions that ask for attributes that may be missing; code may also catch the error
@@ -54,16 +51,6 @@ def ask_once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return function(kind)
 
     return ask
-
-
-@functools.lru_cache(4096)
-def is_foreign(name: str | None) -> bool:
-    """Is a module of this name the user's own, so that its code may keep state?
-
-    Code run by `exec` without a module has no name, or `builtins`, which no class or function written in Python has.
-    """
-    root = (name or "builtins").partition(".")[0]
-    return root == "builtins" or not (root in LIBRARIES or root in sys.stdlib_module_names)
 
 
 def what_moves(kind: type) -> str:

@@ -36,6 +36,7 @@ from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, O
 from tinygrad_edu.core.places import Place, find_place
 from tinygrad_edu.core.plain_numbers import number_error
 from tinygrad_edu.core.printing import in_percent_format, is_compiled
+from tinygrad_edu.core.stands_for import NodeClass
 from tinygrad_edu.core.writes import augmented
 from tinygrad_edu.core.writes.other_names import refuse_old
 from tinygrad_edu.core.writes.overwrite import overwrite, refuse_plain_write
@@ -53,7 +54,7 @@ NO_OPTIONS: Mapping[str, Any] = {}
 new = object.__new__
 
 
-class Tensor(TensorMethods, Operators):
+class Tensor(TensorMethods, Operators, metaclass=NodeClass):
     """An array of float32 or float64 that remembers how it was computed.
 
     data: an array, nested lists of floats, or a number (copied).

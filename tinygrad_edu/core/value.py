@@ -31,6 +31,7 @@ from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.places import find_place
 from tinygrad_edu.core.plain_numbers import number_error
 from tinygrad_edu.core.printing import in_percent_format, is_compiled
+from tinygrad_edu.core.stands_for import NodeClass
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
@@ -42,7 +43,7 @@ PARENTS = attrgetter("parents")
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "square": "**2", "neg": "-", "relu": "ReLU"}
 
 
-class Value(FlatNode):
+class Value(FlatNode, metaclass=NodeClass):
     """A number that remembers how it was computed.
 
     data: a real number.

@@ -24,6 +24,7 @@ from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
+from tinygrad_edu.compile.ir.stands_for import mark_entry, mark_result, tell
 from tinygrad_edu.compile.unread import original
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
@@ -31,6 +32,7 @@ from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_protocol import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
+from tinygrad_edu.core.stands_for import class_told, set_class
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.writes.other_names import refuse_old, unwatched, watched
@@ -44,7 +46,7 @@ PULL_BACKS: dict[str, Callable[..., list[tuple[Traced, Any]]]] = {}  # for nodes
 class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
 
-    __slots__ = ("checked", "integer", "kind", "made", "name", "sizes")
+    __slots__ = ("checked", "integer", "kind", "made", "name", "origin", "sizes", "stands")
     op, parents, options = (vars(Tensor)[slot] for slot in ("_op", "_parents", "_options"))
     name: str  # of an input: its name in the program; of a constant: its text
     sizes: tuple[Any, ...]
@@ -52,6 +54,8 @@ class Traced(Tensor):
     kind: truths.Kind  # the dtype that NumPy would give it
     made: int  # number in the order of creation
     checked: bool  # targets of a loss that have been checked already (core/targets.py)
+    stands: Any  # what it stands for in eager code, where it is known; unset for the others
+    origin: Any  # set once it is asked for: ir/stands_for.py
 
     def __init__(
         self,
@@ -169,13 +173,13 @@ class Traced(Tensor):
         floats = [each.floats for each in ACTIVE.traces[-1:]]
         done = () if function in WITHOUT_NUMBERS else (self.dtype, np.float64, *floats)  # zeros_like(mask, dtype=float)
         asked = {name: x for name, x in options.items() if name != "dtype" or x not in done}
-        return call_function(function, arguments, asked)
+        return mark_result(call_function(function, arguments, asked), function, arguments)
 
     def __repr__(self) -> str:
         what = self.op.name if self.op else "input" if self.sizes else "number"
         return f"Traced({self.label or self.name or what}, shape={lengths(self)})"
 
-    __hash__ = object.__hash__
+    __class__ = property(class_told, set_class)
 
 
 # Written like `pos`, which adds nothing to the program's text, and without derivative like a comparison.
@@ -254,7 +258,7 @@ def apply_array(operation: ArrayOperation, arrays: Sequence[Any], options: Mappi
         counts = Traced.__apply_array__(operation, [truths.as_float(x) for x in parents], options)
         return ops.greater(counts, 0.0)  # type: ignore[no-any-return]
     if rewrite:
-        other = truths.settle(operation, parents, rewrite(*parents, **options))
+        other = mark_entry(operation, truths.settle(operation, parents, rewrite(*parents, **options)), parents, options)
         kept = bool(ACTIVE.traces) and operation.name in ACTIVE.traces[-1].keep
         return Traced(other.sizes, operation, parents, options) if kept else other
     if primitive:
@@ -342,3 +346,4 @@ def pull_by_partial(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:
 
 
 install(Traced)
+tell(Traced)

@@ -19,6 +19,7 @@ from tinygrad_edu.compile.ir.dims import ACTIVE, at_least, text_of
 from tinygrad_edu.compile.ir.indexing import reshape_node
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced, as_node, op_name
 from tinygrad_edu.compile.ir.shape_rules import elementwise_shape
+from tinygrad_edu.compile.ir.stands_for import mark_like
 from tinygrad_edu.compile.ir.truth import FLOAT, WHOLE, is_truth
 from tinygrad_edu.compile.rounds.body import SCAN, Rounds, box, close_over, description, leaf, pick
 from tinygrad_edu.core import broadcasting
@@ -178,8 +179,10 @@ class ScanLoop:
             leaf(shape or (1,), "entry", is_index(x), x.kind)
             for x, shape in zip(self.xs, self.entry_shapes, strict=True)
         ]
-        state = unflatten(self.state_nesting, unbox(states, self.shapes))
-        x = unflatten(self.xs_nesting, unbox(slices, self.entry_shapes)) if self.has_xs else None
+        own = map(mark_like, unbox(states, self.shapes), self.first)
+        entries = map(mark_like, unbox(slices, self.entry_shapes), self.xs)
+        state = unflatten(self.state_nesting, own)
+        x = unflatten(self.xs_nesting, entries) if self.has_xs else None
         result = self.step(state, x)
         if not (isinstance(result, tuple) and len(result) == 2) or outside != (len(trace.masks), len(trace.followed)):
             raise OneByOneError

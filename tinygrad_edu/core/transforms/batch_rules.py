@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Node
+from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.broadcasting import axes_of, broadcast_to
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.core.shapes import concatenate, getitem, list_axes, reshape, stack
+from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import RAISED, TraceError
 
 Sample = Any  # a Batched; an alias, because batched.py imports this file
@@ -270,3 +272,17 @@ def solve_batch(operation: ArrayOperation, xs: Sequence[Sample], _options: Mappi
 @rule(*LAST_TWO)
 def stacks(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     return operation(xs[0].inner, **options)
+
+
+def in_dtype_of(like: Tensor, x: Tensor) -> Any:
+    """x in float32 if it is the gradient of something in float32: a choice between two numbers comes in float64."""
+    return x if x.dtype == like.dtype or like.dtype.kind != "f" else x.astype(like.dtype)
+
+
+def holds_nan(x: Node) -> bool:
+    """Is one of its numbers NaN? In a trace they are unknown: a program that gives NaN is traced again, with care."""
+    while hasattr(x, "inner"):
+        x = x.inner
+    if hasattr(x, "careful"):
+        return bool(x.careful)
+    return bool(has_nan(x.array if isinstance(x, Tensor) else x)) if x.__class__ in (Tensor, np.ndarray) else False

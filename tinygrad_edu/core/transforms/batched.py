@@ -15,18 +15,19 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
-from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.broadcasting import broadcast_to, unbroadcast
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.numpy_protocol import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
+from tinygrad_edu.core.stands_for import class_told, hash_told, names_told, set_class
 from tinygrad_edu.core.targets import rows_of_classes
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms import batch_rules
 from tinygrad_edu.core.transforms import batched_index as batched_index  # fills RULES_OF_INDEX
-from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError, numbers_needed
+from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError, holds_nan, in_dtype_of, numbers_needed
+from tinygrad_edu.core.transforms.class_in_loop import classes_in_loop
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.writes.other_names import refuse_old, unwatched
 from tinygrad_edu.core.writes.write_guard import refuse_changed
@@ -85,13 +86,14 @@ def outside() -> Iterator[Any]:
 class Batched(Tensor):
     """One sample of `inner`, whose first axis counts the samples; `common`: inner is the same for all of them."""
 
-    __slots__ = ("common", "inner", "level")
+    __slots__ = ("common", "inner", "level", "stands")
 
     of_samples = True  # tells code that sees only the class, as in MODES.tensor_trace, that this is a vmap
 
     inner: Any
     common: bool
     level: int
+    stands: Any  # what it stands for in the loop over samples, where that is known; unset for the others
 
     def __init__(
         self, inner: ArrayLike, common: bool, op: ArrayLike = None, parents: ArrayLike = (), options: Option = None
@@ -250,10 +252,20 @@ class Batched(Tensor):
     def __repr__(self) -> str:
         return f"Batched(one sample of shape {self.shape})"
 
-    __hash__ = object.__hash__
+    __class__ = property(class_told, set_class)
+    __dir__ = names_told
+
+    def eager_classes(self) -> tuple[Any, ...]:
+        """What the sample may be in a loop over the samples."""
+        return classes_in_loop(self, own_parents)
+
+    def refuse_question(self, what: str) -> None:
+        """Errors: NumbersNeededError, which makes it that loop."""
+        raise NumbersNeededError
 
 
 install(Batched)
+Batched.__hash__ = hash_told  # type: ignore[assignment, method-assign]
 
 
 @contextmanager
@@ -311,11 +323,6 @@ def seed_like(root: Node, seed: ArrayLike) -> Any:
     return broadcast_to(as_sample(number), root.shape)
 
 
-def in_dtype_of(like: Tensor, x: Tensor) -> Any:
-    """x in float32 if it is the gradient of something in float32: a choice between two numbers comes in float64."""
-    return x if x.dtype == like.dtype or like.dtype.kind != "f" else x.astype(like.dtype)
-
-
 def contributions(x: Tensor, g: Node) -> Sequence[Any]:
     """g·∂x/∂parent for each parent; None where it is 0."""
     if x.op is None:
@@ -339,12 +346,3 @@ def times(g: Node, d: ArrayLike, singular: bool) -> Any:
         return product
     infinite = ops.not_equal(d * 0.0, 0.0)
     return g * ops.where(ops.equal(g, 0.0) * infinite, 0.0, d)
-
-
-def holds_nan(x: Node) -> bool:
-    """Is one of its numbers NaN? In a trace they are unknown: a program that gives NaN is traced again, with care."""
-    while isinstance(x, Batched):
-        x = x.inner
-    if hasattr(x, "careful"):
-        return bool(x.careful)
-    return bool(has_nan(x.array if isinstance(x, Tensor) else x)) if x.__class__ in (Tensor, np.ndarray) else False

@@ -26,6 +26,7 @@ from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, refuse_deep, tree_leaves, tree_map
 from tinygrad_edu.core.readings import refuse_complex, refuse_masked
+from tinygrad_edu.core.stands_for import plain_results
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options
 from tinygrad_edu.core.transforms.depth import at_work, inside_transform
@@ -180,6 +181,8 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option, name: str) -> 
             found = iter(derivatives(y, inputs, seed, again))
         return tuple(tree_map(lambda x: like(x, found, again, origins), primals))
 
+    if MODES.tensor_trace is not None and not at_work():  # nodes only because of the trace
+        return *plain_results(primals, y, pull), variables
     return (y if nested else remember_each(unwrap(y), origins)), pull, variables
 
 

@@ -28,7 +28,14 @@ def variable(x: Node, dtype: Option = None) -> Any:
     made = new_variable(x, dtype)
     if isinstance(x, Tensor):
         vars(made).update(vars(x))
+    if hasattr(type(made), "stands"):
+        made.stands = Tensor if np.ndim(x) else value_or_tensor
     return made
+
+
+def value_or_tensor() -> tuple[Any, ...]:
+    """What a number becomes: a Tensor where arrays are beside it."""
+    return Value, Tensor
 
 
 def new_variable(x: Node, dtype: Option) -> Any:

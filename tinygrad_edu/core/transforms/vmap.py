@@ -15,6 +15,7 @@ from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.modes import MODES, errors_raised
 from tinygrad_edu.core.pytree import leaf_pairs, refuse_deep, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.shapes import getitem, stack
+from tinygrad_edu.core.stands_for import users_function
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError, numbers_needed
 from tinygrad_edu.core.transforms.batched import (
@@ -24,6 +25,7 @@ from tinygrad_edu.core.transforms.batched import (
     numpys_words_taken_off,
     outside,
 )
+from tinygrad_edu.core.transforms.class_in_loop import is_of_tensor
 from tinygrad_edu.core.transforms.depth import DEPTH
 from tinygrad_edu.core.transforms.variables import is_node
 from tinygrad_edu.core.writes.other_names import refuse_old, watching
@@ -139,9 +141,11 @@ def all_at_once(
         given = leaf_pairs(list(arguments), axes)
         leaves = [x if axis is None else Batched(x, False) for x, (_, axis) in zip(wholes, given, strict=True)]
         for x, made in zip(tree_leaves(list(arguments)), leaves, strict=True):
+            if made is not x:
+                made.stands = Tensor if is_of_tensor(x) else np.ndarray
             if isinstance(x, Tensor) and made is not x:  # attributes that the user has set on the whole batch
                 vars(made).update(vars(x))
-        with errors_raised() as caught, watching():
+        with errors_raised() as caught, watching(), users_function():
             y = f(*with_leaves(list(arguments), leaves), **options)
             if MODES.written:
                 refuse_old(list(tree_leaves(y)), numbers_needed)

@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.compile.array_function import common_dtype
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.ir.stands_for import mark
 from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.passes.exact_range import EXACT, computes_in_float64, count_inexact
 from tinygrad_edu.compile.passes.fuse import SizeNames
@@ -23,6 +24,8 @@ from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import topological
+from tinygrad_edu.core.methods.plain_arrays import PlainArray
+from tinygrad_edu.core.stands_for import users_function
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.writes.write_guard import CLOCK
 from tinygrad_edu.errors import TraceError
@@ -101,9 +104,11 @@ def trace_once(
     for name, array in zip(BATCH_NAMES, data, strict=False):
         x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])), named=1)
         hold(x, array)
+        mark(x, PlainArray)
         inputs.append(x)
     begun = next(CLOCK)
-    trace.results = trace.run(lambda: loss(*inputs))
+    with users_function():
+        trace.results = trace.run(lambda: loss(*inputs))
     trace.run(partial(roll_repeats, trace))
     trace.refuse_leaks([trace.results] if isinstance(trace.results, Traced) else [])
     trace.signature = forward_signature(trace, known, begun)
