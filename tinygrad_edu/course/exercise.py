@@ -66,7 +66,7 @@ class Exercise:
         """The first line of its text."""
         return self.text.splitlines()[0].strip('"')
 
-    @property
+    @functools.cached_property
     def solution(self) -> str:
         """The whole program, for teachers."""
         return "\n".join(line for line in self.text.splitlines() if line.strip() not in (BEGIN, END)) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ def classics(exercise: Exercise) -> list[Suspect]:
     ]
 
 
+@functools.lru_cache(maxsize=1024)  # an exercise has up to 32 mistakes, asked for each submission
 def variables_of(right: str, wrong: str) -> tuple[str, ...]:
     """The variables that lines of the right program compute which do not stand in the wrong one.
 
