@@ -14,11 +14,12 @@ from tinygrad_edu.core.anomaly import label_names, refuse_bad_gradient
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.fast.pulls import fit_to_array, gradient_order, install, sweep
 from tinygrad_edu.core.flat_rows import flat_inputs
-from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological, warn_forgotten
+from tinygrad_edu.core.graph import ACCUMULATING, PASSES, cotangents, topological, warn_forgotten
 from tinygrad_edu.core.lost_gradients import MARKED, warn_lost
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
 from tinygrad_edu.core.shape_errors import explain
+from tinygrad_edu.core.stretched_targets import SQUARES, warn_stretched
 from tinygrad_edu.core.writes.write_guard import refuse_changed, was_written
 from tinygrad_edu.errors import (
     BackwardTwiceError,
@@ -50,6 +51,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
             found = cotangents(order, seed, pull_with_care)
     with ACCUMULATING:
+        PASSES[0] += 1
         leaves = [x for x in found if not x.parents]
         spent = [x for x in leaves if is_forgotten(x.gradient, x._spent)]
         # a leaf without a gradient was cleared: a generator trains through a discriminator, which is cleared later
@@ -59,6 +61,8 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
             spent.clear()
         if MARKED:
             warn_lost(order, leaves, stacklevel=5)
+        if SQUARES:
+            warn_stretched(order, stacklevel=5)
         while found:
             x, g = found.popitem()
             alone = sys.getrefcount(g) <= ALONE

@@ -13,7 +13,9 @@ from tinygrad_edu.errors import ForgottenZeroGradWarning
 Node = Any
 
 # Held while a backward pass adds to gradients: two threads doing "read, add, write" on one leaf could lose an update.
+PASSES = [0]  # how many calls of backward() there were
 ACCUMULATING = threading.RLock()
+PASSES = [0]  # how often backward() was called on a Tensor
 # the lock must be free in the child: the thread that held it at the fork does not exist there
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

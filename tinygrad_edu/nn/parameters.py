@@ -199,12 +199,18 @@ def index_name(name: str, index: tuple[int, ...]) -> str:
     return f"{name}[{','.join(map(str, index))}]"
 
 
+class Unused:
+    """Marks a Tensor whose gradient was cleared before an optimizer had used it. A copy of it is the same class."""
+
+
 def clear(x: Value | Tensor) -> None:
     """Reset the gradient: to 0 for a Value, to None for a Tensor."""
-    if isinstance(x, Tensor):
-        x.gradient = None
-    else:
+    if not isinstance(x, Tensor):
         x.grad, x._spent = 0.0, False
+    elif x.gradient is not None:
+        if x._spent is not x.gradient and x._spent is not x.gradient.base:
+            x._spent = Unused
+        x.gradient = None
 
 
 def copy_numbers_of(array: ArrayLike) -> np.ndarray[Any, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.checks import flag
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.conversion import preview
+from tinygrad_edu.core.graph import PASSES
 from tinygrad_edu.core.methods.spellings import Missing, tell
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
@@ -21,6 +22,7 @@ from tinygrad_edu.nn.parameters import LazyParameter, clear
 from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
+from tinygrad_edu.optim.idle_steps import Steps
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
 from tinygrad_edu.optim.state import SLIPS, StateMethod
 from tinygrad_edu.pen import check_arguments, check_attributes
@@ -75,7 +77,7 @@ class Optimizer:
         if self.maximize:
             self.rule = functools.partial(rules.ascend, self.rule)
         self.t = [0] * len(self.params)  # updates per parameter: fewer for one that was sometimes without a gradient
-        self.schedule = as_schedule(lr)
+        self.schedule, self.seen = as_schedule(lr), Steps()
         if grouped:
             self.groups = [group_optimizer(self, group, lr) for group in params]
         self.begin()
@@ -185,6 +187,8 @@ class Optimizer:
         closure: as in PyTorch, a function that computes the gradients first; its result is that of `step`.
         """
         loss = None if closure is None else closure()
+        if PASSES[0] == self.seen.passes and any(self.t):
+            self.seen.look_for_new(self, stacklevel=3)
         steps, places, remembered = self.steps, count(), self.memory
         for own in self.groups or [self]:
             lr = own.schedule(steps)
@@ -198,6 +202,9 @@ class Optimizer:
                     w, *memory = own.rule(w, g, *remembered[i], self.t[i], lr, **own.settings)
                     remembered[i] = tuple(memory)
                     replace(p, w)
+        if steps < 2:
+            self.seen.look_for_gradients(self, stacklevel=3)
+        self.seen.passes = PASSES[0]
         return loss
 
     @StateMethod
