@@ -202,7 +202,7 @@ def test_solutions_go_to_a_folder_of_their_own(tmp_path, monkeypatch, capsys):
 def test_an_option_is_not_ignored_in_silence(tmp_path, capsys):
     exercise = tmp_path / "01_chain_rule.py"
     exercise.write_text("def backward(a, b, c):\n    return 1.0, 2.0, 3.0\n")
-    assert main(["check", str(exercise), "--csv", str(tmp_path / "new" / "g.csv")]) == 0
+    assert main(["check", str(exercise), "--csv", str(tmp_path / "new" / "g.csv")]) == 1
     assert len((tmp_path / "new" / "g.csv").read_text().splitlines()) == 2
     (tmp_path / "notes.py").write_text("x = 1\n")
     assert main(["check", str(tmp_path), "--gradescope", str(tmp_path / "r.json")]) == 0
@@ -229,7 +229,7 @@ def test_an_output_without_greek_letters_is_no_error(tmp_path):
     command = [sys.executable, "-m", "tinygrad_edu", "check", str(tmp_path / "01_chain_rule.py"), "--hint", "3"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, env=environment, cwd=ROOT, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (1, b"")
     assert b"d_s\\xb7a" in done.stdout
 
 

@@ -244,7 +244,7 @@ def test_what_is_no_submission_has_no_points(name, suffix, tmp_path, capsys):
     grade = tg.clinic.grade(path)
     assert grade.score == 0.0
     assert grade.status in ("unreadable", "empty", "refused")
-    assert main(["check", str(path)]) == 0
+    assert main(["check", str(path)]) == 1
     assert capsys.readouterr().err == ""
 
 

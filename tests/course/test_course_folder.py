@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -131,12 +132,12 @@ def test_no_work_is_written_over(tmp_path):
 def test_the_commands(tmp_path, capsys):
     assert main(["course", str(tmp_path / "c")]) == 0
     assert "wrote 29 files into" in capsys.readouterr().out
-    assert main(["check", str(tmp_path / "c" / "02_mlp_layer.py")]) == 0
+    assert main(["check", str(tmp_path / "c" / "02_mlp_layer.py")]) == 1
     assert "nothing is written yet" in capsys.readouterr().out
     path = written(tmp_path, LAYER, LAYER.solution.replace("dz.sum(axis=0)", "dz[-1]"))
     results = tmp_path / "out" / "results.json"
     assert main(["check", str(path), "--hint", "2", "--gradescope", str(results)]) == 0
-    assert "not that of one" in capsys.readouterr().out
+    assert "that of one sample" in capsys.readouterr().out
     record = json.loads(results.read_text(encoding="utf-8"))
     assert record["score"] == pytest.approx(100 * 2 / 3)
     assert [test["score"] for test in record["tests"]] == pytest.approx([100 / 3, 100 / 3, 0.0])
@@ -159,9 +160,9 @@ def test_a_folder_of_submissions(tmp_path, capsys):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).write_text(text, encoding="utf-8")
     table = tmp_path / "grades.csv"
-    assert main(["check", str(tmp_path / "in"), "--csv", str(table)]) == 0
+    assert main(["check", str(tmp_path / "in"), "--csv", str(table)]) == 1
     out = capsys.readouterr().out
-    assert "2 x mlp_layer, last_sample: The bias is added to every sample" in out
+    assert "2 x mlp_layer, last_sample: The gradient of the bias is that of one sample" in out
     read = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
     rows = {row["file"].split("/in/")[1].split("/")[0]: row for row in read}
     assert {name: row["status"] for name, row in rows.items()} == {
@@ -169,6 +170,9 @@ def test_a_folder_of_submissions(tmp_path, capsys):
     }  # fmt: skip
     assert rows["ann"]["score"] == "1.0000"
     assert folder.safe("=cmd()") == "'=cmd()"
+    for name in ("bob", "cat", "dan", "eve"):
+        shutil.rmtree(tmp_path / "in" / name)
+    assert main(["check", str(tmp_path / "in")]) == 0  # one exercise is right, and the other file is none
 
 
 # nbgrader

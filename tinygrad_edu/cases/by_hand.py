@@ -12,7 +12,7 @@ from typing import Any
 from tinygrad_edu.cases.aliases import Canvas
 from tinygrad_edu.cases.charts import BLUE, GREEN, RED
 from tinygrad_edu.cases.report import Figure, Report, Trial
-from tinygrad_edu.clinic import BackpropReport, check_lists
+from tinygrad_edu.clinic import BackpropReport, check_backprop
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.value import Value
@@ -117,7 +117,7 @@ def logistic(z: ArrayLike) -> Any:
 def examine_step() -> BackpropReport:
     """The examiner's report on their step."""
     net = InPlainPython()
-    return check_lists(net.forward, net.weights, updated=net.update(), lr=ALPHA)
+    return check_backprop(net.forward, net.weights, updated=net.update(), lr=ALPHA)
 
 
 def textbook_example(rounds: int) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 BUCKETS = 250  # a longer curve is cut into this many pieces, each drawn by its lowest and highest point
+ZEROS = re.compile(r"\.?0+(?=e)")  # those of 1.500000e+04 and 1.000000e+04
 LONGEST = 7  # letters of a number that fit beside an axis
 FARTHEST = 1e100  # numbers farther from 1 than this factor are not drawn
 
@@ -55,6 +57,8 @@ def tick_texts(ticks: Sequence[float]) -> tuple[list[str], str]:
 
     >>> tick_texts([0.1, 0.2, 0.5])
     (['0.1', '0.2', '0.5'], '')
+    >>> tick_texts([100.0, 1e4, 1e6])
+    (['100', '1e4', '1e6'], '')
     >>> tick_texts([1.48e17, 1.480001e17, 1.480002e17])
     (['0', '1e11', '2e11'], '+ 1.48e17')
     """
@@ -82,8 +86,15 @@ def distinct(ticks: Sequence[float], step: float) -> list[str]:
         found = [f"{x:.{digits}g}" for x in ticks]
         near = all(abs(float(text) - x) <= 0.01 * step + 1e-12 * abs(x) for text, x in zip(found, ticks, strict=True))
         if near and len(set(found)) == len(set(ticks)):
-            return [narrow(f"{float(text):g}" if digits < 6 else text) for text in found]
-    return [narrow(text) for text in found]
+            return alike([f"{float(text):g}" if digits < 6 else text for text in found])
+    return alike(found)
+
+
+def alike(texts: Sequence[str]) -> list[str]:
+    """Long numbers as powers of ten where one of them is: 100, 1e4, 1e6 and not 100, 10000, 1e6."""
+    if any("e" in text for text in texts):
+        texts = [f"{float(x):e}" if len(x) > 4 and "e" not in x else x for x in texts]
+    return [narrow(ZEROS.sub("", text)) for text in texts]
 
 
 def narrow(text: str) -> str:

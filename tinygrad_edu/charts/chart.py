@@ -73,6 +73,11 @@ class Panel:
         with np.errstate(invalid="ignore"):
             return "log" if all(np.all((x.curve > 0.0) | np.isnan(x.curve)) for x in self.lines) else "linear"
 
+    @property
+    def heading(self) -> str:
+        """The title, which says that the axis is logarithmic: numbers such as 0.3, 0.45, 0.6 do not show it."""
+        return f"{self.title}, log axis" if self.scale == "log" else self.title
+
 
 @check_attributes
 @dataclass(frozen=True, repr=False)
@@ -157,7 +162,7 @@ class Chart:
             left, below, right, _ = AROUND
             around = (left, below + legend_height(panel), right, 0.1)
             svg = picture(panel_words(panel), lambda canvas, panel=panel: draw_panel(canvas, panel), size, around)  # type: ignore[misc]
-            yield f"<figure><figcaption>{html.escape(clean(panel.title))}</figcaption>{svg}</figure>"
+            yield f"<figure><figcaption>{html.escape(clean(panel.heading))}</figcaption>{svg}</figure>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """SVG as wide as the cell at most, and PNG for notebooks that are not trusted; words without Matplotlib."""
@@ -192,7 +197,7 @@ def draw_panel(canvas: Canvas, panel: Panel) -> None:
         draw_line(axes, line, colours[series(line.colour)])
     axes.set(xlabel="epoch", yscale=panel.scale)
     if colours is not MARKS:  # on a page the title is text outside the picture
-        axes.set_title(label(panel.title), loc="left", size=10, color=colours["muted"], y=1.0)
+        axes.set_title(label(panel.heading), loc="left", size=10, color=colours["muted"], y=1.0)
     if panel.scale == "log":
         plain_numbers(axes.yaxis)
     axes.yaxis.get_offset_text().set(x=1.0, horizontalalignment="right")  # the title is on the left

@@ -15,7 +15,10 @@ LONGEST = 1000  # characters of a message
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 if it went well, 1 with one sentence on standard error if not, 2 for a file to be read."""
+    """Run one command; 0 if it went well, 1 with one sentence on standard error if not, 2 for a file to be read.
+
+    `check` gives 1 for an exercise that is not right, too.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for terminals and files that cannot encode σ
@@ -32,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
         chosen = parser().parse_args(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"tinygrad-edu: {one_line(str(message))}", file=sys.stderr)
-            chosen.run(chosen)
+            code = chosen.run(chosen)
     except BrokenPipeError:
         raise
     except (TinygradError, OSError, ImportError) as error:  # ImportError: a package is not installed
@@ -44,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\ntinygrad-edu: interrupted", file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def reason(error: Exception) -> str:

@@ -148,8 +148,8 @@ def run_examples(chosen: argparse.Namespace) -> None:
     print(f"wrote {len(written)} files into {chosen.folder}: begin with {written[0].name}")
 
 
-def run_check(chosen: argparse.Namespace) -> None:
-    """Print the grade; of a folder a line for each file, and the commonest mistakes."""
+def run_check(chosen: argparse.Namespace) -> int:
+    """Print the grade; of a folder a line for each file, and the commonest mistakes. The exit code: is all right?"""
     from tinygrad_edu.course import folder, grade_folder
     from tinygrad_edu.course.grading import grade_file
 
@@ -172,6 +172,9 @@ def run_check(chosen: argparse.Namespace) -> None:
         chosen.csv.parent.mkdir(parents=True, exist_ok=True)
         whole_files.replace(chosen.csv.resolve(), folder.as_csv(found).encode())
         print(f"wrote {chosen.csv}")
+    scores = [each.grade.score for each in found if each.grade]  # other files of a folder are no exercises
+    right = bool(scores) and min(scores) == 1.0
+    return 0 if right or chosen.gradescope else 1  # for Gradescope, a score of any size is work done
 
 
 def print_grades(found: Sequence[Graded]) -> None:

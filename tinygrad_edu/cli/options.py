@@ -210,6 +210,10 @@ def course_options(commands: Any) -> None:
     examples.set_defaults(run=run_examples)
     words = "grade an exercise of the course, or a folder of submissions"
     check = command(commands, "check", words, "course/01_chain_rule.py --hint 2")
+    check.description += (
+        " Exit status: 0 if every exercise is right, 1 if one is not, 2 for a file that cannot be read; with "
+        "--gradescope 0 once the results are written, whatever the score."
+    )
     check.add_argument("path", type=Path, help="a script, a notebook, or a folder of them")
     check.add_argument(
         "--hint",

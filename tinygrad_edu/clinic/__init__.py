@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from tinygrad_edu.clinic.diagnosis.diagnose import diagnose, diagnose_curve, diagnose_history
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
-from tinygrad_edu.clinic.examiner.check import check_backprop, check_lists, check_step
+from tinygrad_edu.clinic.examiner.check import check_backprop, check_step
+from tinygrad_edu.clinic.examiner.check import check_lists as check_lists  # older programs call it; not listed
 from tinygrad_edu.clinic.examiner.distinguish import Probe
 from tinygrad_edu.clinic.examiner.grade import Grade, grade
 from tinygrad_edu.clinic.examiner.lines.lines import FoundPlace
@@ -14,7 +15,7 @@ from tinygrad_edu.elsewhere import habits
 
 __all__ = [
     "BackpropReport", "Diagnosis", "FoundCause", "FoundPlace", "FoundSlip", "Grade", "Probe", "check_backprop",
-    "check_lists", "check_program", "check_step", "diagnose", "diagnose_curve", "diagnose_history", "grade",
+    "check_program", "check_step", "diagnose", "diagnose_curve", "diagnose_history", "grade",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
-from tinygrad_edu.clinic.diagnosis.card import bar_of
+from tinygrad_edu.clinic.diagnosis.card import bar_of, card
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, CAUSES
 from tinygrad_edu.clinic.diagnosis.combined import SCALES, scales_before_work, sets, with_more_work
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
@@ -19,6 +19,7 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import train_seeds
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.clinic.diagnosis.single import complete, rank, try_usual_changes
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 from tinygrad_edu.clinic.diagnosis.together import (
     changes_together,
     codes_together,
@@ -26,6 +27,7 @@ from tinygrad_edu.clinic.diagnosis.together import (
     prove_together,
     tell_tried,
     values_here,
+    with_fault,
     with_words,
 )
 from tinygrad_edu.clinic.diagnosis.walk import goes_with_scales
@@ -292,3 +294,16 @@ def test_bad_luck_of_a_narrow_network_is_told_with_what_a_wider_one_does(narrow,
     found = bad_luck(t, "r2 0.1, goal 0.9")
     assert found.code == "unlucky_init"
     assert ("layers 2-2-1 → 2-16-1, 5 of 5 seeds reach the goal, as against 3 of 5." in found.remedy) == told
+
+
+def test_a_run_whose_loss_does_not_match_is_not_called_healthy():
+    double = Symptom("mismatched", float("inf"), 1.0, "cross_entropy has its own softmax.")
+    mild = Symptom("for_numbers", float("inf"), 1.0, "The targets are classes.")
+    verdict = "Healthy as far as training goes: this run reaches the goal (accuracy 1), and so do 5 of 5."
+    assert with_fault(verdict, [mild]) == verdict
+    told = "This run reaches the goal (accuracy 1), and so do 5 of 5. But the setup has a fault: " + double.sentence
+    assert with_fault(verdict, [mild, double]) == told
+    facts = {"causes": (), "goal": None, "tried_without_effect": [], "not_checked": [], "as_is": ""}
+    for symptoms, word in (([double], "fault in the setup"), ([mild], "healthy")):
+        shown = card(SimpleNamespace(healthy=True, symptoms=symptoms, summary=with_fault(verdict, symptoms), **facts))
+        assert f">{word}</b>" in shown

@@ -83,6 +83,9 @@ def test_a_slip_is_named_and_located(code, where, grads):
     assert best.residual <= 1e-6
     assert set(best.explains) == set(report.wrong)
     assert report.unexplained == []
+    if code in ("constant_factor", "sign_flipped"):  # both lines are about the same quantity, and all names are given
+        assert best.line.partition("=")[0] == best.right.partition("=")[0]
+        assert best.name == ", ".join(best.explains)
 
 
 def test_two_slips_are_named_together():

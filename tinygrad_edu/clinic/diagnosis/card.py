@@ -123,7 +123,10 @@ def card(diagnosis: Any) -> str:
     """The whole card of a Diagnosis."""
     noticed = [] if diagnosis.causes and diagnosis.healthy is False else [s.sentence for s in diagnosis.symptoms]
     tried = diagnosis.tried_without_effect
-    colour, verdict = COLOURS[diagnosis.healthy], VERDICTS[diagnosis.healthy]
+    fault = diagnosis.healthy and any(s.code == "mismatched" for s in diagnosis.symptoms)  # as in `with_fault`
+    colour, verdict = (
+        (WATCH, "fault in the setup") if fault else (COLOURS[diagnosis.healthy], VERDICTS[diagnosis.healthy])
+    )
     summary = diagnosis.summary.removeprefix("Healthy").lstrip(": ")  # the verdict before it says so
     as_is = [f"as is: {diagnosis.as_is.removeprefix('as is: ')}"] if diagnosis.as_is and tried else []
     return (

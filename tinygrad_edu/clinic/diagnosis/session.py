@@ -38,7 +38,7 @@ from tinygrad_edu.clinic.diagnosis.single import by_lower_goal, single, try_usua
 from tinygrad_edu.clinic.diagnosis.symptoms.data import of_data
 from tinygrad_edu.clinic.diagnosis.symptoms.network import of_network
 from tinygrad_edu.clinic.diagnosis.symptoms.seeds import of_seeds
-from tinygrad_edu.clinic.diagnosis.together import codes_together, tell_tried, with_words
+from tinygrad_edu.clinic.diagnosis.together import codes_together, tell_tried, with_fault, with_words
 from tinygrad_edu.clinic.diagnosis.walk import walk_back
 
 MOST_OF = 0.8  # share of other seeds that reach the goal if the run is healthy
@@ -274,7 +274,7 @@ class DiagnosisSession:
             rest = f"and other seeds reach {middle:.3g} in the median"
         else:
             rest = f"and so do {self.others().replace(' other seeds do', ' other seeds')}"
-        return self.card(True, [], f"{verdict} ({self.measured()}), {rest}.")
+        return self.card(True, [], with_fault(f"{verdict} ({self.measured()}), {rest}.", self.trials.symptoms))
 
     def nothing(self) -> Diagnosis:
         """No change does significantly better."""

@@ -11,6 +11,7 @@ from tinygrad_edu.clinic.diagnosis.proof.goal import RISING
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short, wilson
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 from tinygrad_edu.clinic.diagnosis.words import change_lines
 
 NUMBERS = ("lr", "epochs", "batch_size", "dropout", "sizes")  # fields of a setup that a remedy tells the values of
@@ -110,3 +111,10 @@ def halves(t: Trials, without: Trial, whole: Trial) -> int:
     before, gone, there = (max(trial.worth, least) for trial in (t.as_is, without, whole))
     share = (gone - before) / (there - before) if there > before else 0.0
     return int(2.0 * min(max(share, 0.0), 1.0)) if math.isfinite(share) else 0
+
+
+def with_fault(verdict: str, symptoms: Sequence[Symptom]) -> str:
+    """The verdict of a run that reaches its goal; not "Healthy" where loss and last activation do not match."""
+    fault = next((s.sentence for s in symptoms if s.code == "mismatched"), "")
+    words = verdict.removeprefix("Healthy as far as training goes: ").removeprefix("Healthy: ")
+    return f"{words[:1].upper()}{words[1:]} But the setup has a fault: {fault}" if fault else verdict

@@ -110,6 +110,7 @@ class Mutant:
     factor: str = ""  # for constant_factor: the factor in words
     chance: bool = False  # a number was fitted to the learner's, and has no reason of its own
     scales: Mapping[str, float] = field(default_factory=dict)  # parameter → factor of its finished gradient
+    right: str = ""  # the line without the mistake, where the catalogue's is about another quantity
 
     @property
     def rank(self) -> tuple[float, ...]:

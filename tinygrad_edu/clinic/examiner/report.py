@@ -285,9 +285,10 @@ def describe_mutant(
     """A mutant in words."""
     words = letters_of(net, mutant)
     entry, layout = mutant.slip, layout_of(net, mutant.layers[0]) if mutant.layers else ROWS
-    texts = (mutant.line, entry.right, entry.sentence, entry.fix)
+    texts = (mutant.line, mutant.right or entry.right, entry.sentence, entry.fix)
     line, right, sentence, fix = (in_layout(text, layout).format_map(words) for text in texts)
-    hit = [*dict.fromkeys(n for layer in mutant.layers for n in layer.names)]
+    hit = [n for n in explains if mutant.scales.get(n, 1.0) != 1.0]
+    hit = hit or [*dict.fromkeys(n for layer in mutant.layers for n in layer.names)]
     name = mutant.parameter or ", ".join([n for n in hit if n in explains] or hit)
     return FoundSlip(
         entry.code, mutant.where, name, explains, residual, certain, sentence + SCOPE[mutant.scope], fix, line, right,

@@ -137,6 +137,7 @@ class Factors:
             text,
             chance,
             scales or dict.fromkeys(group.names, factor),
+            group.line.replace("c·", ""),
         )
 
     def order(self, group: FactorGroup) -> int:

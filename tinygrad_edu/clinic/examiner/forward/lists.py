@@ -5,11 +5,11 @@ everything. Where the graph of single numbers turns out to be layers (`vectorize
 follows; else only slips that show in finished gradients are named.
 
 >>> import math
->>> from tinygrad_edu.clinic import check_lists
+>>> from tinygrad_edu.clinic import check_backprop
 >>> def forward(p):
 ...     z = sum(w * x for w, x in zip(p["w"], [0.5, -1.0, 2.0]))
 ...     return 0.5 * (1 / (1 + math.exp(-z)) - 1.0) ** 2
->>> report = check_lists(forward, {"w": [0.1, 0.2, 0.3]}, {"w": [-0.0357, 0.0714, -0.1429]})
+>>> report = check_backprop(forward, {"w": [0.1, 0.2, 0.3]}, {"w": [-0.0357, 0.0714, -0.1429]})
 >>> report.ok, list(report.wrong)
 (False, ['w'])
 """
