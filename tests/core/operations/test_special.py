@@ -1,6 +1,7 @@
 """The formulas of core.special for floats and compiled programs against SciPy's functions, far from the origin too."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -152,6 +153,17 @@ def test_erfinv_is_scipys():
 
 
 NUMBERS = [0.0, -0.0, -1.0, -2.0, np.inf, -np.inf, np.nan, 1.0, -0.5, 2.5, 7.0]
+
+
+@pytest.mark.parametrize("way", ["floats", "jit"])
+def test_betaln_keeps_its_digits_far_from_0(way):
+    """B(n, x) = (n - 1)!/(x·(x + 1)···(x + n - 1)) of whole n."""
+    far = 10.0 ** np.linspace(1.9, 300.0, 200)
+    f = tg.jit(tg.ops.betaln) if way == "jit" else np.vectorize(lambda a, b: tg.ops.betaln(float(a), float(b)))
+    for n in (1, 2, 5):
+        wanted = math.log(math.factorial(n - 1)) - sum(np.log(far + k) for k in range(n))
+        np.testing.assert_allclose(f(np.full_like(far, n), far), wanted, rtol=1e-13)
+        np.testing.assert_allclose(f(far, np.full_like(far, n)), wanted, rtol=1e-13)
 
 
 def test_betaln_at_poles_and_at_infinity():

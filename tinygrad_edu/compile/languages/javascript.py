@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,10 +25,11 @@ WORDS = (
     "synchronized this throw throws transient true try typeof undefined var void volatile while with yield async "
     "Math Infinity NaN Array Object Number String Boolean Symbol Error RangeError Float64Array Float32Array Int32Array "
     "Uint32Array window document self globalThis Function Date JSON Map Set Proxy Reflect Promise "
-    "product duplicate gather_rows larger smaller absolute modulo copysign uniform "
+    "product duplicate power gather_rows larger smaller absolute modulo copysign uniform "
     "float_bits bits_float number32 word32 number64 words64 halves64 program Real count create "
     "epochs_of outputs_of Generator as_array as_rows seed_words MASK64 MASK128 MULTIPLIER BigInt BigInt64Array"
 )
+LITERAL = re.compile(r"-?[\d.]+(e[-+]?\d+)?")  # a finite number
 BITS64 = """\
 const number64 = new Float64Array(1), words64 = new Int32Array(number64.buffer);
 const halves64 = new Uint32Array(number64.buffer);
@@ -80,6 +82,12 @@ function modulo(a, b) {
 function copysign(x, y) {
     const size = Math.abs(x);
     return y < 0 || (y === 0 && 1 / y < 0) ? -size : size;
+}
+""",
+    "power": """\
+// as in C: 1 to any power is 1, also to NaN and infinity, and so is -1 to infinity
+function power(x, y) {
+    return x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : Math.pow(x, y);
 }
 """,
     "duplicate": """\
@@ -178,6 +186,8 @@ class JavaScript(Language):
             return Number(f"Math.abs({given[0].text})", kind)
         if name == "copysign":
             return self.call_support(writer, name, given, kind)
+        if name == "pow" and not LITERAL.fullmatch(given[1].text):
+            return self.round_to(self.call_support(writer, "power", given, kind).text, kind, values.ATOM)
         if name == "fmod":
             return Number(f"{given[0].within(values.TIMES)} % {given[1].within(values.UNARY)}", kind, values.TIMES)
         if name not in MATH:
