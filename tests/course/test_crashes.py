@@ -29,6 +29,7 @@ def test_what_was_right_before_a_crash_is_right(case, tmp_path):
     assert words in found.text
 
 
+@pytest.mark.slow
 def test_a_file_that_is_checked_twice_is_told_the_same(tmp_path):
     """Inputs are drawn from the exercise's own seed: other errors at every run look like another mistake."""
     path = text_of(tmp_path, "    return dz @ W.T, 1.5 * x.T @ dz + 1, dz.sum(axis=0)\n")

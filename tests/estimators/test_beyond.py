@@ -324,6 +324,7 @@ def test_dropout(share):
     np.testing.assert_allclose(gradient, np.concatenate([np.ravel(g) for g in expected]), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @quiet
 def test_clip_norm():
     _, free = one_step()

@@ -256,6 +256,7 @@ def test_compiled_programs_serve_every_batch_size():
     assert len(next(iter(f.arrays.programs.values()))) == 1
 
 
+@pytest.mark.slow
 def test_compiled_scalars():
     f = tg.jit(lambda p, t: nn.losses.huber([p], [t]))
     assert f.value_and_grad(3.0, 0.5) == (2.0, 1.0)

@@ -93,6 +93,7 @@ def test_permuted_labels_are_random_and_nothing_repairs_them():
         found.apply()
 
 
+@pytest.mark.slow
 def test_a_bad_draw_of_the_weights_is_bad_luck():
     X, y = (2.0 * a - 1.0 for a in xor_gate())
     settings = {"optimizer": lambda p: optim.Adam(p, lr=0.05), "epochs": 200, "batch_size": 4}

@@ -24,6 +24,7 @@ CASES = {  # (seed, samples, units, epochs, held out): what is named
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_few_held_out_samples_show_no_overfitting_by_chance(name):
     (seed, samples, units, epochs, held_out), expected = CASES[name]

@@ -38,6 +38,7 @@ def test_an_answer_between_two_classes_is_not_the_one_whose_number_lies_between(
     assert task.poll(np.tile([0, 1, 2, 25, 26], (30, 1))).tolist() == [[0.0]] * 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [0, 3, 1, 2], [2, 0, 3, 1]])
 def test_the_yardstick_does_not_hang_on_how_classes_are_numbered(order):
     places = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])

@@ -191,6 +191,7 @@ def looked_up(W, i, x):
     return squares(W[i] @ x) + squares(W[1:, i[1:]]) + squares(W[ops.reshape(i, (2, -1))]) + ops.sum(W[:, i] * 2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True])
 def test_rows_by_whole_numbers(compiled):
     rng = np.random.default_rng(0)

@@ -121,6 +121,7 @@ def test_a_closed_over_mask_may_change():
             f(np.ones(4))
 
 
+@pytest.mark.slow
 def test_fit_of_a_loss_of_ones_own():
     """Classes reach it as whole numbers in one row; one that is out of range is refused as eagerly."""
     X, loss = np.random.default_rng(1).normal(size=(N, 3)), scores(LOSSES["arange of a length"])

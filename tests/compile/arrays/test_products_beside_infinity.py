@@ -21,6 +21,7 @@ def by_definition(x, running):
     return np.array([np.sum(row) for row in rows])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("running", [False, True])
 def test_every_combination(running, count):
@@ -36,6 +37,7 @@ def test_every_combination(running, count):
                 np.testing.assert_allclose(found, expected, err_msg=str(numbers))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 3), (3, 0), (2, 1, 4)])
 @pytest.mark.parametrize("axis", [None, 0, -1])
 def test_shapes(shape, axis):
@@ -54,6 +56,7 @@ def over_and_under(x):
     return np.prod(x) * np.prod(x[:1]) + np.sum(np.cumprod(x) * WEIGHTS.astype(x.dtype))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_product_that_leaves_the_range_of_floats(dtype):
     """(1e200)² is ∞ and (1e-200)² is 0, and 0·(1e200)² was NaN in programs alone; the others of each are none of it."""

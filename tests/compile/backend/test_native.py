@@ -81,6 +81,7 @@ def test_products_by_tiles_at_their_edges_write_nothing_else(n, k, dtype):
             assert np.isnan(memory[-32:]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("k", [24, 25, 129, 256, 257, 520])
 def test_a_matrix_that_is_turned_around_panel_by_panel(k, dtype):
@@ -110,6 +111,7 @@ def test_what_is_not_finite_stays_in_its_row_and_column(n, k, m, at):
         assert finite.sum() == (n - 1) * (m - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_products_of_every_layout(sizes, dtype):

@@ -105,6 +105,7 @@ def trained(optimizer, count, monkeypatch):
     return [fit.loss_curve, *(p.array for p in model.parameters())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_fit_with_helpers_gives_the_weights_of_one_without_and_sends_them_away(optimizer, monkeypatch):
     alone, together = (trained(optimizer, count, monkeypatch) for count in (0, 1))

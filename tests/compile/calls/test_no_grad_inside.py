@@ -106,6 +106,7 @@ class Scaled(nn.Module):
         return self.o(self.norm(h) if self.again else h / scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [False, True])
 def test_training(again):
     """`again`: BatchNorm that forward uses twice is not compiled, and says why."""

@@ -37,6 +37,7 @@ def routes(f, x):
     yield "jit of vmap", lambda: tg.jit(tg.vmap(f))(x[None])[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_every_row_of_the_table(dtype):
     """One program of all rows, because each program takes a tenth of a second to compile."""

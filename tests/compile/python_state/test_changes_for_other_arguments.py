@@ -45,6 +45,7 @@ def makes_an_attribute(kept, x):
     return np.sum(x) * getattr(kept, "extra", 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [sets_attribute, each_sets_it, sets_an_item, sets_an_entry, makes_an_attribute])
 def test_programs_for_other_arguments_notice_it(f):
     for order in ORDERS:

@@ -63,6 +63,7 @@ def test_every_operation_in_a_run_gives_the_same(row):
     assert WIDE in runs_of_jit(compiled)[:, 2]
 
 
+@pytest.mark.slow
 def test_a_gradient_of_zero_gives_zero_through_an_infinite_derivative_in_a_run_too():
     def f(a):
         return sum((a * float(i % 2)).sqrt() * 0.0 for i in range(40)) + a

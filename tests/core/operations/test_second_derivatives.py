@@ -36,6 +36,7 @@ def all_along(x):
 COMPILED = tg.jit(all_along)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_compiled_second_derivatives_are_the_eager_ones(place):
     for eager, compiled in zip(all_along(PLACES[place]), COMPILED(PLACES[place]), strict=True):

@@ -44,6 +44,7 @@ def test_transforms(name, transform):
     check(f, f)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_compiled_transforms(transform):
     """All functions in one program; of the long programs of Jacobians two."""

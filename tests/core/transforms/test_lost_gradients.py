@@ -65,6 +65,7 @@ def test_a_derivative_by_plain_numbers_warns_where_a_loss_that_reads_the_same_we
             assert gradient(lambda: loss(way, X).backward()) == 3.0 != expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["grad", "jvp", "hessian", "the value"])
 def test_in_a_compiled_function_it_stays_a_node(way):
     f, expected = tg.jit(lambda: loss(way, X)), gradient(lambda: loss(way, Tensor(X)).backward())

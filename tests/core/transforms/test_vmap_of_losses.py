@@ -17,6 +17,7 @@ OPTIONS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("name", OF_CLASSES)
 def test_class_numbers_of_samples(name, option):

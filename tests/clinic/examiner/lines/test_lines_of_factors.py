@@ -112,6 +112,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mistake", "outputs"), [(x, 3) for x in ("", *MISTAKES)] + [("", 1), ("mean", 1), ("negated", 1)]
 )

@@ -69,6 +69,7 @@ def slope(z):
 LINKS = {"link": "d_p_d_h1 = ", "left out": "self.b1 -= 0.1 * d_l_d_p * d_h1_d_b1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slip", [*LINKS, ""])
 def test_a_link_of_a_chain_of_single_numbers(slip):
     net = Neurons(slip)
@@ -99,6 +100,7 @@ def norm(p, slip=""):
     return check_backprop(forward, p, backward)
 
 
+@pytest.mark.slow
 def test_a_value_of_the_forward_that_is_computed_anew_and_wrongly():
     p = {"W": R.normal(size=(3, 2)), "gamma": np.array([1.3, 0.6])}
     assert norm(p).ok

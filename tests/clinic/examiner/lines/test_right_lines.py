@@ -148,6 +148,7 @@ def backward(p):
     assert "only a part of" in report.places[0].sentence
 
 
+@pytest.mark.slow
 def test_a_line_that_reads_a_wrong_delta_number_by_number_is_not_accused(tmp_path):
     r = np.random.default_rng(2)
     image, t = r.normal(size=(3, 3)), r.normal(size=(2, 2))

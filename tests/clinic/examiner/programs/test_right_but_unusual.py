@@ -80,6 +80,7 @@ WRONG = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "code"), WRONG.values(), ids=WRONG)
 def test_mistakes_beside_it_are_found(options, code):
     report = verdict(**options)

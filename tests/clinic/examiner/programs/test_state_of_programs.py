@@ -50,6 +50,7 @@ class Recurrent:
         self.Wy -= 0.01 * d_Wy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_place", [False, True])
 def test_the_state_of_a_recurrent_net_is_no_parameter(in_place):
     net = Recurrent(in_place)
