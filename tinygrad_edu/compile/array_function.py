@@ -18,7 +18,7 @@ from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, 
 from tinygrad_edu.compile.passes.float_dtypes import SINGLE, float_dtypes, result_dtypes
 from tinygrad_edu.compile.program import Program, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
-from tinygrad_edu.compile.result_types import with_tensors
+from tinygrad_edu.compile.result_types import gives_floats, in_dtype, with_tensors
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.traced_results import as_traced, with_constants, with_repeats_rolled
@@ -86,7 +86,7 @@ class ArrayFunction:
     def call(self, arguments: Sequence[Any], name: str) -> Any:
         """The results as plain numbers and arrays; Tensors where they depend on Tensors."""
         call, inputs = self.prepare(arguments, by="")
-        if not (wanted := call.outer_tensors()):
+        if not (wanted := call.outer_tensors()) or not gives_floats(call.program.result_dtypes):
             if uncompiled.is_way(arguments):
                 return with_tensors(call, uncompiled.results(self.f, arguments), arguments)
             if call.program.trace.written:
@@ -120,17 +120,16 @@ class ArrayFunction:
         dtypes = call.program.result_dtypes
         if isinstance(call.program.trace.results, Traced):
             numbers, out = call.run(inputs)
-            return (out[0].astype(dtypes[0]) if dtypes else out[0]) if out else numbers[0]
+            found = out[0] if out else numbers[0]
+            return in_dtype(found, dtypes[0]) if dtypes else found
         return self.nested(call, call.by_name(inputs))
 
     def nested(self, call: Call, by_name: dict[str, Any]) -> Any:
         """The results in the nesting in which the function returns them."""
         dtypes = call.program.result_dtypes
         found = [by_name[f"result{i}"] for i, _ in enumerate(tree_leaves(call.program.trace.results))]
-        for i, dtype in enumerate(dtypes):
-            found[i] = (
-                found[i].astype(dtype) if dtype != call.program.dtype and isinstance(found[i], np.ndarray) else found[i]
-            )
+        if dtypes:
+            found = list(map(in_dtype, found, dtypes))
         return with_leaves(call.program.trace.results, found)
 
     def value_and_gradients(self, arguments: Sequence[Any], chosen: frozenset[int] | None = None) -> tuple[Any, Any]:
@@ -294,14 +293,18 @@ def program_dtype(trace: Trace, given: Sequence[Any]) -> str:
 
 
 def dtypes_of_results(trace: Trace, given: Sequence[Any], outputs: Sequence[Traced]) -> Sequence[Any]:
-    """NumPy's dtypes of the results where float32 meets float64 and one of them is float32, else nothing."""
+    """NumPy's dtype of each result, None for the program's own; nothing where all have that one.
+
+    Where float32 meets float64 some are float32; truth values and whole numbers are computed as floats.
+    """
     arrays = [*given, *map(number_array, trace.captured.values())]
-    if len(float_dtypes(arrays)) < 2:
-        return ()
-    found: list[Any] = trace.run(
-        lambda: result_dtypes(outputs, dict(zip(trace.inputs.values(), arrays, strict=True)), trace.dtypes)
-    )
-    return found if SINGLE in found else ()
+    dtypes: list[Any] = [None] * len(outputs)
+    if len(float_dtypes(arrays)) > 1:
+        inputs = dict(zip(trace.inputs.values(), arrays, strict=True))
+        floats = trace.run(lambda: result_dtypes(outputs, inputs, trace.dtypes))
+        dtypes = floats if SINGLE in floats else dtypes
+    found = [dtype if y.kind is FLOAT else y.kind for y, dtype in zip(outputs, dtypes, strict=True)]
+    return found if any(dtype is not None for dtype in found) else ()
 
 
 def whole_inputs(trace: Trace, own: Sequence[Traced], arguments: Sequence[Any]) -> dict[Traced, Any]:

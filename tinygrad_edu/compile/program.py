@@ -112,7 +112,7 @@ class Program(ProgramBody):
         self.workspaces = threading.local()
         self.captured_structure: list[Any] = []
         self.of_tensors: dict[Sequence[type], list[bool]] = {}  # see result_types.py
-        self.result_dtypes: Sequence[Any] = ()  # of the results, where NumPy has float32 among them
+        self.result_dtypes: Sequence[Any] = ()  # NumPy's, of the results, where they are not all the program's own
 
     def signature(self) -> Any:
         """Equal for two traces that compute the same from the same numbers."""

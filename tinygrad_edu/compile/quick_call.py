@@ -147,7 +147,8 @@ class QuickCalls:
     def keep(self, wanted: tuple[int, ...], call: Any, arguments: Sequence[Any]) -> None:
         """Remember a call that has just been made, if it is one of these."""
         program = call.program
-        if call.captured or COUNT in program.scalars or not isinstance(program.trace.results, Traced):
+        unusual = call.captured or COUNT in program.scalars or program.result_dtypes
+        if unusual or not isinstance(program.trace.results, Traced):
             return
         if program.trace.asked:  # the classes of arguments matter, and the signature does not tell all of them apart
             return

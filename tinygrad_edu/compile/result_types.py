@@ -14,6 +14,7 @@ from tinygrad_edu.compile.call import Call
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import FLOAT, is_comparison
 from tinygrad_edu.compile.trace import Trace
+from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
 from tinygrad_edu.core.tensor import Tensor
@@ -37,6 +38,20 @@ def with_tensors(call: Call, found: Any, arguments: Sequence[Any]) -> Any:
         return tensor_of(found, program.dtype) if wanted[0] else found
     pairs = zip(tree_leaves(found), wanted, strict=True)
     return with_leaves(found, [tensor_of(y, program.dtype) if own else y for y, own in pairs])
+
+
+def gives_floats(dtypes: Sequence[Any]) -> bool:
+    """Are there floats among results of these dtypes, which may have a gradient?"""
+    return not dtypes or any(dtype is None or (dtype is not int and dtype.kind == "f") for dtype in dtypes)
+
+
+def in_dtype(y: ArrayLike, dtype: Dtype | None) -> Any:
+    """A result in NumPy's dtype; `int` is that of Python's whole numbers, None that of the program."""
+    if dtype is None:
+        return y
+    if isinstance(y, np.ndarray):
+        return y.astype(np.int64 if dtype is int else dtype, copy=False)
+    return int(y) if dtype is int else dtype.type(y) if dtype.kind in "biu" else y
 
 
 def tensor_of(y: Any, dtype: str) -> Tensor:

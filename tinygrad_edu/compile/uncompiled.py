@@ -50,4 +50,4 @@ def as_numpy(x: ArrayLike) -> Any:
 
 def plain(x: ArrayLike) -> Any:
     array = np.asarray(getattr(x, "array", x))
-    return array if array.ndim else float(array)
+    return array if array.ndim else float(array) if array.dtype.kind == "f" else array[()]

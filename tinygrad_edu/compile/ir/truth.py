@@ -130,16 +130,16 @@ def counts(parents: Sequence[Any]) -> bool:
 
 
 def convert(x: Any, dtype: np.dtype[Any], to_floats: Callable[[Any], Any]) -> Any:
-    """Truth values and whole numbers in another dtype of these. Errors: TraceError for floats, which NumPy cuts off.
+    """x in another dtype. Errors: TraceError for floats as whole numbers, for which NumPy cuts them off.
 
     `to_floats`: the way to a dtype of floats.
     """
     if dtype.kind == "f":
         return ACTIVE.traces[-1].note_dtype(to_floats(dtype), dtype) if ACTIVE.traces else to_floats(dtype)
-    if x.kind is FLOAT or dtype.kind not in "biu":
-        raise TraceError(f"astype({dtype}) of floats cannot be compiled: write np.trunc(x) for its numbers")
     if dtype == TRUTH:
         return TABLE["not_equal"](x, 0)
+    if x.kind is FLOAT or dtype.kind not in "biu":
+        raise TraceError(f"astype({dtype}) of floats cannot be compiled: write np.trunc(x) for its numbers")
     if not is_narrow(dtype) and x.kind != TRUTH and is_whole_input(x):
         return type(x)(x.sizes, ARRAY_TABLE["reshape"], (x,), {"shape": x.sizes}, kind=dtype)  # still an index
     found = TABLE["pos"](as_float(x))

@@ -1,0 +1,82 @@
+"""Results of compiled functions have NumPy's dtypes: truth values are truth values, whole numbers whole numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+
+OF_FLOATS = {
+    "comparison": lambda x: x > 1,
+    "and": lambda x: (x > 1) & (x < 3),
+    "not": lambda x: ~(x > 1),
+    "isnan": np.isnan,
+    "any": lambda x: np.any(x > 1),
+    "count": lambda x: (x > 1).sum(),
+    "where": lambda x: np.where(x > 1, 1, 0),
+    "astype": lambda x: x.astype(bool),
+    "one entry": lambda x: x[0] > 1,
+    "floats": lambda x: x * 2,
+    "mean": lambda x: (x > 1).mean(),
+}
+OF_WHOLE_NUMBERS = {
+    "add": lambda n: n + 1,
+    "half": lambda n: n * 0.5,
+    "quotient": lambda n: n / 1,
+    "floor": lambda n: n // 2,
+    "sum": lambda n: n.sum(),
+    "largest": lambda n: n.max(),
+    "sign": np.sign,
+    "abs": lambda n: np.abs(-n),
+    "cumsum": np.cumsum,
+    "product": lambda n: n @ n,
+    "shape": lambda n: n[:, None],
+    "stack": lambda n: np.stack([n, n]),
+    "with floats": lambda n: np.concatenate([n, [1.5]]),
+    "clip": lambda n: np.clip(n, 1, 2),
+    "square": lambda n: n**2,
+    "comparison": lambda n: n == 2,
+}
+
+
+def all_of(functions):
+    return lambda x: {name: f(x) for name, f in functions.items()}
+
+
+def refuse_differences(found, want):
+    """The same numbers in the same dtypes; a single float may be Python's."""
+    assert found.keys() == want.keys()
+    for name, y in want.items():
+        np.testing.assert_array_equal(found[name], y, err_msg=name)
+        assert np.asarray(found[name]).dtype == np.asarray(y).dtype, name
+
+
+@pytest.mark.parametrize(
+    ("functions", "x"),
+    [
+        (OF_FLOATS, np.array([0.0, 2.0, 4.0])),
+        (OF_FLOATS, np.array([0.0, 2.0], np.float32)),
+        (OF_WHOLE_NUMBERS, np.array([1, 2, 3])),
+        (OF_WHOLE_NUMBERS, np.array([3, 250], np.int32)),
+    ],
+    ids=["float64", "float32", "int64", "int32"],
+)
+def test_dtypes_of_results(functions, x):
+    f = tg.jit(all_of(functions))
+    for _ in range(2):
+        refuse_differences(f(x), all_of(functions)(x))
+
+
+def test_one_result_each_time():
+    f = tg.jit(lambda x: x > 1)
+    for x in np.array([[0.0, 2.0], [3.0, 1.0]]):
+        assert f(x).dtype == bool
+        np.testing.assert_array_equal(x[f(x)], x[x > 1])  # it is a mask
+
+
+def test_a_comparison_of_closed_over_tensors_is_plain():
+    W = tg.Tensor([1.0, 2.0], requires_grad=True)
+    found = tg.jit(lambda x: x > W)(np.array([0.0, 3.0]))
+    assert type(found) is np.ndarray
+    assert found.tolist() == [False, True]
