@@ -7,6 +7,7 @@ or it trains the other half of the pair (b1 of W1, b_h of W_hh).
 
 from __future__ import annotations
 
+import linecache
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -39,8 +40,14 @@ def missed_updates(
     >>> missed_updates(["b1", "wd", "Win"], arrays, ["W1"], Recording())
     ['b1']
     """
-    made = {*gradient_names(recording)}
-    return [n for n in idle if is_half_of_pair(n, arrays, trained) or has_gradient(n, arrays, trained, made)]
+    made, zeros = {*gradient_names(recording)}, {*gradient_names(recording, zeros=True)}
+    return [
+        n
+        for n in idle
+        if is_half_of_pair(n, arrays, trained)
+        or has_gradient(n, arrays, trained, made)
+        or any(shape == arrays[n].shape and is_gradient(x, letters_and_digits(last_of(n))) for x, shape in zeros)
+    ]
 
 
 def like_weights(idle: Collection[str], arrays: Mapping[str, Array], trained: Collection[str]) -> list[str]:
@@ -184,8 +191,15 @@ def letters_and_digits(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
-def gradient_names(recording: Recording) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """(name, shape) of every value that got a name while the step ran."""
+def gradient_names(recording: Recording, *, zeros: bool = False) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """(name, shape) of every value that got a name while the step ran; zeros: of those alone that came out as 0.
+
+    A gradient of 0 is that of a parameter which the step leaves as it is, whatever other layers call theirs.
+    """
     for made in recording.made.values():
-        for variable in {made.variable, *(v for _, _, v, _ in made.named)} - {""}:
-            yield variable, made.value.shape
+        if zeros and np.any(made.value):
+            continue
+        for file, line, variable in {(made.file, made.line, made.variable), *(x[:3] for x in made.named)}:
+            begun = zeros and "zeros" in linecache.getline(file, line)  # to be filled or added to later
+            if variable and line and not begun:
+                yield variable, made.value.shape

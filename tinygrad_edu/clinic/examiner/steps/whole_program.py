@@ -85,6 +85,7 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     drawn = program.state.has_drawn()
     after, later = program.numbers(), floats_in(program.roots)
     held = {id(leaf.given) for leaf in program.leaves().values()}
+    broken = [n for n, leaf in program.leaves().items() if n in numbers and not program.finite(leaf)]
     counts = [k for k in whole_numbers(states[1]) if k + 1 in set(whole_numbers(later[1]))]
     program.state.restore()
     program.find_spots()
@@ -92,7 +93,7 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     chosen = {n: before[n] for n in changed if program.matters(before[n])}
     late = not chosen and {n: before[n] for n in names_of_second_step(program, numbers) if program.matters(before[n])}
     if not chosen and not late:
-        raise ExaminerError(words_of_no_change(program, changed))
+        raise ExaminerError(words_of_no_change(program, changed, broken))
     chosen = without_state(program, chosen or late or {})
     left, remark = left_alone(program, before, numbers, {*changed, *(numbers.keys() - after.keys())}, chosen, recording)
     chosen |= {n: before[n] for n in left}
@@ -164,7 +165,12 @@ def names_of_second_step(program: LearnerProgram, numbers: Mapping[str, Array]) 
     return [n for n in numbers if n in after and not are_equal(numbers[n], after[n])]
 
 
-def words_of_no_change(program: LearnerProgram, changed: Sequence[str]) -> str:
+def words_of_no_change(program: LearnerProgram, changed: Sequence[str], broken: Sequence[str]) -> str:
+    if broken:
+        return (
+            f"step() makes NaN or infinity of {', '.join(broken)}: look for the root or the log of a negative number, "
+            "an overflow in exp, or a division by 0 in the update"
+        )
     if not changed:
         return f"step() changed nothing that can be reached from {program.name or 'the object'}"
     return (
