@@ -6,11 +6,12 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
-from tinygrad_edu.clinic.diagnosis.causes.changes import no_clipping, small_epsilon
+from tinygrad_edu.clinic.diagnosis.causes.changes import no_clipping, no_dampening, small_epsilon
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.symptoms.network import large_epsilon
+from tinygrad_edu.clinic.diagnosis.symptoms.settings import damped
 from tinygrad_edu.clinic.diagnosis.words import change_lines
 
 X = np.random.default_rng(5).normal(size=(120, 4))
@@ -55,7 +56,20 @@ def test_clipping_is_left_out_or_brought_to_its_usual_length(clip):
     assert all(change["clip_value"] is None for change in changes)
 
 
+@pytest.mark.parametrize(
+    ("momentum", "dampening", "times"), [(0.9, 0.99, 10.0), (0.9, 0.9, 1.0), (0.0, 0.99, 1.0), (0.5, 0.0, 0.5)]
+)
+def test_dampening_is_seen_where_momentum_does_not_make_up_for_it(momentum, dampening, times):
+    record = Record(subject_of(run_of("SGD", momentum=momentum, dampening=dampening), None, None))
+    found = damped(record)
+    assert (found is not None) == (times > 3.0)
+    assert not found or "makes the steps 10 times shorter" in found.sentence
+    wanted = [{"options": {"dampening": x}} for x in (momentum, 0.0) if dampening > x]
+    assert list(no_dampening(record)) == wanted
+
+
 SLOW = {
+    "dampening": ({"kind": "SGD", "lr": 0.05, "momentum": 0.9, "dampening": 0.999}, "dampening_too_high"),
     "epsilon": ({"kind": "Adam", "eps": 10.0}, "epsilon_too_large"),
     "clipped, at a rate for clipped steps": ({"kind": "SGD", "lr": 0.2, "clip": {"clip_norm": 1e-3}}, "clip_too_tight"),
 }

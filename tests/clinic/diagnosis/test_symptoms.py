@@ -100,6 +100,7 @@ ILL = {  # symptom: a setting that causes it
     symptoms_settings.few_steps: {"epochs": 1},
     symptoms_settings.few_epochs: {"epochs": 2},
     symptoms_settings.ended_early: {"tol": 0.9},
+    symptoms_settings.damped: {"optimizer": lambda p: optim.SGD(p, lr=1e-3, momentum=0.5, dampening=0.99)},
     symptoms_settings.high_momentum: {"optimizer": lambda p: optim.SGD(p, lr=1e-3, momentum=0.999)},
     symptoms_settings.decay: {"optimizer": lambda p: optim.SGD(p, lr=1e-3, weight_decay=1.0)},
     symptoms_settings.frozen: {"optimizer": lambda p: optim.SGD(p, lr=optim.schedules.exponential(0.1, 0.5))},

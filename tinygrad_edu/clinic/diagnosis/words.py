@@ -129,7 +129,7 @@ def torch_optimizer(old: Setup, new: Setup) -> str:
     more = "".join(
         f", {key}={setting_text(value)}"
         for key, value in usual.items()
-        if key in ("momentum", "weight_decay", "betas", "eps")
+        if key in ("momentum", "dampening", "weight_decay", "betas", "eps")
     )
     return f"torch.optim.{new.optimizer}(model.parameters(), lr={rate(new)}{more})"
 

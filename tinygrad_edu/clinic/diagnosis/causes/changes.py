@@ -271,6 +271,13 @@ def small_epsilon(record: Record) -> Iterator[Change]:
     return one(record.setup.options.get("eps", 0.0) > 1e-8, options={"eps": 1e-8})
 
 
+def no_dampening(record: Record) -> Iterator[Change]:
+    """None; or no more than the momentum gives back, since the rate may have been chosen for damped steps."""
+    options = record.setup.options
+    for dampening in (options.get("momentum", 0.0), 0.0):
+        yield from one(options.get("dampening", 0.0) > dampening, options={"dampening": dampening})
+
+
 def other_norm(record: Record) -> Iterator[Change]:
     """One that needs no statistics of a batch, or none."""
     yield from one(record.setup.norm == "batch", norm="layer")

@@ -240,6 +240,13 @@ CAUSES: list[Cause] = [
         "Leave eps at its default of 1e-8.",
     ),
     Cause(
+        "dampening_too_high",
+        {"damped": 1.9},
+        changes.no_dampening,
+        "The dampening leaves so much of each gradient out that momentum does not make up for it: the steps get small.",
+        "Leave dampening at its default of 0.",
+    ),
+    Cause(
         "batch_norm_statistics",
         {"batch_statistics": 2.0},
         changes.other_norm,

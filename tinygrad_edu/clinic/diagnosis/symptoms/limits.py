@@ -33,6 +33,7 @@ LIMITS = {
     "few_steps": 200,  # 150 to 800
     "few_epochs": 9,  # 60 to 200
     "momentum": 0.97,  # 0.9 is usual
+    "damped": 3.0,  # how many times shorter than lr·g the steps are in the long run: (1 - μ)/(1 - τ)
     "decay": 3e-3,  # 0 to 0.0001
     "frozen": 0.02,  # mean learning rate of the last two thirds over the largest: rare
     "rate_large": 0.1,  # learning rate of an adaptive optimizer, whose steps are about that long: 0.01 to 0.06

@@ -45,6 +45,18 @@ def high_momentum(record: Record) -> Measured:
     return Symptom("high_momentum", steps, 1.0 / (1.0 - limit), sentence) if value > limit else None
 
 
+@symptom("damped", kind="data")
+def damped(record: Record) -> Measured:
+    """Momentum gives 1/(1 - μ) of what dampening leaves of each gradient, 1 - τ."""
+    options = record.setup.options
+    momentum, dampening = (float(options.get(name, 0.0)) for name in ("momentum", "dampening"))
+    times = (1.0 - momentum) / max(1.0 - dampening, 1e-9) if momentum else 1.0
+    return (
+        times,
+        f"A dampening of {dampening:g} beside a momentum of {momentum:g} makes the steps {times:.3g} times shorter.",
+    )
+
+
 @symptom("decay", kind="data")
 def decay(record: Record) -> Measured:
     value = float(record.setup.options.get("weight_decay", 0.0))
