@@ -47,8 +47,8 @@ class Ran:
     def markdown(self) -> str:
         shown = "\n\n".join(f"![{alt_text(name)}](pictures/{name})" for name in self.pictures)
         output = self.output.rstrip()
-        table = COLUMNS.search(output) and max(map(len, output.split("\n"))) <= PAGE
-        kind = "{.text .columns}" if table else "text"
+        fits = max(map(len, output.split("\n"))) <= PAGE
+        kind = f"{{.text .{'columns' if fits else 'narrow-columns'}}}" if COLUMNS.search(output) else "text"
         return f"```python\n{self.text}\n```\n\nIt prints:\n\n```{kind}\n{output}\n```\n\n{shown}"
 
 

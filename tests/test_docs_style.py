@@ -8,10 +8,11 @@ STYLE = (DOCS / "wide.css").read_text(encoding="utf-8")
 def test_a_table_that_a_program_prints_keeps_its_lines_on_a_telephone():
     """Wrapped, its last column stood at the left of the next line."""
     ran = loaded("programs").Ran
-    outputs = {"step h   slope\n1e-3     1.99": True, "a sentence": False, "a  b\n" + 130 * "x": False}
-    for output, columns in outputs.items():
-        assert ("```{.text .columns}\n" in ran("print()", output, {}).markdown) is columns
+    table, wide = "step h   slope\n1e-3     1.99", "a  b\n" + 130 * "x"
+    for output, kind in {table: "{.text .columns}", "a sentence": "text", wide: "{.text .narrow-columns}"}.items():
+        assert f"```{kind}\n" in ran("print()", output, {}).markdown
     assert ".language-text.columns pre > code { white-space: pre;" in STYLE
+    assert ".narrow-columns pre > code { white-space: pre;" in STYLE.partition("@media (max-width: 44rem)")[2]
 
 
 def test_a_page_from_the_disk_offers_no_search():
