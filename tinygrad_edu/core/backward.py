@@ -15,7 +15,7 @@ from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.fast.pulls import fit_to_array, gradient_order, install, sweep
 from tinygrad_edu.core.flat_rows import flat_inputs
 from tinygrad_edu.core.graph import ACCUMULATING, PASSES, cotangents, topological, warn_forgotten
-from tinygrad_edu.core.lost_gradients import MARKED, warn_lost
+from tinygrad_edu.core.lost_gradients import MARKED, NUMBERS, warn_lost
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
 from tinygrad_edu.core.shape_errors import explain
@@ -59,7 +59,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
             # 5 instead of 4: the check for second names of arguments (`grad`, `gradient`) adds a level
             warn_forgotten(spent, stacklevel=5)
             spent.clear()
-        if MARKED:
+        if MARKED or NUMBERS:
             warn_lost(order, leaves, stacklevel=5)
         if SQUARES:
             warn_stretched(order, stacklevel=5)

@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.flat_rows import flat_inputs
-from tinygrad_edu.core.lost_gradients import REMEMBERING, Origins, after_step, joined
+from tinygrad_edu.core.lost_gradients import FEW, NUMBERS, REMEMBERING, Origins, after_step, joined, note_numbers
 from tinygrad_edu.core.numpy_names import find
 
 Array = np.ndarray[Any, Any]
@@ -88,6 +88,11 @@ class Remembering:
         number = forget(self)
         return number.__reduce_ex__(protocol) if isinstance(number, np.ndarray) else (type(number), (number,))
 
+    def __float__(self) -> float:
+        number = forget(self).item() if isinstance(self, np.ndarray) else float(forget(self))
+        NUMBERS.pop(number, None)
+        return number
+
     def __getattr__(self, name: str) -> Any:
         if name == "backward":
             raise AttributeError(
@@ -108,6 +113,8 @@ class DerivativeArray(Remembering, np.ndarray[Any, Any]):
 
     def copy(self, order: Option = "C") -> Array:  # type: ignore[override]
         """An array as any other: its numbers are meant."""
+        for x in np.ravel(forget(self)).tolist() if NUMBERS and self.size <= FEW else ():
+            NUMBERS.pop(x, None)
         return forget(self).copy(order)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
@@ -135,7 +142,13 @@ def number_class(kind: type) -> type:
     """A class of numbers of that kind that remember."""
     # `kind` comes first: NumPy looks for the dtype of a subclass at the second place of its method resolution order
     made = type("DerivativeNumber", (kind, Remembering), {"__module__": __name__, "__repr__": kind.__repr__})
-    for name in ("__array_ufunc__", "__copy__", "__deepcopy__", "__reduce_ex__"):  # where `kind` has methods of its own
+    for name in (
+        "__array_ufunc__",
+        "__copy__",
+        "__deepcopy__",
+        "__float__",
+        "__reduce_ex__",
+    ):  # where `kind` has methods of its own
         setattr(made, name, vars(Remembering)[name])
     for name in OPERATORS:
         setattr(made, f"__{name}__", operator_of_number(name, kind, reflected=False))
@@ -196,11 +209,19 @@ def remember(y: ArrayLike, origins: Origins) -> Any:
     return made
 
 
+def remember_result(y: ArrayLike, origins: Origins) -> Any:
+    """`remember` of a derivative itself, whose numbers an array may be filled by."""
+    if origins and np.size(y) <= FEW:
+        note_numbers(np.ravel(y).tolist(), origins)
+    return remember(y, origins)
+
+
 def forget(x: ArrayLike) -> Any:
     """The numbers without their memory."""
     if isinstance(x, DerivativeArray):
         return x.view(np.ndarray)
-    return type(x).__mro__[1](x) if isinstance(x, Remembering) else x
+    kind: Any = type(x).__mro__[1]
+    return kind.__pos__(x) if isinstance(x, Remembering) else x
 
 
 def forget_all(tree: ArrayLike, found: list[Origins]) -> Any:

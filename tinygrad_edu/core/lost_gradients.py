@@ -29,6 +29,10 @@ SUMS, SCALED = ("add", "sub"), ("mul", "div")
 LAYERS = frozenset({"matmul", "conv", "conv_transpose"})
 LINEAR = frozenset({*SUMS, "neg", "pos", "sum", "mean", "reshape"})
 COUNTER = itertools.count()
+# An array that is made of a list of derivatives, or filled by them, remembers nothing: NumPy reads their numbers and
+# asks nobody. So those of small ones are kept until the next backward pass, and looked for in the arrays of its graph.
+NUMBERS: dict[float, Derivation] = {}
+FEW, MANY = 16, 1000  # numbers of one derivative, and of all
 MARKED: set[str] = set()  # where such numbers have become part of a graph: "operands" of nodes, "Tensors", "Values"
 REMEMBERING: list[None] = []  # not empty once there are numbers that remember a derivative: until then none are sought
 
@@ -124,6 +128,22 @@ def joined(*each: Origins) -> Origins:
     return found if len(found) <= MOST else {key: x for key, x in found.items() if x.is_alive()}
 
 
+def note_numbers(numbers: Iterable[float], origins: Origins) -> None:
+    """Keep the numbers of a small derivative; 0, 1 and the like may stand in any array."""
+    if len(NUMBERS) > MANY:
+        NUMBERS.clear()
+    for origin in origins.values():
+        NUMBERS.update((x, origin) for x in numbers if not x.is_integer())
+
+
+def filled_by(array: Node) -> Origins:
+    """Those of the derivatives that an array was filled by: its first number and its last come from two of them."""
+    if not NUMBERS or getattr(array, "size", 0) < 2 or hasattr(array, "requires_grad"):
+        return {}
+    first, last = NUMBERS.get(float(array.flat[0])), NUMBERS.get(float(array.flat[-1]))
+    return {} if first is None or last is None or first is last else {tuple(first.leaves): first}
+
+
 def after_step(origins: Origins) -> Origins:
     """The origins of a point that has moved along its derivative."""
     return {key: Derivation(x.name, x.leaves, x.points, moved=True) for key, x in origins.items()}
@@ -143,7 +163,9 @@ def warn_lost(order: Sequence[Node], reached: Iterable[Node], stacklevel: int) -
 
     `order`: the inner nodes, each after its parents; `reached`: the leaves, perhaps with inner nodes among them.
     """
-    if not any(holds_origins(order)):
+    found_any = any(holds_origins(order)) or (NUMBERS and any(filled_by(p) for x in order for p in x.parents))
+    if not found_any:
+        NUMBERS.clear()
         return
     leaves = [x for x in reached if not x.parents]
     found = [
@@ -152,6 +174,7 @@ def warn_lost(order: Sequence[Node], reached: Iterable[Node], stacklevel: int) -
         for origin in origins.values()
         if (beside := [x for x in leaves if origin.concerns(x)])
     ]
+    NUMBERS.clear()
     # a point that has moved is meant as numbers, but not if nothing depends on where it is
     only_added = all(added for _, added, _ in found)
     for origin, added, beside in found:
@@ -194,7 +217,7 @@ def terms(order: Sequence[Node]) -> Iterator[tuple[Origins, bool]]:
         if x in linear and (x.op.name in LINEAR or (x.op.name in SCALED and len(wanted) == 1 and not divides(x))):
             linear.update(wanted)
         for y in (x, *x.parents):
-            if (y is x or not is_trained(y)) and (origins := getattr(y, "_origins", None)):
+            if (y is x or not is_trained(y)) and (origins := getattr(y, "_origins", None) or filled_by(y)):
                 yield after_step(origins) if is_input(x, origins) else origins, x in linear and x.op.name in SUMS
 
 

@@ -137,6 +137,9 @@ def what_says_that_it_is_meant():
     loop.train(lambda: (weights().copy() * (loop.net(X) - Y) ** 2).mean())
     loop.train(lambda: (np.array(weights()) * (loop.net(X) - Y) ** 2).mean())
     loop.train(lambda: loop.mse() + float(weights().mean()))
+    each = lambda kind: np.array([[kind(g) for g in loop.slope(x[None])[0]] for x in X])  # noqa: E731
+    loop.train(lambda: (each(float) * loop.net(X)).mean())
+    loop.train(lambda: (np.array([loop.slope(x[None])[0].copy() for x in X]) * loop.net(X)).mean())
     with tg.no_grad():
         fixed = weights()
     loop.train(lambda: (fixed * (loop.net(X) - Y) ** 2).mean())
@@ -186,6 +189,13 @@ def jacobian(loop, x):
     return tg.jacobian(lambda x: loop.net(x[None])[0])(x)
 
 
+def filled(loop):
+    slopes = np.zeros(T.shape)
+    for i, t in enumerate(T):
+        slopes[i] = loop.slope(t[None])[0]
+    return slopes
+
+
 def rollout(loop):
     x = X
     for _ in range(3):
@@ -199,6 +209,8 @@ WRONG |= {
     "beside_its_argument": with_term(lambda a: ((T + 0.1 * a.slope(T)) ** 2).mean()),
     "point_by_point": with_term(lambda a: sum(np.sum((a.slope(t[None]) - np.cos(t)) ** 2) for t in T)),
     "of_floats": with_term(lambda a: (tg.grad(lambda t: a.net(np.reshape(t, (1, 1))).sum())(0.3) - 1.0) ** 2),
+    "listed": with_term(lambda a: ((np.array([a.slope(t[None])[0] for t in T]) + a.net(T)) ** 2).mean()),
+    "filled": with_term(lambda a: ((filled(a) + a.net(T)) ** 2).mean()),
     "unpacked": with_term(lambda a: sum((g - 1.0) ** 2 for (g,) in a.slope(T))),
     "second": with_term(lambda a: (tg.hessian(lambda t: a.net(t[None]).sum())(T[0]) ** 2).sum()),
     "monotone": with_term(lambda a: np.maximum(0.0, -a.slope(T)).mean()),

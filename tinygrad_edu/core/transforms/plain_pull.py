@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.backward import has_nan, pull, pull_with_care
-from tinygrad_edu.core.derivative_numbers import remember
+from tinygrad_edu.core.derivative_numbers import remember_result
 from tinygrad_edu.core.fast.pulls import gradient_order, sweep
 from tinygrad_edu.core.fast.values_backward import plain_order, plain_sweep
 from tinygrad_edu.core.graph import cotangents
@@ -87,7 +87,7 @@ def like(x: Node, found: Iterator[Any], again: bool, origins: Origins) -> Any:
     """The next gradient in the type of x: a number, an array or a node."""
     if x is None:
         return None
-    return next(found) if again else remember(plain_like(x, next(found)), origins)
+    return next(found) if again else remember_result(plain_like(x, next(found)), origins)
 
 
 def unwrap(x: Node) -> Any:
