@@ -28,6 +28,7 @@ from tinygrad_edu.core.fast.whole_tensors import install_for_arrays
 from tinygrad_edu.core.lost_gradients import REMEMBERING, mark
 from tinygrad_edu.core.methods import pairs, plain_arrays, torch_names
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
+from tinygrad_edu.core.methods.plain_scalars import read_gradient
 from tinygrad_edu.core.methods.spellings import OF_TENSOR, SLIPS_OF_TENSOR, Missing, read_only, refuse_slips, tell
 from tinygrad_edu.core.methods.tensor_methods import TensorMethods, array_method, count_of
 from tinygrad_edu.core.modes import MODES, UNUSUAL
@@ -136,7 +137,7 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
             mark(made, arrays)
         return made if y.base is None else protect_view(made, *operands)
 
-    grad = property(plain_arrays.read_gradient, plain_arrays.set_gradient)
+    grad = property(read_gradient, plain_arrays.set_gradient)
 
     @property
     def data(self) -> Array:

@@ -160,6 +160,12 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
     def __float__(self) -> float:
         return float(self.item()) if math.prod(self.shape) == 1 else super().__float__()
 
+    def __round__(self, ndigits: int | None = None) -> Any:
+        """Python's round() of one number, which NumPy's arrays do not know; of several, each."""
+        if ndigits is None and not self.ndim:
+            return round(self.item())
+        return np.round(np.asarray(self), ndigits or 0)
+
     def to(self, target: ArrayLike = None, *_: ArrayLike, device: Option = None, dtype: Option = None) -> Any:
         """The numbers in the dtype of `target`, of whole numbers too: y.to("int64"). Errors: DtypeError for a GPU."""
         asked = dtype_asked("x", target, device, dtype)
@@ -264,14 +270,6 @@ def install(tensor: type, make_tensor: Callable[[Array], Any], report: Callable[
 
 
 BY_HAND = [0]  # how many gradients were set by an assignment
-
-
-def read_gradient(x: Node) -> Any:
-    """The gradient that backward left, as what a user reads; the same object each time."""
-    found = x.gradient
-    if found.__class__ is np.ndarray:
-        found = x.gradient = found.view(PlainArray)
-    return found
 
 
 def set_gradient(x: Node, gradient: ArrayLike) -> None:
