@@ -210,6 +210,11 @@ def in_each(state: State, f: Callable[[Any], Any]) -> Any:
     return tuple(map(f, state)) if isinstance(state, tuple) else f(state)
 
 
+def without_state(model: Any, found: Any) -> Any:
+    """What a model gives; of a recurrent layer the outputs, without the state behind them."""
+    return found[0] if isinstance(found, tuple) and isinstance(model, Recurrent) else found
+
+
 def detach(state: State) -> Any:
     """Return the same numbers cut off from the graph, for a state or a tuple of states, on both back ends.
 

@@ -13,6 +13,7 @@ from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sequence import without_state
 from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.reporting.tables import figure
 from tinygrad_edu.train.own_code import for_own_code
@@ -102,7 +103,7 @@ def limits_around(X: Array, share: float) -> tuple[Array, Array]:
 def predict(model: Module, X: Array) -> Array:
     """The outputs as plain numbers, (samples, outputs), in eval mode."""
     with modes_kept(model), no_grad(), np.errstate(all="ignore"):
-        output = model.eval()(*for_own_code(model, None, X))
+        output = without_state(model, model.eval()(*for_own_code(model, None, X)))
     if isinstance(output, Tensor):
         return np.asarray(output.array, dtype=float).reshape(len(X), -1)
     return np.array([float(v.data) for v in np.ravel(output)]).reshape(len(X), -1)

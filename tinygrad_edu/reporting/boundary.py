@@ -12,6 +12,7 @@ from tinygrad_edu.charts.palette import MARKS, SERIES
 from tinygrad_edu.charts.pictures import Canvas, picture
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.nn.sequence import Recurrent
 from tinygrad_edu.reporting.answers import Answer, answer, answers_of, choose_samples, limits_around
 from tinygrad_edu.reporting.confusion import confusion
 from tinygrad_edu.reporting.projection import against, components
@@ -63,7 +64,8 @@ def is_slow(record: ReportedRun) -> bool:
 
 def chart(record: ReportedRun, X: Array, found: Answer) -> str:
     """The plane of two inputs, the line of one, or the projection of more."""
-    few = X.ndim == 2 and X.shape[1] <= 2 and X.dtype.kind == "f"
+    # what a recurrent model answers depends on the inputs before: there is no line along its input
+    few = X.ndim == 2 and X.shape[1] <= 2 and X.dtype.kind == "f" and not isinstance(record.model, Recurrent)
     if not few:
         return projection(X, found)
     what = f"{'Classes' if found.classes else 'Answers'} of the network over its inputs. {found.words}"

@@ -19,9 +19,17 @@ from tinygrad_edu.draw.plan import DrawPlan, draw_graph
 from tinygrad_edu.draw.render import ADVICE
 from tinygrad_edu.draw.text import escape
 from tinygrad_edu.errors import DrawError
+from tinygrad_edu.nn.sequence import without_state
 from tinygrad_edu.reporting.record import ReportedRun
 from tinygrad_edu.reporting.tables import figure, scrolling, table, text
-from tinygrad_edu.train.histograms import LayerState, evaluation_mode, measure_layers, nodes_in, rows_to_measure
+from tinygrad_edu.train.histograms import (
+    LayerState,
+    evaluation_mode,
+    frozen_ones,
+    measure_layers,
+    nodes_in,
+    rows_to_measure,
+)
 from tinygrad_edu.train.own_code import for_own_code
 
 # Signs to look at, not verdicts; a diagnosis proves what is wrong. A layer is worth a look if it shows a symptom beyond
@@ -116,8 +124,8 @@ def picture_of(record: ReportedRun) -> Drawing:
     if not record.measurable or record.data is None:
         return of_layers(model)
     rows = rows_to_measure(model, record.data[0])
-    with evaluation_mode(model), np.errstate(all="ignore"):
-        output = model(*for_own_code(model, None, record.data[0][rows]))
+    with frozen_ones(model), evaluation_mode(model), np.errstate(all="ignore"):
+        output = without_state(model, model(*for_own_code(model, None, record.data[0][rows])))
         record.loss_at(output, rows).backward()
         return of_layers(nodes_in(output))
 

@@ -61,8 +61,8 @@ def versions() -> dict[str, str]:
 def program_lines(run: Run) -> Iterator[str]:
     """Python that makes model and optimizer, and calls `fit` with the settings that are not its defaults.
 
-    Comments name what else the run had. None for a run of something else than `fit`, such as `fit_online`, whose record
-    does not hold the model's settings.
+    Of `fit_online` that one. Comments name what else the run had. None for a run of something else, whose record does
+    not hold the model's settings.
     """
     config = run.config
     if not {"model", "optimizer"} <= config.keys():
@@ -79,9 +79,11 @@ def program_lines(run: Run) -> Iterator[str]:
         yield f"model = ...  # {clean(' '.join(str(model).split()), LINE)}"
     upward = run.job is not None and any(part.maximize for part in run.job.optimizer.parts)
     yield from optimizer_lines(config, {"maximize": True} if upward else {})
-    usual = {**FITTED, "batch_size": config.get("samples"), "sample_weight": False}
-    given = changes({name: config[name] for name in FITTED if name in config}, usual)
-    yield from call_lines("run", "tg.fit", given, "model", "X", "y", "optimizer=optimizer")
+    online = "steps" in config and run.job is None
+    usual = {**FITTED, "batch_size": config.get("samples"), "sample_weight": False} | ({"steps": 1} if online else {})
+    given = changes({name: config[name] for name in usual if name in config}, usual)
+    function = "tg.train.fit_online" if online else "tg.fit"
+    yield from call_lines("run", function, given, "model", "X", "y", "optimizer=optimizer")
     for each in left_out(run):
         yield f"# not in these lines: {each}"
 

@@ -23,6 +23,7 @@ from tinygrad_edu.errors import CheckpointError
 from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.layers import is_activation
 from tinygrad_edu.nn.module import Module, all_numbers, arrays_to_keep
+from tinygrad_edu.nn.sequence import without_state
 from tinygrad_edu.nn.storage import file_bytes, parse_json
 from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.spread import Spread, spread_from, spread_of
@@ -151,7 +152,7 @@ def measure_layers(
     X, y, *weights = (array[rows] for array in data)
     trained = dict(model.named_arrays())
     with frozen_ones(model), evaluation_mode(model), np.errstate(all="ignore"):
-        output = model(X)
+        output = without_state(model, model(X))
         loss(output, y, **({"sample_weight": weights[0]} if weights else {})).backward()
         gradients = {name: slope for name, slope in model.gradients().items() if name in trained}
         ends = ends_of_layers(model, output)

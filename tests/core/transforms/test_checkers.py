@@ -47,3 +47,36 @@ def test_the_slope_tells_right_from_wrong_at_any_size(size):
 @pytest.mark.parametrize(("f", "x"), [(ops.log, -1.0), (ops.exp, 800.0)])
 def test_the_slope_of_what_is_not_finite_is_nan(f, x):
     assert math.isnan(tg.taylor_slope(f, x))
+
+
+def scaled(scale, factor):
+    """A function of this size, whose gradient is so many times too large."""
+
+    def f(x):
+        y = np.sum(np.exp(x) + np.sin(x) * x) * scale
+        return (y - y.detach()) * factor + y.detach()
+
+    return f
+
+
+@pytest.mark.parametrize("scale", [1e-290, 1e-60, 1e-20, 1e-12, 1e-6, 1.0, 1e9, 1e90])
+def test_a_slope_is_that_of_the_gradient_at_any_size_of_the_function(scale):
+    x = tg.Tensor(np.array([0.3, -1.1, 0.7]), requires_grad=True)
+    assert 1.8 < tg.taylor_slope(scaled(scale, 1.0), x) < 2.2
+    for wrong in (1.5, -1.0, 0.9):
+        assert tg.taylor_slope(scaled(scale, wrong), x) < 1.3
+
+
+CANCELS = {
+    "cos² + sin²": lambda x: np.sum(np.cos(x) ** 2 + np.sin(x) ** 2 - 1.0),
+    "a square": lambda x: np.sum((1.0 + x) ** 2 - 1.0 - 2.0 * x - x * x),
+    "a softmax": lambda x: np.sum(tg.ops.softmax(x)) - 1.0,
+    "small and linear": lambda x: np.sum(3e-20 * x),
+    "nothing": lambda x: np.sum(0.0 * x),
+}
+
+
+@pytest.mark.parametrize("name", CANCELS)
+def test_what_is_left_of_numbers_about_1_is_rounding(name):
+    x = tg.Tensor(np.random.default_rng(0).normal(size=4), requires_grad=True)
+    assert all(tg.taylor_slope(CANCELS[name], x, seed=seed) == np.inf for seed in range(6))

@@ -14,7 +14,7 @@ from tinygrad_edu.data import moons
 from tinygrad_edu.errors import NameNotFoundError, SettingError, TinygradError
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.train.sweep import workers
-from tinygrad_edu.train.sweep.many import ManyJobs
+from tinygrad_edu.train.sweep.many import ManyJobs, ManyRuns
 
 X, Y = moons(90)  # more than 1 kB: joblib leaves a smaller argument with one worker
 RESULTS = ("seeds", "learning_rates", "losses", "loss_curves", "n_epochs", "predictions")
@@ -185,3 +185,16 @@ def test_an_error_in_a_worker_is_the_error_here():
 
     with pytest.raises(TinygradError, match="no network for seed 7"):
         many(make, parallel="loky")
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ([0.1, 0.2, 0.3], "median loss 0.2>"), ([0.1, np.nan, 0.3], "median loss 0.3, 1 ended in NaN>"),
+        ([np.nan, np.nan, 0.3], "median loss inf, 2 ended in NaN>"),
+    ],
+)  # fmt: skip
+def test_a_run_that_ended_in_nan_has_the_largest_loss(last, said):
+    losses = np.array([last])
+    runs = ManyRuns(np.arange(3), np.array([0.1]), losses, losses[:, :, None], np.ones((1, 3)), np.zeros((1, 3, 4, 1)))
+    assert repr(runs).endswith(said)

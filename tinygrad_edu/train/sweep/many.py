@@ -92,7 +92,9 @@ class ManyRuns:
 
     def __repr__(self) -> str:
         rates, seeds = self.losses.shape
-        return f"<{rates * seeds} runs, {seeds} seeds for each learning rate, median loss {np.median(self.losses):.3g}>"
+        losses, lost = np.nan_to_num(self.losses, nan=np.inf, posinf=np.inf), int(np.isnan(self.losses).sum())
+        told = f"median loss {np.median(losses):.3g}" + f", {lost} ended in NaN" * bool(lost)
+        return f"<{rates * seeds} runs, {seeds} seeds for each learning rate, {told}>"
 
 
 @check_arguments
