@@ -145,3 +145,17 @@ def test_penalties(code):
     )
     assert report.slips[0].code == code
     assert report.slips[0].where in ("every weight", "every bias")
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("factor", [1.0, -1.0])
+def test_matrices_of_numpy_are_judged_and_told_what_would_say_more(factor):
+    inputs, targets, params = np.asmatrix(X), np.asmatrix(T), {"W": np.asmatrix(SOFTMAX["W"])}
+
+    def forward(p):
+        error = inputs * p["W"] - targets
+        return float(np.trace(error.T * error))
+
+    report = check_backprop(forward, params, lambda p: {"W": factor * 2.0 * inputs.T * (inputs * p["W"] - targets)})
+    assert report.ok == (factor == 1.0)
+    assert "np.matrix is not followed: with arrays" in report.note

@@ -20,6 +20,7 @@ Array = np.ndarray[Any, Any]
 AGREES, STEPS = 1e-4, (1e-6, 1e-8)
 SINGLE, LONG_STEPS = 2e-2, (1e-3, 1e-2, 1e-4)  # the same for single precision
 DIRECTIONS = 3
+MATRIX = "np.matrix is not followed: with arrays, np.asarray(W) and x @ W for x * W, mistakes are named and lines shown"
 BY_DIFFERENCES = "The forward could not be traced ({:.160}); compared by finite differences, so only mistakes that show in finished gradients can be named."  # noqa: E501
 
 
@@ -35,6 +36,7 @@ def network_of(learner: LearnerForward, params: Mapping[str, Array], loss: float
             return other, "traced", note
         if net is not None:
             return net, "traced", ""
+        reason = MATRIX if any(isinstance(leaf.given, np.matrix) for leaf in learner.form.leaves) else reason
     else:
         found, reason = on_values(learner, params, must=True)
         if found is not None:
