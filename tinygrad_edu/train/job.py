@@ -30,6 +30,7 @@ from tinygrad_edu.train.progress import Curve, Progress
 from tinygrad_edu.train.recipe import Loss, Recipe, Settings
 from tinygrad_edu.train.seeds import seed_layers
 from tinygrad_edu.train.set_by_callbacks import Begun
+from tinygrad_edu.train.stopping import ends_run
 
 Array = np.ndarray[Any, Any]
 AT_A_TIME = 1_000_000  # sample indices drawn at a time
@@ -185,8 +186,8 @@ class Job:
         for callback in self.settings.callbacks[self.progress.called :]:
             self.progress.called += 1
             with calling_back():
-                over = callback(self)
-            if over:
+                found = callback(self)
+            if ends_run(found, callback):
                 self.progress.pending = False
                 self.progress.callback_reason = (
                     f"stopped after {len(self.losses)} epochs by {getattr(callback, '__name__', callback)}"

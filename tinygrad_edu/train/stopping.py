@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.errors import SettingError
 
 PREVIOUS, TOL, BEST, WAITED, PATIENCE = range(5)  # indices into the numbers of a stopping rule
 
@@ -40,3 +41,19 @@ def has_fired(stopping: ArrayLike, losses: Any) -> bool:
     if stopping[PATIENCE] > 0.0:
         return bool(stopping[WAITED] >= stopping[PATIENCE])
     return len(losses) > 1 and bool(abs(losses[-1] - losses[-2]) <= stopping[TOL] * abs(losses[-2]))
+
+
+def ends_run(found: Any, callback: object) -> bool:
+    """Has a callback returned True? Errors: SettingError for what is neither true nor false, and may be by accident."""
+    if isinstance(found, (bool, np.bool_)) or found is None:
+        return bool(found)
+    shape = getattr(found, "shape", None)
+    if shape is None and not found:
+        return False
+    if shape == () and np.asarray(found).dtype == bool:
+        return bool(found)
+    what = f"an array of shape {shape}" if shape is not None else f"{found!r:.60}, of type {type(found).__name__}"
+    raise SettingError(
+        f"the callback {getattr(callback, '__name__', callback)} returned {what}: return True to end the run, and "
+        "nothing (or False) to go on"
+    )

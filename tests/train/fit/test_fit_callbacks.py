@@ -8,7 +8,7 @@ import pytest
 from tests.compile.programs import training_without_numba
 from tests.train.fit.test_fit_state import Net, X, Y, assert_as_eager, makes, run_of
 from tinygrad_edu import fit, fit_many, nn, optim
-from tinygrad_edu.errors import TraceError
+from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.train import Checkpoint, Histograms, choose
 
 
@@ -230,3 +230,35 @@ def test_models_of_many_runs_that_keep_other_statistics_are_not_one_kind():
 
     with pytest.raises(TraceError, match="differ in more than their weights"):
         fit_many(make, X, Y[:, :1], loss="mse", optimizer="sgd", epochs=2, seeds=range(2), threads=1)
+
+
+RETURNED = {
+    "an array of shape (3,)": lambda job: np.zeros(3),
+    "an array of shape (4, 1)": lambda job: job.model(np.ones((4, 3))),
+    "7, of type int": lambda job: 7,  # as log.write("...") returns
+    "MLP": lambda job: job.model.eval(),
+}
+
+
+@pytest.mark.parametrize("words", RETURNED)
+def test_what_a_callback_returns_by_accident_does_not_end_the_run(words):
+    with pytest.raises(SettingError, match="return True to end the run") as error:
+        fit(nn.MLP([3, 1], seed=0), np.ones((4, 3)), np.ones(4), loss="mse", optimizer="sgd", epochs=2,
+            callbacks=[RETURNED[words]])  # fmt: skip
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(("found", "epochs"), [(None, 2), (False, 2), ([], 2), (True, 1), (np.bool_(True), 1)])
+def test_true_ends_it(found, epochs):
+    settings = {"loss": "mse", "optimizer": "sgd", "epochs": 2, "callbacks": [lambda job: found]}
+    assert fit(nn.MLP([3, 1], seed=0), np.ones((4, 3)), np.ones(4), **settings).n_epochs == epochs
+
+
+def test_a_run_that_has_frozen_everything_says_so():
+    def freeze(job):
+        for p in job.optimizer.params:
+            p.requires_grad = False
+
+    settings = {"loss": "mse", "optimizer": "sgd", "epochs": 3, "callbacks": [freeze], "compiled": False}
+    with pytest.raises(SettingError, match="all parameters of the optimizer are frozen"):
+        fit(nn.MLP([3, 1], seed=0), np.ones((4, 3)), np.ones(4), **settings)

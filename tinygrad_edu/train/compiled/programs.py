@@ -10,6 +10,7 @@ from typing import Any
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.python_state import SHARED, PythonState
 from tinygrad_edu.compile.user_code import is_own_class
+from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
@@ -342,4 +343,6 @@ def refuse_frozen(optimizer: Optimizer) -> None:
     """A parameter that needs no gradient gets no update. Errors: TraceError."""
     frozen = [p for p in optimizer.params if isinstance(p, Tensor) and not p.requires_grad]
     if frozen:
-        raise TraceError(f"the optimizer holds {frozen[0]!r:.60}, whose requires_grad is False: leave it out")
+        raise TraceError(
+            f"the optimizer holds {frozen[0].label or preview(frozen[0])}, whose requires_grad is False: leave it out"
+        )
