@@ -47,6 +47,8 @@ class Trace:
     conditions: Conditions = field(default_factory=Conditions)
     reserved: Container[str] = TRAINING  # names used around the program
     fixed: bool = False  # sizes are plain numbers: the program serves these alone
+    # the numbers of rows that it is traced for, if plain numbers made of the rows do not fix them: see forward.py
+    counted: tuple[int, ...] = ()
     careful: bool = False  # a gradient of 0 stays 0 whatever the derivative: see differentiate
     differentiated: bool = False  # a transform inside the function has asked for derivatives
     floats: Any = FLOAT  # the dtype of its floats, as far as it is known yet

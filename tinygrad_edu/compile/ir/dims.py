@@ -87,7 +87,7 @@ class Size:
 
     def fix(self) -> int:
         """The length as a plain number, which fixes it for this trace: another length gets a trace of its own."""
-        if ACTIVE.traces:
+        if ACTIVE.traces and not ACTIVE.traces[-1].counted:
             ACTIVE.traces[-1].conditions.note(self.text, str(self.length), True, True)
         return self.length
 

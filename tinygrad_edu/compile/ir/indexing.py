@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.ir.constants import is_whole_input
+from tinygrad_edu.compile.ir.counted_rows import rows_in_turn
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size, at_least, axis_length, length, lengths, plus, text_of
 from tinygrad_edu.compile.ir.node import Traced, as_node, op_name
 from tinygrad_edu.compile.ir.shape_rules import elementwise_shape, names_of
@@ -116,7 +117,7 @@ def of_one_shape(indices: Sequence[Traced]) -> list[Traced]:
 def integer_index(x: Any, use: str = "as an index") -> Traced:
     """An array of integers that can be an index. Errors: TraceError for anything else."""
     index = as_node(np.asarray(x) if isinstance(x, (list, tuple, range)) else x)
-    if not is_whole_input(index):
+    if not is_whole_input(index) and not index.name.startswith("range("):
         raise TraceError(
             f"{x!r:.60} {use}: a compiled function needs an array of integers here, as an argument or closed over. "
             "The result of a boolean mask has a size that depends on the numbers: use tg.ops.where instead"
@@ -270,6 +271,7 @@ def lookup_of(x: Traced, parts: Sequence[Any]) -> Lookup:
 
     Beside an array a number counts as an array too. If something stands between the arrays, their axes come first.
     """
+    parts = rows_in_turn(x, parts)
     advanced = [i for i, part in enumerate(parts) if not (part is None or part is Ellipsis or isinstance(part, slice))]
     together = advanced[-1] - advanced[0] < len(advanced)
     axis = sum(part is not Ellipsis for part in parts[: advanced[0]]) if together else 0

@@ -55,8 +55,26 @@ def forward_trace(
     rows = 1 if batch == 1 else 2  # an axis longer than 1 gets a symbolic size
     trace = first_that_works(partial(trace_once, loss, data, rows, known))
     if rows != batch and rows_of_trace(trace).isdigit():
-        trace = first_that_works(partial(trace_once, loss, data, batch, known))
+        last = len(data[0]) % batch
+        found = counted_trace(loss, data, (batch, last), known) if last > 1 else None
+        trace = found or first_that_works(partial(trace_once, loss, data, batch, known))
     return trace
+
+
+def counted_trace(
+    loss: Callable[..., Any], data: Sequence[Array], sizes: tuple[int, int], known: Mapping[int, int]
+) -> Trace | None:
+    """One trace for batches of two sizes, where the code makes plain numbers of the rows: None if it is another one for
+    each.
+
+    z[np.arange(len(y)), y] is such a code. Both traces have to be the same, operation by operation.
+    """
+    try:
+        one, two = (first_that_works(partial(trace_once, loss, data, n, known, counted=sizes)) for n in sizes)
+    except TraceError:
+        return None
+    same = one.signature == two.signature and not any(rows_of_trace(each).isdigit() for each in (one, two))
+    return one if same else None
 
 
 def loss_if_exact(trace: Trace, dtype: str) -> Traced:
@@ -95,10 +113,11 @@ def trace_once(
     known: Mapping[int, int],
     written_out: frozenset[Any] | None,
     fixed: bool = False,
+    counted: tuple[int, ...] = (),
 ) -> Trace:
     """The trace; `written_out`: steps of loops over time that are to be traced round by round (None: all); `fixed`:
-    are all sizes but the batch's plain numbers, and the program for these alone?"""
-    trace = Trace(draws=True, written_out=written_out, fixed=fixed)
+    are all sizes but the batch's plain numbers, and the program for these alone? `counted`: see Trace."""
+    trace = Trace(draws=True, written_out=written_out, fixed=fixed, counted=counted)
     trace.floats = np.dtype(common_dtype(data))
     inputs = []
     for name, array in zip(BATCH_NAMES, data, strict=False):
@@ -112,6 +131,7 @@ def trace_once(
     trace.run(partial(roll_repeats, trace))
     trace.refuse_leaks([trace.results] if isinstance(trace.results, Traced) else [])
     trace.signature = forward_signature(trace, known, begun)
+    trace.signature += (counted,) if counted else ()
     return trace
 
 

@@ -270,6 +270,8 @@ class TrainingProgram:
 
     def sizes_of(self, captured: Sequence[Any], data: Sequence[Array], rows: int) -> dict[str, int] | None:
         """Every size by name, for a batch of `rows` rows."""
+        if self.step.trace.counted and rows not in self.step.trace.counted:
+            return None
         batch = [np.broadcast_to(0.0, (rows, *a.shape[1:])) for a in data]
         return self.step.sizes([*batch, *captured])
 
