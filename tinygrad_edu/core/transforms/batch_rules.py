@@ -58,7 +58,7 @@ def on_common(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[
 
 def on_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     """Run an operation on a batch, by its rule or sample by sample."""
-    of_samples = any(hasattr(x, "inner") for x in options_of(options))
+    of_samples = any(hasattr(x, "of_samples") for x in options_of(options))
     found = (RULES_OF_INDEX if of_samples else RULES).get(operation.name)
     y = None if found is None else found(operation, xs, options, size)
     return one_by_one(operation, xs, options, size) if y is None else y
@@ -90,7 +90,7 @@ def of_sample(x: Any, i: int, index: bool) -> Any:
     """An option of sample i, in plain numbers if it is an index."""
     if isinstance(x, tuple):
         return tuple([of_sample(part, i, index) for part in x])
-    found = one(x, i) if hasattr(x, "inner") else x
+    found = one(x, i) if hasattr(x, "of_samples") else x
     return getattr(found, "array", found) if index else found
 
 
@@ -100,7 +100,7 @@ def one(x: Sample, i: int) -> Any:
 
 def align(x: Node, rank: int) -> Any:
     """The batch with samples of that rank: axes of size 1 after the one that counts the samples."""
-    if not hasattr(x, "inner"):
+    if not hasattr(x, "of_samples"):
         return x
     if x.common or x.ndim == rank:
         return x.inner
@@ -186,7 +186,7 @@ def put_back(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[s
 def one_further(index: ArrayLike) -> tuple[Any, ...] | None:
     """The index after the one that reads all samples; None if its arrays are not adjacent (NumPy puts them first)."""
     parts = index if isinstance(index, tuple) else (index,)
-    if any(hasattr(part, "inner") for part in parts):
+    if any(hasattr(part, "of_samples") for part in parts):
         return None
     arrays = [i for i, part in enumerate(parts) if isinstance(part, (np.ndarray, list))]
     if arrays:
@@ -247,6 +247,8 @@ def multiply_batch(
 class Widened:
     """A sample with one more axis, for the rules alone."""
 
+    of_samples = True
+
     def __init__(self, inner: ArrayLike, common: bool) -> None:
         self.inner, self.common = inner, common
         self.shape = tuple(np.shape(inner)) if common else tuple(np.shape(inner))[1:]
@@ -281,7 +283,7 @@ def in_dtype_of(like: Tensor, x: Tensor) -> Any:
 
 def holds_nan(x: Node) -> bool:
     """Is one of its numbers NaN? In a trace they are unknown: a program that gives NaN is traced again, with care."""
-    while hasattr(x, "inner"):
+    while hasattr(x, "of_samples"):
         x = x.inner
     if hasattr(x, "careful"):
         return bool(x.careful)

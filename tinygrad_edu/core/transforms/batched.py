@@ -271,7 +271,7 @@ Batched.__hash__ = hash_told  # type: ignore[assignment, method-assign]
 @contextmanager
 def recording_for(parents: Sequence[Any]) -> Iterator[None]:
     """No graph, and no copies of constants for it, if no inner Tensor requires one."""
-    wanted = any(getattr(getattr(x, "inner", None), "requires_grad", False) for x in parents)
+    wanted = any(getattr(x.inner, "requires_grad", False) for x in parents if isinstance(x, Batched))
     with switch_mode("recording", MODES.recording and wanted):
         yield
 

@@ -25,6 +25,6 @@ def classes_in_loop(x: Node, parents: Callable[[Node], list[Any]]) -> tuple[Any,
 
 def is_of_tensor(x: Node) -> bool:
     """Does the user's code see a Tensor there?"""
-    if hasattr(x, "inner"):
+    if hasattr(x, "of_samples"):
         return hasattr((said(x) or (Tensor,))[0], "parents")
     return isinstance(x, Tensor) and (not hasattr(x, "eager_classes") or hasattr(x.eager_classes()[0], "parents"))

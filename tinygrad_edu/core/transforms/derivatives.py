@@ -176,7 +176,7 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option, name: str) -> 
             refuse_masked(part)
         further = nested or at_work()
         again = further or any(map(is_node, tree_leaves(seed)))
-        final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # vmap samples: record no graph
+        final = hasattr(seed, "of_samples") and not further and not is_wanted(seed)  # vmap samples: record no graph
         with switch_mode("recording", MODES.recording and not final), unwatched():
             found = iter(derivatives(y, inputs, seed, again))
         return tuple(tree_map(lambda x: like(x, found, again, origins), primals))
@@ -193,7 +193,7 @@ def is_nested(arguments: Sequence[Any]) -> bool:
 
 def is_wanted(seed: Node) -> bool:
     """Does what is behind a sample of seeds require a gradient?"""
-    while hasattr(seed, "inner"):
+    while hasattr(seed, "of_samples"):
         seed = seed.inner
     return getattr(seed, "requires_grad", False)
 
