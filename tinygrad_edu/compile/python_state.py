@@ -46,6 +46,7 @@ from tinygrad_edu.compile.user_code import (
     words_in,
     wrapped_in,
 )
+from tinygrad_edu.core.askers import HERE, note_function
 from tinygrad_edu.core.tensor import Tensor
 
 MOST = 20_000  # things that can be noted; a run with more is eager
@@ -86,11 +87,11 @@ class PythonState:
     """
 
     def __init__(self, **roots: Any) -> None:
-        self.kept: list[Kept] = []
-        self.seen: dict[int, Any] = {}
+        self.kept, self.seen = list[Kept](), dict[int, Any]()
         self.spaces: set[Any] = set()  # (namespace, names) already looked through
         self.caches: list[Any] = []  # functools caches that were empty at the start
         self.foreign, self.outside, self.opaque = False, False, ""
+        HERE.forget()
         places = [*roots.items(), *zip(SHARED, RANDOM, strict=False)]
         self.of_torch()
         while places and not self.opaque:
@@ -120,8 +121,6 @@ class PythonState:
         self.kept.append(Kept(name, thing, read, write, entries))
         return self.kept[-1].was
 
-    # What is inside a thing
-
     def inside(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
         """The things that one leads to, by name; notes what can change in it."""
         self.outside, look = self.outside or answers_otherwise(x), look_of(type(x))
@@ -145,7 +144,6 @@ class PythonState:
     def of_tensor(self, name: str, x: Tensor) -> Iterator[tuple[str, Any]]:
         if isinstance(x, Traced):  # left behind by a trace
             return iter(())
-
         own = attribute_space(x)  # attributes of the user's, such as w.velocity
 
         def write(was: Any) -> None:
@@ -282,6 +280,7 @@ class PythonState:
         """Closure, defaults, own attributes, and the globals that its code names."""
         if is_foreign(x.__globals__.get("__name__")):
             self.foreign = True
+            note_function(x)
             words = words_in(x.__code__)
             yield from ((free, cell) for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True))
             yield f"{name}.__defaults__", x.__defaults__

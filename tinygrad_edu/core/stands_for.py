@@ -19,14 +19,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.aliases import Node
+from tinygrad_edu.core.aliases import Node, Option
+from tinygrad_edu.core.askers import HERE, LACKING, lend, take_back
+from tinygrad_edu.core.methods.plain_arrays import OF_NODES
+from tinygrad_edu.core.methods.spellings import Missing
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.whose_code import INSIDE, asked_by_user, class_asked
 
 MUTEX = threading.Lock()  # guards OPEN
-OPEN: list[None] = []  # an entry for each thread in which the user's function runs on nodes
+OPEN: list[bool] = []  # for each thread in which the user's function runs on nodes: may it ask for attributes?
 WATCHED: list[Any] = []  # classes of nodes whose hash is watched only while there is such a thread
+TELLING: list[Any] = []  # all classes of nodes that stand for something
 
 
 class NodeClass(type):
@@ -48,24 +52,56 @@ def is_instance_told(kind: type, x: Node) -> bool:
 
 def class_told(x: Node) -> Any:
     """`x.__class__`, which isinstance asks for after type(x), and so do `match` and singledispatch."""
-    frame = sys._getframe(1)
-    if not OPEN or frame.f_globals.get("__name__") in INSIDE:
-        return type(x)
-    user = asked_by_user(frame)
-    return type(x) if user is None else class_for(x, user)
+    return class_for(x, sys._getframe(1))
 
 
 set_class = vars(object)["__class__"].__set__  # as x.__class__ = kind without a property
 
 
-def class_for(x: Node, user: FrameType) -> Any:
+def class_for(x: Node, frame: FrameType) -> Any:
     """The class that x stands for. Errors: where it may be one of several, and the answer depends on which."""
+    if not OPEN or frame.f_globals.get("__name__") in INSIDE or (user := asked_by_user(frame)) is None:
+        return type(x)
     kinds = x.eager_classes()
     if len(kinds) > 1:
         asked = class_asked(user)
         if asked is None or len({issubclass(each, asked) for each in kinds}) > 1:
             x.refuse_question("the class")
     return kinds[0]
+
+
+def attribute_told(x: Node, name: str) -> Any:
+    """An attribute of x, if what x stands for has it. Errors: AttributeError."""
+    if name in LACKING:
+        frame = sys._getframe(1)
+        if OPEN and frame.f_globals.get("__name__") not in INSIDE and asked_by_user(frame):
+            refuse_lacking(x, name)
+    elif name == "__class__":
+        return class_for(x, sys._getframe(1))
+    return object.__getattribute__(x, name)
+
+
+def refuse_lacking(x: Node, name: str) -> None:
+    """Errors: AttributeError for a name that none of the classes has, and that the user has not set."""
+    kinds = x.eager_classes()
+    answers = {has_attribute(kind, name) for kind in kinds}
+    if len(answers) > 1:
+        x.refuse_question(f"the attribute {name!r}")
+    if not answers.pop() and name not in vars(x):
+        kind = kinds[0]
+        raise AttributeError(f"{kind.__module__ + '.' + kind.__name__!r} object has no attribute {name!r}")
+
+
+def has_attribute(kind: type, name: str) -> bool:
+    """Have objects of this class such an attribute? A `PlainArray` looks up PyTorch's names when it is asked."""
+    of_tensor = getattr(getattr(kind, "tensor", None), name, None)
+    return is_attribute(kind, name) or (callable(of_tensor) and name not in OF_NODES and not name.startswith("__"))
+
+
+def is_attribute(kind: type, name: str) -> bool:
+    """Does a class have it, other than as the advice what to write instead?"""
+    found = next((vars(each)[name] for each in kind.__mro__ if name in vars(each)), None)
+    return found is not None and not isinstance(found, Missing)
 
 
 def names_told(x: Node) -> Iterable[str]:
@@ -127,27 +163,45 @@ def said(x: Node) -> Any:
 @contextmanager
 def users_function() -> Iterator[None]:
     """A block in which the user's function runs on nodes."""
+    probes = HERE.probes
     with MUTEX:
-        OPEN.append(None)
-        if len(OPEN) == 1:
-            watch()
+        OPEN.append(probes)
+        watch()
+        keys = lend()
     try:
         yield
     finally:
         with MUTEX:
-            OPEN.pop()
-            if not OPEN:
-                end_watch()
+            take_back(keys)
+            OPEN.remove(probes)
+            watch()
 
 
 def watch() -> None:
-    """A method in Python for each hash would take 6 % of a trace, most of which is the library's own work."""
-    NodeClass.__instancecheck__ = is_instance_told  # type: ignore[method-assign]
-    for kind in WATCHED:
-        kind.__hash__ = hash_told
+    """Install what is needed now. Each of these methods in Python would slow all traces: hashes alone by 6 %."""
+    for owner, name, method, needed in (
+        (NodeClass, "__instancecheck__", is_instance_told, bool(OPEN)),
+        *((kind, "__hash__", hash_told, bool(OPEN)) for kind in WATCHED),
+        *((kind, "__getattribute__", attribute_told, any(OPEN)) for kind in TELLING),
+    ):
+        if needed is not (vars(owner).get(name) is method):
+            if needed:
+                setattr(owner, name, method)
+            else:
+                restore(owner, name)
 
 
-def end_watch() -> None:
-    del NodeClass.__instancecheck__
-    for kind in WATCHED:
-        kind.__hash__ = object.__hash__
+def restore(owner: Option, name: str) -> None:
+    if name == "__hash__":
+        owner.__hash__ = object.__hash__
+    else:
+        delattr(owner, name)
+
+
+def let_answer(kind: Option, watched: bool = True) -> None:
+    """Let a class of nodes say what they stand for. watched: is its hash watched only while that may be asked?"""
+    TELLING.append(kind)
+    WATCHED.extend([kind] if watched else [])
+    kind.__dir__ = names_told
+    LACKING.update(x for x in dir(kind) if not (is_attribute(np.ndarray, x) and is_attribute(np.float64, x)))
+    LACKING.difference_update(x for x in list(LACKING) if x.startswith("__array_"))

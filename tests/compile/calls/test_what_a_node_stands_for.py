@@ -50,6 +50,28 @@ QUESTIONS = {
     "match": matched,
     "isscalar": np.isscalar,
 }
+ATTRIBUTES = ("name", "kind", "sizes", "label", "op", "parents", "grad", "detach", "clone", "stands", "shape", "T",
+              "tolist", "backward", "inner", "__dict__", "__len__")  # fmt: skip
+
+
+def caught(x):
+    try:
+        return x.name
+    except AttributeError:
+        return "none"
+
+
+TYPES = {
+    "type is": lambda x: type(x) is np.ndarray,
+    "type in": lambda x: type(x) in (np.ndarray, Tensor, np.float64),
+    "type name": lambda x: type(x).__name__,
+    "issubclass": lambda x: issubclass(type(x), np.ndarray),
+    "table": lambda x: {np.ndarray: 1, Tensor: 2, np.float64: 3}.get(type(x)),
+    "other types": lambda x: (int, type("C", (), {}).__name__, isinstance(int, type), type(int) is type, type([])),
+    "caught": caught,
+    **{f"has {name}": lambda x, name=name: hasattr(x, name) for name in ATTRIBUTES},
+    **{f"get {name}": lambda x, name=name: getattr(x, name, None) is None for name in ("detach", "sizes", "dtype")},
+}
 OPERANDS = {
     "v": lambda v: v,
     "sum": np.sum,
@@ -108,6 +130,23 @@ def test_questions_about_the_class(way):
     (expected,) = heard(plain, OPERANDS)
     for found in heard(run, OPERANDS):
         assert found == expected
+
+
+@pytest.mark.parametrize("way", ["jit", "jit of a Tensor", "jit of grad"])
+def test_types_and_attributes(way):
+    run, plain = WAYS[way]
+    names = ["v", "twice", "part"] if way == "jit of grad" else ["v", "sum", "entry", "twice", "part"]
+    (expected,) = heard(plain, names, TYPES)
+    for found in heard(run, names, TYPES):
+        assert found == expected
+    assert "type" not in globals()
+
+
+def test_types_and_attributes_of_a_sample():
+    run, plain = WAYS["vmap"]
+    for name in ("v", "twice", "part"):
+        assert heard(run, [name], TYPES)[-1] == heard(plain, [name], TYPES)[0]
+    assert "type" not in globals()
 
 
 @pytest.mark.parametrize("name", OPERANDS)

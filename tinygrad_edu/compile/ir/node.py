@@ -24,7 +24,7 @@ from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
-from tinygrad_edu.compile.ir.stands_for import mark_entry, mark_result, tell
+from tinygrad_edu.compile.ir.stands_for import let_nodes_answer, mark_entry, mark_result
 from tinygrad_edu.compile.unread import original
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
@@ -346,4 +346,4 @@ def pull_by_partial(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:
 
 
 install(Traced)
-tell(Traced)
+let_nodes_answer(Traced)

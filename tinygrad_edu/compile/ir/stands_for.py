@@ -14,11 +14,12 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.constants import is_constant
 from tinygrad_edu.compile.ir.dims import ACTIVE
+from tinygrad_edu.core import stands_for
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.operation import TABLE
-from tinygrad_edu.core.stands_for import WATCHED, names_told, said
+from tinygrad_edu.core.stands_for import said
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import TraceError
@@ -137,7 +138,7 @@ def refuse_question(x: Node, what: str) -> None:
     )
 
 
-def tell(kind: Option) -> None:
+def let_nodes_answer(kind: Option) -> None:
     """Let a class of nodes say what they stand for."""
-    kind.eager_classes, kind.refuse_question, kind.__dir__ = eager_classes, refuse_question, names_told
-    WATCHED.append(kind)
+    kind.eager_classes, kind.refuse_question = eager_classes, refuse_question
+    stands_for.let_answer(kind)

@@ -23,7 +23,7 @@ from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.operation import EVERYWHERE, Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.pytree import flatten, unflatten
-from tinygrad_edu.core.stands_for import WATCHED, class_told, names_told, set_class
+from tinygrad_edu.core.stands_for import class_told, let_answer, set_class
 from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.value import PARENTS, Value, constant, is_array, over_arrays
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
@@ -95,7 +95,6 @@ class TracedValue(Value):
 
     __hash__ = object.__hash__
     __class__ = property(class_told, set_class)
-    __dir__ = names_told
 
     def eager_classes(self) -> tuple[Any, ...]:
         """Errors: TraceError, after which the function is traced with nodes that know what they are computed from."""
@@ -122,7 +121,7 @@ def keep_zero(g: Value, partial: Any) -> Any:
 
 
 install(TracedValue)
-WATCHED.append(TracedValue)
+let_answer(TracedValue)
 
 
 class TapeProgram:

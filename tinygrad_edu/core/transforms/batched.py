@@ -21,7 +21,7 @@ from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.numpy_protocol import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
-from tinygrad_edu.core.stands_for import class_told, hash_told, names_told, set_class
+from tinygrad_edu.core.stands_for import class_told, hash_told, let_answer, set_class
 from tinygrad_edu.core.targets import rows_of_classes
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms import batch_rules
@@ -253,7 +253,6 @@ class Batched(Tensor):
         return f"Batched(one sample of shape {self.shape})"
 
     __class__ = property(class_told, set_class)
-    __dir__ = names_told
 
     def eager_classes(self) -> tuple[Any, ...]:
         """What the sample may be in a loop over the samples."""
@@ -266,6 +265,7 @@ class Batched(Tensor):
 
 install(Batched)
 Batched.__hash__ = hash_told  # type: ignore[assignment, method-assign]
+let_answer(Batched, watched=False)
 
 
 @contextmanager

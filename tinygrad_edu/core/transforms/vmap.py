@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.arrays.rearrange import moveaxis
+from tinygrad_edu.core.askers import seen_in
 from tinygrad_edu.core.broadcasting import broadcast_to
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.modes import MODES, errors_raised
@@ -145,7 +146,7 @@ def all_at_once(
                 made.stands = Tensor if is_of_tensor(x) else np.ndarray
             if isinstance(x, Tensor) and made is not x:  # attributes that the user has set on the whole batch
                 vars(made).update(vars(x))
-        with errors_raised() as caught, watching(), users_function():
+        with errors_raised() as caught, watching(), seen_in(f), users_function():
             y = f(*with_leaves(list(arguments), leaves), **options)
             if MODES.written:
                 refuse_old(list(tree_leaves(y)), numbers_needed)

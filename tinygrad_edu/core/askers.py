@@ -1,0 +1,133 @@
+"""Questions that no property or method of a node sees, found in the text of the user's functions: `type(x)`, and which
+attributes there are.
+
+`type(x)` reads the class from the object itself. So where a function names `type`, its module is lent a `type` of its
+own while it runs on nodes, which knows what they stand for. A node has attributes that arrays lack, which this library
+uses at each step; to refuse them would double the time of a trace. So it is done only for functions that use hasattr or
+getattr, or that catch errors and name one of these attributes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dis import get_instructions
+from functools import partial
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from tinygrad_edu.core.aliases import Node, Option
+from tinygrad_edu.core.whose_code import is_foreign
+
+PROBES = {"getattr", "hasattr"}
+Asked = tuple[bool, bool]  # (does the code name type? may it ask which attributes there are?)
+KNOWN: dict[int, tuple[CodeType, Asked]] = {}  # by id: the hash of a code object takes longer than all the rest
+MOST, SEEN = 4096, 256  # code objects that are known; things that are looked through for one function
+LACKING: set[str] = set()  # names that nodes have, and arrays or numbers lack
+LENT: dict[int, list[Any]] = {}  # by id of a namespace: [how many threads use it, the namespace]
+
+
+class _Seen(threading.local):
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self.spaces: dict[int, dict[str, Any]] = {}
+        self.probes = False
+
+
+HERE = _Seen()  # what the functions seen last by this thread ask for
+
+
+def note_function(x: FunctionType) -> None:
+    """Note what a function of the user's asks for."""
+    known = KNOWN.get(id(x.__code__))
+    if known is None:
+        if len(KNOWN) >= MOST:
+            KNOWN.clear()
+        known = KNOWN[id(x.__code__)] = x.__code__, questions_in(x.__code__)
+    names_type, probes = known[1]
+    if names_type:
+        HERE.spaces[id(x.__globals__)] = x.__globals__
+    HERE.probes |= probes
+
+
+@contextmanager
+def seen_in(f: object) -> Iterator[None]:
+    """A block for which is noted what a function and those of the user's that it names ask for."""
+    before = HERE.spaces, HERE.probes
+    HERE.forget()
+    places, seen = list[Any]([f]), dict[int, Any]()
+    while places and len(seen) < SEEN:
+        x = places.pop()
+        if id(x) in seen or isinstance(x, ModuleType):
+            continue
+        seen[id(x)] = x
+        if isinstance(x, FunctionType):
+            if is_foreign(x.__globals__.get("__name__")):
+                note_function(x)
+                places += [x.__globals__[name] for name in x.__code__.co_names if name in x.__globals__]
+            places += [cell.cell_contents for cell in x.__closure__ or () if cell != CellType()]
+        elif isinstance(x, (MethodType, partial)):
+            places.append(x.__func__ if isinstance(x, MethodType) else x.func)
+        elif isinstance(x, (dict, list, tuple)):
+            places += x.values() if isinstance(x, dict) else x
+    try:
+        yield
+    finally:
+        HERE.spaces, HERE.probes = before
+
+
+def questions_in(code: CodeType) -> Asked:
+    """What a function's code, or that of a function inside it, asks for."""
+    names = set(code.co_names)
+    caught = any(each.opname == "POP_EXCEPT" for each in get_instructions(code)) and not names.isdisjoint(LACKING)
+    found = [questions_in(each) for each in code.co_consts if isinstance(each, CodeType)]
+    probes = caught or not names.isdisjoint(PROBES)
+    return "type" in names or any(a for a, _ in found), probes or any(b for _, b in found)
+
+
+class _LentType(type):
+    """The class of `LentType`, which behaves like `type` in every other respect."""
+
+    def __call__(cls, *arguments: Node, **options: Option) -> Any:
+        if len(arguments) != 1 or options:
+            return type(*arguments, **options)
+        kind = type(arguments[0])
+        if hasattr(kind, "eager_classes"):
+            return arguments[0].eager_classes()[0] if one_class(arguments[0]) else kind
+        return cls if kind is type else kind
+
+    def __instancecheck__(cls, x: object) -> bool:
+        return isinstance(x, type)
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return issubclass(kind, type)
+
+
+class LentType(type, metaclass=_LentType):
+    """`type`, as a module of the user's finds it while its functions run on nodes."""
+
+
+def one_class(x: Node) -> bool:
+    """Is it known what the node stands for? Errors: where it is not."""
+    if len(x.eager_classes()) > 1:
+        x.refuse_question("the class")
+    return True
+
+
+def lend() -> list[int]:
+    """Lend `type` to the modules whose functions name it; their keys, for `take_back`. The caller holds the lock."""
+    spaces = {key: space for key, space in HERE.spaces.items() if space.get("type", LentType) is LentType}
+    for key, space in spaces.items():
+        LENT.setdefault(key, [0, space])[0] += 1
+        space["type"] = LentType
+    return list(spaces)
+
+
+def take_back(keys: list[int]) -> None:
+    for key in keys:
+        LENT[key][0] -= 1
+        if not LENT[key][0]:
+            LENT.pop(key)[1].pop("type", None)
