@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.pytree import refuse_deep
 from tinygrad_edu.core.transforms.derivatives import vjp
 from tinygrad_edu.core.transforms.plain_pull import unwrap
 from tinygrad_edu.errors import GradcheckError
@@ -47,6 +48,7 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
     True
     """
     checks.function("f", f, "gradcheck")
+    refuse_deep(arguments)
     places = [i for i, x in enumerate(arguments) if holds_floats(x)]
     refuse_nothing(arguments, places)
     point = [as_float64(x) if i in places else x for i, x in enumerate(arguments)]

@@ -79,10 +79,20 @@ def one_name_each(name: str, function: Function) -> Function:
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
         if options:
+            if options.pop("create_graph", False):
+                refuse_graph_of_gradients()
             refuse_second_name(name, [*places[: len(arguments)], *options])
         return function(*arguments, **options)
 
     return call  # type: ignore[return-value]
+
+
+def refuse_graph_of_gradients() -> None:
+    """Errors: OperandError for PyTorch's backward(create_graph=True): `.grad` holds plain numbers here."""
+    raise OperandError(
+        "backward(create_graph=True): .grad holds plain numbers here, which have no derivative. A gradient that is "
+        "differentiated again is tg.grad(f)(x), as in tg.grad(lambda w: np.sum(tg.grad(loss)(w) ** 2))(w)"
+    )
 
 
 def places_of(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.pytree import refuse_deep, tree_leaves, tree_map
 from tinygrad_edu.core.shapes import stack
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
@@ -36,7 +37,13 @@ def scan(
     >>> scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
     (np.float64(6.0), array([0., 2., 9.]))
     """
-    xs = tree_map(by_position, xs)
+    checks.function("step", step, "scan")
+    try:
+        xs = tree_map(by_position, xs)
+        tree_map(by_position, state)
+    except RecursionError:
+        refuse_deep([state, xs])
+        raise
     loop: tuple[Any, Any] | None = rolled(step, state, xs, length)
     if loop is not None:
         return loop

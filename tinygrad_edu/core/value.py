@@ -27,6 +27,7 @@ from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological, warn_
 from tinygrad_edu.core.lost_gradients import MARKED, REMEMBERING, warn_lost
 from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, NameSlip, tell
 from tinygrad_edu.core.modes import MODES, forgive
+from tinygrad_edu.core.one_name import refuse_graph_of_gradients
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.places import find_place
 from tinygrad_edu.core.plain_numbers import number_error
@@ -96,17 +97,19 @@ class Value(FlatNode, metaclass=NodeClass):
             made.place = find_place()
         return made
 
-    def backward(self, *, retain_graph: bool = False) -> None:
+    def backward(self, *, retain_graph: bool = False, create_graph: bool = False) -> None:
         """Add d(self)/d(leaf) to the `.grad` of every leaf; inner nodes show the gradient of this pass.
 
         Errors: BackwardTwiceError when run again from the same node, unless `retain_graph` says that adding
-        the same gradients again is meant.
+        the same gradients again is meant; OperandError for PyTorch's create_graph=True.
 
         >>> x = Value(3.0)
         >>> (x * x).backward()
         >>> x.grad
         6.0
         """
+        if create_graph:
+            refuse_graph_of_gradients()
         if getattr(self, "_spent", False) and self.parents and not retain_graph:
             raise BackwardTwiceError(
                 f"backward() has already run from {self!r}: its gradients would be counted twice. "

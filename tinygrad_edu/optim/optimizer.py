@@ -186,7 +186,7 @@ class Optimizer:
 
         closure: as in PyTorch, a function that computes the gradients first; its result is that of `step`.
         """
-        loss = None if closure is None else closure()
+        loss = None if closure is None else computed_by(closure)
         if PASSES[0] == self.seen.passes and any(self.t):
             self.seen.look_for_new(self, stacklevel=3)
         steps, places, remembered = self.steps, count(), self.memory
@@ -302,3 +302,13 @@ def replace(p: Value | Tensor, w: ArrayLike) -> None:
         p._spent = p.gradient
     else:
         p.data, p._spent = w, True
+
+
+def computed_by(closure: Callable[[], Any]) -> Any:
+    """What the closure of a step gives. Errors: SettingError for a number of steps, a loss or anything else."""
+    if not callable(closure):
+        raise SettingError(
+            f"optimizer.step({preview(closure)}): one call is one step, after loss.backward(): write optimizer.step(), "
+            "or give a function that computes the gradients"
+        )
+    return closure()

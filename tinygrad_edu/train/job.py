@@ -291,6 +291,7 @@ def job_of(
     if settings.sample_weight is not None:
         if isinstance(settings.validation, (int, float)):
             raise SettingError("validation as a share does not go with sample_weight: split the samples yourself")
+        samples.check_takes_weights(loss, settings.drawn)
         weights = samples.check_weights(settings.sample_weight, data[0], samples.dtype_of_parameters(model))
         data, chances = (data, weights.astype(float)) if settings.drawn else ((*data, weights), None)
     mixed = refuse_other_parameters(model, optimizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -243,6 +244,21 @@ def classes(y: Array, count: int) -> Array:
         needed = f": class numbers of shape {rows} from 0 to {count - 1} are needed." if count > 1 else "."
         raise SettingError(f"{told}{needed}{fix_of_classes(y, rows, count, 'y')}".removesuffix("."))
     return np.ascontiguousarray(y, dtype=np.int64)
+
+
+def check_takes_weights(loss: Any, drawn: bool) -> None:
+    """Errors: SettingError for weights beside a loss of the user's that has no argument for them."""
+    if isinstance(loss, Loss):
+        return
+    try:
+        names = inspect.signature(loss).parameters.values()
+    except (TypeError, ValueError):  # what cannot be asked is called
+        return
+    if not drawn and not any(x.name == "sample_weight" or x.kind is x.VAR_KEYWORD for x in names):
+        raise SettingError(
+            "sample_weight goes to the loss, and loss has no such argument: write def loss(output, y, sample_weight), "
+            'or take a loss of tg.nn.losses; shuffle="weighted" draws samples by their weights with any loss'
+        )
 
 
 def check_weights(sample_weight: Samples, X: Array, dtype: Dtype) -> Array:

@@ -210,6 +210,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     (9.0, 6.0)
     """
     checks.function("f", f, "vjp")
+    refuse_numbers(primals, tangents)
     nested, recorded, name = is_nested([list(primals), list(tangents)]), MODES.recording, getattr(f, "__name__", "")
     with inside_transform():
         y, pull, variables = pull_back(f, primals, dtype_of_arrays(primals), name)
@@ -226,6 +227,14 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     beside = [*dummies, *tree_leaves(variables)]
     origins = origins_beside(total, graph_of(total), beside, name, primals) if recorded else {}
     return remember_each(unwrap(y), origins), remember(plain_like(unwrap(y), tangent), origins)
+
+
+def refuse_numbers(primals: Node, tangents: Node) -> None:
+    """Errors: OperandError where a tuple of arguments is none, or is nested too deep to be walked."""
+    for name, x in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(x, (tuple, list)):
+            raise OperandError(f"jvp: {name}={x!r:.40}: a tuple with one entry for each argument is needed, ({name},)")
+        refuse_deep(x)
 
 
 def seed_variable(y: Node) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.arrays.rearrange import moveaxis
 from tinygrad_edu.core.askers import seen_in
@@ -60,6 +61,8 @@ def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
     array([[ 4.,  8.],
            [30., 40.]])
     """
+
+    checks.function("f", f, "vmap")
 
     @functools.wraps(f)
     def over_batch(*arguments: ArrayLike, **options: Option) -> Any:
