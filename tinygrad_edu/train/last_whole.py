@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu.train.changed import BeforeCallbacks, memory_prints
+from tinygrad_edu.train.interrupted_callbacks import BeforeThisEpoch, Keepers
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.own_code import are_own
 from tinygrad_edu.train.snapshot import Point
@@ -24,6 +25,8 @@ class LastWhole:
         # whether the callbacks of all earlier epochs only read; None if none has run
         self.only_look: bool | None = None
         self.memory: list[Any] = []  # of the optimizer, before the callbacks of an epoch
+        self.keepers: Keepers | None = None
+        self.before: BeforeThisEpoch | None = None  # what callbacks keep, while those of an epoch run
 
     def is_now(self) -> None:
         """Note the present state as a whole epoch."""
@@ -35,6 +38,8 @@ class LastWhole:
         if not job.settings.callbacks:
             return
         self.measured, self.memory = Point(job), memory_prints(job.optimizer)
+        self.keepers = self.keepers or Keepers(job.settings.callbacks)
+        self.before = BeforeThisEpoch(job, self.keepers)
         if job.before is None and are_own(job.settings.callbacks):
             job.before = BeforeCallbacks(job)
 
@@ -43,6 +48,7 @@ class LastWhole:
 
         for_good: is it the last one, after which nothing will have to be undone?
         """
+        self.before = None
         if self.measured is not None:
             same = self.measured.is_now() and self.memory == memory_prints(self.job.optimizer)
             self.only_look = self.only_look is not False and same
@@ -59,5 +65,7 @@ class LastWhole:
 
     def restore(self) -> None:
         """Go back to it; doing it twice is the same as once."""
+        if self.before is not None:
+            self.before.restore()
         if self.point is not None:
             self.point.restore()

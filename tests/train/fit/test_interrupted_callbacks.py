@@ -1,0 +1,72 @@
+"""Ctrl-C among the callbacks of an epoch: those that had run are undone with it, and run once more when it goes on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import fit, nn, optim
+from tinygrad_edu.optim import lr_scheduler
+
+X = np.random.default_rng(0).normal(size=(12, 3))
+
+
+class Counts:
+    """The weights become smaller by what it keeps."""
+
+    def __init__(self):
+        self.calls, self.history, self.best = 0, [], {"calls": 0}
+
+    def __call__(self, job):
+        self.calls += 1
+        self.history.append(job.losses[-1])
+        self.best["calls"] = self.last = self.calls
+        job.model.layers[0].weight.data *= 1.0 - 0.01 * (self.calls + len(self.history) + self.best["calls"])
+
+
+def scheduled(optimizer):
+    scheduler = lr_scheduler.StepLR(optimizer, 3, gamma=0.5)
+    return lambda job: scheduler.step()
+
+
+def widen(job):
+    if len(job.losses) in (2, 4):
+        job.batch_size += 1
+
+
+def clip(job):
+    job.settings = replace(job.settings, clip_norm=1.0 / len(job.losses))
+
+
+KINDS = {
+    "scheduler": scheduled,
+    "object": lambda optimizer: Counts(),
+    "method": lambda optimizer: Counts().__call__,
+    "batch size": lambda optimizer: widen,
+    "settings": lambda optimizer: clip,
+}
+
+
+def train(kind, error=None, compiled=False):
+    model = nn.MLP([3, 4, 1], seed=0)
+    rule = optim.SGD(model.parameters(), lr=0.2)
+    raised = []
+
+    def interrupt(job):
+        if error is not None and len(job.losses) == 4 and not raised:
+            raised.append(error)
+            raise error
+
+    settings = {"loss": "mse", "optimizer": rule, "epochs": 8, "batch_size": 5, "compiled": compiled}
+    return fit(model, X, np.tanh(X[:, :1]), callbacks=[KINDS[kind](rule), interrupt], **settings)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_run_goes_on_as_if_nothing_had_been(kind, compiled):
+    whole = train(kind, compiled=compiled)
+    paused = train(kind, KeyboardInterrupt(), compiled)
+    assert paused.n_epochs in (3, 4)  # 4 where the callbacks had not written to the model yet
+    again = paused.resume(8)
+    np.testing.assert_allclose(again.loss_curve, whole.loss_curve, rtol=1e-12)
+    assert (again.job.sizes, again.job.optimizer.lr) == (whole.job.sizes, whole.job.optimizer.lr)
