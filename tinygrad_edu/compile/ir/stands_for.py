@@ -61,7 +61,8 @@ def mark_entry(operation: Option, y: Node, arguments: ArrayLike, options: Option
     """x[0] of an array is a number, x[..., 0] an array without axes."""
     if operation.name == "getitem" and is_new_number(y, arguments):
         index = options["index"]
-        y.stands = WITHOUT_AXES if Ellipsis in (index if type(index) is tuple else (index,)) else NUMBER
+        parts = index if type(index) is tuple else (index,)  # `in` would compare them, and some may be nodes
+        y.stands = WITHOUT_AXES if any(each is Ellipsis for each in parts) else NUMBER
     return y
 
 
