@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tinygrad_edu as tg
 from tests.report.runs import of_moons
 from tinygrad_edu import nn, optim
 from tinygrad_edu.data import moons, xor_gate
@@ -212,3 +213,22 @@ def test_a_file_of_another_form_is_refused(content, tmp_path):
 def test_numbers_out_of_range_are_refused(settings):
     with pytest.raises(SettingError, match=next(iter(settings))):
         Histograms(**settings)
+
+
+def train_on(run):
+    model = run.model
+    return tg.fit(model, *tg.data.moons(20), loss="mse", optimizer="adam", epochs=9)
+
+
+def zero(run):
+    run.model.layers[0].weight.assign(np.zeros_like(run.model.layers[0].weight.array))
+
+
+@pytest.mark.parametrize(("change", "said"), [(lambda run: None, False), (train_on, True), (zero, True)])
+@pytest.mark.parametrize("settings", [{}, {"validation": 0.3, "patience": 2}, {"batch_size": 4, "compiled": False}])
+def test_a_model_that_has_changed_since_the_run_is_told(change, said, settings, tmp_path):
+    model = tg.nn.MLP([2, 3, 1], seed=0)
+    run = tg.fit(model, *tg.data.moons(20), loss="mse", optimizer="adam", epochs=6, **settings)
+    change(run)
+    text = tg.report(run, path=tmp_path / "report.html", diagnosis=None).read_text(encoding="utf-8")
+    assert ("trained on or changed since" in text) == said

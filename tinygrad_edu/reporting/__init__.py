@@ -72,14 +72,14 @@ def run_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | No
     """(the Run or the estimator, what a page is made from)."""
     from tinygrad_edu.reporting.estimators import record_of_estimator
     from tinygrad_edu.reporting.record import record_of, refuse_model
-    from tinygrad_edu.reporting.retrained import histograms_of
+    from tinygrad_edu.reporting.retrained import with_histograms
     from tinygrad_edu.train import Run
 
     refuse_model("report", run)
     known = Run.load(run) if isinstance(run, (str, os.PathLike)) else run
     of_fit = isinstance(known, Run)
     record = record_of(known, X, y, histograms) if of_fit else record_of_estimator(known, X, y)
-    return known, replace_fields(record, histograms=histograms or histograms_of(record))
+    return known, with_histograms(replace_fields(record, histograms=histograms or record.histograms))
 
 
 def diagnosis_of(known: Any, X: Samples, y: Samples) -> Any:

@@ -19,6 +19,11 @@ from tinygrad_edu.reporting.settings import settings_html
 from tinygrad_edu.reporting.tables import figure, text
 from tinygrad_edu.reporting.theme import asset, style_sheet
 
+MOVED = (
+    '<p class="note">The model has been trained on or changed since this run: its answers and its network are shown as '
+    "they are now, beside the curves of the run.</p>"
+)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -121,7 +126,7 @@ def summary(record: ReportedRun) -> str:
     entries += [("Samples", f"{len(record.data[0]):,}")] if record.data is not None else []
     shown = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in entries)
     how = f'<p class="note">How the steps ran: {text(record.run.how)}.</p>' if record.run.how else ""
-    return f"<dl>{shown}</dl>{how}"
+    return f"<dl>{shown}</dl>{how}{MOVED * record.moved}"
 
 
 def diagnosis_html(diagnosis: Any) -> str:

@@ -40,7 +40,7 @@ class ReportedRun:
     answers in place of a network. scores: of held-out samples after each epoch. program: Python that makes it.
     numbers: are the targets known to be numbers, or several labels, and not one class each? unit: of the targets, in
     words, where they are scaled.
-    weights: of the samples in the loss.
+    weights: of the samples in the loss. moved: has the model other weights than those with which the run ended?
     """
 
     run: Run
@@ -55,6 +55,7 @@ class ReportedRun:
     numbers: bool = False
     unit: str = ""
     weights: Array | None = None
+    moved: bool = False
 
     @property
     def weighted_data(self) -> tuple[Array, ...]:
