@@ -32,6 +32,13 @@ FRESH = frozenset(
 STEPS = (np.add, np.subtract)
 NOT_UFUNCS = ("mean", "std", "var", "dot", "trace")  # methods of arrays in which NumPy leaves its ufuncs
 OPERATORS = ("add", "sub", "mul", "truediv", "pow")
+OWN = (
+    "__array_ufunc__",
+    "__copy__",
+    "__deepcopy__",
+    "__float__",
+    "__reduce_ex__",
+)  # numbers have methods of these names
 AS_UFUNC = {"add": np.add, "sub": np.subtract}
 
 
@@ -89,9 +96,7 @@ class Remembering:
         return number.__reduce_ex__(protocol) if isinstance(number, np.ndarray) else (type(number), (number,))
 
     def __float__(self) -> float:
-        number = forget(self).item() if isinstance(self, np.ndarray) else float(forget(self))
-        NUMBERS.pop(number, None)
-        return number
+        return float(take_on_purpose(self))
 
     def __getattr__(self, name: str) -> Any:
         if name == "backward":
@@ -113,9 +118,15 @@ class DerivativeArray(Remembering, np.ndarray[Any, Any]):
 
     def copy(self, order: Option = "C") -> Array:  # type: ignore[override]
         """An array as any other: its numbers are meant."""
-        for x in np.ravel(forget(self)).tolist() if NUMBERS and self.size <= FEW else ():
-            NUMBERS.pop(x, None)
-        return forget(self).copy(order)  # type: ignore[no-any-return]
+        return take_on_purpose(self).copy(order)  # type: ignore[no-any-return]
+
+    def item(self, *place: Axis) -> Any:
+        """The plain number."""
+        return take_on_purpose(self).item(*place)
+
+    def tolist(self) -> Any:
+        """The plain numbers as lists."""
+        return take_on_purpose(self).tolist()
 
     def __repr__(self) -> str:
         return repr(forget(self))
@@ -142,14 +153,10 @@ def number_class(kind: type) -> type:
     """A class of numbers of that kind that remember."""
     # `kind` comes first: NumPy looks for the dtype of a subclass at the second place of its method resolution order
     made = type("DerivativeNumber", (kind, Remembering), {"__module__": __name__, "__repr__": kind.__repr__})
-    for name in (
-        "__array_ufunc__",
-        "__copy__",
-        "__deepcopy__",
-        "__float__",
-        "__reduce_ex__",
-    ):  # where `kind` has methods of its own
+    for name in OWN:
         setattr(made, name, vars(Remembering)[name])
+    for name in {"item", "tolist"} & set(dir(kind)):
+        setattr(made, name, vars(DerivativeArray)[name])
     for name in OPERATORS:
         setattr(made, f"__{name}__", operator_of_number(name, kind, reflected=False))
         setattr(made, f"__r{name}__", operator_of_number(name, kind, reflected=True))
@@ -222,6 +229,14 @@ def forget(x: ArrayLike) -> Any:
         return x.view(np.ndarray)
     kind: Any = type(x).__mro__[1]
     return kind.__pos__(x) if isinstance(x, Remembering) else x
+
+
+def take_on_purpose(x: ArrayLike) -> Any:
+    """The numbers without their memory, which the program wants as numbers: they are not looked for in its arrays."""
+    if NUMBERS and np.size(x) <= FEW:
+        for number in np.ravel(forget(x)).tolist():
+            NUMBERS.pop(number, None)
+    return forget(x)
 
 
 def forget_all(tree: ArrayLike, found: list[Origins]) -> Any:

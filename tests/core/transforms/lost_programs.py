@@ -138,7 +138,8 @@ def what_says_that_it_is_meant():
     loop.train(lambda: (np.array(weights()) * (loop.net(X) - Y) ** 2).mean())
     loop.train(lambda: loop.mse() + float(weights().mean()))
     each = lambda kind: np.array([[kind(g) for g in loop.slope(x[None])[0]] for x in X])  # noqa: E731
-    loop.train(lambda: (each(float) * loop.net(X)).mean())
+    for kind in (float, lambda g: g.item(), lambda g: g.tolist()):
+        loop.train(lambda kind=kind: (each(kind) * loop.net(X)).mean())
     loop.train(lambda: (np.array([loop.slope(x[None])[0].copy() for x in X]) * loop.net(X)).mean())
     with tg.no_grad():
         fixed = weights()
