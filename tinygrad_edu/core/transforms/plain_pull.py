@@ -41,21 +41,21 @@ class WalkedGraph(NamedTuple):
 
 def graph_of(y: Node) -> WalkedGraph | None:
     """The graph of a Value, or of a Tensor that depends on something; None for any other result."""
-    if y.__class__ is Value:
+    if type(y) is Value:
         order, leaves = plain_order(y)
         return WalkedGraph(y, order, [], leaves)
-    if y.__class__ is not Tensor or not y.requires_grad:
+    if type(y) is not Tensor or not y.requires_grad:
         return None
     if not y._parents:
         return WalkedGraph(y, [y], [], [y])
     order, uses = gradient_order(y)
-    operands = dict.fromkeys(p for x in order for p in x._parents if p.__class__ is Tensor)
+    operands = dict.fromkeys(p for x in order for p in x._parents if type(p) is Tensor)
     return WalkedGraph(y, order, uses, [p for p in operands if p.requires_grad and not p._parents])
 
 
 def plain_pull(graph: WalkedGraph, inputs: Sequence[Any], seed: ArrayLike) -> list[Any]:
     """ȳ·∂y/∂x for each input: arrays of their own, or floats."""
-    if graph.y.__class__ is Value:
+    if type(graph.y) is Value:
         found: dict[Any, Any] = plain_sweep(graph.y, graph.order, float(seed))
         return [found.get(x, 0.0) for x in inputs]
     found = pull_arrays(graph, seed)
