@@ -18,6 +18,7 @@ from tinygrad_edu.compile.variants import PLAIN, Variants
 from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.core.writes.augmented import WrittenNumberError
 from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
@@ -156,7 +157,10 @@ class Forms:
             return True
         if nesting in self.of_values or not any(isinstance(x, (np.ndarray, Tensor)) for x in given):
             return False
-        if self.failure_with_arrays(arguments) is not None:
+        failure = self.failure_with_arrays(arguments)
+        if isinstance(failure, WrittenNumberError):  # a Value would not know that it stands for an array
+            raise failure
+        if failure is not None:
             self.of_values.add(nesting)
         return nesting not in self.of_values
 

@@ -3,6 +3,7 @@
 import collections.abc
 import functools
 import numbers
+import operator
 
 import numpy as np
 import pytest
@@ -226,6 +227,29 @@ def test_one_compiled_function_for_arrays_and_tensors():
     with without_numba():
         for x in (np.array(2.0), np.float64(2.0), 2.0, np.array(2.0)):
             assert g(x, V) == g.__wrapped__(x, V)
+
+
+def add_in_place(z):
+    w = z
+    w += 1.0
+    return np.sum(z)
+
+
+def fill(z):
+    z[...] = 2.0
+    return z * 1.0
+
+
+@pytest.mark.parametrize("f", [add_in_place, fill, lambda z: operator.iadd(z, 1.0) * z])
+def test_writes_into_an_array_without_axes(f):
+    """It is a number in a program, so they are refused; NumPy's numbers are never written to."""
+    for given in ((np.array(0.5),), (np.array(0.5), V)):
+        with without_numba(), pytest.raises(TraceError):
+            tg.jit(lambda z, *others: f(z))(*given)
+    for number in (0.5, np.float64(0.5)):
+        if f is not fill:
+            with without_numba():
+                assert tg.jit(lambda z, v: f(z) * np.sum(v))(number, V) == f(number) * 1.5
 
 
 class Asks(nn.Module):

@@ -11,16 +11,22 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.writes.other_names import MADE_BY_PROGRAM
-from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors import ShapeError, TraceError
 
 OPERATORS = {
     **{"iadd": operator.add, "isub": operator.sub, "imul": operator.mul, "itruediv": operator.truediv},
     **{"ipow": operator.pow, "ifloordiv": operator.floordiv, "imod": operator.mod, "imatmul": operator.matmul},
     **{"iand": operator.and_, "ior": operator.or_, "ixor": operator.xor},
 }
+
+
+class WrittenNumberError(TraceError):
+    """A trace writes into an argument that is an array without axes."""
 
 
 def is_leaf(x: Any, tensor: type) -> bool:
@@ -36,6 +42,11 @@ def augmented(compute: Callable[[Any, Any], Any], tensor: type) -> Callable[[Any
         if not UNUSUAL or MODES.recording or not is_leaf(self, tensor):
             if MODES.memory is not None and self.shape and hasattr(y, "parents"):
                 MODES.memory.note_write(self, y)
+            elif getattr(self, "stands", None) is np.ndarray and not self.shape:
+                raise WrittenNumberError(
+                    "+= and its like write into an array without axes, which a compiled function takes as a number: "
+                    "write x = x + 1, or give an array with axes, np.array([x])"
+                )
             return y
         if y.shape != self.shape:
             raise ShapeError(f"an update in place needs the shape {self.shape} of {self!r}, not {y.shape}")
