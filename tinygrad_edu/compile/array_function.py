@@ -18,7 +18,7 @@ from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, 
 from tinygrad_edu.compile.passes.float_dtypes import SINGLE, float_dtypes, result_dtypes
 from tinygrad_edu.compile.program import Program, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
-from tinygrad_edu.compile.result_types import gives_floats, in_dtype, with_tensors
+from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, with_tensors
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.traced_results import as_traced, with_constants, with_repeats_rolled
@@ -86,7 +86,7 @@ class ArrayFunction:
     def call(self, arguments: Sequence[Any], name: str) -> Any:
         """The results as plain numbers and arrays; Tensors where they depend on Tensors."""
         call, inputs = self.prepare(arguments, by="")
-        if not (wanted := call.outer_tensors()) or not gives_floats(call.program.result_dtypes):
+        if not (wanted := call.outer_tensors()) or not belongs_to_graph(call, arguments):
             if uncompiled.is_way(arguments):
                 return with_tensors(call, uncompiled.results(self.f, arguments), arguments)
             if call.program.trace.written:

@@ -24,20 +24,31 @@ NESTINGS = frozenset([list, tuple, dict])
 
 def with_tensors(call: Call, found: Any, arguments: Sequence[Any]) -> Any:
     """The plain results, as Tensors where they are computed from Tensors, closed over or given."""
+    wanted, program = from_tensors(call, arguments), call.program
+    if not any(wanted):
+        return found
+    if isinstance(program.trace.results, Traced):
+        return tensor_of(found, program.dtype)
+    pairs = zip(tree_leaves(found), wanted, strict=True)
+    return with_leaves(found, [tensor_of(y, program.dtype) if own else y for y, own in pairs])
+
+
+def from_tensors(call: Call, arguments: Sequence[Any]) -> Sequence[bool]:
+    """For each result: is it computed from a Tensor? Worked out once for arguments of these classes."""
     kinds: Sequence[type] = tuple(map(type, arguments))
     if not NESTINGS.isdisjoint(kinds):
         kinds = tuple(map(type, tree_leaves(tuple(arguments))))
     if not call.tensors and Tensor not in kinds:
-        return found
-    program = call.program
-    if kinds not in program.of_tensors:
-        given = [i for i, kind in enumerate(kinds) if kind is Tensor]
-        program.of_tensors[kinds] = made_of_tensors(program.trace, given)
-    wanted = program.of_tensors[kinds]
-    if isinstance(program.trace.results, Traced):
-        return tensor_of(found, program.dtype) if wanted[0] else found
-    pairs = zip(tree_leaves(found), wanted, strict=True)
-    return with_leaves(found, [tensor_of(y, program.dtype) if own else y for y, own in pairs])
+        return ()
+    known = call.program.of_tensors
+    if kinds not in known:
+        known[kinds] = made_of_tensors(call.program.trace, [i for i, kind in enumerate(kinds) if kind is Tensor])
+    return known[kinds]
+
+
+def belongs_to_graph(call: Call, arguments: Sequence[Any]) -> bool:
+    """Does a result depend on a Tensor, and is it of floats? One that does not is a plain number or array."""
+    return gives_floats(call.program.result_dtypes) and any(from_tensors(call, arguments))
 
 
 def gives_floats(dtypes: Sequence[Any]) -> bool:

@@ -20,6 +20,7 @@ FUNCTIONS = {
     "of a model": lambda x: np.mean(NET(x[None]) ** 2),
     "some of several": lambda x: (np.sum(x * W), {"a": x * FROZEN, "b": x * 2.0}),
     "of arguments alone": lambda x: x * 2.0,
+    "a Tensor is read and not used": lambda x: (x * W, x * 2.0)[1],
 }
 ARGUMENTS = {"an array": X, "a float32 array": X.astype(np.float32), "a Tensor": tg.Tensor(X)}
 
