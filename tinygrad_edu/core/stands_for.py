@@ -23,6 +23,7 @@ from tinygrad_edu.core.aliases import Node, Option
 from tinygrad_edu.core.askers import HERE, LACKING, lend, take_back
 from tinygrad_edu.core.methods.plain_arrays import OF_NODES
 from tinygrad_edu.core.methods.spellings import Missing
+from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.whose_code import INSIDE, asked_by_user, class_asked
@@ -31,10 +32,6 @@ MUTEX = threading.Lock()  # guards OPEN
 OPEN: list[bool] = []  # for each thread in which the user's function runs on nodes: may it ask for attributes?
 WATCHED: list[Any] = []  # classes of nodes whose hash is watched only while there is such a thread
 TELLING: list[Any] = []  # all classes of nodes that stand for something
-
-
-class NodeClass(type):
-    """The class of Tensor and Value; while the user's function runs on nodes, it answers `isinstance(x, Tensor)`."""
 
 
 def is_instance_told(kind: type, x: Node) -> bool:
@@ -178,7 +175,7 @@ def users_function() -> Iterator[None]:
 
 
 def watch() -> None:
-    """Install what is needed now. Each of these methods in Python would slow all traces: hashes alone by 6 %."""
+    """Install what is needed now. Each of these methods in Python would slow all traces: hashes alone by 6%."""
     for owner, name, method, needed in (
         (NodeClass, "__instancecheck__", is_instance_told, bool(OPEN)),
         *((kind, "__hash__", hash_told, bool(OPEN)) for kind in WATCHED),

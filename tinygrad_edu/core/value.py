@@ -27,12 +27,12 @@ from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological, warn_
 from tinygrad_edu.core.lost_gradients import MARKED, REMEMBERING, warn_lost
 from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, NameSlip, tell
 from tinygrad_edu.core.modes import MODES, forgive
+from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.one_name import refuse_graph_of_gradients
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.places import find_place
 from tinygrad_edu.core.plain_numbers import number_error
 from tinygrad_edu.core.printing import in_percent_format, is_compiled
-from tinygrad_edu.core.stands_for import NodeClass
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
