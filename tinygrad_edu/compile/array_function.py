@@ -13,9 +13,9 @@ from tinygrad_edu.compile.call import Call, prepare_call, refuse_inexact, refuse
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import FLOAT, hold
-from tinygrad_edu.compile.own_attributes import own_attributes, withhold
+from tinygrad_edu.compile.own_attributes import is_double, own_attributes, withhold
 from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, count_inexact
-from tinygrad_edu.compile.passes.float_dtypes import SINGLE, float_dtypes, result_dtypes
+from tinygrad_edu.compile.passes.float_dtypes import SINGLE, common_dtype, float_dtypes, result_dtypes
 from tinygrad_edu.compile.program import Program, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, with_tensors
@@ -27,7 +27,6 @@ from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.backward import has_nan
-from tinygrad_edu.core.conversion import FLOATS
 from tinygrad_edu.core.lost_gradients import mark
 from tinygrad_edu.core.pytree import leaf_names, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.tensor import Tensor
@@ -202,7 +201,6 @@ class ArrayFunction:
     def trace_program(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
         """A program with loops, for symbolic sizes. If that fails, one whose loops are unrolled; if that fails too, one
         for these sizes alone, which are plain numbers in it."""
-
         return first_that_works(partial(self.program_for, arguments, given, by))
 
     def program_for(
@@ -214,20 +212,8 @@ class ArrayFunction:
         fixed: bool = False,
     ) -> Program:
         trace = Trace(reserved=(), careful=by.endswith(CAREFUL), fixed=fixed, written_out=written_out)
-        trace.floats, trace.mixed = np.dtype(common_dtype(given)), len(float_dtypes(given)) > 1
-        numbers = iter(given)
-        names = parameter_names(self.f, len(arguments))
-        nodes = [
-            tree_map(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in zip(names, arguments, strict=True)
-        ]
+        nodes = self.input_nodes(trace, arguments, given)
         own = list(trace.inputs.values())
-        labels = [label for n, x in zip(names, arguments, strict=True) for label in leaf_names(x, n)]
-        for node, label, x, argument in zip(own, labels, given, tree_leaves(tuple(arguments)), strict=True):
-            node.label = label
-            hold(node, x)
-            withhold(node, argument)
-            if isinstance(argument, Tensor):
-                trace.tensors.append(node)
         with explain_failure(self.f, arguments):
             results = trace.run(lambda: with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
             trace.written = written_arguments.writes_to(trace, own)
@@ -244,12 +230,29 @@ class ArrayFunction:
                 write.node = node
             outputs = list(tree_leaves(trace.results))
             trace.in_float64 = program_dtype(trace, given) == "float64" or computes_in_float64(outputs, whole)
-            dtype = "float64" if trace.in_float64 else "float32"
-            inexact = trace.run(lambda: count_inexact(outputs, whole, dtype))
+            inexact = trace.run(lambda: count_inexact(outputs, whole, f"float{64 if trace.in_float64 else 32}"))
         with compiling(getattr(self.f, "__name__", "the function")):
             program = self.program_of(trace, own, outputs, inexact, arguments, given, by)
         program.result_dtypes = dtypes
         return program
+
+    def input_nodes(self, trace: Trace, arguments: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+        """The nodes with which the function is called, nested like its arguments."""
+        leaves = list(tree_leaves(tuple(arguments)))
+        trace.numbers = {x.dtype for x in leaves if is_double(x)}
+        trace.floats = np.dtype(common_dtype(given, trace.numbers))
+        trace.mixed = len(float_dtypes(given) | trace.numbers) > 1
+        pairs = list(zip(parameter_names(self.f, len(arguments)), arguments, strict=True))
+        numbers = iter(given)
+        nodes = [tree_map(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in pairs]
+        labels = [label for n, x in pairs for label in leaf_names(x, n)]
+        for node, label, x, argument in zip(trace.inputs.values(), labels, given, leaves, strict=True):
+            node.label = label
+            hold(node, x)
+            withhold(node, argument)
+            if isinstance(argument, Tensor):
+                trace.tensors.append(node)
+        return nodes
 
     def program_of(
         self,
@@ -289,7 +292,8 @@ def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> l
 
 def program_dtype(trace: Trace, given: Sequence[Any]) -> str:
     """float32 where every array of floats is float32, also those closed over and those made of whole numbers."""
-    return "float64" if trace.in_float64 else common_dtype([*given, *map(number_array, trace.captured.values())])
+    arrays = [*given, *map(number_array, trace.captured.values())]
+    return "float64" if trace.in_float64 else common_dtype(arrays, trace.numbers)
 
 
 def dtypes_of_results(trace: Trace, given: Sequence[Any], outputs: Sequence[Traced]) -> Sequence[Any]:
@@ -299,7 +303,7 @@ def dtypes_of_results(trace: Trace, given: Sequence[Any], outputs: Sequence[Trac
     """
     arrays = [*given, *map(number_array, trace.captured.values())]
     dtypes: list[Any] = [None] * len(outputs)
-    if len(float_dtypes(arrays)) > 1:
+    if len(float_dtypes(arrays) | trace.numbers) > 1:
         inputs = dict(zip(trace.inputs.values(), arrays, strict=True))
         floats = trace.run(lambda: result_dtypes(outputs, inputs, trace.dtypes))
         dtypes = floats if SINGLE in floats else dtypes
@@ -326,11 +330,6 @@ def check_argument(x: ArrayLike) -> Any:
     if not array.ndim and array.dtype.kind in "iu":
         refuse_inexact(int(array), "float64")
     return array if array.ndim else float(array)
-
-
-def common_dtype(arrays: Sequence[Any]) -> str:
-    """float32 where every array of floats is float32, else float64."""
-    return "float32" if float_dtypes(arrays) == {FLOATS[1]} else "float64"
 
 
 def signature(arguments: Sequence[Any], by: str) -> tuple[Any, ...] | None:

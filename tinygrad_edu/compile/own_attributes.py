@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.stands_for import mark
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
@@ -18,15 +21,36 @@ WITHHELD = "withheld by jit"  # not an identifier, so it cannot be the name of a
 
 
 def own_attributes(arguments: Sequence[Any], by_class: bool = False) -> tuple[tuple[Any, ...], ...]:
-    """For each argument the names that were set on it; () if there are none at all. `by_class`: and its class."""
-    found: tuple[Any, ...] = tuple([tuple(vars(x)) if x.__class__ is Tensor else () for x in arguments])
+    """For each argument the names that were set on it, and the dtype of a number that is no Python float; () if there
+    are none at all. `by_class`: and its class."""
+    found: tuple[Any, ...] = tuple([tuple(vars(x)) if x.__class__ is Tensor else dtype_of_number(x) for x in arguments])
     found = tuple([(type(x), *names) for x, names in zip(arguments, found, strict=True)]) if by_class else found
     return found if any(found) else ()
 
 
+def dtype_of_number(x: ArrayLike) -> tuple[Any, ...]:
+    """`int` for a whole number of Python's, which takes on the dtype of an array beside it; a NumPy number has its own.
+
+    () for the others: arrays with axes, and Python's floats.
+    """
+    kind = type(x)
+    if kind is int:
+        return (int,)
+    return (x.dtype,) if isinstance(x, np.generic) or (kind is np.ndarray and not x.ndim) else ()
+
+
+def is_double(x: ArrayLike) -> bool:
+    """Is it a number of NumPy's in float64, which arrays of float32 beside it become?"""
+    return np.float64 in dtype_of_number(x)
+
+
 def withhold(node: Traced, x: Any) -> None:
-    """Let the node of an argument say what it stands for, and refuse to say what was set on it."""
+    """Let the node of an argument say what it stands for and its dtype, and refuse to say what was set on it."""
     mark(node, type(x))
+    for dtype in dtype_of_number(x):
+        whole = dtype is int or dtype.kind in "biu"
+        node.kind = dtype if whole else node.kind
+        node.options = {} if whole else {"dtype": dtype}
     if x.__class__ is Tensor and vars(x):
         vars(node)[WITHHELD] = tuple(vars(x))
 

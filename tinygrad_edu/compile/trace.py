@@ -52,6 +52,7 @@ class Trace:
     careful: bool = False  # a gradient of 0 stays 0 whatever the derivative: see differentiate
     differentiated: bool = False  # a transform inside the function has asked for derivatives
     floats: Any = FLOAT  # the dtype of its floats, as far as it is known yet
+    numbers: set[Any] = field(default_factory=set)  # float64 where a number of NumPy's has it
     mixed: bool = False  # there are both float32 and float64 among the arguments
     dtypes: dict[Traced, Any] = field(default_factory=dict)  # see passes/float_dtypes.py
     asked: bool = False  # for the class of a node, which depends on that of the arguments

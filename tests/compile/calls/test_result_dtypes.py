@@ -80,3 +80,37 @@ def test_a_comparison_of_closed_over_tensors_is_plain():
     found = tg.jit(lambda x: x > W)(np.array([0.0, 3.0]))
     assert type(found) is np.ndarray
     assert found.tolist() == [False, True]
+
+
+NUMBERS_BESIDE_ARRAYS = {
+    "a double": (np.float64(1e-9), np.ones(2, np.float32)),
+    "a single": (np.float32(1e-3), np.ones(2, np.float32)),
+    "Python's float": (1e-9, np.ones(2, np.float32)),
+    "a double without axes": (np.array(1e-9), np.ones(2, np.float32)),
+    "Python's int": (2, np.arange(3)),
+    "Python's int beside floats": (2, np.ones(2, np.float32)),
+    "an int64": (np.int64(2), np.arange(3)),
+    "a uint8": (np.uint8(10), np.array([250, 3], np.uint8)),
+    "Python's int beside uint8": (10, np.array([250, 3], np.uint8)),
+    "a truth value": (np.bool_(True), np.arange(3)),
+    "0": (0, np.array([1, 0, 3])),
+    "an int64 0": (np.int64(0), np.array([1, 0, 3])),
+    "beside truth values": (3, np.array([True, False])),
+}
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+@pytest.mark.parametrize(("number", "x"), list(NUMBERS_BESIDE_ARRAYS.values()), ids=list(NUMBERS_BESIDE_ARRAYS))
+def test_a_number_beside_an_array_counts_as_in_numpy(number, x):
+    """By its dtype, or as Python's: so 1 // 0 of whole numbers is 0, and a double beside singles keeps its digits."""
+
+    def f(a, b):
+        return {"sum": a + b - 1, "product": a * b, "less": a < b, "floor": b // a, "rest": b % a, "other": a // b}
+
+    refuse_differences(tg.jit(f)(number, x), f(number, x))
+
+
+def test_other_kinds_of_numbers_have_programs_of_their_own():
+    f, x = tg.jit(lambda a, b: a * b), np.arange(3)
+    for number in (2, 2.0, np.int64(2), np.float32(2.0), np.array(2), 2):
+        refuse_differences({"y": f(number, x)}, {"y": number * x})

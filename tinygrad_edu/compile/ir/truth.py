@@ -38,7 +38,7 @@ WITHOUT_JIT = "call the function without jit, which computes it eagerly"
 
 def plain_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """`Tensor.__array__`. Errors: TraceError for whole numbers, which are meant to index a plain array."""
-    if is_integer_kind(x.kind):
+    if is_integer_kind(x.kind) and (x.sizes or x.op is not None):  # a number among the arguments may become an option
         raise TraceError(
             f"{x!r} cannot be the index of a plain array: in a compiled function write np.take(table, i, axis=0). "
             "The one-hot rows np.eye(k)[y] are y[:, None] == np.arange(k), or tg.data.one_hot(y, k)"
@@ -189,7 +189,9 @@ def apply_as_numpy(operation: Operation, parents: Sequence[Any], make: Make) -> 
     if operation.name in REMAINDERS and not is_nonzero(parents[1]):
         a, b = parents
         none = TABLE["equal"](b, 0)
-        return TABLE["where"](none, 0, make(operation, (a, TABLE["where"](none, 1, b))))
+        found = TABLE["where"](none, 0, make(operation, (a, TABLE["where"](none, 1, b))))
+        found.kind = kind
+        return found
     return wrap(make(operation, parents), kind, operation)
 
 

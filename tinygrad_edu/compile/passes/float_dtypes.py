@@ -6,7 +6,7 @@ Only where it is certain that NumPy's result is float32 is a result converted; t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,18 @@ def float_dtypes(arrays: Sequence[Any]) -> set[Any]:
     return {x.dtype for x in arrays if isinstance(x, np.ndarray) and x.ndim and x.dtype.kind == "f"}
 
 
+def common_dtype(arrays: Sequence[Any], numbers: Set[Any] = frozenset()) -> str:
+    """float32 where every array of floats is float32, and no number of NumPy's (`numbers`) is float64; else float64."""
+    return "float32" if float_dtypes(arrays) | numbers == {SINGLE} else "float64"
+
+
 def result_dtypes(outputs: Sequence[Traced], inputs: Mapping[Traced, Any], noted: Mapping[Traced, Any]) -> list[Any]:
     """NumPy's dtype for each result that is an array: float32, or float64 where that is not certain.
 
     inputs: the arrays and numbers that go in; noted: the dtype of a node that has one of its own, by a cast, or the
     input that it is a gradient by.
     """
-    known: Dtypes = {x: array.dtype if np.ndim(array) else None for x, array in inputs.items()}
+    known: Dtypes = {x: array.dtype if np.ndim(array) else x.options.get("dtype") for x, array in inputs.items()}
     add_dtypes(outputs, known, noted)
     return [SINGLE if y.sizes and known[y] == SINGLE else FLOAT for y in outputs]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.array_function import common_dtype
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.stands_for import mark
 from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.passes.exact_range import EXACT, computes_in_float64, count_inexact
+from tinygrad_edu.compile.passes.float_dtypes import common_dtype
 from tinygrad_edu.compile.passes.fuse import SizeNames
 from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
 from tinygrad_edu.compile.program import Array
