@@ -20,7 +20,7 @@ CALLS = {
     "histc": [(X,), (X, 5, -1.0, 1.0), (X[:1, :1], 4), (X, 4, 0.5, 0.5)],
     "isclose": [(X, X + 1e-9)], "allclose": [(X, X + 1e-9)],
     "new_zeros": [(X, 2, 3), (X, (2, 3))], "new_ones": [(X, 2)],
-    "clamp": [(X, -0.5, 1.0), (X, 0.5)], "swapdims": [(X[None], 0, 2)], "true_divide": [(X, 4.0)],
+    "clamp": [(X, -0.5, 1.0), (X, 0.5)], "swapdims": [(X[None], 0, 2)],
     "pinverse": [(SQUARE,)], "is_contiguous": [(X,), (X[:, ::2].copy(),)],
     "new_empty": [(X, 0)], "new_tensor": [(X, 0.5), (X, [1.0, 2.0])],
     "new_full": [(X, (2, 2), 7.0)], "type": [(X, "torch.DoubleTensor"), (X.astype("float32"), "torch.FloatTensor")],

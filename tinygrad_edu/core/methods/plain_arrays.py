@@ -175,9 +175,12 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
         """PyTorch's name for x.astype(dtype)."""
         return self.astype(dtype)
 
-    def norm(self, p: float = 2, dim: Axis = None, keepdim: bool = False) -> Any:
+    def norm(self, p: Any = 2, dim: Axis = None, keepdim: bool = False) -> Any:
         """(Σ|x|ᵖ)^(1/p), of all numbers or along axes."""
-        return np.linalg.norm(np.ravel(self) if dim is None else self, p, dim, keepdim and dim is not None)
+        kept = keepdim and dim is not None
+        if isinstance(dim, (tuple, list)) and not isinstance(p, str):  # of NumPy's norm a number means that of a matrix
+            return np.linalg.vector_norm(self, axis=tuple(dim), keepdims=kept, ord=p)
+        return np.linalg.norm(np.ravel(self) if dim is None and not isinstance(p, str) else self, p, dim, kept)
 
     def view(self, *shape: Any, **options: Option) -> Any:
         """PyTorch's, the same numbers in another shape, where sizes are given; else NumPy's, in another dtype."""

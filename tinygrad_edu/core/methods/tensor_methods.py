@@ -150,9 +150,9 @@ class TensorMethods:
             )
         return COMPOSED["repeat"](self, repeats[0], axis=axis)
 
-    def tile(self, *repeats: Axis) -> Any:
+    def tile(self, *repeats: Axis, dims: Axis = None) -> Any:
         """x repeated as a whole, the given number of times along each axis."""
-        return COMPOSED["tile"](self, unpack(repeats))
+        return COMPOSED["tile"](self, unpack(repeats) if dims is None else dims)
 
     # Choice and products
 
@@ -273,17 +273,13 @@ class TensorMethods:
             numbers(self, "x.argmin").view(PlainArray), axis=axis if dim is None else dim, keepdims=keepdims or keepdim
         )
 
-    def argsort(self, axis: int = -1, dim: int | None = None) -> Any:
-        """The positions of the entries in sorted order."""
-        return np.argsort(numbers(self, "x.argsort"), axis=axis if dim is None else dim)
-
-    def any(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
+    def any(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None, keepdim: bool = False) -> Any:
         """Is one of them not 0?"""
-        return as_plain_array(UNTYPED.any(self, axis=axis if dim is None else dim, keepdims=keepdims))
+        return as_plain_array(UNTYPED.any(self, axis=axis if dim is None else dim, keepdims=keepdims or keepdim))
 
-    def all(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
+    def all(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None, keepdim: bool = False) -> Any:
         """Is none of them 0?"""
-        return as_plain_array(UNTYPED.all(self, axis=axis if dim is None else dim, keepdims=keepdims))
+        return as_plain_array(UNTYPED.all(self, axis=axis if dim is None else dim, keepdims=keepdims or keepdim))
 
     def nonzero(self, as_tuple: bool = True) -> Any:
         """NumPy's: one array of indices for each axis. With as_tuple=False PyTorch's, a row for each entry."""

@@ -15,6 +15,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, Node, Option
 from tinygrad_edu.core.arrays.positions import numbers
 from tinygrad_edu.core.conversion import dtype_asked
+from tinygrad_edu.core.methods import torch_meanings
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.one_name import places_of, rename
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
@@ -109,7 +110,6 @@ METHODS: dict[str, Callable[..., Any]] = {
     "new_empty": lambda x, *shape, **options: new_like(x, np.zeros(sizes(shape)), **options),
     "new_tensor": lambda x, data, **options: new_like(x, array_of(data), **options),
     "swapdims": lambda x, dim0, dim1: COMPOSED["swapaxes"](x, dim0, dim1),
-    "true_divide": lambda x, other: x / other,
     "pinverse": lambda x: ARRAY_TABLE["pinv"](x),
     "is_contiguous": lambda x: bool(x.array.flags.c_contiguous),
     "new_full": lambda x, size, fill_value, **options: new_like(x, np.full(size, fill_value), **options),
@@ -152,9 +152,12 @@ def sizes(shape: tuple[Any, ...]) -> Any:
 # method -> PyTorch's names of its arguments, and ours
 WORDS: dict[str, dict[str, str]] = {
     "roll": {"shifts": "shift", "dims": "axis"},
-    "flip": {"dims": "axis"},
     "rot90": {"dims": "axes"},
-    "norm": {"p": "ord"},
+    "diag": {"diagonal": "k"},
+    "diagflat": {"offset": "k"},
+    "tril": {"diagonal": "k"},
+    "triu": {"diagonal": "k"},
+    "cov": {"correction": "ddof"},
 }
 
 
@@ -173,9 +176,12 @@ def with_words(name: str, method: Callable[..., Any], words: dict[str, str]) -> 
 
 def install(tensor: Any) -> None:
     """Give Tensors these names."""
+    for name, method in torch_meanings.METHODS.items():
+        setattr(tensor, name, method)
     tensor.is_cuda = tensor.is_xpu = tensor.is_mps = tensor.is_sparse = False
     for name, words in WORDS.items():
         setattr(tensor, name, with_words(name, getattr(tensor, name), words))
     for name, method in METHODS.items():
+        method.__name__, method.__qualname__ = name, f"Tensor.{name}"  # which Python's errors about arguments show
         if not hasattr(tensor, name):
             setattr(tensor, name, method)
