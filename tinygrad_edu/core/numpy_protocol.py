@@ -209,6 +209,8 @@ def translate(function: Any, entry: Any, name: str, value: ArrayLike) -> list[tu
 
 
 def refuse_option(function: Any, name: str, value: ArrayLike) -> None:
+    if function is np.nan_to_num and name == "copy" and not value:
+        raise UnsupportedNumpyError("np.nan_to_num(x, copy=False) would write into x: write x = np.nan_to_num(x)")
     if value is None or (isinstance(value, (str, bool)) and value in NEUTRAL.get(name, ())):
         return
     if name == "out":

@@ -74,6 +74,9 @@ def put(x: ArrayLike, /, index: Axis, shape: tuple[int, ...]) -> Any:
     return out
 
 
+put.method = False  # type: ignore[attr-defined]  # x.put(index, values) of NumPy's writes into x
+
+
 def sum_entries(index: Sequence[Any], x: ArrayLike, shape: tuple[int, ...]) -> Any:
     """np.add.at of zeros of that shape, x added at `index`: an array of whole numbers for each of the first axes."""
     count, rows = shape[0], index[0].astype(np.intp)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+import warnings
+
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
+from tinygrad_edu.core.writes.augmented import LostUpdateWarning
 from tinygrad_edu.core.writes.other_names import VIEWS, VIEWS_OF_SEVERAL_STEPS
 from tinygrad_edu.errors import GraphError, TraceError
 
@@ -38,6 +42,8 @@ UNDER_ANOTHER_NAME = {
     "a ravel": lambda v: add_one(np.ravel(v)),
     "a part": lambda v: add_one(np.split(v, 3)[1]),
     "a flip": lambda v: add_one(np.flip(v)),
+    "an array without axes": lambda v: add_one(v[1, 1, ...]),
+    "another cast": lambda v: add_one(v.astype(float, copy=False)),
     "a view of a view": lambda v: add_one(v[1:][:, :2]),
 }
 # another array in NumPy, whatever a program makes of it: v stays as it is
@@ -53,6 +59,7 @@ OF_A_COPY = {
     "roll": lambda v: add_one(np.roll(v, 0)),
     "where": lambda v: add_one(np.where(True, v, 0.0)),
     "x ** 1": lambda v: add_one(v**1),
+    "a number": lambda v: add_one(v[1, 1]),
 }
 WAYS = {
     "jit": lambda f: tg.jit(f),
@@ -233,3 +240,38 @@ def test_the_functions_that_give_a_view_are_those_of_numpy():
         function = getattr(np, name, getattr(np.linalg, name, None))
         if function is not None and gives_a_view(function):
             assert name in VIEWS | VIEWS_OF_SEVERAL_STEPS, name
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_functions_that_write_are_refused(way):
+    for write in (lambda x: np.nan_to_num(x, copy=False), lambda x: np.nan_to_num(x, False), lambda x: x.put([0], [5])):
+
+        def f(x, write=write):
+            write(x)
+            return np.sum(x)
+
+        with pytest.raises((tg.errors.TinygradError, AttributeError)):
+            WAYS[way](f)(X.copy())
+
+
+def test_a_cast_to_its_own_dtype_is_a_copy():
+    x = tg.Tensor(X)
+    y = x.astype(float)
+    y[0] = 7.0
+    np.testing.assert_array_equal(x.data, X)
+    assert x.astype(float, copy=False) is x
+
+
+def test_an_update_outside_of_no_grad_is_told():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True, label="w")
+    (w * w).sum().backward()
+    with pytest.warns(LostUpdateWarning, match=r"`w -= ...` of a parameter makes a further node"):
+        operator.isub(w, 0.1 * w.grad)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scaled = w
+        scaled *= 2.0  # a number: a further node may well be meant
+        with tg.no_grad():
+            for p in [w]:
+                p -= 0.1 * p.grad
+    np.testing.assert_allclose(w.data, [0.8, 1.6])

@@ -152,7 +152,7 @@ class Traced(Tensor):
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Floats as they are; truth values and whole numbers in any dtype."""
-        converted = truths.convert(self, np.dtype(dtype), super().astype)
+        converted = truths.convert(self, np.dtype(dtype), lambda dtype: super(Traced, self).astype(dtype, copy))
         return self.as_copy() if converted is self and copy else converted
 
     def as_copy(self) -> Any:

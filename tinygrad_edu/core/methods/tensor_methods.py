@@ -22,7 +22,6 @@ from tinygrad_edu.core.methods.plain_arrays import count_of as count_of
 from tinygrad_edu.core.methods.torch_names import as_whole_array
 from tinygrad_edu.core.one_name import places_of, refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
-from tinygrad_edu.core.writes.other_names import own_memory
 from tinygrad_edu.errors import OperandError, ShapeError
 
 SPREADS = ("std", "var")
@@ -190,20 +189,21 @@ class TensorMethods:
         """As float32 or float64, through which the gradient flows; whole numbers and truth values as a plain array."""
         if not is_float(dtype):
             return as_whole_array(self, "x.astype", dtype)
-        kept = own_memory if copy else lambda x: x
-        return kept(self) if np.dtype(dtype) == self.dtype else ARRAY_TABLE["astype"](self, np.dtype(dtype).name)
+        if np.dtype(dtype) != self.dtype:
+            return ARRAY_TABLE["astype"](self, np.dtype(dtype).name)
+        return ops.pos(self) if copy else self
 
     def float(self) -> Any:
         """float32, as in PyTorch."""
-        return self.astype("float32")
+        return self.astype("float32", copy=False)
 
     def double(self) -> Any:
         """float64."""
-        return self.astype("float64")
+        return self.astype("float64", copy=False)
 
     def type_as(self, other: ArrayLike) -> Any:
         """In the dtype of another."""
-        return self.astype(other.dtype)
+        return self.astype(other.dtype, copy=False)
 
     def to(
         self,
@@ -217,7 +217,7 @@ class TensorMethods:
         """x.to("float32") or x.to(other); a device is the CPU, here always. Errors: DtypeError."""
         asked = dtype_asked("x", target, device, dtype)
         x = self.clone() if copy else self
-        return x if asked is None else x.astype(asked)
+        return x if asked is None else x.astype(asked, copy=False)
 
     def cpu(self) -> Any:
         """x itself: its array lies in the memory of the CPU."""

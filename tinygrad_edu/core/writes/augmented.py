@@ -8,12 +8,13 @@ that requires a gradient takes the result as its array. Where one is recorded, `
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.writes.other_names import MADE_BY_PROGRAM
 from tinygrad_edu.errors import ShapeError, TraceError
@@ -34,15 +35,48 @@ def is_leaf(x: Any, tensor: type) -> bool:
     return bool(x.requires_grad and not x.parents and x.__class__ is tensor)
 
 
+class LostUpdateWarning(UserWarning):
+    """`w -= rate * w.grad` of a parameter, outside of `no_grad`: the parameter keeps its old numbers.
+
+    >>> from tinygrad_edu import Tensor
+    >>> w = Tensor([1.0, 2.0], requires_grad=True, label="w")
+    >>> parameters = [w]
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     w -= 0.1 * np.ones(2)
+    >>> parameters[0].data, len(caught)
+    (array([1., 2.]), 1)
+    """
+
+
+def warn_of_lost_update(w: Node) -> None:
+    name = w.label or "w"
+    warnings.warn(
+        f"`{name} -= ...` of a parameter makes a further node under this name. The parameter itself, which a model or "
+        f"a list holds, keeps its numbers, so a training loop trains nothing. Write the update in a block `with "
+        f"tg.no_grad():`, as in PyTorch, or {name}.data -= ...; {name} = {name} - x says that a node is meant",
+        LostUpdateWarning,
+        stacklevel=4,
+    )
+
+
+def note_write(x: Node, other: ArrayLike, y: Node, tensor: type) -> None:
+    """Tell those who have to know that `x += other` has made y: other names of x, or the author of a loop."""
+    if MODES.memory is not None:
+        if hasattr(y, "parents") and (x.shape or MODES.memory.is_array_without_axes(x)):
+            MODES.memory.note_write(x, y)
+    elif isinstance(other, (np.ndarray, np.generic)) and MODES.recording and is_leaf(x, tensor):
+        warn_of_lost_update(x)
+
+
 def augmented(compute: Callable[[Any, Any], Any], tensor: type) -> Callable[[Any, Any], Any]:
     """The augmented assignment of an operator."""
 
     def assign(self: Any, other: ArrayLike) -> Any:
         y = compute(self, other)
         if not UNUSUAL or MODES.recording or not is_leaf(self, tensor):
-            if MODES.memory is not None and self.shape and hasattr(y, "parents"):
-                MODES.memory.note_write(self, y)
-            elif getattr(self, "stands", None) is np.ndarray and not self.shape:
+            note_write(self, other, y, tensor)
+            if getattr(self, "stands", None) is np.ndarray and not self.shape:
                 raise WrittenNumberError(
                     "+= and its like write into an array without axes, which a compiled function takes as a number: "
                     "write x = x + 1, or give an array with axes, np.array([x])"

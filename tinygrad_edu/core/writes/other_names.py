@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.modes import MODES, turn
 from tinygrad_edu.core.operation import TABLE, ArrayOperation, Operation
-from tinygrad_edu.core.shapes import is_basic
+from tinygrad_edu.core.shapes import as_tuple, is_basic
 from tinygrad_edu.core.writes.write_guard import CLOCK
 from tinygrad_edu.errors import DtypeError, ShapeError
 
@@ -84,6 +84,13 @@ class ArrayMemory:
         if name not in VIEWS or not hasattr(x.parents[0], "parents"):
             return None
         return (x.op, x.parents[0], x.options) if is_basic(x.options.get("index", ())) else None
+
+    def is_array_without_axes(self, x: Node) -> bool:
+        """Is it a view such as v[1, 1, ...], to which NumPy can write, and not a number, as v[1, 1] is?"""
+        found = self.view_of(x)
+        return found is not None and (
+            found[0].name != "getitem" or any(i is Ellipsis for i in as_tuple(found[2]["index"]))
+        )
 
     def owner_of(self, x: Node) -> tuple[Node, list[Step]]:
         """The node that owns the memory of x, and the views that lead from it to x."""
