@@ -11,8 +11,9 @@ from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.files_read import files_read
 from tinygrad_edu.compile.outside import asked_outside
-from tinygrad_edu.compile.python_state import PythonState
+from tinygrad_edu.compile.python_state import SHARED, PythonState
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
+from tinygrad_edu.compile.settings_read import GENERATORS
 from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
 from tinygrad_edu.compile.variants import PLAIN, Variants
 from tinygrad_edu.core.modes import MODES, switch_mode
@@ -80,16 +81,22 @@ class ClosureWatch:
 
         Errors: TraceError if another trace gives another program.
         """
+        drawn = generators_drawn_from(state)
         after, guard = PythonState(f=self.f), Guard(self.f)
         try:
             with asked_outside() as asked:
                 again = trace()
+            source = next((name for name in generators_drawn_from(after) if name in drawn), "")
             # what every trace changes, such as a list of losses that it appends to, is not compared
             guard.settle(earlier)
         finally:
             after.restore()
-        if asked or program.signature() != again.signature():
-            seen = f"it changes {changed}" if changed else "it depends on the time or on random numbers"
+        if asked or source or program.signature() != again.signature():
+            seen = (
+                f"it changes {source or changed}"
+                if source or changed
+                else "it depends on the time or on random numbers"
+            )
             seen = f"it calls {asked[0]}" if asked else seen
             raise TraceError(
                 f"{self.name} computes something else at each call, which a compiled program cannot do: "
@@ -116,6 +123,15 @@ class ClosureWatch:
             after.restore()
         read.update({x: found[x] for x in arrays & found.keys()})
         return {x for x in arrays if NUMBERS not in read.get(x, ())}
+
+
+def generators_drawn_from(state: PythonState) -> list[str]:
+    """The names of the random generators that have changed.
+
+    Two traces that drew from one may be equal: a coin shows the same side twice every other time. Another thread may
+    have drawn from a generator that all share, but hardly during both traces.
+    """
+    return [x.name for x in state.kept if (x.name in SHARED or isinstance(x.thing, GENERATORS)) and x.first_change()]
 
 
 class Forms:

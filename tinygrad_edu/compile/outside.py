@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.torch_generators import TorchGenerator
 from tinygrad_edu.compile.user_code import is_foreign
 
 CHANCE = {getattr(os, name): f"os.{name}" for name in ("urandom", "getrandom") if hasattr(os, name)}
@@ -42,8 +43,8 @@ ASKERS = {"datetime", "os", "posix", "random", "secrets", "time", "uuid"}  # mod
 NAMES = {
     "Generator", "MT19937", "PCG64", "PCG64DXSM", "Philox", "Random", "RandomState", "SFC64", "SeedSequence",
     "SystemRandom", "asctime", "date", "datetime", "default_rng", "getrandom", "monotonic", "os", "perf_counter",
-    "process_time", "randbelow", "randbits", "secrets", "strftime", "time", "time_ns", "urandom", "uuid", "uuid1",
-    "uuid4",
+    "process_time", "randbelow", "randbits", "secrets", "seed", "strftime", "time", "time_ns", "urandom", "uuid",
+    "uuid1", "uuid4",
 }  # fmt: skip
 
 
@@ -99,6 +100,8 @@ def asked_outside() -> Iterator[list[str]]:
                 found.append(chance[x])
             elif x in CLOCKS and is_foreign(frame.f_globals.get("__name__")) and not is_collecting(frame):
                 found.append(CLOCKS[x])
+            elif getattr(x, "__name__", "") == "seed" and isinstance(x.__self__, TorchGenerator):
+                found.append("seed() of torch")  # which asks the system
         elif event == "call" and frame.f_code is SEED and frame.f_locals["a"] is None:
             found.append("random.Random without a seed")
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Container, Iterator
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile import torch_generators as of_torch
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.outside import answers_otherwise
 from tinygrad_edu.compile.user_code import (
@@ -93,7 +93,7 @@ class PythonState:
         self.foreign, self.outside, self.opaque = False, False, ""
         HERE.forget()
         places = [*roots.items(), *zip(SHARED, RANDOM, strict=False)]
-        self.of_torch()
+        self.keep(TORCH, of_torch, of_torch.global_torch_state, of_torch.put_global_torch_state)
         while places and not self.opaque:
             name, x = places.pop()
             if not is_atom(type(x)) and id(x) not in self.seen:
@@ -134,12 +134,6 @@ class PythonState:
         if holds_attributes(x):
             yield from self.of_instance(name, x)
         yield from [(name, wrapped)] if (wrapped := wrapped_in(x)) is not None else []
-
-    def of_torch(self) -> None:
-        """The generator of all threads, if torch is there."""
-        if (torch := sys.modules.get("torch")) is not None:
-            read, write = torch.get_rng_state, torch.set_rng_state
-            self.keep(TORCH, torch, lambda: read().numpy(), lambda was: write(torch.from_numpy(was.copy())))
 
     def of_tensor(self, name: str, x: Tensor) -> Iterator[tuple[str, Any]]:
         if isinstance(x, Traced):  # left behind by a trace
@@ -199,6 +193,10 @@ class PythonState:
 
     def of_random_state(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
         self.keep(name, x, lambda: x.get_state(legacy=False), x.set_state)
+        return iter(())
+
+    def of_torch_generator(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        self.keep(name, x, partial(of_torch.state_of_torch, x), partial(of_torch.put_torch_state, x))
         return iter(())
 
     def of_random(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
@@ -332,6 +330,7 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[tuple[str, Any]]]]] = [
     ((np.random.Generator, np.random.BitGenerator), PythonState.of_generator),
     (np.random.RandomState, PythonState.of_random_state),
     (random.Random, PythonState.of_random),
+    (of_torch.TorchGenerator, PythonState.of_torch_generator),
     (FunctionType, PythonState.of_function),
     (MethodType, PythonState.of_method),
     (CellType, PythonState.of_cell),

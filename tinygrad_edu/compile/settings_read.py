@@ -17,9 +17,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.entries import Entries
+from tinygrad_edu.compile.torch_generators import TorchGenerator, state_of_torch
 
-GENERATORS = (np.random.Generator, np.random.BitGenerator, np.random.RandomState, random.Random)
-STATES = {"bit_generator", "get_state", "getstate", "state"}  # under which code asks for that of a generator
+GENERATORS = (np.random.Generator, np.random.BitGenerator, np.random.RandomState, random.Random, TorchGenerator)
+STATES = {
+    "bit_generator",
+    "get_state",
+    "getstate",
+    "initial_seed",
+    "state",
+}  # under which code asks for that of a generator
 DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
 
 
@@ -30,6 +37,8 @@ def state_of(x: Any) -> tuple[str]:
     if isinstance(x, np.random.RandomState):
         found = x.get_state(legacy=False)
         return (f"{found['state']['key'].tobytes()!r} {found['state']['pos']} {found['has_gauss']} {found['gauss']}",)
+    if isinstance(x, TorchGenerator):
+        return (repr(state_of_torch(x).tobytes()),)
     bits = getattr(x, "bit_generator", x)
     return (f"{bits.state} {getattr(bits.seed_seq, 'n_children_spawned', 0)}",)
 
