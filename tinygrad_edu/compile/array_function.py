@@ -303,7 +303,7 @@ def dtypes_of_results(trace: Trace, given: Sequence[Any], outputs: Sequence[Trac
     """
     arrays = [*given, *map(number_array, trace.captured.values())]
     dtypes: list[Any] = [None] * len(outputs)
-    if len(float_dtypes(arrays) | trace.numbers) > 1:
+    if trace.mixed or len(float_dtypes(arrays) | trace.numbers) > 1:
         inputs = dict(zip(trace.inputs.values(), arrays, strict=True))
         floats = trace.run(lambda: result_dtypes(outputs, inputs, trace.dtypes))
         dtypes = floats if SINGLE in floats else dtypes

@@ -50,6 +50,7 @@ class ProgramBody:
     ) -> None:
         self.trace, self.dtype, self.accurate = trace, dtype, accurate
         trace.refuse_leaks(list(results.values()))
+        trace.refuse_casts(dtype)
         lowered = trace.run(lambda: lower([*results.values(), *trace.dropped]))
         nodes = lowered[: len(results)]
         whole = read_as_numbers(nodes)

@@ -27,10 +27,11 @@ def with_tensors(call: Call, found: Any, arguments: Sequence[Any]) -> Any:
     wanted, program = from_tensors(call, arguments), call.program
     if not any(wanted):
         return found
+    dtypes = [dtype or program.dtype for dtype in program.result_dtypes] or [program.dtype] * len(wanted)
     if isinstance(program.trace.results, Traced):
-        return tensor_of(found, program.dtype)
-    pairs = zip(tree_leaves(found), wanted, strict=True)
-    return with_leaves(found, [tensor_of(y, program.dtype) if own else y for y, own in pairs])
+        return tensor_of(found, dtypes[0])
+    each = zip(tree_leaves(found), wanted, dtypes, strict=True)
+    return with_leaves(found, [tensor_of(y, dtype) if own else y for y, own, dtype in each])
 
 
 def from_tensors(call: Call, arguments: Sequence[Any]) -> Sequence[bool]:
@@ -65,7 +66,7 @@ def in_dtype(y: ArrayLike, dtype: Dtype | None) -> Any:
     return int(y) if dtype is int else dtype.type(y) if dtype.kind in "biu" else y
 
 
-def tensor_of(y: Any, dtype: str) -> Tensor:
+def tensor_of(y: Any, dtype: Dtype) -> Tensor:
     return y if isinstance(y, Tensor) else Tensor(y if isinstance(y, np.ndarray) else np.asarray(y, dtype))
 
 

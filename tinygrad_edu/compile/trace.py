@@ -10,15 +10,18 @@ import numpy as np
 
 from tinygrad_edu.compile.codegen.names import TRAINING, free_name
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
+from tinygrad_edu.compile.ir.casts import ROUNDED
 from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions
 from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
 from tinygrad_edu.compile.ir.replay import replay
 from tinygrad_edu.compile.ir.stands_for import mark
-from tinygrad_edu.compile.ir.truth import FLOAT
+from tinygrad_edu.compile.ir.truth import FLOAT, TRUTH, as_float
+from tinygrad_edu.compile.passes.float_dtypes import SINGLE, add_dtypes
 from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.unread import original, read_of
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import Dtype
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.pytree import tree_leaves
@@ -55,6 +58,9 @@ class Trace:
     numbers: set[Any] = field(default_factory=set)  # float64 where a number of NumPy's has it
     mixed: bool = False  # there are both float32 and float64 among the arguments
     dtypes: dict[Traced, Any] = field(default_factory=dict)  # see passes/float_dtypes.py
+    of_inputs: dict[Traced, Any] = field(default_factory=dict)  # their dtypes; None: a number
+    known: dict[Traced, Any] = field(default_factory=dict)  # the dtypes of nodes that have been asked for theirs
+    casts: set[Any] = field(default_factory=set)  # the dtypes of floats that the function casts to, besides `floats`
     asked: bool = False  # for the class of a node, which depends on that of the arguments
     in_float64: bool = False  # it computes with float64 whatever its arrays hold
     draws: bool = False  # belongs to a training step, which may draw random numbers and change buffers of the model
@@ -82,8 +88,9 @@ class Trace:
         name = free_name(name, self.inputs, self.reserved)
         shape, count = np.shape(array), named if self.fixed else np.ndim(array)
         sizes = tuple(Size(n, f"{name}_{i}") if i < count and n != 1 else n for i, n in enumerate(shape))
-        self.inputs[name] = Traced(sizes, name=name, label=name)
-        return self.inputs[name]
+        x = self.inputs[name] = Traced(sizes, name=name, label=name)
+        self.of_inputs[x] = getattr(array, "dtype", FLOAT) if shape else None
+        return x
 
     def mask(self, like: Traced, p: float, rng: np.random.Generator) -> Traced:
         """An array of that shape that is drawn anew in each step: 0 with probability p, else 1/(1 - p)."""
@@ -141,6 +148,38 @@ class Trace:
             x = Traced(x.sizes, ops.pos, (x,), kind=x.kind)
             self.dtypes[x] = like
         return x
+
+    def dtype_of(self, x: Traced) -> Any:
+        """The dtype of floats that x has eagerly, as far as it is certain."""
+        if not self.mixed:
+            return self.floats
+        of_inputs = {
+            each: each.options.get("dtype") if dtype is None else dtype for each, dtype in self.of_inputs.items()
+        }
+        self.known = of_inputs | self.known
+        add_dtypes([x], self.known, self.dtypes)
+        return SINGLE if self.known[x] == SINGLE else FLOAT
+
+    def cast(self, x: Traced, dtype: Dtype) -> Traced:
+        """x in that dtype of floats; from the first cast on the function has both, and the program float64."""
+        self.mixed |= any(each not in (None, self.floats) and each.kind == "f" for each in self.of_inputs.values())
+        if x.dtype == dtype:
+            return self.note_dtype(x, dtype)
+        if dtype != self.floats:
+            self.casts.add(dtype)
+            self.mixed = True
+            self.in_float64 |= dtype == FLOAT
+        exact = x.kind == TRUTH
+        x = as_float(x)
+        return self.note_dtype(ROUNDED(x) if dtype == SINGLE and self.mixed and not exact else x, dtype)
+
+    def refuse_casts(self, dtype: str) -> None:
+        """Errors: TraceError where a program of float32 alone would ignore a cast to float64."""
+        if dtype == "float32" and FLOAT in self.casts:
+            raise TraceError(
+                "a cast to float64 in a float32 program cannot be compiled: write x.astype(x.dtype), which keeps the "
+                "dtype of x, or use model.astype(np.float64)"
+            )
 
     def mark(self) -> Any:
         """The state that `reset` needs to return to this moment."""

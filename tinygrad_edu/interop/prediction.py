@@ -37,11 +37,11 @@ class PredictionProgram:
 
     def __init__(self, model: Any, X: Any, *, accurate: bool = False, hidden: bool = False) -> None:
         self.model, self.X = model, inputs_for(model, sample_for(model) if X is None else X)
-        self.trace, self.dtype = Trace(), str(dtype_of_parameters(model))
+        self.dtype = str(dtype_of_parameters(model))
         if self.dtype not in REAL:
             raise TraceError(f"programs are written for float64 and float32, not {self.dtype}")
-        self.real = REAL[self.dtype]
-        x = self.trace.input("x", np.broadcast_to(0.0, (2, *self.X.shape[1:])))
+        self.real, self.trace = REAL[self.dtype], Trace(floats=np.dtype(self.dtype))
+        x = self.trace.input("x", np.broadcast_to(self.trace.floats.type(0), (2, *self.X.shape[1:])))
         hold(x, self.X)
         layers: dict[str, Any] = {}
         with mode_here(model, training=False):

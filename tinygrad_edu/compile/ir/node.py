@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.codegen.formulas import literal
+from tinygrad_edu.compile.ir import casts
 from tinygrad_edu.compile.ir import truth as truths
 from tinygrad_edu.compile.ir.constants import is_constant as is_constant
 from tinygrad_edu.compile.ir.constants import op_name as op_name
@@ -114,7 +115,7 @@ class Traced(Tensor):
     @staticmethod
     def noted(x: Traced, like: Any) -> Traced:
         """The same numbers, known to have this dtype or that of another node."""
-        return ACTIVE.traces[-1].note_dtype(x, like)  # type: ignore[no-any-return]
+        return (ACTIVE.traces[-1].note_dtype if isinstance(like, Traced) else casts.cast)(x, like)  # type: ignore[no-any-return]
 
     careful = property(lambda _: note_derivative())  # asked by a vmap, which differentiates itself
 
@@ -151,7 +152,7 @@ class Traced(Tensor):
         return Traced(self.sizes, DETACHED, (self,))
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """Floats as they are; truth values and whole numbers in any dtype."""
+        """Floats rounded to float32 or not; truth values and whole numbers in any dtype."""
         converted = truths.convert(self, np.dtype(dtype), lambda dtype: super(Traced, self).astype(dtype, copy))
         return self.as_copy() if converted is self and copy else converted
 
@@ -170,10 +171,9 @@ class Traced(Tensor):
     __invert__ = truths.negation
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        floats = [each.floats for each in ACTIVE.traces[-1:]]
-        done = () if function in WITHOUT_NUMBERS else (self.dtype, np.float64, *floats)  # zeros_like(mask, dtype=float)
-        asked = {name: x for name, x in options.items() if name != "dtype" or x not in done}
-        return mark_result(call_function(function, arguments, asked), function, arguments)
+        if options.get("dtype") is None or function in WITHOUT_NUMBERS:  # zeros_like(mask, dtype=float)
+            return mark_result(call_function(function, arguments, options), function, arguments)
+        return mark_result(casts.call_with_dtype(self, function, arguments, options), function, arguments)
 
     def __repr__(self) -> str:
         what = self.op.name if self.op else "input" if self.sizes else "number"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_edu.compile.ir import convolution, indexing
+from tinygrad_edu.compile.ir import casts, convolution, indexing
 from tinygrad_edu.compile.ir.dims import lengths
 from tinygrad_edu.compile.ir.indexing import Primitive, axis_of, reshape_node
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced
@@ -126,6 +126,7 @@ def stack_shape(a: Traced, b: Traced) -> tuple[Any, ...]:
 
 
 DECOMPOSITIONS |= {
+    "astype": casts.cast,
     "getitem": indexing.getitem,
     "put": indexing.put,
     "entries_along": indexing.entries_along,

@@ -258,7 +258,7 @@ def replaces(x: Any, node: Any) -> bool:
 def dtype_of(x: Any) -> np.dtype[Any]:
     """NumPy's dtype: attention recognizes a boolean mask by it, a loss class numbers, and np.ones(3, x.dtype) asks."""
     if x.kind is FLOAT and ACTIVE.traces:
-        return ACTIVE.traces[-1].floats  # type: ignore[no-any-return]
+        return ACTIVE.traces[-1].dtype_of(x)  # type: ignore[no-any-return]
     return WHOLE if x.kind is int else x.kind
 
 

@@ -11,6 +11,7 @@ from tinygrad_edu.compile.ir.dims import length
 from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.onnx_graph.arrays import KEPT, Arrays
 from tinygrad_edu.compile.onnx_graph.nodes import FLOAT, WHOLE, Edge, Nodes
+from tinygrad_edu.compile.passes.float_dtypes import common_dtype
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.errors import SettingError
 
@@ -28,11 +29,14 @@ class OnnxModel:
         self, function: Any, sample: Any, outputs: Sequence[str], names: Mapping[int, str], dtype: str = "float32"
     ) -> None:
         wide = dtype == "float64"
-        self.trace = Trace(keep=frozenset() if wide else KEPT)  # onnxruntime has convolutions for float32 only
+        # onnxruntime has convolutions for float32 only
+        self.trace = Trace(keep=frozenset() if wide else KEPT, floats=np.dtype(dtype))
         sample = np.asarray(sample)
-        x = self.trace.input("x", np.broadcast_to(0.0, (2, *sample.shape[1:])))
+        x = self.trace.input("x", np.broadcast_to(self.trace.floats.type(0), (2, *sample.shape[1:])))
         hold(x, sample)
         found = self.trace.run(lambda: function(x))
+        held = [getattr(x, "array", x) for x in self.trace.captured.values()]
+        self.trace.refuse_casts(common_dtype(held))  # a file of float32 from a float64 model has float32 throughout
         roots = found if isinstance(found, tuple) else (found,)
         self.nodes = Nodes(real=np.float64 if wide else np.float32)
         self.nodes.names |= {"x", *outputs}

@@ -39,7 +39,7 @@ def result_dtypes(outputs: Sequence[Traced], inputs: Mapping[Traced, Any], noted
     """
     known: Dtypes = {x: array.dtype if np.ndim(array) else x.options.get("dtype") for x, array in inputs.items()}
     add_dtypes(outputs, known, noted)
-    return [SINGLE if y.sizes and known[y] == SINGLE else FLOAT for y in outputs]
+    return [SINGLE if known[y] == SINGLE else FLOAT for y in outputs]
 
 
 def add_dtypes(roots: Sequence[Traced], known: Dtypes, noted: Mapping[Traced, Any]) -> None:

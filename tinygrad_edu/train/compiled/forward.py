@@ -121,7 +121,7 @@ def trace_once(
     trace.floats = np.dtype(common_dtype(data))
     inputs = []
     for name, array in zip(BATCH_NAMES, data, strict=False):
-        x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])), named=1)
+        x = trace.input(name, np.broadcast_to(array.dtype.type(0), (rows, *array.shape[1:])), named=1)
         hold(x, array)
         mark(x, PlainArray)
         inputs.append(x)

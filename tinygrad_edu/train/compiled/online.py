@@ -104,7 +104,7 @@ class OnlineProgram:
         self.X, self.y = np.ascontiguousarray(X, self.dtype), np.ascontiguousarray(y, self.dtype)
         self.weights: list[Tensor] = list(optimizer.params)
         self.floats = [name for name, x in optimizer.settings.items() if isinstance(x, float) and x != 0.0]
-        self.trace = Trace()
+        self.trace = Trace(floats=np.dtype(self.dtype))
         self.step = ProgramBody(self.trace, self.trace_step(loss), self.dtype)
         self.allocate()
         self.text, self.foreign = self.module_text(), False  # foreign: does code of the user's own take part?
@@ -113,7 +113,7 @@ class OnlineProgram:
         """The results of one time by name."""
         trace = self.trace
         x, y = trace.input("x", self.X[:1]), trace.input("y", self.y[:1])
-        state = tuple(trace.input(name, np.empty(self.model.hidden_features)) for name in self.model.states)
+        state = tuple(trace.input(name, np.empty(self.model.hidden_features, self.dtype)) for name in self.model.states)
         self.states = [x.name for x in state]
         numbers = [Traced((), name=name) for name in ("t", "lr", *self.floats)]
         trace.inputs |= {number.name: number for number in numbers}
