@@ -25,6 +25,7 @@ from tinygrad_edu.core.aliases import Dtype
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.pytree import tree_leaves
+from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.writes.other_names import MADE_BY_PROGRAM, ArrayMemory, refuse_old, watching
 from tinygrad_edu.core.writes.write_guard import CLOCK
@@ -122,6 +123,7 @@ class Trace:
                 raise TraceError(
                     f"{array!r:.60} was computed before training, from what training may change: compute it in forward"
                 )
+        refuse_own_rules(array)
         if not isinstance(array, Tensor) and np.asarray(array).dtype.kind not in "fiub":
             raise OperandError(f"{array!r:.60} in a compiled function is neither a number nor an array of them")
         node = self.input(getattr(array, "label", "") or "given", read_of(array))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
-from tinygrad_edu.core.readings import refuse_masked
+from tinygrad_edu.core.readings import refuse_masked, refuse_own_rules
 from tinygrad_edu.errors import DetachedError, DtypeError, OperandError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -105,6 +105,8 @@ def check_size(x: int) -> int:
 
 def array_operand(x: ArrayLike) -> Array:
     """Lists and arrays of real numbers; Values, text, None and objects are refused."""
+    if isinstance(x, np.matrix):
+        refuse_own_rules(x)
     if hasattr(x, "partials"):
         raise OperandError(
             f"{preview(x)} is a Value and does not mix with Tensors: use Tensor({x.data!r}, requires_grad=True), "

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.ieee_floats import MATH, Real
-from tinygrad_edu.errors import DtypeError
+from tinygrad_edu.errors import DtypeError, OperandError
 
 NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a subclass of float, but NumPy handles it
 
@@ -117,6 +117,26 @@ def refuse_masked(data: ArrayLike) -> None:
         raise DtypeError(
             f"{mask.sum()} of {mask.size} entries of this array are masked, and their numbers mean nothing: "
             "put others in their place, x.filled(0.0), or leave those rows out"
+        )
+
+
+def refuse_own_rules(x: ArrayLike) -> None:
+    """Errors: OperandError for an array that computes by rules of its own, which nodes do not follow.
+
+    NumPy's matrix multiplies by *, a Series of pandas goes by its labels and skips NaN, a Tensor of PyTorch has another
+    std().
+    """
+    import numpy as np
+
+    kind = type(x)
+    if isinstance(x, np.ndarray):
+        own = kind.__mul__ is not np.ndarray.__mul__ and not hasattr(x, "filled")  # masks: `refuse_masked`
+    else:
+        own = hasattr(kind, "__array__") and not (isinstance(x, np.generic) or hasattr(kind, "parents"))
+    if own:
+        raise OperandError(
+            f"{kind.__module__.partition('.')[0]}'s {kind.__name__} computes by rules of its own, and the function runs "
+            "on nodes, which follow those of arrays: give np.asarray(x)"
         )
 
 

@@ -12,6 +12,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import Node, Option
 from tinygrad_edu.core.modes import MODES, forgive
 from tinygrad_edu.core.pytree import own_nesting, tree_leaves, tree_map
+from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
 from tinygrad_edu.core.value import Value
@@ -25,6 +26,7 @@ def variable(x: Node, dtype: Option = None) -> Any:
     It has the attributes that the program has given to x. `dtype`: of the arrays beside it, where a number becomes an
     array without axes.
     """
+    refuse_own_rules(x)
     made = new_variable(x, dtype)
     if isinstance(x, Tensor):
         vars(made).update(vars(x))

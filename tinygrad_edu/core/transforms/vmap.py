@@ -16,6 +16,7 @@ from tinygrad_edu.core.broadcasting import broadcast_to
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.modes import MODES, errors_raised
 from tinygrad_edu.core.pytree import leaf_pairs, refuse_deep, tree_leaves, tree_map, with_leaves
+from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.shapes import getitem, stack
 from tinygrad_edu.core.stands_for import users_function
 from tinygrad_edu.core.tensor import Tensor
@@ -175,6 +176,7 @@ def axes_of_results(out_axes: ArrayLike, y: ArrayLike) -> Any:
 
 def as_tensor(x: Node) -> Any:
     """Arrays of floats as Tensors; arrays of whole numbers stay what they are, to be indices or labels."""
+    refuse_own_rules(x)
     if isinstance(x, Tensor) or np.asarray(x).dtype.kind != "f":
         return x if isinstance(x, Tensor) else np.asarray(x)
     return Tensor(x)

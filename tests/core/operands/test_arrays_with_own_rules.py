@@ -1,0 +1,51 @@
+"""Arrays that compute by rules of their own are refused where a function runs on nodes, which follow NumPy's."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import TinygradError
+
+A = np.arange(9.0).reshape(3, 3) / 4
+WAYS = {"jit": tg.jit, "grad": tg.grad, "value_and_grad": tg.value_and_grad, "vmap": tg.vmap}
+
+
+class Plain(np.ndarray):
+    """A subclass without rules of its own."""
+
+
+def pandas_series():
+    return pytest.importorskip("pandas").Series(A[0], index=[2, 1, 0])
+
+
+def pandas_frame():
+    return pytest.importorskip("pandas").DataFrame(A)
+
+
+def torch_tensor():
+    return pytest.importorskip("torch").tensor(A)
+
+
+OTHERS = {"matrix": lambda: np.asmatrix(A), "Series": pandas_series, "DataFrame": pandas_frame, "torch": torch_tensor}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", OTHERS)
+def test_as_arguments(kind, way):
+    x = OTHERS[kind]()
+    with pytest.raises(TinygradError, match=r"computes by rules of its own.*give np.asarray\(x\)"):
+        WAYS[way](lambda x: np.sum(x * x))(x)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_closed_over_matrix(way):
+    matrix = np.asmatrix(A)
+    with pytest.raises(TinygradError, match="computes by rules of its own"):
+        WAYS[way](lambda x: np.sum(x * matrix))(A)
+
+
+@pytest.mark.parametrize("x", [A.view(Plain), np.ma.masked_array(A), A.view(np.recarray)], ids=["own", "masked", "rec"])
+def test_subclasses_that_follow_numpy(x):
+    f = lambda x: np.sum(x * x)  # noqa: E731
+    assert tg.jit(f)(x) == pytest.approx(np.sum(A * A))
+    np.testing.assert_allclose(tg.grad(f)(x), 2 * A)
