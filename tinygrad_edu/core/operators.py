@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.methods.torch_arguments import OTHER_ARGUMENTS, TorchArguments
 from tinygrad_edu.core.operation import TABLE, Operation
-from tinygrad_edu.errors import OperandError, SettingError
-
-OTHER_ARGUMENTS = {"where", "polygamma", "add", "sub", "subtract", "div", "divide", "true_divide"}  # than the function
 
 
-class Operators:
+class Operators(TorchArguments):
     """+ - * / // % ** and the comparisons, and a method for each elementwise operation, also by NumPy's name."""
 
     __slots__ = ()
@@ -34,43 +32,6 @@ class Operators:
     def clip(self, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Any:
         bounds = (-math.inf if min is None else min, math.inf if max is None else max)
         return self.__apply__(TABLE["clip"], (self, *bounds))
-
-    # methods with PyTorch's arguments, where the function of the same name has others
-
-    def where(self, condition: ArrayLike, other: ArrayLike) -> Any:
-        """x where the condition is True, `other` elsewhere: x.where(x > 0, 0.0).
-
-        Errors: OperandError for a condition of numbers: np.where(x, a, b), with x as the condition, may be meant.
-        """
-        if not holds_truth(condition):
-            raise OperandError(
-                "x.where(condition, y) takes truth values as its condition, such as x > 0, not numbers "
-                f"({condition!r:.60}). With x as the condition write np.where(x, a, b)"
-            )
-        return ops.where(condition, self, other)
-
-    def polygamma(self, n: int) -> Any:
-        """The n-th derivative of the digamma function at x."""
-        return self.__apply__(TABLE["polygamma"], (n, self))
-
-    def add(self, *other: ArrayLike, alpha: float = 1) -> Any:
-        """x + alpha·other."""
-        return self.__apply__(ops.add, ops.add.complete((self, *(y if alpha == 1 else alpha * y for y in other))))
-
-    def sub(self, *other: ArrayLike, alpha: float = 1) -> Any:
-        """x - alpha·other."""
-        return self.__apply__(ops.sub, ops.sub.complete((self, *(y if alpha == 1 else alpha * y for y in other))))
-
-    def div(self, *other: ArrayLike, rounding_mode: str | None = None) -> Any:
-        """x / other; rounded down for rounding_mode="floor", towards 0 for "trunc". Errors: SettingError."""
-        if rounding_mode not in (None, "floor", "trunc"):
-            raise SettingError(f'x.div(rounding_mode={rounding_mode!r}): None, "floor" or "trunc"')
-        if rounding_mode == "floor":
-            return self.__apply__(TABLE["floor_divide"], (self, *other))
-        quotient = self.__apply__(ops.div, ops.div.complete((self, *other)))
-        return ops.trunc(quotient) if rounding_mode else quotient
-
-    subtract, divide, true_divide = sub, div, div
 
     if TYPE_CHECKING:  # methods added from the tables: x.leaky_relu(), x.sum()
 
@@ -188,12 +149,6 @@ def comparable(other: ArrayLike) -> bool:
     """Leave comparisons with None and text to Python, which says that they are neither equal, smaller nor larger, and
     those with an object that refuses NumPy's operations (`__array_ufunc__ = None`) to that object."""
     return not (other is None or isinstance(other, str) or getattr(other, "__array_ufunc__", True) is None)
-
-
-def holds_truth(condition: ArrayLike) -> bool:
-    """Is it of truth values, as comparisons give them?"""
-    dtype = getattr(condition, "dtype", None)
-    return isinstance(condition, bool) if dtype is None else str(dtype) == "bool"
 
 
 def method(operation: Operation) -> Callable[..., Any]:

@@ -135,8 +135,8 @@ def refuse_own_rules(x: ArrayLike) -> None:
         own = hasattr(kind, "__array__") and not (isinstance(x, np.generic) or hasattr(kind, "parents"))
     if own:
         raise OperandError(
-            f"{kind.__module__.partition('.')[0]}'s {kind.__name__} computes by rules of its own, and the function runs "
-            "on nodes, which follow those of arrays: give np.asarray(x)"
+            f"{kind.__module__.partition('.')[0]}'s {kind.__name__} computes by rules of its own, and this function "
+            "runs on nodes, which follow those of arrays: give np.asarray(x)"
         )
 
 

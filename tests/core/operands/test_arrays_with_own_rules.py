@@ -6,6 +6,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.errors import TinygradError
 
+pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 A = np.arange(9.0).reshape(3, 3) / 4
 WAYS = {"jit": tg.jit, "grad": tg.grad, "value_and_grad": tg.value_and_grad, "vmap": tg.vmap}
 

@@ -113,7 +113,7 @@ def test_rounds_take_entries_by_position():
         return total + np.sum(x), total * x + x
 
     def compiled(step, state, xs):
-        return tg.jit(lambda xs: tg.scan(step, state, xs))(xs)
+        return tg.jit(lambda start: tg.scan(step, start, xs))(state)
 
     for xs, plain in ((series, numbers[0]), (frame, numbers)):
         expected = tg.scan(step, np.float64(0.0), plain)

@@ -57,6 +57,7 @@ OF_NUMPY = {
     **dict.fromkeys(["imag"], "np.zeros_like(x): it holds real numbers"),
     **{name: f"np.{name}(x.data, ...)" for name in ("argpartition", "choose", "compress", "partition", "resize")},
     "searchsorted": "np.searchsorted(x.data, values)",
+    "put": "np.where(condition, new, x), which makes a new array",
     **{
         name: f"x.data.{name}"
         for name in (
