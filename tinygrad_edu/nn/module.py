@@ -43,6 +43,7 @@ from tinygrad_edu.nn.parameters import (
     without_results,
 )
 from tinygrad_edu.nn.torch_names import TorchNames
+from tinygrad_edu.nn.unfreezing import parameters_asked_for
 
 T = TypeVar("T")
 Parameter = Value | Tensor
@@ -163,10 +164,9 @@ class Module(TorchNames):
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, parameter): `layers.0.weight`, and on the scalar back end `layers.0.weight[1,2]`.
 
-        A parameter that two layers share has its first name only; one of a lazy layer has no numbers before its first
-        input.
+        A parameter that two layers share has its first name only; one of a lazy layer has no numbers yet.
         """
-        return iter(parameters_in(modules_inside(self)[1]))
+        return iter(parameters_asked_for(*modules_inside(self)))
 
     def parameters(self) -> list[Parameter]:
         """Every Tensor or Value that training changes; one that two layers share is listed once."""
