@@ -26,7 +26,7 @@ from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_oper
 from tinygrad_edu.core.fast.tensors import install_for_tensors
 from tinygrad_edu.core.fast.whole_tensors import install_for_arrays
 from tinygrad_edu.core.lost_gradients import REMEMBERING, mark
-from tinygrad_edu.core.methods import pairs, plain_arrays, torch_names
+from tinygrad_edu.core.methods import pairs, plain_arrays, torch_meanings, torch_names
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.methods.plain_scalars import read_gradient
 from tinygrad_edu.core.methods.spellings import OF_TENSOR, SLIPS_OF_TENSOR, Missing, read_only, refuse_slips, tell
@@ -204,9 +204,9 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
     def __rmatmul__(self, other: ArrayLike) -> Any:
         return ARRAY_TABLE["matmul"](other, self)
 
-    def reshape(self, *shape: ArrayLike) -> Tensor:
+    def reshape(self, *shape: ArrayLike, order: str = "C") -> Tensor:
         """The same numbers in another shape: x.reshape(2, 3), x.reshape((2, 3)) or x.reshape(-1)."""
-        return ARRAY_TABLE["reshape"](self, unpack(shape))  # type: ignore[no-any-return]
+        return torch_meanings.reshape_by(self, unpack(shape), order)  # type: ignore[no-any-return]
 
     def __getitem__(self, index: ArrayLike) -> Tensor:
         return ARRAY_TABLE["getitem"](self, index)  # type: ignore[no-any-return]

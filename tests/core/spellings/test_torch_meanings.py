@@ -22,6 +22,7 @@ SAME = [
     "x.cov(correction=0)", "x.cov()", "x.nanmedian(dim=0).values", "x.nanmedian(dim=1, keepdim=True).values",
     "x.nanmedian(dim=1).indices", "d.norm(2, (0, 1))", "d.norm(1)", "d.norm(1, 0)", "d.norm('nuc')",
     "d.norm(p=3, dim=(0, 1))", "g.nanmedian(dim=1).values", "g.nanmedian(dim=0).indices", "x.tile(dims=(2, 1))",
+    "x[None].flatten(1)", "x[None].flatten(0, 1)", "x.flatten()", "x.flatten(end_dim=0)",
     "(x > 0).any(dim=1, keepdim=True)", "(x > 0).all(dim=0, keepdim=False)", "x.any(dim=1, keepdim=True)",
 ]  # fmt: skip
 
@@ -96,3 +97,30 @@ def test_values_have_them_too():
     assert y.data == pytest.approx(2 + tg.ops.polygamma(1, 2.0) + 6 - 1)
     assert x.grad == pytest.approx(1 + tg.ops.polygamma(2, 2.0) + 3 + 1)
     assert x.where(x < 0, 7.0) == 7.0
+
+
+ORDERS = [
+    "x.flatten('F')", "x.flatten(order='F')", "x.flatten('C')", "x.ravel('F')", "x.ravel(order='F')", "x.ravel('C')",
+    "x.reshape((2, 4), order='F')", "x.reshape(-1, 2, order='F')", "x.reshape(8, order='F')",
+    "x.reshape(-1, order='F')",
+    "x.reshape(2, 4, order='C')", "x[None].reshape((2, 2, 2), order='F')", "x.copy('F')", "x.copy(order='C')",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ORDERS)
+def test_numpys_orders(text):
+    expected, x = eval(text, {"x": A}), tg.Tensor(A, requires_grad=True)
+    found = eval(text, {"x": x})
+    assert np.array_equal(found.data, expected)
+    weights = np.arange(8.0).reshape(expected.shape)
+    (found * weights).sum().backward()
+    slopes = np.zeros(A.size)
+    slopes[eval(text, {"x": np.arange(8).reshape(A.shape)}).ravel()] = weights.ravel()
+    assert np.array_equal(x.grad.ravel(), slopes)
+    assert np.array_equal(tg.vmap(lambda x: eval(text, {"x": x}))(np.stack([A, A]))[1], expected)
+
+
+@pytest.mark.parametrize("text", ["x.ravel('K')", "x.flatten('A')", "x.reshape(8, order='A')", "x.sort(axis=0)"])
+def test_orders_in_memory_are_refused(text):
+    with pytest.raises(OperandError, match=r"memory|NumPy"):
+        eval(text, {"x": tg.Tensor(A)})

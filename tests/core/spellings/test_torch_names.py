@@ -9,7 +9,7 @@ from tinygrad_edu.core.methods.torch_names import INSTEAD, METHODS
 X = np.array([[0.5, -2.0, 3.25], [1.5, 0.25, -1.0]])
 SQUARE = np.array([[2.0, 0.5], [-0.3, 1.5]])
 CALLS = {
-    "flatten": [(X[None], 1), (X[None], 0, 1), (X,)], "narrow": [(X, 1, 1, 2), (X, -1, 0, 1)],
+    "narrow": [(X, 1, 1, 2), (X, -1, 0, 1)],
     "select": [(X, 1, 2), (X, 0, 0)], "movedim": [(X, 0, 1)], "mv": [(X, X[0])], "addmm": [(X, SQUARE, X)],
     "inverse": [(SQUARE,)],
     "repeat_interleave": [(X, 2, 1), (X, 3)],

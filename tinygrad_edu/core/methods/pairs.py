@@ -138,10 +138,12 @@ def order(x: Node, dim: int, descending: bool, name: str) -> Any:
     return np.flip(held.shape[dim] - 1 - np.argsort(turned, axis=dim, kind="stable"), axis=dim)
 
 
-def sort(x: Node, dim: int | None = None, descending: bool | None = None, stable: bool = False) -> Pair:
+def sort(
+    x: Node, dim: int | None = None, descending: bool | None = None, stable: bool = False, axis: int | None = None
+) -> Pair:
     """The entries in order along an axis, and where they stood. Errors: OperandError for x.sort(), which changes x in
     NumPy."""
-    if dim is None and descending is None:
+    if axis is not None or (dim is None and descending is None):
         raise OperandError(
             "x.sort() changes x in NumPy and gives (values, indices) in PyTorch: write np.sort(x), or x.sort(dim=-1)"
         )

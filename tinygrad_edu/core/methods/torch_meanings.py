@@ -1,7 +1,7 @@
 """PyTorch's methods whose function in NumPy has the same name and another meaning: x.norm(1), x.equal(y).
 
 NumPy's arrays have no such methods, so a program that calls one means PyTorch's. NumPy's meaning is that of the
-function: np.linalg.norm(x, 1), np.equal(x, y). Those of one entry each, x.where(condition, y), stand in operators.py.
+function: np.linalg.norm(x, 1), np.equal(x, y). Those of one entry each, x.where(c, y), are in torch_arguments.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.arrays.positions import numbers
 from tinygrad_edu.core.methods.pairs import Pair, entries, order
-from tinygrad_edu.core.operation import COMPOSED
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
+from tinygrad_edu.core.writes.other_names import own_memory
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
 
 OF_MATRICES = ("fro", "nuc")  # norms that PyTorch takes of a matrix; a number is the norm of all entries as a row
@@ -101,6 +102,39 @@ def flip(x: Node, *axes: Any, axis: Axis = None, dims: Axis = None) -> Any:
     return COMPOSED["flip"](x, axis=given)
 
 
+def reshape_by(x: Node, shape: Any, order: str = "C") -> Any:
+    """The numbers in another shape, read and written along rows ("C") or along columns ("F").
+
+    Errors: OperandError for another order: "A" and "K" go by the places in memory, which no formula knows.
+    """
+    if order == "C":
+        return ARRAY_TABLE["reshape"](x, shape)
+    if order != "F":
+        raise OperandError(f'order={order!r}: "C" goes along the rows, "F" along the columns; others go by the memory')
+    turned = ARRAY_TABLE["reshape"](
+        ARRAY_TABLE["transpose"](x), shape[::-1] if isinstance(shape, (tuple, list)) else shape
+    )
+    return ARRAY_TABLE["transpose"](turned)
+
+
+def in_one_row(x: Node, order: str = "C") -> Any:
+    """All numbers in one row, along the rows, or with order="F" along the columns."""
+    return COMPOSED["ravel"](x) if order == "C" else reshape_by(x, (-1,), order)
+
+
+def flatten(x: Node, start_dim: int | str = 0, end_dim: int = -1, order: str = "C") -> Any:
+    """PyTorch's: the axes from start_dim to end_dim as one. NumPy's, x.flatten("F"): all, in that order."""
+    if isinstance(start_dim, str) or order != "C":
+        return own_memory(in_one_row(x, start_dim if isinstance(start_dim, str) else order))
+    first, last = start_dim % max(x.ndim, 1), end_dim % max(x.ndim, 1)
+    return own_memory(ARRAY_TABLE["reshape"](x, (*x.shape[:first], -1, *x.shape[last + 1 :])))
+
+
+def copy_of(x: Node, order: str = "C") -> Any:
+    """The same numbers as a node of its own. `order` is that in memory, which no result depends on."""
+    return x.clone()
+
+
 METHODS: dict[str, Callable[..., Any]] = {
     "equal": equal,
     "norm": norm_of_entries,
@@ -108,4 +142,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "argsort": argsort,
     "unfold": unfold,
     "flip": flip,
+    "ravel": in_one_row,
+    "flatten": flatten,
+    "copy": copy_of,
 }

@@ -19,14 +19,7 @@ from tinygrad_edu.core.methods import torch_meanings
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.one_name import places_of, rename
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
-from tinygrad_edu.core.writes.other_names import own_memory
 from tinygrad_edu.errors import DtypeError
-
-
-def flatten(x: Node, start_dim: int = 0, end_dim: int = -1) -> Any:
-    """The axes from start_dim to end_dim as one; all of them by default."""
-    first, last = start_dim % max(x.ndim, 1), end_dim % max(x.ndim, 1)
-    return own_memory(ARRAY_TABLE["reshape"](x, (*x.shape[:first], -1, *x.shape[last + 1 :])))
 
 
 def narrow(x: Node, dim: int, start: int, length: int) -> Any:
@@ -70,7 +63,6 @@ def array_of(x: ArrayLike) -> Any:
 # PyTorch's method -> the function that does it, called with x and the arguments
 OLD_TYPES = {"torch.FloatTensor": "float32", "torch.DoubleTensor": "float64"}  # names in programs from 2017
 METHODS: dict[str, Callable[..., Any]] = {
-    "flatten": flatten,
     "narrow": narrow,
     "select": select,
     "movedim": lambda x, source, destination: COMPOSED["moveaxis"](x, source, destination),
