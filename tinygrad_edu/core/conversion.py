@@ -105,7 +105,7 @@ def check_size(x: int) -> int:
 
 def array_operand(x: ArrayLike) -> Array:
     """Lists and arrays of real numbers; Values, text, None and objects are refused."""
-    if isinstance(x, np.matrix):
+    if isinstance(x, np.ndarray) and x.__class__ is not np.ndarray:
         refuse_own_rules(x)
     if hasattr(x, "partials"):
         raise OperandError(

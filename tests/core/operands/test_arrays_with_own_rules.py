@@ -15,6 +15,22 @@ class Plain(np.ndarray):
     """A subclass without rules of its own."""
 
 
+class Sums(np.ndarray):
+    """With an operator of its own."""
+
+    def __mul__(self, other):
+        return np.asarray(self) + np.asarray(other)
+
+    __rmul__ = __mul__
+
+
+class Shifts(np.ndarray):
+    """With functions of its own, as arrays with units have."""
+
+    def __array_ufunc__(self, function, method, *arguments, **options):
+        return getattr(function, method)(*[np.asarray(x) for x in arguments], **options) + 1000.0
+
+
 def pandas_series():
     return pytest.importorskip("pandas").Series(A[0], index=[2, 1, 0])
 
@@ -27,7 +43,9 @@ def torch_tensor():
     return pytest.importorskip("torch").tensor(A)
 
 
+SUBCLASSES = {"matrix": np.matrix, "Sums": Sums, "Shifts": Shifts}
 OTHERS = {"matrix": lambda: np.asmatrix(A), "Series": pandas_series, "DataFrame": pandas_frame, "torch": torch_tensor}
+OTHERS |= {"Sums": lambda: A.view(Sums), "Shifts": lambda: A.view(Shifts)}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -39,10 +57,18 @@ def test_as_arguments(kind, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_closed_over_matrix(way):
-    matrix = np.asmatrix(A)
-    with pytest.raises(TinygradError, match="computes by rules of its own"):
-        WAYS[way](lambda x: np.sum(x * matrix))(A)
+@pytest.mark.parametrize("kind", SUBCLASSES)
+def test_closed_over(kind, way):
+    other = A.view(SUBCLASSES[kind])
+    for f in (lambda x: np.sum(x * other), lambda x: np.sum(x - other)):
+        with pytest.raises(TinygradError, match=f"{kind} computes by rules of its own"):
+            WAYS[way](f)(A)
+
+
+@pytest.mark.parametrize("kind", SUBCLASSES)
+def test_beside_a_tensor(kind):
+    with pytest.raises(TinygradError, match=f"{kind} computes by rules of its own"):
+        tg.Tensor(A) * A.view(SUBCLASSES[kind])
 
 
 @pytest.mark.parametrize("x", [A.view(Plain), np.ma.masked_array(A), A.view(np.recarray)], ids=["own", "masked", "rec"])
