@@ -126,7 +126,10 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     if isinstance(entry, Operation):
         return entry(*(bounds(*arguments, **options) if function is np.clip else arguments))
     arrays, named = by_name(function, arguments, options, len(getattr(entry, "arrays", "x")) or 1)
-    return entry(*arrays, **dict(option for x in named.items() for option in translate(function, entry, *x)))
+    y = entry(*arrays, **dict(option for x in named.items() for option in translate(function, entry, *x)))
+    if function is np.nan_to_num and not named.get("copy", True) and np.ndim(y):
+        MODES.memory.note_write(arrays[0], y)
+    return y
 
 
 def has_no_numbers() -> bool:
@@ -209,7 +212,7 @@ def translate(function: Any, entry: Any, name: str, value: ArrayLike) -> list[tu
 
 
 def refuse_option(function: Any, name: str, value: ArrayLike) -> None:
-    if function is np.nan_to_num and name == "copy" and not value:
+    if function is np.nan_to_num and name == "copy" and not value and MODES.memory is None:
         raise UnsupportedNumpyError("np.nan_to_num(x, copy=False) would write into x: write x = np.nan_to_num(x)")
     if value is None or (isinstance(value, (str, bool)) and value in NEUTRAL.get(name, ())):
         return

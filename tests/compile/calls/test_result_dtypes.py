@@ -114,3 +114,15 @@ def test_other_kinds_of_numbers_have_programs_of_their_own():
     f, x = tg.jit(lambda a, b: a * b), np.arange(3)
     for number in (2, 2.0, np.int64(2), np.float32(2.0), np.array(2), 2):
         refuse_differences({"y": f(number, x)}, {"y": number * x})
+
+
+def test_numbers_that_do_not_fit_are_refused_as_by_numpy():
+    f, x = tg.jit(lambda a, b: a + b), np.array([200, 3], np.uint8)
+    refuse_differences({"y": f(x, 5)}, {"y": x + 5})
+    for number in (-2, 300):
+        with pytest.raises(tg.errors.TraceError, match="out of its bounds"):
+            f(x, number)
+    power, n = tg.jit(lambda a, b: a**b), np.arange(1, 4)
+    refuse_differences({"y": power(n, 2)}, {"y": n**2})
+    with pytest.raises(tg.errors.TraceError, match="below 0"):
+        power(n, -1)

@@ -211,6 +211,8 @@ def is_nonzero(x: Any) -> bool:
 def refuse_fractions(operation: Operation, kind: Kind, parents: Sequence[Any]) -> None:
     """Errors: TraceError where whole numbers would have to be cut off, which NumPy does or refuses in turn."""
     power = operation.name == "pow" and parents[1].op is None and parents[1].name.startswith("-")
+    if operation.name == "pow" and not parents[1].sizes and not is_truth(parents[1]) and value_of(parents[1]) is None:
+        raise TraceError("whole numbers to the power of a number that may be below 0: write x.astype(float) ** n")
     if operation.name == "pow" and kind is not int and is_narrow(kind) and not is_truth(parents[0]):
         raise narrow_error("powers", kind)
     if operation.name == "reciprocal" or power:
@@ -223,7 +225,15 @@ def refuse_fractions(operation: Operation, kind: Kind, parents: Sequence[Any]) -
 def refuse_outside(operation: Operation, kind: Kind, parents: Sequence[Any]) -> None:
     """Errors: TraceError for Python's 300 beside int8: NumPy raises OverflowError, in np.where it makes 44 of it."""
     for x in parents if kind is not int and operation.name != "clip" else ():  # np.clip takes any bounds
-        if x.kind is int and (value := value_of(x)) is not None:
+        if x.kind is not int:
+            continue
+        value = value_of(x)
+        if value is None and not x.sizes and (is_narrow(kind) or kind.kind == "u"):
+            raise TraceError(  # after which the whole numbers among the arguments count as options, which are known
+                f"{operation.name} of {kind} and a whole number that may be out of its bounds: give np.{kind}(n), or "
+                "write x.astype(np.int64) first"
+            )
+        if value is not None:
             limits = np.iinfo(kind)
             if not limits.min <= value <= float(limits.max):
                 raise TraceError(
