@@ -7,7 +7,7 @@ import functools
 import inspect
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
@@ -29,6 +29,18 @@ class OwnOperation(Operation):
     On arrays its function runs once if it has neither a branch nor a call that takes floats only, else entry by entry,
     with NaN where Python's own functions raise.
     """
+
+    def partials_on_arrays(self, y: ArrayLike, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """As those of any operation. Errors: OperandError for partials that decide by `if`."""
+        try:
+            return super().partials_on_arrays(y, arguments)
+        except ValueError as error:
+            if "truth value" not in str(error):
+                raise
+            raise OperandError(
+                f"the partials of {self.name} decide by `if`, and get whole arrays here: choose entry by entry, "
+                "np.where(x > 0, 1.0, 0.2) for 1.0 if x > 0 else 0.2. (The function itself may decide by `if`.)"
+            ) from error
 
     @functools.cached_property
     def float_function(self) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.errors import OperandError
 
 RATE = 2.0
 X = np.array([1.0, 3.0])
@@ -89,3 +90,14 @@ def test_and_by_a_compiled_function(f, monkeypatch):
 def test_a_helper_that_is_written_anew_is_seen(monkeypatch):
     monkeypatch.setitem(globals(), "twice", lambda x: 7.0 * x)
     np.testing.assert_allclose(by_a_helper(X), 7.0 * X * X)
+
+
+@tg.operation(partials=lambda y, x: (1.0 if x > 0 else 0.2,))
+def leak(x):
+    return x if x > 0 else 0.2 * x
+
+
+def test_partials_that_decide_by_if():
+    assert tg.grad(leak)(-1.0) == 0.2
+    with pytest.raises(OperandError, match=r"partials of leak decide by `if`.*np\.where"):
+        tg.grad(lambda x: leak(x).sum())(X)
