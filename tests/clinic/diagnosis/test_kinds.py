@@ -157,6 +157,7 @@ def test_a_softmax_over_one_unit():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::tinygrad_edu.core.stretched_targets.StretchedTargetWarning")  # which says it too
 @pytest.mark.parametrize("measure", [lambda e: e**2, np.abs], ids=["squares", "sizes"])
 def test_a_loss_that_broadcasts_does_not_pair(measure):
     X, y = PLANE, PLANE.sum(axis=1)
