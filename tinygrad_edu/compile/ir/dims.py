@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinygrad_edu.core.methods.plain_arrays import count_of_shape
+from tinygrad_edu.core.methods.plain_arrays import Count, count_of_shape
+from tinygrad_edu.core.stands_for import class_told, set_class
+from tinygrad_edu.errors import TraceError
 
 NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -71,6 +73,16 @@ class Size:
 
     def __repr__(self) -> str:
         return str(self.length)
+
+    __class__ = property(class_told, set_class)  # an int, where the user's code asks
+
+    def eager_classes(self) -> tuple[type, ...]:
+        """What it is without a trace."""
+        return (int,)
+
+    def refuse_question(self, what: str) -> None:
+        """Errors: TraceError."""
+        raise TraceError(f"a compiled function asks for {what} of x.size, which is int of an array, not of a Tensor")
 
     def __eq__(self, other: object) -> bool:
         named = isinstance(other, Size)
@@ -153,6 +165,10 @@ class SizeOfAll(Size):
     def __init__(self, product: Size, shape: tuple[Any, ...]) -> None:
         super().__init__(product.length, product.text, product.linear)
         self.shape = shape
+
+    def eager_classes(self) -> tuple[type, ...]:
+        """Of an array int, of a Tensor a class of its own."""
+        return (int, Count)
 
     def __call__(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis."""
