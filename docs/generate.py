@@ -115,7 +115,7 @@ def public(module: ModuleType) -> list[str]:
     listed = getattr(module, "__all__", None) or [
         name
         for name, x in vars(module).items()
-        if getattr(x, "__module__", "") == module.__name__ and inspect.isclass(x)
+        if getattr(x, "__module__", "") == module.__name__ and inspect.isclass(x) and not name.startswith("_")
     ]
     return [n for n in listed if not isinstance(getattr(module, n), ModuleType)]
 

@@ -56,6 +56,9 @@ def fit(
 ) -> Run:  # fmt: skip
     """Train `model` in place on X and y, and record the run; NaN, Ctrl-C and errors leave it at the last whole epoch.
 
+    Code of your own is traced a few times, and its compiled step compared with the eager one before the first epoch,
+    after 1, 2, 4, 8 ... epochs and at the end; if they differ the run starts again eagerly (run.how says why), or with
+    compiled=True raises TraceError. What time, files or other programs change in between goes unnoticed.
     model: a Module, whose parameters are Values or Tensors.
     X: the inputs, a row for each sample; integers if the model uses them as indices.
     y: the targets, a row for each sample; class numbers (samples,) for cross_entropy.
@@ -78,9 +81,6 @@ def fit(
     resume_from: the file of an earlier run (Run.save) to continue; give everything else again, as in a new program.
     comm: mpi4py's MPI.COMM_WORLD, which splits each batch over the ranks of `mpiexec` (see train.mpi).
     comm_timeout_s: how many seconds a rank waits for the others before it ends them all.
-    Code of your own is traced a few times, and its compiled step compared with the eager one before the first epoch,
-    after 1, 2, 4, 8 ... epochs and at the end; if they differ the run starts again eagerly (run.how says why), or with
-    compiled=True raises TraceError. What time, files or other programs change in between goes unnoticed.
     Errors: SettingError, ShapeError, DtypeError, CheckpointError, TraceError (compiled=True).
 
     >>> from tinygrad_edu import data, nn
