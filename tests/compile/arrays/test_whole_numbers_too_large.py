@@ -56,6 +56,7 @@ NUMBERS = {
     "power": (lambda x, n: x * ((3**n) % 7), 50),
     "itself": (lambda x, n: x * (n % 7), 2**60 + 1),
 }
+AS_NUMPY = {("product", np.int8), ("power", int)}  # beside an array computed to the last digit: int8 wraps round, 3**50
 
 
 @pytest.mark.parametrize("x", [0.5, X], ids=["number", "array"])
@@ -64,6 +65,10 @@ def test_single_numbers(name, x):
     f, *given = NUMBERS[name]
     with without_numba():
         for n in given if x is X else [n for n in given if isinstance(n, int)]:
+            if x is X and (name, type(n)) in AS_NUMPY:
+                with np.errstate(over="ignore"):
+                    np.testing.assert_array_equal(tg.jit(f)(x, n), f(x, n))
+                continue
             with pytest.raises(DtypeError, match="whole numbers"):
                 tg.jit(f)(x, n)
         np.testing.assert_allclose(tg.jit(f)(x, 3), f(x, 3))
