@@ -51,7 +51,11 @@ else:
     for axes, rate, curves in zip(figure.subplots(2, 2, sharey=True).flat, RATES, runs.loss_curves, strict=True):
         axes.semilogy(range(1, EPOCHS + 1, 10), curves.T[::10], color="#0072b2", alpha=0.3, linewidth=0.8)
         axes.set(
-            xlabel="epoch", title=f"rate {rate:g}", xlim=(0, EPOCHS), ylim=(1e-6, 10.0), xticks=range(0, EPOCHS, 200)
+            xlabel="epoch",
+            title=f"rate {rate:g}",
+            xlim=(0, EPOCHS),
+            ylim=(1e-6, 10.0),
+            xticks=range(0, EPOCHS + 1, 200),
         )
         if np.isnan(curves[:, -1]).all():  # without a word the panel looks empty
             last = np.isnan(curves).argmax(axis=1).max()

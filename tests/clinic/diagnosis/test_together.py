@@ -18,7 +18,7 @@ from tinygrad_edu.clinic.diagnosis.luck import bad_luck
 from tinygrad_edu.clinic.diagnosis.proof.retrain import train_seeds
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
-from tinygrad_edu.clinic.diagnosis.single import complete, rank, try_usual_changes
+from tinygrad_edu.clinic.diagnosis.single import complete, is_turned, rank, try_usual_changes
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 from tinygrad_edu.clinic.diagnosis.together import (
     changes_together,
@@ -307,3 +307,14 @@ def test_a_run_whose_loss_does_not_match_is_not_called_healthy():
     for symptoms, word in (([double], "fault in the setup"), ([mild], "healthy")):
         shown = card(SimpleNamespace(healthy=True, symptoms=symptoms, summary=with_fault(verdict, symptoms), **facts))
         assert f">{word}</b>" in shown
+
+
+def test_a_control_is_called_turned_only_where_it_is():
+    """It is made once, for the first cause: beside that of another kind it is a rate a little up or down."""
+
+    def with_rate(rate):
+        return SimpleNamespace(setup=SimpleNamespace(rate=rate))
+
+    assert is_turned(0.01, with_rate(0.1), with_rate(0.001))
+    assert not is_turned(0.042, with_rate(0.42), with_rate(0.0462))
+    assert not is_turned(0.01, with_rate(0.01), with_rate(0.01))

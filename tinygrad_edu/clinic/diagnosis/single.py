@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -128,12 +129,17 @@ def control(t: Trials, trial: Trial) -> Trial | None:
 
 def make_cause(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> FoundCause:
     proof = f"{short(t.as_is)}; {short(trial)}"
-    turned = "as far the other way, " if trial.setup.rate != t.record.setup.rate else ""
+    turned = "as far the other way, " * (check is not None and is_turned(t.record.setup.rate, trial, check))
     proof += f"; as a control, {turned}{short(check)}." if check is not None else "."
     evidence = cause.evidence(t.symptoms)
     remedy = f"{cause.remedy} {faster(t, trial) or values_here(t, trial)}".strip()
     sentence = cause.sentence if evidence else tell_without_symptom(t.record.setup.difference(trial.change), alone=True)
     return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(trial.change), trial)
+
+
+def is_turned(rate: float, trial: Trial, check: Trial) -> bool:
+    """Has the control changed the rate as far the other way as this trial has? It was made for the first cause."""
+    return trial.setup.rate != rate and math.isclose(check.setup.rate * trial.setup.rate, rate * rate, rel_tol=1e-6)
 
 
 def faster(t: Trials, trial: Trial) -> str:
