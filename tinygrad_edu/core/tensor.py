@@ -46,6 +46,7 @@ from tinygrad_edu.errors import GraphError, ShapeError
 
 if TYPE_CHECKING:
     from tinygrad_edu.core.typed import Arithmetic as Operators
+    from tinygrad_edu.core.typed import Results
 else:
     from tinygrad_edu.core.operators import Operators
 
@@ -215,8 +216,6 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
         in_graph = self._parents or getattr(value, "requires_grad", False)
         if in_graph and MODES.recording and MODES.tensor_trace is None and (self._parents or not self.requires_grad):
             overwrite(self, plain_index(index), value)
-            if UNUSUAL and MODES.written:
-                MODES.memory.note_own_write(self)
             return
         if not self._parents:
             refuse_plain_write(self, value)
@@ -259,7 +258,8 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
             raise TypeError(f"{call} is for one number, and x holds {self.size}: x = {self!r}. Take x[i], or x.data")
         return self.item()
 
-    __array__ = plain_arrays.as_plain_array
+    def __array__(self, dtype: Option = None, copy: bool | None = None) -> Results:
+        return plain_arrays.as_plain_array(self, dtype, copy)  # type: ignore[no-any-return]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Node, **options: Option) -> Any:
         return call_ufunc(ufunc, method, inputs, options)

@@ -159,10 +159,17 @@ def test_comparisons_give_plain_booleans(row):
     assert y.dtype == bool
 
 
+# methods whose arguments are PyTorch's: x.where(condition, y), x.polygamma(n)
+OF_TORCH = {"where": lambda c, x, y: x.where(bool(plain(c)), y), "polygamma": lambda n, x: x.polygamma(n)}
+
+
 def ways(row, make):
     """The same call spelled in every way: tg.ops, method, NumPy's name."""
     first, *others = [make(x, i not in fixed(row)) for i, x in enumerate(next(points(row)))]
     yield getattr(tg.ops, row.name)(first, *others)
+    if row.name in OF_TORCH:
+        yield OF_TORCH[row.name](first, *others)
+        return
     yield getattr(first, row.name)(*others)
     if hasattr(np, row.numpy_name):
         yield getattr(np, row.numpy_name)(first, *others)

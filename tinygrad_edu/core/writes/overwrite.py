@@ -71,6 +71,8 @@ def overwrite(x: Node, index: Axis, value: ArrayLike) -> None:
         write_into(x, index, value)
     else:
         write_through(x, base, index, value)
+    if MODES.written:
+        MODES.memory.note_own_write(x)
 
 
 def base_of(view: Node) -> Node:

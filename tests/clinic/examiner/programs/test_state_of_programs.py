@@ -1,6 +1,7 @@
 """What the loss alone writes is state, such as what a recurrent net begins with or a layer keeps: no parameter."""
 
 import importlib
+import importlib.util
 import os
 import random
 import sys
@@ -11,6 +12,7 @@ import pytest
 from tinygrad_edu.clinic import check_backprop, check_program
 from tinygrad_edu.clinic.examiner.learner.reachable import preserve
 from tinygrad_edu.compile.settings_read import GENERATORS
+from tinygrad_edu.compile.torch_generators import TorchGenerator
 
 
 class Recurrent:
@@ -105,8 +107,14 @@ KEPT_GENERATORS = [
 
 
 def test_every_kind_of_generator_is_rewound():
-    assert all(any(isinstance(g, kind) for g, _ in KEPT_GENERATORS) for kind in GENERATORS)
-    for generator, draw in KEPT_GENERATORS:
+    kept, kinds = [*KEPT_GENERATORS], {*GENERATORS}
+    if importlib.util.find_spec("torch") is None:
+        kinds.remove(TorchGenerator)
+    else:
+        torch = importlib.import_module("torch")
+        kept.append((torch.Generator(), lambda g: torch.rand(1, generator=g).item()))
+    assert all(any(isinstance(g, kind) for g, _ in kept) for kind in kinds)
+    for generator, draw in kept:
         with preserve({"rng": generator}) as state:
             assert not state.has_drawn(), generator
             drawn = draw(generator)

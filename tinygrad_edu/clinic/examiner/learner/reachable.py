@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.learner.patch_math import cell_contents, is_installed
 from tinygrad_edu.compile.settings_read import GENERATORS
+from tinygrad_edu.compile.torch_generators import TorchGenerator, put_torch_state, state_of_torch
 
 Array = np.ndarray[Any, Any]
 LIMIT = 200_000  # objects examined; a program with more keeps its data in lists, and then only arrays matter
@@ -298,6 +299,8 @@ def reset(x: Any, before: dict[str, Any]) -> None:
 def state_of(generator: Any) -> Any:
     if isinstance(generator, random.Random):
         return generator.getstate()
+    if isinstance(generator, TorchGenerator):
+        return state_of_torch(generator).tobytes()
     return generator.get_state() if isinstance(generator, np.random.RandomState) else bits_of(generator).state
 
 
@@ -306,6 +309,8 @@ def rewind(generator: Any, before: Any) -> None:
         generator.setstate(before)
     elif isinstance(generator, np.random.RandomState):
         generator.set_state(before)
+    elif isinstance(generator, TorchGenerator):
+        put_torch_state(generator, np.frombuffer(before, np.uint8))
     else:
         bits_of(generator).state = before
 
