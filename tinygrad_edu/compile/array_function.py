@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile import packed, uncompiled, written_arguments
-from tinygrad_edu.compile.call import Call, prepare_call, refuse_inexact, refuse_too_large, structure
+from tinygrad_edu.compile.call import CAREFUL, Call, prepare_call, refuse_inexact, refuse_too_large, structure
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import FLOAT, hold
@@ -22,20 +22,20 @@ from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, with_t
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.traced_results import as_traced, with_constants, with_repeats_rolled
-from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, explain_failure
+from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, copy_of_array, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.lost_gradients import mark
 from tinygrad_edu.core.pytree import leaf_names, tree_leaves, tree_map, with_leaves
+from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.errors import DtypeError, OperandError
 
 Function = Callable[..., Any]
-CAREFUL = ", with care"
 
 
 class ArrayFunction:
@@ -98,7 +98,7 @@ class ArrayFunction:
             return with_tensors(call, found, arguments)
         if not isinstance(call.program.trace.results, Traced) or call.program.trace.written:
             return self.f(*arguments)
-        kept = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tuple(arguments))
+        kept = tree_map(copy_of_array, tuple(arguments))
         again = self.unless_changed(name, lambda: self.f(*kept), call)
         return mark(array_node(name, self.results(call, inputs), again, wanted), tree_leaves(tuple(arguments)))
 
@@ -323,6 +323,7 @@ def whole_inputs(trace: Trace, own: Sequence[Traced], arguments: Sequence[Any]) 
 
 def check_argument(x: ArrayLike) -> Any:
     """An argument as a number or an array of floats."""
+    refuse_own_rules(x)
     array = number_array(x)
     refuse_too_large(array)
     if array.dtype.kind not in "fiub":

@@ -18,6 +18,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 LARGEST = 2**63 - 1  # largest int64
+CAREFUL = ", with care"  # ends what a program differentiates by, where a gradient of 0 must not meet an infinity
 
 
 @dataclass(frozen=True)

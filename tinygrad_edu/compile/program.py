@@ -23,7 +23,7 @@ from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fill
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.unread import array_unnoted
-from tinygrad_edu.core.readings import refuse_masked, refuse_own_rules
+from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -206,5 +206,4 @@ def number_array(x: Any) -> Array:
     if isinstance(x, Tensor):
         return array_unnoted(x)  # type: ignore[no-any-return]
     refuse_masked(x)
-    refuse_own_rules(x)
     return np.asarray(x)

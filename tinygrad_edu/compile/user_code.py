@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.askers import PROBES as PROBES
 from tinygrad_edu.core.whose_code import is_foreign as is_foreign
 
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
 ENVIRONMENT = {"environ", "getenv"}  # names by which code reads environment variables
-PROBES = {"getattr", "hasattr"}  # functions that ask for attributes that may be missing; code may also catch the error
 COMPUTED = {
     "__dict__",
     "__match_args__",

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.call import Call
+from tinygrad_edu.compile.call import CAREFUL, Call
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.aliases import ArrayLike
@@ -52,7 +52,7 @@ def run_and_write(function: Any, call: Call, inputs: list[Any], arguments: Seque
         return function.f(*arguments)
     by_name = call.by_name(inputs)
     if call.program.trace.differentiated and any(map(has_nan, by_name.values())):
-        call, inputs = function.prepare(arguments, by=", with care")
+        call, inputs = function.prepare(arguments, by=CAREFUL)
         by_name = call.by_name(inputs)
     for i, write in enumerate(call.program.trace.written):
         write_into(show(leaves[write.place], write.steps), by_name[f"written{i}"])

@@ -20,7 +20,7 @@ from typing import Any
 from tinygrad_edu.core.aliases import Node, Option
 from tinygrad_edu.core.whose_code import is_foreign
 
-PROBES = {"getattr", "hasattr"}
+PROBES = {"getattr", "hasattr"}  # functions that ask for attributes that may be missing; code may also catch the error
 Asked = tuple[bool, bool]  # (does the code name type? may it ask which attributes there are?)
 KNOWN: dict[int, tuple[CodeType, Asked]] = {}  # by id: the hash of a code object takes longer than all the rest
 MOST, SEEN = 4096, 256  # code objects that are known; things that are looked through for one function

@@ -153,8 +153,7 @@ class Traced(Tensor):
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Floats rounded to float32 or not; truth values and whole numbers in any dtype."""
-        converted = truths.convert(self, np.dtype(dtype), lambda dtype: super(Traced, self).astype(dtype, copy))
-        return self.as_copy() if converted is self and copy else converted
+        return truths.convert(self, np.dtype(dtype), lambda dtype: super(Traced, self).astype(dtype, copy))
 
     def as_copy(self) -> Any:
         """The same numbers in memory of their own, while a user's function runs; whole numbers stay an index."""
