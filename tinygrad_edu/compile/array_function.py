@@ -12,11 +12,12 @@ from tinygrad_edu.compile import packed, uncompiled, written_arguments
 from tinygrad_edu.compile.call import CAREFUL, Call, prepare_call, refuse_inexact, refuse_too_large, structure
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced
-from tinygrad_edu.compile.ir.truth import FLOAT, hold
+from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.own_attributes import is_double, own_attributes, withhold
 from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, count_inexact
-from tinygrad_edu.compile.passes.float_dtypes import SINGLE, common_dtype, float_dtypes, result_dtypes
+from tinygrad_edu.compile.passes.float_dtypes import common_dtype, float_dtypes
 from tinygrad_edu.compile.program import Program, number_array
+from tinygrad_edu.compile.program_dtypes import dtypes_of_results, program_dtype, whole_inputs
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, with_tensors
 from tinygrad_edu.compile.rounds.trace import first_that_works
@@ -80,6 +81,8 @@ class ArrayFunction:
                     x.backward(g, retain_graph=True)
                 else:
                     x.gradient = g if x.gradient is None else x.gradient + g
+        if call.program.trace.written:
+            written_arguments.write_beside(call, found, arguments, ())
         return found["result"]
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:
@@ -131,14 +134,24 @@ class ArrayFunction:
             found = list(map(in_dtype, found, dtypes))
         return with_leaves(call.program.trace.results, found)
 
-    def value_and_gradients(self, arguments: Sequence[Any], chosen: frozenset[int] | None = None) -> tuple[Any, Any]:
-        """(result, gradients nested like the arguments), None for those that are not among the chosen ones."""
+    def value_and_gradients(
+        self, arguments: Sequence[Any], chosen: frozenset[int] | None = None, copied: Sequence[Any] = ()
+    ) -> tuple[Any, Any]:
+        """(result, gradients nested like the arguments), None for those that are not among the chosen ones.
+
+        `copied`: the arguments that are differentiated by, of which the function has copies if it writes to them.
+        """
         some = chosen is not None and len(chosen) < len(arguments)
         if uncompiled.is_way(arguments):
-            self.prepare(arguments, "arguments")  # refuses here, too, what cannot be compiled
-            return uncompiled.value_and_gradients(self.f, arguments)
+            call, _ = self.prepare(arguments, "arguments")  # refuses here, too, what cannot be compiled
+            both = uncompiled.value_and_gradients(self.f, arguments)
+            if call.program.trace.written:
+                written_arguments.write_by_running(self.f, arguments, copied)
+            return both
         call, found = self.differentiate(arguments, f"arguments {sorted(chosen)}" if some and chosen else "arguments")
-        if chosen:
+        if call.program.trace.written:
+            written_arguments.write_beside(call, found, arguments, copied)
+        elif chosen:
             self.quick.keep(tuple(sorted(chosen)), call, arguments)
         each = [found.get(f"d_{name}") for name in call.program.trace.inputs]
         both = (
@@ -272,7 +285,7 @@ class ArrayFunction:
             results = {"result": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, found, strict=True)}
         else:
             results = {f"result{i}": y for i, y in enumerate(outputs)}
-            results |= {f"written{i}": write.node for i, write in enumerate(trace.written)}
+        results |= {f"written{i}": write.node for i, write in enumerate(trace.written)}
         if inexact is not None:
             results[COUNT] = inexact
         program = packed.program_of(trace, results, program_dtype(trace, given), self.accurate, self.parallel)
@@ -288,37 +301,6 @@ def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> l
     chosen = {int(i) for i in numbers.split(",")}
     places = [i for i, x in enumerate(arguments) for _ in tree_leaves(x)]
     return [x for i, x in zip(places, own, strict=True) if i in chosen]
-
-
-def program_dtype(trace: Trace, given: Sequence[Any]) -> str:
-    """float32 where every array of floats is float32, also those closed over and those made of whole numbers."""
-    arrays = [*given, *map(number_array, trace.captured.values())]
-    return "float64" if trace.in_float64 else common_dtype(arrays, trace.numbers)
-
-
-def dtypes_of_results(trace: Trace, given: Sequence[Any], outputs: Sequence[Traced]) -> Sequence[Any]:
-    """NumPy's dtype of each result, None for the program's own; nothing where all have that one.
-
-    Where float32 meets float64 some are float32; truth values and whole numbers are computed as floats.
-    """
-    arrays = [*given, *map(number_array, trace.captured.values())]
-    dtypes: list[Any] = [None] * len(outputs)
-    if trace.mixed or len(float_dtypes(arrays) | trace.numbers) > 1:
-        inputs = dict(zip(trace.inputs.values(), arrays, strict=True))
-        floats = trace.run(lambda: result_dtypes(outputs, inputs, trace.dtypes))
-        dtypes = floats if SINGLE in floats else dtypes
-    found = [dtype if y.kind is FLOAT else y.kind for y, dtype in zip(outputs, dtypes, strict=True)]
-    return found if any(dtype is not None for dtype in found) else ()
-
-
-def whole_inputs(trace: Trace, own: Sequence[Traced], arguments: Sequence[Any]) -> dict[Traced, Any]:
-    """The inputs that hold whole numbers, and their dtypes; of arguments also those without axes, which are floats."""
-    found = {x: x.kind for x in trace.inputs.values() if x.integer}
-    for x, argument in zip(own, tree_leaves(tuple(arguments)), strict=True):
-        kind: Any = getattr(argument, "dtype", int if isinstance(argument, int) else FLOAT)
-        if kind is int or kind.kind in "iu":
-            found[x] = kind
-    return found
 
 
 def check_argument(x: ArrayLike) -> Any:

@@ -104,7 +104,9 @@ class CompiledFunction:
             return y, dict(zip(wanted, found, strict=True))
 
         result, gradients = self.run(
-            lambda way, x: way.value_and_gradients(x, chosen if x is arguments else None),
+            lambda way, x: way.value_and_gradients(
+                x, chosen if x is arguments else None, [arguments[i] for i in wanted]
+            ),
             run_plainly,
             arguments,
             nesting,

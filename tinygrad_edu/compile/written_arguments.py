@@ -1,12 +1,12 @@
 """A compiled function that writes into its arguments: `x -= x.mean(0)` in it changes the caller's array, as in NumPy.
 
 The program computes what `+=` has made as further results, which go into the caller's arrays after the call, by the
-same views through which the function wrote.
+same views through which the function wrote. Of the arguments that it is differentiated by it has copies, as in `grad`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -15,11 +15,14 @@ import numpy as np
 
 from tinygrad_edu.compile.call import CAREFUL, Call
 from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.program import number_array
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.backward import has_nan
-from tinygrad_edu.core.pytree import tree_leaves
-from tinygrad_edu.core.writes.other_names import Step, show
+from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.writes.other_names import Step, shares_memory, show
+from tinygrad_edu.errors import TraceError
 
 
 @dataclass
@@ -40,7 +43,7 @@ def writes_to(trace: Trace, arguments: Sequence[Traced]) -> list[Write]:
         for root, writes in memory.writes.items()
         if root in places
         for steps, new in writes
-        if new not in replaced
+        if new not in replaced and isinstance(new, Traced)  # a vmap in it writes to a copy
     ]
 
 
@@ -57,6 +60,44 @@ def run_and_write(function: Any, call: Call, inputs: list[Any], arguments: Seque
     for i, write in enumerate(call.program.trace.written):
         write_into(show(leaves[write.place], write.steps), by_name[f"written{i}"])
     return function.nested(call, by_name)
+
+
+def write_beside(
+    call: Call, numbers: dict[str, Any], arguments: Sequence[ArrayLike], copied: Sequence[ArrayLike]
+) -> None:
+    """Write into the arguments beside the copied ones, which a gradient is taken by.
+
+    Errors: TraceError where an array to be written to shares memory with another one that the program has read.
+    """
+    leaves, own = list(tree_leaves(tuple(arguments))), own_copies(arguments, copied)
+    written = [(i, write) for i, write in enumerate(call.program.trace.written) if id(leaves[write.place]) not in own]
+    arrays = [*leaves, *[number_array(x) for x, _, _ in call.captured]]
+    for _, write in written:
+        refuse_shared(leaves[write.place], [x for i, x in enumerate(arrays) if i != write.place and id(x) not in own])
+    for i, write in written:
+        write_into(show(leaves[write.place], write.steps), numbers[f"written{i}"])
+
+
+def write_by_running(f: Callable[..., Any], arguments: Sequence[ArrayLike], copied: Sequence[ArrayLike]) -> None:
+    """The same by the function itself, where there is no compiler."""
+    own = own_copies(arguments, copied)
+    with no_grad(), np.errstate(all="ignore"):
+        f(*tree_map(lambda x: np.array(x) if id(x) in own else x, tuple(arguments)))
+
+
+def own_copies(arguments: Sequence[ArrayLike], copied: Sequence[ArrayLike]) -> set[int]:
+    """The ids of the arrays of which the function has copies alone, and not under another argument's name too."""
+    ids = [id(x) for x in tree_leaves(tuple(arguments))]
+    return {id(x) for x in tree_leaves(tuple(copied)) if isinstance(x, np.ndarray) and ids.count(id(x)) == 1}
+
+
+def refuse_shared(array: ArrayLike, others: Sequence[ArrayLike]) -> None:
+    for x in others:
+        if isinstance(x, np.ndarray) and shares_memory(array, x):
+            raise TraceError(
+                f"the function writes into an array of shape {array.shape} that shares its memory with another one "
+                "which it reads: give a copy of one of them, x.copy(), or call tg.value_and_grad(f) without jit"
+            )
 
 
 def write_into(array: ArrayLike, numbers: ArrayLike) -> None:

@@ -98,3 +98,97 @@ def test_nestings_that_differ_are_refused(tangents):
     f = lambda p: np.sum(p["a"] * p["b"])  # noqa: E731
     with pytest.raises(OperandError, match="nested otherwise"):
         tg.jvp(f, ({"a": X, "b": Y},), (tangents,))
+
+
+def doubled(x, y):
+    y *= 2
+    return np.sum(x * y)
+
+
+def view_written(x, y):
+    before, view = np.sum(x * y**2), y[::-1][1:]
+    view *= 3.0
+    return before
+
+
+def both_written(x, y):
+    x += 1
+    y -= 4
+    return np.sum(x * y)
+
+
+def sorted_and_written(x, y):  # vmap goes through the samples one after the other
+    y += 1
+    return np.sum(np.sort(x) * y) if x.max() > 0 else 0.0
+
+
+ONES = (np.ones(3), np.ones(3))
+OF_FIRST = {  # differentiated by the first argument, so that the second one is the caller's own array
+    "grad": lambda f: tg.grad(f),
+    "value_and_grad": lambda f: tg.value_and_grad(f),
+    "jacobian": lambda f: tg.jacobian(f),
+    "hessian": lambda f: tg.hessian(f),
+    "jit value_and_grad": lambda f: tg.jit(f).value_and_grad,
+    "jit value_and_grad, y by name": lambda f: lambda x, y: tg.jit(f).value_and_grad(x, y=y),
+    "jit grad": lambda f: tg.jit(tg.grad(f)),
+    "grad jit": lambda f: tg.grad(tg.jit(f)),
+}
+OF_COPIES = {
+    "both": lambda f: tg.grad(f, (0, 1)),
+    "jit both": lambda f: lambda *xy: tg.jit(f).value_and_grad(*xy, argnum=(0, 1)),
+    "vjp": lambda f: lambda *xy: tg.vjp(f, *xy),
+    "jvp": lambda f: lambda *xy: tg.jvp(f, xy, ONES),
+    "hvp": lambda f: lambda *xy: tg.hvp(f, xy, ONES),
+    "vjp jit": lambda f: lambda *xy: tg.vjp(tg.jit(f), *xy),
+    "vmap": lambda f: lambda x, y: tg.vmap(f, (0, None))(np.stack([x, x + 1]), y),
+    "vmap, y by name": lambda f: lambda x, y: tg.vmap(f)(np.stack([x, x + 1]), y=y),
+    "vmap grad": lambda f: lambda x, y: tg.vmap(tg.grad(f), (0, None))(np.stack([x, x + 1]), y),
+    "jit vmap": lambda f: lambda x, y: tg.jit(tg.vmap(f, (0, None)))(np.stack([x, x + 1]), y),
+    "jit vmap grad": lambda f: lambda x, y: tg.jit(tg.vmap(tg.grad(f), (0, None)))(np.stack([x, x + 1]), y),
+}
+
+
+def arrays_after(call):
+    """The caller's arrays after the call."""
+    x, y = X.copy(), Y.copy()
+    call(x, y)
+    return x, y
+
+
+@pytest.mark.parametrize("f", [doubled, view_written, both_written], ids=lambda f: f.__name__)
+def test_what_is_not_differentiated_by_is_written_as_by_the_function_itself(f):
+    plain = arrays_after(f)
+    with without_numba():
+        for name, way in OF_FIRST.items():
+            np.testing.assert_equal(arrays_after(way(f)), (X, plain[1]), name)
+        np.testing.assert_equal(arrays_after(tg.jit(f)), plain)
+
+
+@pytest.mark.parametrize("f", [doubled, view_written, both_written, sorted_and_written], ids=lambda f: f.__name__)
+def test_what_is_differentiated_by_or_mapped_over_is_copied(f):
+    with without_numba():
+        for name, way in OF_COPIES.items():
+            if f is sorted_and_written and "jit" in name:
+                continue
+            np.testing.assert_equal(arrays_after(way(f)), (X, Y), name)
+
+
+def test_each_sample_finds_what_is_shared_as_it_was_given():
+    batch, each = np.stack([X, X + 1, X]), []
+    for row in batch:
+        each.append(sorted_and_written(row.copy(), Y.copy()))
+    np.testing.assert_allclose(tg.vmap(sorted_and_written, (0, None))(batch, Y), each)
+    np.testing.assert_allclose(tg.vmap(doubled, (0, None))(batch, Y), [doubled(row, Y.copy()) for row in batch])
+
+
+def test_compiled_and_written_at_each_call():
+    both, y, expected = tg.jit(doubled).value_and_grad, Y.copy(), Y.copy()
+    for _ in range(3):
+        slow = tg.value_and_grad(doubled)(X, expected)
+        np.testing.assert_allclose(both(X, y)[1], slow[1])
+        np.testing.assert_equal(y, expected)
+    w = tg.Tensor(X, requires_grad=True)
+    tg.jit(lambda y: doubled(w, y)).backward(y)
+    np.testing.assert_equal(y, 2 * expected)
+    with pytest.raises(TraceError, match="shares its memory with another"):
+        tg.jit(lambda x, y, z: doubled(x, y) + z.sum()).value_and_grad(X, y, y[::-1])

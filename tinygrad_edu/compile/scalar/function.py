@@ -236,7 +236,7 @@ class ScalarFunction:
             return y
         return number_node(name, y, partials, program.slopes_at(given), lambda: self.f(*arguments), closed_over)
 
-    def value_and_gradients(self, arguments: Sequence[Any], _: Any = None) -> tuple[Any, Any]:
+    def value_and_gradients(self, arguments: Sequence[Any], *_: Any) -> tuple[Any, Any]:
         """(result, gradients nested like the arguments): all of them, since the tape computes them anyway."""
         program, given = self.program(arguments)
         with program.lock:

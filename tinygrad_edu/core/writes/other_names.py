@@ -170,7 +170,15 @@ def overlap(root: Node, first: list[Step], second: list[Step]) -> bool:
 def share(array: ArrayLike, first: list[Step], second: list[Step]) -> bool:
     """Do they share a number of this array? Where that cannot be told, they count as sharing one."""
     try:
-        return bool(np.shares_memory(show(array, first), show(array, second), max_work=MOST_WORK))  # type: ignore[arg-type]
+        return shares_memory(show(array, first), show(array, second))
+    except Exception:
+        return True
+
+
+def shares_memory(a: ArrayLike, b: ArrayLike) -> bool:
+    """Do two arrays share a number? Where NumPy would take too long to tell, they count as sharing one."""
+    try:
+        return bool(np.shares_memory(a, b, max_work=MOST_WORK))  # type: ignore[arg-type]
     except Exception:
         return True
 
