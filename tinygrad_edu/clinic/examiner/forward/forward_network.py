@@ -13,6 +13,7 @@ from tinygrad_edu.clinic.examiner.forward.little_numbers import leave_out
 from tinygrad_edu.clinic.examiner.forward.network import Network
 from tinygrad_edu.clinic.examiner.forward.tracing import trace_call
 from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward, loss_number
+from tinygrad_edu.clinic.examiner.learner.kinks import has_kink, moved_beside
 from tinygrad_edu.errors import DetachedError, ExaminerError
 
 Array = np.ndarray[Any, Any]
@@ -20,6 +21,7 @@ Array = np.ndarray[Any, Any]
 AGREES, STEPS = 1e-4, (1e-6, 1e-8)
 SINGLE, LONG_STEPS = 2e-2, (1e-3, 1e-2, 1e-4)  # the same for single precision
 DIRECTIONS = 3
+SEED = 1  # of the parameters beside a kink
 MATRIX = "np.matrix is not followed: with arrays, np.asarray(W) and x @ W for x * W, mistakes are named and lines shown"
 BY_DIFFERENCES = "The forward could not be traced ({:.160}); compared by finite differences, so only mistakes that show in finished gradients can be named."  # noqa: E501
 
@@ -38,7 +40,7 @@ def network_of(learner: LearnerForward, params: Mapping[str, Array], loss: float
             return net, "traced", ""
         reason = MATRIX if any(isinstance(leaf.given, np.matrix) for leaf in learner.form.leaves) else reason
     else:
-        found, reason = on_values(learner, params, must=True)
+        found, reason = on_values(learner, params, must=not has_kink(learner, params))
         if found is not None:
             return found, "traced", reason
     return stand_in(params, learner.slopes(params)), "finite differences", BY_DIFFERENCES.format(reason)
@@ -58,7 +60,7 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
         if abs(traced - loss) > (1e-5 if learner.single else 1e-9) * max(1.0, abs(loss)):
             learner.checked_loss(params)  # does it draw random numbers, and drew the same ones before?
             return None, f"traced, it gives {traced:.6g} instead of {loss:.6g}"
-        if not agrees(learner, params, {n: total(net, n) for n in params}):
+        if not agrees(learner, params, {n: total(net, n) for n in params}) and not agrees_beside(learner, params):
             return None, "traced, its slope differs from the measured one"
         return net, ""
     except ExaminerError:
@@ -68,6 +70,16 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
         return None, f"{type(error).__name__}: {error}".split("\n")[0]
 
 
+def agrees_beside(learner: LearnerForward, params: Mapping[str, Array]) -> bool:
+    """Where the loss has a kink, no slope is the measured one: is what is traced beside it right?"""
+    if not has_kink(learner, params):
+        return False
+    beside = moved_beside(params, SEED)
+    learner.rewind()
+    net = Network(trace_call(learner.function, beside, learner.form, learner.roots))
+    return agrees(learner, beside, {n: total(net, n) for n in beside})
+
+
 def on_values(learner: LearnerForward, params: Mapping[str, Array], must: bool = False) -> tuple[Network | None, str]:
     """The network traced with single Values, and a note; `must`: pass on what pure Python code raises."""
     if not must and not small_enough(learner, params):
@@ -75,6 +87,7 @@ def on_values(learner: LearnerForward, params: Mapping[str, Array], must: bool =
     try:
         net, note = network_on_values(learner, params)
         same = learner.part is not None or agrees(learner, params, {n: total(net, n) for n in params})
+        same = same or values_agree_beside(learner, params)
         return (net, note) if same else (None, "on Values, its slope differs from the measured one")
     except DetachedError as error:
         return None, f"{type(error).__name__}: {error}".split("\n")[0]
@@ -82,6 +95,15 @@ def on_values(learner: LearnerForward, params: Mapping[str, Array], must: bool =
         if must and isinstance(error, (ExaminerError, ArithmeticError)):
             raise
         return None, f"{type(error).__name__}: {error}".split("\n")[0]
+
+
+def values_agree_beside(learner: LearnerForward, params: Mapping[str, Array]) -> bool:
+    """`agrees_beside` of the graph of Values."""
+    if not has_kink(learner, params):
+        return False
+    beside = moved_beside(params, SEED)
+    net, _ = network_on_values(learner, beside)
+    return agrees(learner, beside, {n: total(net, n) for n in beside})
 
 
 def by_single_numbers(net: Network) -> bool:
