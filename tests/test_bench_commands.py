@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bench import growth, scaling
+from bench import eager, growth, scaling
 from bench.speed import chart, command, first_call, readme
 from bench.speed.child import Result
 from bench.speed.timing import Timing
@@ -91,6 +91,18 @@ def test_the_work_of_a_row_can_be_done_again(row):
     work = row.prepare(10)
     work()
     work()
+
+
+# bench.eager
+
+
+def test_eager_programs_have_the_values_of_their_peers():
+    pytest.importorskip("torch")
+    measured = [(ours(), theirs()) for _, _, ours, theirs in eager.rows(["MLP 2-16", "embedding"])]
+    assert len(measured) == 4
+    assert all(a == pytest.approx(b, rel=1e-4) for a, b in measured)
+    little, much = eager.in_turn(lambda: 0.0, lambda: float(sum(range(1000))), 3)
+    assert 0.0 < little < much
 
 
 # bench.scaling

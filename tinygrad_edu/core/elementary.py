@@ -9,9 +9,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
-from tinygrad_edu.core.operation import op
+from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.operation import Operation, op
 
 PIECES = ([(-3.0, -0.3)], [(0.3, 3.0)])  # intervals on both sides of a kink at 0
 POSITIVE = ([(0.3, 3.0)],)
@@ -47,13 +51,32 @@ def div(a: float, b: float) -> float:
     return a / b
 
 
+class Power(Operation):
+    """The row whose function of arrays is our own, around NumPy's."""
+
+    @functools.cached_property
+    def array_function(self) -> Callable[..., Any]:
+        """xⁿ of arrays, quick for whole n."""
+        from tinygrad_edu.core.powers import power  # not above: the scalar engine runs without NumPy
+
+        return power
+
+
+def exponent_of_slope(n: ArrayLike) -> Any:
+    """n - 1, and 0 for n = 0, whose slope 0·x⁰ is 0 at 0 too; a plain number stays one, which has no dtype."""
+    if isinstance(n, (int, float)):
+        return n - 1.0 if n else 0.0
+    return where(n == 0.0, 0.0, n - 1.0)
+
+
 @op(
     partials=lambda y, x, n: (
-        n * pow(x, where(n == 0.0, 0.0, n - 1.0)),
+        n * pow(x, exponent_of_slope(n)),
         where(x > 0.0, y * log(where(x > 0.0, x, 1.0)), where((x == 0.0) & (n < 0.0), -math.inf, 0.0)),
     ),
     domain=([(0.3, 3.0), (-3.0, 3.0)],),
     numpy="power",
+    kind=Power,
 )
 def pow(x: float, n: float) -> float:
     """xⁿ.  ∂/∂x = n·xⁿ⁻¹ (0 for n = 0, so 0⁰ has slope 0), ∂/∂n = y·log x (0 where x ≤ 0; -∞ for 0ⁿ, n < 0)."""

@@ -19,8 +19,10 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.broadcasting import sum
+from tinygrad_edu.core.elementary import exponent_of_slope
 from tinygrad_edu.core.fast.class_entropy import class_entropy, pull_class_entropy
 from tinygrad_edu.core.linalg import matmul
+from tinygrad_edu.core.powers import power
 from tinygrad_edu.core.reductions import log_softmax, softmax
 from tinygrad_edu.core.reductions import max as largest
 from tinygrad_edu.core.shapes import getitem, inverse, put, reshape, transpose
@@ -142,9 +144,8 @@ def pull_pow(x: Node, g: Array) -> Any:
     base, n = x._parents
     if n.__class__ is not float and n.__class__ is not int:
         return None
-    # float64 exponent even for float32 arrays, as in the table's own rule
-    power = np.power(base.array, np.float64(n - 1.0 if n != 0.0 else 0.0))
-    return [(base, fit_to_array(g * (n * power), base.array))]
+    slope = n * power(base.array, exponent_of_slope(n))
+    return [(base, fit_to_array(g * slope, base.array))]
 
 
 # unary elementwise operations: the arrays they need are at hand, and the result has its parent's shape and dtype
