@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinygrad_edu.clinic import check_backprop
+from tinygrad_edu.clinic import check_backprop, check_program
 
 X = np.random.default_rng(3).normal(size=(8, 2))
 X[0] = [1.0, 0.0]
@@ -169,3 +169,26 @@ def test_numbers_outside_of_the_slopes_are_wrong_and_no_factor_is_invented():
     assert not report.ok
     assert "kink" in report.note
     assert all(slip.code != "constant_factor" for slip in report.slips)
+
+
+def descend(forward, backward, params):
+    """A program that takes one step of gradient descent."""
+    net = {n: np.array(x) for n, x in params.items()}
+
+    def step():
+        for n, g in backward(net).items():
+            net[n] = net[n] - 0.1 * g
+
+    return check_program(net, step=step, loss=lambda: forward(net), lr=0.1)
+
+
+@pytest.mark.parametrize("name", ["perceptron <=", "hinge <=", "pool, first"])
+def test_steps_at_a_kink_are_right(name):
+    forward, params, backward = RIGHT[name]
+    report = descend(forward, backward, params)
+    assert report.ok, report
+
+
+def test_steps_that_are_right_at_a_kink_alone_are_found():
+    forward, params, backward, _ = WRONG["hinge, other margin"]
+    assert not descend(forward, backward, params).ok

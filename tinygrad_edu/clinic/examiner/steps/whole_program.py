@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks
+from tinygrad_edu.clinic.examiner.beside_kinks import RIGHT_BESIDE, SEEDS, WRONG_BESIDE, as_right, same_mistake
 from tinygrad_edu.clinic.examiner.forward.book import total
 from tinygrad_edu.clinic.examiner.forward.forward_network import network_of
 from tinygrad_edu.clinic.examiner.judge import better_of, little_of, with_words
 from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward, check_rate
+from tinygrad_edu.clinic.examiner.learner.kinks import has_kink, moved_beside
 from tinygrad_edu.clinic.examiner.learner.learner_program import (
     LearnerProgram,
     are_equal,
@@ -22,7 +24,7 @@ from tinygrad_edu.clinic.examiner.learner.learner_program import (
     whole_numbers,
 )
 from tinygrad_edu.clinic.examiner.learner.reachable import preserve
-from tinygrad_edu.clinic.examiner.learner.structure import Leaf
+from tinygrad_edu.clinic.examiner.learner.structure import Leaf, Structure
 from tinygrad_edu.clinic.examiner.lines.recorder import record_run
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
 from tinygrad_edu.clinic.examiner.lines.untouched import like_weights, missed_updates, remark_on
@@ -65,7 +67,9 @@ def check_program(
     checks.function("loss", loss, "check_program")
     rate, name = check_rate(lr), variable_of(obj)
     with preserve(obj, step, loss) as state:
-        return examine_program(LearnerProgram(obj, step, loss, state, name), rate)
+        program = LearnerProgram(obj, step, loss, state, name)
+        report = examine_program(program, rate)
+        return beside_kink(program, report, rate) or report
 
 
 FRAMES = 3  # from `variable_of` to the caller: check_program, and the check of its arguments around it
@@ -111,6 +115,42 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     report.note = f"{report.note} {remark}".strip()
     tell_of_signs(report, recording, new)
     return report
+
+
+def beside_kink(program: LearnerProgram, report: BackpropReport, rate: float | None) -> BackpropReport | None:
+    """Where the loss has a kink, the report on the program from random parameters nearby; None where it has none.
+
+    What is right beside it is right; what is wrong there is so with proof, or was so before.
+    """
+    program.state.restore()
+    leaves = {n: leaf for n, leaf in program.leaves().items() if n in report.errors}
+    weights = {n: x for n, x in program.numbers().items() if n in leaves}
+    learner = LearnerForward(program.loss(leaves), form_of(leaves), program.state, program.roots, whole=True)
+    if weights.keys() != report.errors.keys() or not has_kink(learner, weights):
+        return None
+    found = [x for seed in SEEDS if (x := examined_at(program, leaves, moved_beside(weights, seed), rate))]
+    program.state.restore()
+    wrong = next((x for x in found if not x.ok), None)
+    if not found or (wrong is not None and (same_mistake(report, wrong) or (report.ok and not wrong.has_proof))):
+        return None
+    if wrong is None:
+        return None if report.ok else as_right(report, RIGHT_BESIDE)
+    wrong.note = f"{WRONG_BESIDE} {wrong.note}".strip()
+    return wrong
+
+
+def examined_at(
+    program: LearnerProgram, leaves: Mapping[str, Leaf], numbers: Mapping[str, Array], rate: float | None
+) -> BackpropReport | None:
+    """The report on the program with other parameters; None where it cannot be run with them."""
+    program.state.restore()
+    for name, leaf in leaves.items():
+        program.put(leaf, Structure.of(leaf.given).fill({"params": numbers[name]}))
+    try:
+        with preserve(*program.roots) as state:
+            return examine_program(replace(program, state=state), rate)
+    except Exception:  # the program may raise anything there
+        return None
 
 
 def examine_step(verdict: StepVerdict) -> BackpropReport:
