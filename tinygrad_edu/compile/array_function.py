@@ -22,19 +22,19 @@ from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, with_tensors
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.trace import Trace
-from tinygrad_edu.compile.traced_results import as_traced, with_constants, with_repeats_rolled
+from tinygrad_edu.compile.traced_results import as_traced, refuse_others, with_constants, with_repeats_rolled
 from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, copy_of_array, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.lost_gradients import mark
-from tinygrad_edu.core.pytree import leaf_names, tree_leaves, tree_map, with_leaves
+from tinygrad_edu.core.pytree import flatten, leaf_names, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.writes.checksum import checksum
-from tinygrad_edu.errors import DtypeError, OperandError
+from tinygrad_edu.errors import DtypeError
 
 Function = Callable[..., Any]
 
@@ -180,7 +180,7 @@ class ArrayFunction:
         if key is None:  # nested arguments, or some that must become arrays first
             given = list(tree_leaves(tuple(arguments)))
             given = given if signature(given, by) else [check_argument(x) for x in given]
-            key = (repr(tree_map(lambda _: 0, tuple(arguments))), signature(given, by))
+            key = (flatten(tuple(arguments), []), signature(given, by))
         if own := own_attributes(list(tree_leaves(tuple(arguments))), self.by_class):
             key = (*key, own)
         call = self.calls.get(key)
@@ -195,7 +195,7 @@ class ArrayFunction:
     def find_program(self, arguments: Sequence[Any], given: list[Any], by: str) -> Call:
         """The program of this structure and these sizes."""
         leaves = list(tree_leaves(tuple(arguments)))
-        structures = by, repr(tree_map(lambda _: 0, tuple(arguments))), *map(structure, given)
+        structures = by, flatten(tuple(arguments), []), *map(structure, given)
         key = *structures, own_attributes(leaves, self.by_class)
         for program in self.programs.get(key, []):
             captured = [number_array(x) for x in program.trace.captured.values()]
@@ -231,10 +231,7 @@ class ArrayFunction:
             results = trace.run(lambda: with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
             trace.written = written_arguments.writes_to(trace, own)
             outputs = list(tree_leaves(results))
-            if not outputs or not all(isinstance(y, Traced) for y in outputs):
-                raise OperandError(
-                    f"a compiled function returns what it computes from its arguments, not {results!r:.80}"
-                )
+            refuse_others(outputs, results)
             # looked up before `run`, in which arrays of Tensors would count as read by the function
             whole, dtypes = whole_inputs(trace, own, arguments), dtypes_of_results(trace, given, outputs)
             with_writes = trace.run(lambda: with_repeats_rolled((results, [write.node for write in trace.written])))

@@ -145,8 +145,8 @@ def original(x: Any) -> Any:
 def originals(tree: Any) -> Any:
     """`original` for everything in lists, tuples and dicts."""
     if isinstance(tree, dict):
-        return {key: originals(x) for key, x in tree.items()}
-    return rebuild(type(tree), map(originals, tree)) if isinstance(tree, (list, tuple)) else original(tree)
+        return {key: originals(x) for key, x in tree.items()}  # options of a function of NumPy's
+    return rebuild(tree, map(originals, tree)) if isinstance(tree, (list, tuple)) else original(tree)
 
 
 def joins(x: Any) -> bool:
@@ -328,7 +328,7 @@ def with_stand_ins(x: Any, made: dict[int, StandIn], hidden: set[int]) -> Any:
         return made.setdefault(id(x), StandIn(x, x))
     if isinstance(x, tuple):
         parts = [with_stand_ins(each, made, hidden) for each in x]
-        return x if all(map(operator.is_, parts, x)) else rebuild(type(x), parts)
+        return x if all(map(operator.is_, parts, x)) else rebuild(x, parts)
     return x
 
 

@@ -19,6 +19,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.flat_rows import flat_inputs
 from tinygrad_edu.core.lost_gradients import FEW, NUMBERS, REMEMBERING, Origins, after_step, joined, note_numbers
 from tinygrad_edu.core.numpy_names import find
+from tinygrad_edu.core.pytree import tree_map
 
 Array = np.ndarray[Any, Any]
 # what computes other numbers: their derivative is 0, or they are a copy on purpose
@@ -241,17 +242,13 @@ def take_on_purpose(x: ArrayLike) -> Any:
 
 def forget_all(tree: ArrayLike, found: list[Origins]) -> Any:
     """Arguments of a function without their memory, which goes to `found`."""
-    if isinstance(tree, (list, tuple)):
-        return (
-            [forget_all(x, found) for x in tree]
-            if isinstance(tree, list)
-            else tuple([forget_all(x, found) for x in tree])
-        )
-    if isinstance(tree, dict):
-        return {key: forget_all(x, found) for key, x in tree.items()}
-    if isinstance(tree, Remembering):
-        found.append(tree._origins)
-    return forget(tree)
+
+    def forget_one(x: ArrayLike) -> Any:
+        if isinstance(x, Remembering):
+            found.append(x._origins)
+        return forget(x)
+
+    return tree_map(forget_one, tree)
 
 
 def is_node(x: Node) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -58,9 +59,10 @@ def tree_map(function: Callable[..., Any], tree: ArrayLike, *others: ArrayLike) 
     {'x': 11, 'y': (22, 33)}
     """
     if isinstance(tree, dict):
-        return {key: tree_map(function, branch, *[other[key] for other in others]) for key, branch in tree.items()}
+        found = {key: tree_map(function, branch, *[other[key] for other in others]) for key, branch in tree.items()}
+        return found if type(tree) is dict else rebuild_dict(tree, found)
     if isinstance(tree, (list, tuple)):
-        return rebuild(type(tree), [tree_map(function, *branches) for branches in zip(tree, *others, strict=True)])
+        return rebuild(tree, [tree_map(function, *branches) for branches in zip(tree, *others, strict=True)])
     return function(tree, *others)
 
 
@@ -117,9 +119,83 @@ def leaf_names(tree: ArrayLike, name: str) -> Iterator[str]:
             yield from leaf_names(branch, f"{name}[{key!r}]")
 
 
-def rebuild(kind: type[Any], branches: Iterable[Any]) -> Any:
-    """A list or tuple of that class; a named tuple takes its fields one by one."""
-    return kind(*branches) if hasattr(kind, "_fields") else kind(branches)
+def rebuild(tree: ArrayLike, branches: Iterable[Any]) -> Any:
+    """Such a list or tuple as this one, of its class and with its attributes, of other branches.
+
+    Errors: OperandError where its class lets nobody make one.
+    """
+    kind = type(tree)
+    if kind is list or kind is tuple:
+        return kind(branches)
+    try:
+        made = emptied(tree) if isinstance(tree, list) else tuple_of(kind, list(branches))
+        if isinstance(tree, list):
+            made.extend(branches)
+        elif getattr(tree, "__dict__", None):
+            vars(made).update(vars(tree))
+    except Exception as error:
+        raise own_container(kind, error) from error
+    return made
+
+
+def tuple_of(kind: type[Any], branches: list[Any]) -> Any:
+    """A tuple of that class. `__new__` has had its say on the first one; some classes of C allow nothing else."""
+    try:
+        return tuple.__new__(kind, branches)
+    except TypeError:
+        return kind(branches)
+
+
+def rebuild_dict(tree: ArrayLike, found: dict[Any, Any]) -> Any:
+    """Such a dict as this one, an OrderedDict for example, of other entries. Errors: as of `rebuild`."""
+    try:
+        made = emptied(tree)
+        for key, branch in found.items():  # update() of a Counter would add
+            made[key] = branch
+    except Exception as error:
+        raise own_container(type(tree), error) from error
+    return made
+
+
+def emptied(tree: ArrayLike) -> Any:
+    """A copy without contents: a defaultdict keeps its factory, an object its attributes."""
+    made = copy.copy(tree)
+    made.clear()
+    return made
+
+
+def own_container(kind: type[Any], error: Exception) -> OperandError:
+    return OperandError(
+        f"a {kind.__name__} cannot be made again with other numbers ({type(error).__name__}: {error}): give and return "
+        "a list, tuple or dict"
+    )
+
+
+class OwnContainer:
+    """The class of a container that is no plain list, tuple or dict, and its attributes, compared like a nesting."""
+
+    __slots__ = ("like", "settings")
+
+    def __init__(self, tree: ArrayLike) -> None:
+        kind = type(tree)
+        try:
+            self.like = rebuild(tree, [None] * len(tree)) if isinstance(tree, tuple) else emptied(tree)
+            self.settings = self.like.__reduce_ex__(4)[1:3]  # how to make it: a factory, attributes
+        except Exception as error:
+            raise own_container(kind, error) from error
+        for name, x in getattr(tree, "__dict__", {}).items():
+            if hasattr(type(x), "parents") or type(x).__hash__ is None:
+                raise OperandError(
+                    f"a {kind.__name__} with .{name}, a {type(x).__name__}: a compiled function cannot tell whether an "
+                    "attribute has changed, and gives none back. Put it into the container, or give and return a dict"
+                )
+
+    def __eq__(self, other: object) -> bool:
+        alike = isinstance(other, OwnContainer) and type(self.like) is type(other.like)
+        return alike and bool(self.settings == other.settings)  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(type(self.like))
 
 
 def with_leaves(tree: ArrayLike, leaves: Iterable[Any]) -> Any:
@@ -140,23 +216,27 @@ def flatten(tree: ArrayLike, found: list[Any]) -> Any:
     >>> found, unflatten(nesting, iter([10.0, 20.0, 30.0]))
     ([1.0, 2.0, 3.0], {'W': [10.0, 20.0], 'b': 30.0})
     """
+    kind = type(tree)
     if isinstance(tree, dict):
-        return dict, tuple(tree), tuple([flatten(branch, found) for branch in tree.values()])
+        form = kind if kind is dict else OwnContainer(tree)
+        return form, tuple(tree), tuple([flatten(branch, found) for branch in tree.values()])
     if not isinstance(tree, (list, tuple)):
         found.append(tree)
         return None
-    if any(issubclass(kind, (dict, list, tuple)) for kind in set(map(type, tree))):
-        return type(tree), tuple([flatten(branch, found) for branch in tree])
+    form = kind if kind is tuple or kind is list else OwnContainer(tree)
+    if any(issubclass(each, (dict, list, tuple)) for each in set(map(type, tree))):
+        return form, tuple([flatten(branch, found) for branch in tree])
     found += tree  # only leaves: a fast path for long lists
-    return type(tree), len(tree)
+    return form, len(tree)
 
 
 def unflatten(nesting: ArrayLike, found: Iterator[Any]) -> Any:
     """A tree of that nesting with the next leaves."""
     if nesting is None:
         return next(found)
-    if nesting[0] is dict:
-        return {key: unflatten(branch, found) for key, branch in zip(*nesting[1:], strict=True)}
-    kind, branches = nesting
+    form, branches = nesting[0], nesting[-1]
     each = islice(found, branches) if isinstance(branches, int) else [unflatten(x, found) for x in branches]
-    return rebuild(kind, each)
+    if len(nesting) == 3:
+        made = dict(zip(nesting[1], each, strict=True))
+        return made if form is dict else rebuild_dict(form.like, made)
+    return rebuild(form.like, each) if isinstance(form, OwnContainer) else form(each)

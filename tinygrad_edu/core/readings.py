@@ -6,7 +6,7 @@ import builtins
 import dis
 import functools
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
@@ -121,7 +121,8 @@ def refuse_masked(data: ArrayLike) -> None:
 
 
 def refuse_own_rules(x: ArrayLike) -> None:
-    """Errors: OperandError for an array that computes by rules of its own, which nodes do not follow.
+    """Errors: OperandError for an array that computes by rules of its own, which nodes do not follow, and for a
+    container such as a deque, which is neither walked like a list nor an array.
 
     NumPy's matrix multiplies by *, a Series of pandas goes by its labels and skips NaN, a Tensor of PyTorch has another
     std().
@@ -138,6 +139,19 @@ def refuse_own_rules(x: ArrayLike) -> None:
             f"{kind.__module__.partition('.')[0]}'s {kind.__name__} computes by rules of its own, and this function "
             "runs on nodes, which follow those of arrays: give np.asarray(x)"
         )
+    if is_container(kind):
+        raise OperandError(
+            f"an argument is a {kind.__name__}: lists, tuples and dicts are walked, and arrays taken as they are. Give "
+            "list(x), or np.asarray(x) for one array"
+        )
+
+
+@functools.lru_cache(256)
+def is_container(kind: Any) -> bool:
+    """Does a class hold several things, and is no text, array or node?"""
+    walked = (str, bytes, dict, list, tuple)
+    holds = issubclass(kind, Collection) and not issubclass(kind, walked)
+    return holds and not hasattr(kind, "__array__")
 
 
 OPERATORS = (

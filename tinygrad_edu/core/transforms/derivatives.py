@@ -29,6 +29,7 @@ from tinygrad_edu.core.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.stands_for import plain_results
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options
+from tinygrad_edu.core.transforms.auxiliary import plain_auxiliary
 from tinygrad_edu.core.transforms.depth import at_work, inside_transform
 from tinygrad_edu.core.transforms.origins import origins_beside, remember_each
 from tinygrad_edu.core.transforms.plain_pull import PLAIN, graph_of, like, plain_like, plain_pull, unwrap
@@ -100,11 +101,11 @@ def value_and_grad(
             return y
 
         name = getattr(f, "__name__", "")
-        y, pull, _ = pull_back(number, at_places(arguments, chosen), dtype_of_arrays(arguments), name)
+        y, pull, nodes = pull_back(number, at_places(arguments, chosen), dtype_of_arrays(arguments), name)
         refuse_several_numbers(y)
         gradients = pull(1.0)
         if has_aux:
-            y = y, extra[0] if is_node(y) else unwrap(extra[0])
+            y = y, extra[0] if is_node(y) else plain_auxiliary(extra[0], nodes)
         return y, gradients if is_several(which) else gradients[0]
 
     return both

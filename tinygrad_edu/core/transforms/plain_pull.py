@@ -92,17 +92,13 @@ def like(x: Node, found: Iterator[Any], again: bool, origins: Origins) -> Any:
 
 def unwrap(x: Node) -> Any:
     """A node as the number or array that it holds; lists and tuples of nodes too."""
+    if isinstance(x, (list, tuple, dict)):
+        return tree_map(unwrap, x)
     if isinstance(x, Tensor):
         return x.array if x.ndim else x.array.item()
     if is_object(x):
         return np.reshape([float(unwrap(v)) for v in x.flat], x.shape)
-    return (
-        tree_map(unwrap, x)
-        if isinstance(x, (list, tuple, dict))
-        else getattr(x, "data", x)
-        if isinstance(x, (Value, Tensor))
-        else x
-    )
+    return x.data if isinstance(x, Value) else x
 
 
 def plain_like(x: Node, g: Node) -> Any:
