@@ -25,7 +25,7 @@ from tinygrad_edu.core.aliases import Dtype
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.pytree import tree_leaves
-from tinygrad_edu.core.readings import refuse_own_rules
+from tinygrad_edu.core.readings import numbers_of_frame, refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.writes.other_names import MADE_BY_PROGRAM, ArrayMemory, refuse_old, watching
 from tinygrad_edu.core.writes.write_guard import CLOCK
@@ -113,6 +113,7 @@ class Trace:
 
     def capture(self, array: Any) -> Traced:
         """The input for an array that the function closes over, the same one each time."""
+        array = numbers_of_frame(array)
         for name, known in self.captured.items():
             if known is array:
                 return self.inputs[name]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
-from tinygrad_edu.core.readings import refuse_masked, refuse_own_rules
+from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
+from tinygrad_edu.core.readings import refuse_masked, refuse_own_operands, refuse_own_rules
 from tinygrad_edu.errors import DetachedError, DtypeError, OperandError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -90,6 +90,8 @@ def elementwise_operand(x: ArrayLike, dtype: Option) -> Any:
     """A number as a Python number (it takes the array's dtype), booleans as they are, other arrays as floats."""
     if isinstance(x, (bool, int, float)):
         return check_size(x) if x.__class__ in (bool, int) else float(x)
+    if x.__class__ is not np.ndarray:
+        refuse_own_rules(x)
     array = array_operand(x)
     if array.ndim == 0 and array.dtype.kind == "f":
         return float(array)
@@ -116,6 +118,18 @@ def array_operand(x: ArrayLike) -> Array:
     if array.dtype.kind not in "fiub":
         raise OperandError(f"{preview(x)} (dtype {array.dtype}) cannot be combined with a Tensor. {remedy(array)}")
     return array
+
+
+def float_operand(x: Node, others: Sequence[Any], operation: Any) -> Any:
+    """A constant of an operation on whole arrays, as floats in the dtype of the Tensors."""
+    refuse_own_operands(operation, (x,))
+    array = array_operand(x)
+    return array if array.dtype.kind == "f" else array.astype(first_dtype(others))
+
+
+def first_dtype(operands: Sequence[Any]) -> Any:
+    """The dtype of the first Tensor."""
+    return next(x.array.dtype for x in operands if hasattr(x, "requires_grad") and hasattr(x, "parents"))
 
 
 def unpack(arguments: Sequence[Any]) -> Any:

@@ -29,6 +29,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.conversion import as_plain_array
 from tinygrad_edu.core.modes import UNUSUAL
 from tinygrad_edu.core.operation import COMPOSED, Composed
+from tinygrad_edu.core.readings import numbers_of_frame
 from tinygrad_edu.core.shapes import expand_dims
 from tinygrad_edu.core.targets import (
     class_numbers_or_probabilities,
@@ -301,8 +302,8 @@ def without_ignored(name: str, target: ArrayLike, ignored: ArrayLike) -> tuple[A
 
 
 def as_arrays(x: ArrayLike) -> Any:
-    """Lists as arrays."""
-    return as_plain_array(x) if isinstance(x, (list, tuple)) else x
+    """Lists and data frames as arrays."""
+    return as_plain_array(x) if isinstance(x, (list, tuple)) else numbers_of_frame(x)
 
 
 def as_floats(x: ArrayLike) -> Any:

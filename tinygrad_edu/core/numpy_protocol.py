@@ -27,6 +27,7 @@ from tinygrad_edu.core.numpy_names import (
 from tinygrad_edu.core.one_name import SECOND, refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.readings import numbers_of_frame
 from tinygrad_edu.core.whole_numbers import as_floats, is_whole
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import DetachedError, OperandError, UnsupportedNumpyError
@@ -121,6 +122,8 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     if function not in differentiable():
         raise UnsupportedNumpyError(refusal(name_with_dots(function)))
     entry = differentiable()[function]
+    if function is not np.clip:  # made of universal functions, which give a frame of a frame
+        arguments = [numbers_of_frame(x) for x in arguments]
     if isinstance(entry, types.FunctionType):
         return entry(*arguments, **dict(option for x in options.items() for option in translate(function, entry, *x)))
     if isinstance(entry, Operation):

@@ -130,14 +130,12 @@ def refuse_own_rules(x: ArrayLike) -> None:
     import numpy as np
 
     kind: Any = type(x)
-    if isinstance(x, np.ndarray):
-        own = has_own_operators(kind) and not hasattr(x, "filled")  # masks: `refuse_masked`
-    else:
-        own = hasattr(kind, "__array__") and not (isinstance(x, np.generic) or hasattr(kind, "parents"))
-    if own:
+    of_numpy = isinstance(x, np.ndarray) and not hasattr(x, "filled")  # masks: `refuse_masked`
+    if is_frame(kind) or (of_numpy and has_own_operators(kind)):
+        array = "x.to_numpy()" if hasattr(kind, "to_numpy") else "np.asarray(x)"
         raise OperandError(
-            f"{kind.__module__.partition('.')[0]}'s {kind.__name__} computes by rules of its own, and this function "
-            "runs on nodes, which follow those of arrays: give np.asarray(x)"
+            f"{kind.__module__.partition('.')[0]}'s {kind.__name__} computes by rules of its own, and Tensors follow "
+            f"those of arrays: give {array}"
         )
     if is_container(kind):
         raise OperandError(
@@ -152,6 +150,31 @@ def is_container(kind: Any) -> bool:
     walked = (str, bytes, dict, list, tuple)
     holds = issubclass(kind, Collection) and not issubclass(kind, walked)
     return holds and not hasattr(kind, "__array__")
+
+
+def refuse_own_operands(operation: Any, arguments: Sequence[Any]) -> None:
+    """The same of the operands of @; functions of whole arrays, such as np.dot and the losses, take the numbers."""
+    if operation.name == "matmul":
+        for x in arguments:
+            refuse_own_rules(x)
+
+
+@functools.lru_cache(256)
+def is_frame(kind: Any) -> bool:
+    """Does a class of another library hold an array without being one? Data frames, their columns, other Tensors."""
+    import numpy as np
+
+    return hasattr(kind, "__array__") and not (issubclass(kind, (np.generic, np.ndarray)) or hasattr(kind, "parents"))
+
+
+def numbers_of_frame(x: ArrayLike) -> Any:
+    """The array that a data frame holds; anything else unchanged."""
+    kind: Any = type(x)
+    if not is_frame(kind):
+        return x
+    import numpy as np
+
+    return np.asarray(x)
 
 
 OPERATORS = (

@@ -22,7 +22,15 @@ from tinygrad_edu.core import copies, one_name
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.anomaly import refuse_anomaly
 from tinygrad_edu.core.backward import backward, shape_error
-from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
+from tinygrad_edu.core.conversion import (
+    FLOATS,
+    elementwise_operand,
+    first_dtype,
+    float_array,
+    float_operand,
+    plain_index,
+    unpack,
+)
 from tinygrad_edu.core.fast.tensors import install_for_tensors
 from tinygrad_edu.core.fast.whole_tensors import install_for_arrays
 from tinygrad_edu.core.lost_gradients import REMEMBERING, mark
@@ -128,7 +136,7 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
             return MODES.tensor_trace.__apply_array__(operation, arrays, options)
         if "index" in options:
             options = {**options, "index": plain_index(options["index"])}
-        operands = tuple([x if x.__class__ is Tensor else float_operand(x, arrays) for x in arrays])
+        operands = tuple([x if x.__class__ is Tensor else float_operand(x, arrays, operation) for x in arrays])
         try:
             y = operation.array_function(*[x.array if x.__class__ is Tensor else x for x in operands], **options)
         except (ValueError, IndexError) as error:
@@ -322,16 +330,6 @@ def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options:
     elif REMEMBERING:
         mark(made, operands)
     return made
-
-
-def float_operand(x: Node, others: Sequence[Any]) -> Any:
-    """A constant of an operation on whole arrays, as floats in the dtype of the Tensors."""
-    array = array_operand(x)
-    return array if array.dtype.kind == "f" else array.astype(first_dtype(others))
-
-
-def first_dtype(operands: Sequence[Any]) -> Any:
-    return next(x.array.dtype for x in operands if x.__class__ is Tensor)
 
 
 install_for_tensors(Tensor, record, NO_OPTIONS)

@@ -91,15 +91,14 @@ class Traced(Tensor):
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Traced:
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside a vmap
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
-        truths.refuse_own(operation)
-        operands = tuple([as_node(x) for x in arguments])
+        operands = tuple(map(as_node, truths.check_operands(operation, arguments)))
         return unless_recording(watched(truths.apply_as_numpy(operation, operands, record), operation, operands))
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:
             return MODES.tensor_trace.__apply_array__(operation, arrays, options)  # type: ignore[no-any-return]
-        operands = tuple([as_node(x) for x in arrays])
+        operands = tuple(map(as_node, truths.check_operands(operation, arrays)))
         return unless_recording(watched(apply_array(operation, operands, options), operation, operands, options))
 
     @staticmethod

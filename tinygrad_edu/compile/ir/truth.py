@@ -15,9 +15,11 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.constants import is_whole_input, value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size
+from tinygrad_edu.compile.unread import original
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.conversion import check_size
-from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, Operation, is_flat
+from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, ArrayOperation, Operation, is_flat
+from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.whole_numbers import is_narrow, narrow_error
 from tinygrad_edu.errors import TraceError
@@ -46,11 +48,20 @@ def plain_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     return Tensor.__array__(x, dtype, copy)
 
 
-def refuse_own(operation: Operation) -> None:
+def refuse_own(operation: Any) -> None:
     """A user's own operation that cannot be written into a program."""
     reason = getattr(operation, "refusal", "")
     if reason:
         raise TraceError(f"{operation.name} cannot be compiled: {reason}; or {WITHOUT_JIT}")
+
+
+def check_operands(operation: Operation | ArrayOperation, arguments: Sequence[Any]) -> Sequence[Any]:
+    """The operands of what can be written into a program. Errors: OperandError where an operator meets an array with
+    rules of its own; those of `refuse_own`."""
+    refuse_own(operation)
+    for x in arguments if isinstance(operation, Operation) or operation.name == "matmul" else ():
+        refuse_own_rules(original(x))
+    return arguments
 
 
 def is_comparison(x: Any) -> bool:

@@ -21,6 +21,7 @@ from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.numpy_protocol import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
+from tinygrad_edu.core.readings import refuse_own_operands
 from tinygrad_edu.core.stands_for import class_told, hash_told, let_answer, set_class
 from tinygrad_edu.core.targets import rows_of_classes
 from tinygrad_edu.core.tensor import Tensor
@@ -146,6 +147,7 @@ class Batched(Tensor):
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Batched:
         if MODES.written:
             refuse_old(arrays, numbers_needed)
+        refuse_own_operands(operation, arrays)
         parents = [as_sample(x) for x in arrays]
         options = {name: option_of_sample(x) for name, x in options.items()}
         given = [*parents, *batch_rules.options_of(options)]
