@@ -27,7 +27,7 @@ gradient_reversed gradient_of_another_parameter repeated_index_counted_once hidd
 cell_gradient_not_handed_back overlaps_counted_once kernel_flipped statistics_share_wrong loss_term_scaled
 maximum_without_its_mask stride_forgotten padding_forgotten backpropagation_truncated
 shared_weight_counted_once
-skip_connection_forgotten slope_below_a_maximum_missing gradient_of_one_number"""
+skip_connection_forgotten slope_below_a_maximum_missing gradient_of_one_number data_term_scaled"""
 CODES = LISTED.split()
 
 

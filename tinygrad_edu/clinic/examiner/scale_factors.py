@@ -188,8 +188,6 @@ def common_factors(net: Network, lr: float | None) -> dict[str, float]:
         "0": 0.0,
         "4": 4.0,
         "1/4": 0.25,
-        "10": 10.0,
-        "1/10": 0.1,
         "3": 3.0,
         "1/3": 1 / 3,
     }
@@ -212,6 +210,7 @@ def common_factors(net: Network, lr: float | None) -> dict[str, float]:
             f"1/{n * m:g} (one over n·m: {n:g} samples times {m:g} outputs)": 1 / (n * m),
             f"{n * m / 2:g} (n·m/2, with {n:g} samples and {m:g} outputs)": n * m / 2,
         }
+    found |= {text: c for text, c in {"10": 10.0, "1/10": 0.1}.items() if not factor_name(c, found)}
     return found | (
         {f"{lr:g} (the learning rate)": lr, f"{1 / lr:g} (one over the learning rate)": 1 / lr} if lr else {}
     )

@@ -11,6 +11,7 @@ from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, slip
 from tinygrad_edu.clinic.examiner.forward.layers import Layer, Use
 from tinygrad_edu.clinic.examiner.forward.network import Network, below_term, proportion, terms_of
 from tinygrad_edu.clinic.examiner.forward.program import Change, Step
+from tinygrad_edu.clinic.examiner.scale_factors import common_factors
 from tinygrad_edu.clinic.examiner.slips.layer import parameters
 
 Array = np.ndarray[Any, Any]
@@ -254,7 +255,7 @@ def sign_flipped(net: Network, _: Learner) -> Variants:
     sentence="This gradient is right up to a constant factor: {factor}.",
     fix="Compare with the loss: a mean divides by n, a square brings a factor 2, a half removes it. "
     "The learning rate belongs in the update, not in the gradient.",
-    right="∂L/∂{W} = the right gradient, times 1",
+    right="∂L/∂{W} = the right gradient, without the factor",
     example="dW = X.T @ delta                    # should be X.T @ delta / n for a mean",
 )
 def constant_factor(net: Network, learner: Learner) -> Variants:
@@ -288,6 +289,23 @@ def gradient_of(net: Network, name: str) -> Any:
         for u in net.uses[name]
     ]
     return sum(parts[1:], parts[0])
+
+
+@slip(
+    "data_term_scaled",
+    sentence="The data's part of the gradient of {W} is right up to a constant factor, {factor}; the penalty's part is "
+    "right.",
+    fix="Give each term the factor that it has in the loss: what the data are divided by does not divide the penalty.",
+    right="∂L/∂{W} = data term + penalty term",
+    example="dW1 = X.T @ d1 + lam * W1          # should be X.T @ d1 / n + lam * W1",
+)
+def data_term_scaled(net: Network, learner: Learner) -> Variants:
+    factors = {"-1": -1.0} | {text: c for text, c in common_factors(net, learner.lr).items() if c not in (0.0, 1.0)}
+    for layer, use in parameters(net):
+        R = penalty_of(net, use.parameter)
+        for text, c in factors.items() if np.any(R) else ():
+            change = final(net, use, lambda g, c=c, R=R: c * (g - R) + R)  # type: ignore[misc]
+            yield Variant(layer, f"∂L/∂{{W}} = {text} · data term + penalty term", (change,), use.parameter)
 
 
 @slip(
