@@ -184,3 +184,14 @@ def test_a_scheduler_may_take_rprops_rate_to_zero_after_the_first_step(groups):
         scheduler.step()
         found.append(w.data.tolist())
     np.testing.assert_allclose(found, [[0.9, -1.9], [0.78, -1.78], [0.636, -1.636]])
+
+
+def test_the_rate_of_a_group_is_that_of_the_next_step():
+    w, u = tg.Value(3.0), tg.Value(2.0)
+    halves = tg.optim.schedules.inverse_time
+    optimizer = tg.optim.SGD([{"params": [w], "lr": halves(0.6)}, {"params": [u]}], lr=halves(0.1))
+    for t in range(1, 4):
+        assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.6 / t, 0.1 / t])
+        (w * w + u * u).backward()
+        optimizer.step()
+        optimizer.zero_grad()

@@ -39,12 +39,14 @@ def make_group(optimizer: Any, group: Mapping[str, Any], lr: Any) -> Any:
 class Group(MutableMapping[str, Any]):
     """One group as a dict: g["lr"], g["params"] and settings can be read and changed, as in PyTorch's param_groups."""
 
-    def __init__(self, optimizer: Any) -> None:
-        self.optimizer = optimizer
+    def __init__(self, optimizer: Any, whole: Any) -> None:
+        self.optimizer, self.whole = optimizer, whole  # the whole one counts the steps
 
     def __getitem__(self, name: str) -> Any:
-        if name in ("params", "lr"):
-            return getattr(self.optimizer, name)
+        if name == "lr":
+            return self.optimizer.schedule(self.whole.steps)
+        if name == "params":
+            return self.optimizer.params
         return self.optimizer.options[name]
 
     def __setitem__(self, name: str, x: ArrayLike) -> None:

@@ -22,10 +22,11 @@ def subclasses(kind: type) -> Iterator[type]:
 
 
 def optimizer_classes() -> dict[str, Any]:
-    """Every optimizer by name: the classes that have a rule, and L-BFGS."""
-    with_rule = [each for each in subclasses(Optimizer) if hasattr(each, "rule")]
-    with_rule.sort(key=lambda each: each.__module__.startswith("tinygrad_edu."))  # the library's own come first
-    return {each.__name__: each for each in (*with_rule, LBFGS)}
+    """Every optimizer by name: the classes that have a rule or a step of their own, and L-BFGS."""
+    kinds: list[Any] = list(subclasses(Optimizer))
+    found = [each for each in kinds if hasattr(each, "rule") or each.step is not Optimizer.step]
+    found.sort(key=lambda each: each.__module__.startswith("tinygrad_edu."))  # the library's own come first
+    return {each.__name__: each for each in (*found, LBFGS)}
 
 
 def find(name: str) -> Any:

@@ -23,6 +23,7 @@ from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
 from tinygrad_edu.optim.idle_steps import Steps
+from tinygrad_edu.optim.own_step import counted, refuse_lack, with_defaults
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
 from tinygrad_edu.optim.state import SLIPS, StateMethod
 from tinygrad_edu.pen import check_arguments, check_attributes
@@ -44,6 +45,8 @@ class Optimizer:
     maximize: with True, steps go up: the rule gets the negative gradient; False.
     Further arguments are those of the rule. `optimizer.lr` is the rate that the next step uses; setting it replaces the
     schedule.
+    A subclass has a `rule`, or a `step` of its own as in PyTorch, which is run eagerly and keeps what it remembers of a
+    parameter in self.state[p].
     A Tensor without a gradient (None) is not changed; a Value always has one, 0 if the loss does not depend on it.
     Errors: SettingError for settings out of range or a parameter listed twice, OperandError for anything that is not a
     parameter.
@@ -56,25 +59,31 @@ class Optimizer:
     """
 
     rule: Callable[..., tuple[Any, ...]]
-    memories: int  # numbers that the rule stores per weight
+    memories: int = 0  # numbers that the rule stores per weight
     maximize: bool = False  # gradient ascent
     starts_at_rate = False  # does a memory start at the rate of the parameter's first step, as in PyTorch?
     initial_lr: float | None = None  # the learning rate before the first optim.lr_scheduler was attached
     waiting: Sequence[int] = ()  # indices of parameters of lazy layers, which have no numbers yet
     is_group = False  # is it a part of another optimizer, which counts its steps and has its memory?
+    kept: dict[int, dict[str, Any]]  # what a step of one's own remembers, by id of the parameter: self.state[p]
     groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is in the whole optimizer
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = with_pytorchs_options(cls.__init__)  # type: ignore[method-assign]
+        if "step" in vars(cls):
+            cls.step = counted(cls.step)  # type: ignore[method-assign]
 
-    def __init__(self, params: Parameters, lr: LearningRate, **settings: Any) -> None:
+    def __init__(self, params: Parameters, lr: LearningRate | dict[str, Any] | None = None, **settings: Any) -> None:
+        lr, settings = with_defaults(lr, settings)
         grouped = are_groups(params)
         self.params = check_parameters([p for group in params for p in members(group)] if grouped else params)
         self.maximize = flag("maximize", settings.pop("maximize", self.maximize), type(self).__name__)
-        self.settings = settings
-        if self.maximize:
+        self.settings, self.kept = settings, {}
+        if not hasattr(self, "rule"):
+            refuse_lack(self, Optimizer)
+        elif self.maximize:
             self.rule = functools.partial(rules.ascend, self.rule)
         self.t = [0] * len(self.params)  # updates per parameter: fewer for one that was sometimes without a gradient
         self.schedule, self.seen = as_schedule(lr), Steps()
@@ -145,7 +154,7 @@ class Optimizer:
     @property
     def param_groups(self) -> list[Group]:
         """The groups as dicts, as in g["lr"] *= 0.1; one for all parameters if none were given."""
-        return [Group(own) for own in self.groups or [self]]
+        return [Group(own, self) for own in self.groups or [self]]
 
     @property
     def options(self) -> dict[str, Any]:

@@ -42,9 +42,15 @@ class BoundState:
     def __call__(self) -> Any:
         return self.method(self.owner)
 
+    def __getitem__(self, p: Any) -> Any:
+        """What a step of one's own remembers of the parameter. Errors: SettingError where a rule does that."""
+        if hasattr(self.owner, "rule"):
+            self.refuse()
+        return self.owner.kept.setdefault(id(p), {})
+
     def refuse(self, *_: Any) -> NoReturn:
         """Errors: SettingError with what to write."""
         raise SettingError(HERE)
 
-    __getitem__ = __setitem__ = __delitem__ = __contains__ = __iter__ = __len__ = refuse
+    __setitem__ = __delitem__ = __contains__ = __iter__ = __len__ = refuse
     get = items = keys = values = clear = pop = setdefault = update = refuse

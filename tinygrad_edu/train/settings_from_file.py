@@ -56,7 +56,7 @@ def put_settings(job: Job, found: Mapping[str, Any], sizes: Sequence[Sequence[in
     start, now = found["start"], found["now"]
     for own, before, after in zip(job.optimizer.parts, start["parts"], now["parts"], strict=True):
         for name, x in changed(before["options"], after["options"]):
-            Group(own)[name] = tuple(x) if isinstance(x, list) else x
+            Group(own, job.optimizer)[name] = tuple(x) if isinstance(x, list) else x
         if repr(before["lr"]) != repr(after["lr"]):
             own.schedule = schedule_in(after["lr"])
     clipping = {name: CHECKS[name](name, x) for name, x in changed(start["clipping"], now["clipping"])}
