@@ -132,7 +132,9 @@ def test_what_is_frozen_is_kept_and_not_trained():
     names = list(model.state_dict())
     model.layers[0].weight.requires_grad = False
     assert sorted(model.state_dict()) == sorted(names)
-    assert [name for name, _ in model.named_parameters()] == names[1:]
+    assert [name for name, p in model.named_parameters() if p.requires_grad] == names[1:]
+    assert "  layers.0.weight: (3, 2), not trained" in repr(model)
+    assert list(model.gradients()) == names[1:]
 
 
 def test_apply_goes_to_every_module_and_this_one_last():

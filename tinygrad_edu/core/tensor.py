@@ -82,8 +82,8 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
 
     __slots__ = (
         "__dict__",  # for the user's own attributes, as in w.velocity = 0.0: 9 ns and 32 bytes per Tensor
-        *("_guard", "_kept", "_made", "_op", "_options", "_origins", "_parents", "_place", "_spent"),
-        *("array", "gradient", "label", "requires_grad"),
+        *("_guard", "_kept", "_made", "_op", "_options", "_origins", "_parameter", "_parents"),
+        *("_place", "_spent", "array", "gradient", "label", "requires_grad"),
     )
 
     array: Array
@@ -97,6 +97,7 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
     _made: int  # tick of write_guard's clock at which it was made or computed
     _guard: WriteGuard | None  # notices writes to the array; made once somebody else can hold the array
     _kept: Any  # saved by the forward pass of a few operations for their derivative; unset for the others
+    _parameter: bool  # of a leaf: has it needed a gradient? A parameter that is frozen stays one
     _origins: Any  # of a constant, or of a node with one: the derivative it comes from (lost_gradients.py)
     _spent: Any  # of a root: True once backward has run; of a leaf: the gradient array that an optimizer has used
 
@@ -104,7 +105,7 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
 
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: Option = None, label: str = "") -> None:
         start(self, float_array(data, dtype), label)
-        self.requires_grad = requires_grad
+        self.requires_grad = self._parameter = requires_grad
         if REMEMBERING and not requires_grad:
             mark(self, (data,))
 
@@ -253,8 +254,7 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
     def __float__(self) -> float:
         if in_percent_format() or not (self.requires_grad and MODES.recording) or is_compiled(self):
             return self.one_number("float(x)")
-        many = f"x[i].item() gives one of its {self.size} numbers, x.data all of them"
-        plain = "x.item() gives the plain number" if self.size == 1 else many
+        plain = "x.item() gives the plain number" if self.size == 1 else "x[i].item() gives one number, x.data all"
         raise number_error("float", self, f": {plain}. {plain_arrays.TO_FILL}")
 
     def __int__(self) -> int:
@@ -289,7 +289,7 @@ def start(x: Tensor, array: Array, label: str = "") -> None:
     """A Tensor without history."""
     x.array, x.gradient, x.label, x.requires_grad = array, None, label, False
     x._op, x._parents, x._options = None, (), NO_OPTIONS
-    x._made, x._guard, x._spent = next(CLOCK), None, False
+    x._made, x._guard, x._spent, x._parameter = next(CLOCK), None, False, False
 
 
 def leaf(array: Array, label: str = "") -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_edu.compile.user_code import names_in
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.nn.parameters import LazyParameter, is_kept, is_parameter
+from tinygrad_edu.nn.parameters import LazyParameter, is_kept, is_parameter, needs_gradient
 
 Named = list[tuple[str, Any]]  # (name, module or leaf)
 CONTAINERS = (list, tuple, dict)
@@ -130,7 +130,13 @@ def buffers_in(modules: Named, leaves: Named) -> Iterator[tuple[str, Any]]:
         for name in module.buffer_names:
             if getattr(module, name) is not None:
                 yield f"{place}.{name}" if place else name, getattr(module, name)
-    yield from ((name, leaf) for name, leaf in leaves if is_kept(leaf))
+    yield from ((name, leaf) for name, leaf in leaves if is_kept(leaf) and not is_parameter(leaf))
+
+
+def untrained(module: Any) -> Named:
+    """(name, array) of buffers and of frozen parameters: what no optimizer changes."""
+    frozen = [(name, x) for name, x in module.named_arrays() if not needs_gradient(x)]
+    return [*module.named_buffers(), *frozen]
 
 
 def inside_first(module: Any, path: tuple[Any, ...]) -> Iterator[Any]:

@@ -25,6 +25,7 @@ from tinygrad_edu.nn.kept import (
     kept_in,
     leaves_of,
     results_with,
+    untrained,
     watch_containers,
 )
 from tinygrad_edu.nn.parameters import (
@@ -37,13 +38,13 @@ from tinygrad_edu.nn.parameters import (
     fit_state,
     gradient,
     is_parameter,
+    needs_gradient,
     parameters_in,
     refuse_dtypes,
     refuse_no_array,
     without_results,
 )
 from tinygrad_edu.nn.torch_names import TorchNames
-from tinygrad_edu.nn.unfreezing import parameters_asked_for
 
 T = TypeVar("T")
 Parameter = Value | Tensor
@@ -158,7 +159,7 @@ class Module(TorchNames):
                 yield prefix + name, leaf
 
     def named_buffers(self) -> Iterator[tuple[str, Any]]:
-        """(name, array) of the buffers, which are kept but not trained, such as BatchNorm's running mean."""
+        """(name, array) of what is kept and never trained, such as BatchNorm's running mean; not frozen weights."""
         yield from buffers_in(*with_weights(self))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
@@ -166,10 +167,10 @@ class Module(TorchNames):
 
         A parameter that two layers share has its first name only; one of a lazy layer has no numbers yet.
         """
-        return iter(parameters_asked_for(*modules_inside(self)))
+        return iter(parameters_in(modules_inside(self)[1]))
 
     def parameters(self) -> list[Parameter]:
-        """Every Tensor or Value that training changes; one that two layers share is listed once."""
+        """Every Tensor or Value that training changes, and those that are frozen; one that two layers share once."""
         return Parameters(dict.fromkeys([parameter for _, parameter in self.named_parameters()]))
 
     def register_buffer(self, name: str, array: ArrayLike, persistent: bool = True) -> None:
@@ -184,8 +185,7 @@ class Module(TorchNames):
         others = tuple(each for each in self.unsaved_names if each != name)
         self.unsaved_names = others if persistent else (*others, name)
 
-    # What is applied to everything inside
-
+    # What is applied to all inside
     def label_parameters(self) -> None:
         """Label every parameter with its name, for pictures and errors."""
         inside = modules_inside(self)
@@ -246,8 +246,8 @@ class Module(TorchNames):
         return {name: numbers for name, numbers in all_numbers(self).items() if name not in left_out}
 
     def gradients(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of the gradients by name, equal on both back ends; zeros before the first backward pass."""
-        return {name: gradient(array) for name, array in self.named_arrays()}
+        """Copies of the gradients of what is trained, by name; zeros before the first backward pass."""
+        return {name: gradient(array) for name, array in self.named_arrays() if needs_gradient(array)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load the numbers of `state`; unless its names and shapes are this module's, nothing is changed.
@@ -287,7 +287,7 @@ class Module(TorchNames):
         waiting = [f"  {name}: {type(x).__name__}" for name, x in self.named_modules() if x.waits]
         if waiting:
             return "\n".join([f"{type(self).__name__}: no weights before the first input", *waiting])
-        parameters, buffers = dict(self.named_arrays()), dict(self.named_buffers())
+        parameters, buffers = {k: x for k, x in self.named_arrays() if needs_gradient(x)}, dict(untrained(self))
         lines = [f"  {name}: {array.shape}" for name, array in parameters.items()]
         lines += [f"  {name}: {array.shape}, not trained" for name, array in buffers.items()]
         more = f" and {count_numbers(buffers):,} numbers that are not trained" if buffers else ""

@@ -74,9 +74,14 @@ for name in ("__neg__", "__getitem__", "__iter__", "sum", "mean", "norm", "squar
 
 
 def is_parameter(attribute: Any) -> bool:
-    """Is it an array that training changes? Errors: OperandError for one that holds Values beside other things."""
+    """Is it an array that training changes, or one that is frozen, which has needed a gradient before?
+
+    Errors: OperandError for one that holds Values beside other things.
+    """
     if isinstance(attribute, Tensor):
-        return attribute.requires_grad
+        if attribute.requires_grad:
+            attribute._parameter = True
+        return getattr(attribute, "_parameter", False)
     if isinstance(attribute, np.ndarray) and attribute.dtype.kind == "O":
         of_values = [isinstance(x, Value) for x in attribute.flat]
         if any(of_values) and not all(of_values):
@@ -86,6 +91,16 @@ def is_parameter(attribute: Any) -> bool:
             )
         return all(of_values)
     return False
+
+
+def needs_gradient(parameter: ArrayLike) -> bool:
+    """Is it trained, and not frozen? A Value always is."""
+    return getattr(parameter, "requires_grad", True)
+
+
+def trained(parameters: Iterable[Any]) -> list[Any]:
+    """Those of the parameters that are not frozen."""
+    return [p for p in parameters if getattr(p, "requires_grad", True)]
 
 
 class Parameters(list[Any]):
@@ -161,13 +176,15 @@ def Parameter(data: ArrayLike, requires_grad: bool = True, dtype: Dtype = None) 
     """A Tensor that training changes, for an attribute of a module.
 
     data: the numbers.
-    requires_grad: whether it is trained; True.
+    requires_grad: whether it is trained, and not frozen; True.
     dtype: "float64" or "float32".
 
     >>> Parameter([1.0, 2.0])
     Tensor([1., 2.], requires_grad=True)
     """
-    return Tensor(data, requires_grad=requires_grad, dtype=dtype)
+    made = Tensor(data, requires_grad=requires_grad, dtype=dtype)
+    made._parameter = True
+    return made
 
 
 def parameter(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Dtype = None) -> Any:

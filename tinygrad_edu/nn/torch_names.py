@@ -20,6 +20,7 @@ class TorchNames:
     if TYPE_CHECKING:  # attributes of Module used below
         astype: Any
         named_buffers: Any
+        parameters: Any
         wait_for: Any  # only in a lazy layer
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -55,6 +56,26 @@ class TorchNames:
     def buffers(self) -> Iterator[Any]:
         """The buffers, which are kept but not trained."""
         yield from (buffer for _, buffer in self.named_buffers())
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Train all parameters from now on, or, with False, freeze them; the model itself.
+
+        Errors: SettingError for False where they are Values, which always have a gradient.
+
+        >>> from tinygrad_edu import nn
+        >>> layer = nn.Linear(2, 1).requires_grad_(False)
+        >>> [p.requires_grad for p in layer.parameters()]
+        [False, False]
+        """
+        for p in self.parameters():
+            if hasattr(p, "requires_grad_"):
+                p.requires_grad_(requires_grad)
+            elif not requires_grad:
+                raise SettingError(
+                    "requires_grad_(False): Values always have a gradient. Leave them out of the optimizer, as in "
+                    "optim.SGD(model.layers[1].parameters(), lr=0.1)"
+                )
+        return self
 
     def add_module(self, name: str, module: Any) -> None:
         """Make a module the attribute `name`."""

@@ -32,6 +32,7 @@ def make_group(optimizer: Any, group: Mapping[str, Any], lr: Any) -> Any:
     if unknown:
         raise SettingError(f"a group of {type(optimizer).__name__} has the settings {', '.join(known)}, not {unknown}")
     made = type(optimizer)(members(group), **{"lr": lr, **optimizer.options, **own})
+    made.hold_all()
     made.is_group = True
     return made
 
@@ -46,7 +47,7 @@ class Group(MutableMapping[str, Any]):
         if name == "lr":
             return self.optimizer.schedule(self.whole.steps)
         if name == "params":
-            return self.optimizer.params
+            return list(self.optimizer.given)
         return self.optimizer.options[name]
 
     def __setitem__(self, name: str, x: ArrayLike) -> None:

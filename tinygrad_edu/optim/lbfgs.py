@@ -13,6 +13,7 @@ from tinygrad_edu.checks import number, whole
 from tinygrad_edu.errors import AnomalyError, OperandError, SettingError
 from tinygrad_edu.nn.parameters import clear
 from tinygrad_edu.optim import flat
+from tinygrad_edu.optim.held import TrainedParameters
 from tinygrad_edu.optim.optimizer import Parameters, check_parameters
 
 
@@ -27,7 +28,7 @@ class Minimum:
     reason: str
 
 
-class LBFGS:
+class LBFGS(TrainedParameters):
     """Minimises a loss of all samples by a quasi-Newton method: SciPy's L-BFGS-B. (Liu and Nocedal 1989)
 
     There is no learning rate: a line search finds the length of each step. The defaults are SciPy's.
@@ -60,7 +61,7 @@ class LBFGS:
                 f"LBFGS takes max_iter, tol, history and max_fun, not {', '.join(sorted(others))}: it is SciPy's. "
                 "Its line search finds the length of a step; PyTorch's history_size is history, its tolerance_grad tol"
             )
-        self.params = check_parameters(params)
+        self.hold(check_parameters(params))
         for name, x in (("max_iter", max_iter), ("history", history), ("max_fun", max_fun)):
             whole(name, x, 1)
         number("tol", tol, "[0, inf)")

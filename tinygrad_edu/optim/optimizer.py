@@ -22,6 +22,7 @@ from tinygrad_edu.nn.parameters import LazyParameter, clear
 from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
+from tinygrad_edu.optim.held import TrainedParameters
 from tinygrad_edu.optim.idle_steps import Steps
 from tinygrad_edu.optim.own_step import counted, refuse_lack, with_defaults
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
@@ -36,7 +37,7 @@ Parameters = Iterable[Any]  # Values or Tensors, or dicts of them and of setting
 
 
 @check_attributes
-class Optimizer:
+class Optimizer(TrainedParameters):
     """Changes parameters by a rule, from the gradients that backward() left in them.
 
     params: Values or Tensors, such as model.parameters(); or a list of {"params": ..., "lr": ..., ...}, groups
@@ -48,6 +49,7 @@ class Optimizer:
     A subclass has a `rule`, or a `step` of its own as in PyTorch, which is run eagerly and keeps what it remembers of a
     parameter in self.state[p].
     A Tensor without a gradient (None) is not changed; a Value always has one, 0 if the loss does not depend on it.
+    A frozen Tensor (requires_grad=False) is not in `optimizer.params`, and joins them once it is trained again.
     Errors: SettingError for settings out of range or a parameter listed twice, OperandError for anything that is not a
     parameter.
 
@@ -78,7 +80,7 @@ class Optimizer:
     def __init__(self, params: Parameters, lr: LearningRate | dict[str, Any] | None = None, **settings: Any) -> None:
         lr, settings = with_defaults(lr, settings)
         grouped = are_groups(params)
-        self.params = check_parameters([p for group in params for p in members(group)] if grouped else params)
+        self.hold(check_parameters([p for group in params for p in members(group)] if grouped else params), grouped)
         self.maximize = flag("maximize", settings.pop("maximize", self.maximize), type(self).__name__)
         self.settings, self.kept = settings, {}
         if not hasattr(self, "rule"):
@@ -127,6 +129,14 @@ class Optimizer:
         """The memories before the first step."""
         self.memory = self.fresh_memory()
         self.waiting = [i for i, p in enumerate(self.params) if isinstance(p, LazyParameter)]
+
+    def take_up(self, i: int, p: Tensor) -> None:
+        """A parameter at the place i, which was frozen until now, begins with an empty memory and no steps."""
+        self.waiting = [k + (k >= i) for k in self.waiting]
+        self.t.insert(i, 0)
+        self.remembered.insert(i, self.first_memory(p))
+        if isinstance(p, LazyParameter):
+            self.waiting = [*self.waiting, i]
 
     def fresh_memory(self) -> list[tuple[Any, ...]]:
         return [own.first_memory(p) for own in self.groups or [self] for p in own.params]

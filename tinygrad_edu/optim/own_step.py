@@ -14,9 +14,9 @@ def counted(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def take(self: Any, *arguments: Any, **options: Any) -> Any:
-        before = self.t.copy()
+        params, before = self.params, self.t.copy()  # first the parameters: those that were frozen join them here
         result = step(self, *arguments, **options)
-        for i, p in enumerate(self.params):
+        for i, p in enumerate(params):
             gradient = p.gradient if hasattr(p, "gradient") else p.grad
             if self.t[i] == before[i] and gradient is not None:
                 self.t[i] += 1

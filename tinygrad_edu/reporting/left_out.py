@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.module import all_numbers
+from tinygrad_edu.nn.parameters import trained
 from tinygrad_edu.train import Run
 from tinygrad_edu.train.changed import changed_by_callbacks
 from tinygrad_edu.train.job import Job
@@ -38,7 +39,7 @@ def of_training(job: Job) -> Iterator[str]:
     """What an optimizer has besides its settings, and what callbacks did."""
     if len(job.optimizer.parts) > 1:
         yield "the groups of its optimizer"
-    if {id(p) for p in job.optimizer.params} != {id(p) for p in job.model.parameters()}:
+    if {id(p) for p in job.optimizer.params} != {id(p) for p in trained(job.model.parameters())}:
         yield "which weights were trained"
     if changed := changed_by_callbacks(job):
         yield f"what callbacks changed ({changed})"

@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.core.writes.write_guard import fingerprint
+from tinygrad_edu.nn.kept import untrained
 from tinygrad_edu.train.snapshot import generators
 
 
@@ -26,7 +27,7 @@ class BeforeCallbacks:
         self.callbacks: Guard | None = Guard([*job.settings.callbacks])
         # training itself changes these
         moving = {id(x) for x in (*job.model.parameters(), *generators(job.model))}
-        moving |= {id(array) for _, array in job.model.named_buffers()}
+        moving |= {id(array) for _, array in untrained(job.model)}
         moving |= {id(x) for x in (*job.data, *(job.held_out or ()))}
         for guard in (self.guard, self.callbacks):
             guard.things = [(name, x) for name, x in guard.things if id(x) not in moving]

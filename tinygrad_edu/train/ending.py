@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import detect_anomaly
 from tinygrad_edu.errors import AnomalyError, CompileError
+from tinygrad_edu.nn.parameters import needs_gradient
 from tinygrad_edu.train.batches import batches, step
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import Snapshot
@@ -48,7 +49,9 @@ def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
 def bad_reason(job: Job, order: ArrayLike) -> str:
     """Why a run ended that met NaN or infinity in the epoch with this order; the model is as before it."""
     done, what = len(job.losses), not_finite_eagerly(job, order) or "loss"
-    if spoilt := next((name for name, p in job.model.named_parameters() if not np.isfinite(p.data).all()), ""):
+    if spoilt := next(
+        (name for name, p in job.model.named_parameters() if needs_gradient(p) and not np.isfinite(p.data).all()), ""
+    ):
         return (
             f"stopped in epoch {done + 1}: {spoilt} held NaN or infinity before it, and no step can mend that; give it "
             "finite numbers, or set its requires_grad = False"

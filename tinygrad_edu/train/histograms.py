@@ -23,6 +23,7 @@ from tinygrad_edu.errors import CheckpointError
 from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.layers import is_activation
 from tinygrad_edu.nn.module import Module, all_numbers, arrays_to_keep
+from tinygrad_edu.nn.parameters import is_parameter, needs_gradient
 from tinygrad_edu.nn.sequence import without_state
 from tinygrad_edu.nn.storage import file_bytes, parse_json
 from tinygrad_edu.pen import check_arguments
@@ -150,7 +151,7 @@ def measure_layers(
     """The state of each layer for some samples of data, (X, y) or (X, y, weights); the model is not changed."""
     rows = rows_to_measure(model, data[0], samples)
     X, y, *weights = (array[rows] for array in data)
-    trained = dict(model.named_arrays())
+    trained = {name for name, x in model.named_arrays() if needs_gradient(x)}
     with frozen_ones(model), evaluation_mode(model), np.errstate(all="ignore"):
         output = without_state(model, model(X))
         loss(output, y, **({"sample_weight": weights[0]} if weights else {})).backward()
@@ -174,13 +175,14 @@ def weights_of(model: Module) -> dict[str, Any]:
 def frozen_ones(model: Module) -> Iterator[None]:
     """Frozen weights need a gradient for this while: without, their layers would not be in the graph."""
     frozen = [x for x in weights_of(model).values() if isinstance(x, Tensor) and not x.requires_grad]
+    marks = [is_parameter(x) for x in frozen]  # a constant is no parameter afterwards
     for x in frozen:
         x.requires_grad = True
     try:
         yield
     finally:
-        for x in frozen:
-            x.requires_grad = False
+        for x, mark in zip(frozen, marks, strict=True):
+            x.requires_grad, x._parameter = False, mark
 
 
 def rows_to_measure(model: Module, X: Array, samples: int = 256) -> Array:

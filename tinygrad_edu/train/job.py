@@ -20,6 +20,7 @@ from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module, all_numbers, with_weights
+from tinygrad_edu.nn.parameters import trained
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
 from tinygrad_edu.train.kept_by_callbacks import states_of
@@ -309,19 +310,20 @@ def refuse_other_parameters(model: Module, optimizer: Optimizer | LBFGS) -> bool
 
     Does it hold some of the model's parameters, and others that are not the model's?
     """
-    own, held = {id(p) for p in model.parameters()}, {id(p) for p in optimizer.params}
-    if held.isdisjoint(own):
+    every, held = model.parameters(), {id(p) for p in optimizer.params}
+    if held.isdisjoint(map(id, every)):
         raise SettingError(
             f"the optimizer holds none of this model's parameters: {type(optimizer).__name__} was made for another "
             f"model, perhaps an earlier one of the same name. Make it again: optim.{type(optimizer).__name__}"
             "(model.parameters())"
         )
+    own = {id(p) for p in trained(every)}
     return not (own <= held or held <= own)
 
 
 def note_of_parts(job: Job) -> str:
-    """A note if the optimizer holds only some of the parameters, as with frozen layers."""
-    held, own = {id(p) for p in job.optimizer.params}, job.model.parameters()
+    """A note if the optimizer holds only some of the parameters that are not frozen."""
+    held, own = {id(p) for p in job.optimizer.params}, trained(job.model.parameters())
     count = sum(id(p) in held for p in own)
     if count == len(own):
         return job.note

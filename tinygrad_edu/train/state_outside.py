@@ -20,7 +20,9 @@ from tinygrad_edu.compile.user_code import is_own_class, same
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.kept import untrained
 from tinygrad_edu.nn.layer_modes import mode_here
+from tinygrad_edu.nn.parameters import trained
 from tinygrad_edu.optim import flat
 from tinygrad_edu.train.batches import step
 from tinygrad_edu.train.job import Job
@@ -34,7 +36,7 @@ def state_outside(job: Job) -> str:
     with trial_of(job) as (state, before):
         if state.opaque or not (state.foreign or has_own_step(job.optimizer)):
             return state.opaque if EACH_STEP in state.opaque else ""  # others write files, or keep very much
-        own = [*job.model.parameters(), *(x for _, x in job.model.named_buffers()), *generators(job.model)]
+        own = [*job.model.parameters(), *(x for _, x in untrained(job.model)), *generators(job.model)]
         moving = {id(x) for x in (*own, *parts_of(job.optimizer), *job.optimizer.params)}
         first = step_from(job, before)
         changed = [kept for kept in state.kept if id(kept.thing) not in moving and kept.first_change()]
@@ -57,8 +59,9 @@ def refuse_stale(job: Job) -> None:
     """
     if not job.mixed or job.ranks:
         return
-    held, own = {id(p) for p in job.optimizer.params}, {id(p) for p in job.model.parameters()}
-    strange = [p for p in job.optimizer.params if id(p) not in own and isinstance(p, Tensor)]
+    held, every = {id(p) for p in job.optimizer.params}, {id(p): p for p in job.model.parameters()}
+    strange = [p for p in job.optimizer.params if id(p) not in every and isinstance(p, Tensor)]
+    lacking = [p for p in trained(every.values()) if id(p) not in held]
     with trial_of(job), mode_here(job.model, training=True), np.errstate(all="ignore"):
         job.optimizer.zero_grad()
         job.batch_loss(*[array[: job.batch_size] for array in job.data]).backward()
@@ -66,7 +69,7 @@ def refuse_stale(job: Job) -> None:
     if stale:
         raise SettingError(
             f"the optimizer holds {len(stale)} parameters that neither model nor loss uses, such as "
-            f"{stale[0].label or 'one'} of shape {stale[0].shape}, and lacks {len(own - held)} of the model's: was a "
+            f"{stale[0].label or 'one'} of shape {stale[0].shape}, and lacks {len(lacking)} of the model's: was a "
             f"layer replaced after it was made? Make it again: optim.{type(job.minimizer or job.optimizer).__name__}"
             "(model.parameters())"
         )

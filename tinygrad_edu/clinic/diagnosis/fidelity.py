@@ -13,6 +13,7 @@ from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
+from tinygrad_edu.nn.parameters import trained
 
 TIMES = 2.0  # factor by which the run's number of epochs may lie outside the range of the repetitions
 FIRST = 3.0  # the same for its first loss, times the spread of the repetitions' first losses
@@ -45,7 +46,7 @@ def all_others_learn(record: Record, as_is: Trial) -> bool:
         return False
     few = as_is.count < SURELY and not record.subject.notes
     # units with weights that are not numbers pass as dead
-    finite = all(np.isfinite(p.data).all() for p in record.subject.model.parameters())
+    finite = all(np.isfinite(p.data).all() for p in trained(record.subject.model.parameters()))
     return not few and not (finite and any(layer.dead == 1.0 for layer in record.end.hidden))
 
 

@@ -225,7 +225,9 @@ class TensorMethods:
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Ask for its gradient (or no more), and give it back."""
-        self.requires_grad = bool(requires_grad)
+        node: Any = self
+        node._parameter = node.requires_grad or bool(requires_grad) or getattr(node, "_parameter", False)
+        node.requires_grad = bool(requires_grad)
         return self
 
     def zero_grad_(self) -> Any:

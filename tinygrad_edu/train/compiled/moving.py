@@ -22,13 +22,22 @@ from tinygrad_edu.compile.unread import ARRAY, FORM, make_class, readings
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
+from tinygrad_edu.nn.kept import untrained
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 
 OF_A_JOB = {
     *("model", "optimizer", "loss", "batch_loss", "data", "samples", "batch_size", "settings", "held_out", "own_code")
 }
-OF_AN_OPTIMIZER = {"params", "groups", "rule", "memories"}  # attributes that no step changes
+OF_AN_OPTIMIZER = {
+    "params",
+    "given",
+    "held",
+    "held_back",
+    "groups",
+    "rule",
+    "memories",
+}  # attributes that no step changes
 MOVED = 1.25  # factor that stands for "another value later in the run"
 
 
@@ -42,7 +51,7 @@ class Lookout:
     def __init__(self, model: Module, optimizer: Optimizer, others: Any = ()) -> None:
         self.found: list[str] = []
         self.names = {id(x): name for name, x in (*model.named_arrays(), *model.named_buffers())}
-        tensors = {id(x): x for x in (*optimizer.params, *(x for _, x in model.named_buffers()))}
+        tensors = {id(x): x for x in (*optimizer.params, *(x for _, x in untrained(model)))}
         self.moving = [x for x in tensors.values() if isinstance(x, Tensor) and not x.parents]
         things: list[Any] = [("optimizer", optimizer, OF_AN_OPTIMIZER), *others]
         things += [("schedule", schedule, ()) for schedule in optimizer.schedules if schedule.follows_loss]
@@ -90,7 +99,7 @@ class Lookout:
 @contextmanager
 def as_later(model: Module, optimizer: Optimizer, steps: int, curves: Any = ()) -> Iterator[None]:
     """Within the block, everything that training changes has values that it may have `steps` steps later."""
-    tensors = [x for x in (*optimizer.params, *(x for _, x in model.named_buffers())) if isinstance(x, Tensor)]
+    tensors = [x for x in (*optimizer.params, *(x for _, x in untrained(model))) if isinstance(x, Tensor)]
     arrays = [(x, ARRAY.__get__(x)) for x in dict.fromkeys(tensors)]
     t, memory, lengths = list(optimizer.t), list(optimizer.memory), list(map(len, curves))
     try:

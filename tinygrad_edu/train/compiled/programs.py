@@ -14,10 +14,11 @@ from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
-from tinygrad_edu.nn.kept import PLAIN
+from tinygrad_edu.nn.kept import PLAIN, untrained
 from tinygrad_edu.nn.layers import identity
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameters import trained
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.comparison import Comparison
@@ -173,7 +174,7 @@ def refuse_stateful_rate(job: Any) -> None:
 def program_key(job: Job) -> Any:
     """The key of a job's program, if it is known what that depends on: models of nn with a loss of nn."""
     model, optimizer = job.model, job.optimizer
-    all_of_it = list(map(id, optimizer.params)) == list(map(id, model.parameters()))
+    all_of_it = list(map(id, optimizer.params)) == list(map(id, trained(model.parameters())))
     own = job.loss in LOSSES.values() and all_of_it and not is_own_class(type(optimizer))
     structure = structure_of(model) if own else None
     if structure is None:
@@ -303,7 +304,7 @@ def forward_signature(job: Job) -> Any:
 def relative_signature(job: Job) -> Any:
     """A signature that does not depend on which model it is: parameters, statistics and generators by position."""
     model = job.model
-    things = [*job.optimizer.params, *(x for _, x in model.named_buffers()), *generators(model)]
+    things = [*job.optimizer.params, *(x for _, x in untrained(model)), *generators(model)]
     known = {id(x): i for i, x in enumerate(things)}
     return forward_trace(job.batch_loss, job.data, job.batch_size, known).signature
 
@@ -334,7 +335,7 @@ def trace_once(job: Job, stacked: bool) -> TrainingProgram:
     program = TrainingProgram(recipe, job.data, job.batch_size, stacked)
     known = [id(rng) for rng in generators(job.model)]
     program.drawn_from = [known.index(id(mask.rng)) for mask in program.masks.values()]
-    buffers = [id(array) for _, array in job.model.named_buffers()]
+    buffers = [id(array) for _, array in untrained(job.model)]
     program.kept_in = [buffers.index(id(kept)) for kept, _ in program.step.trace.followed]
     return program
 
@@ -344,5 +345,6 @@ def refuse_frozen(optimizer: Optimizer) -> None:
     frozen = [p for p in optimizer.params if isinstance(p, Tensor) and not p.requires_grad]
     if frozen:
         raise TraceError(
-            f"the optimizer holds {frozen[0].label or preview(frozen[0])}, whose requires_grad is False: leave it out"
+            f"the optimizer holds {frozen[0].label or preview(frozen[0])}, whose requires_grad is False: make it anew, "
+            "without groups, after the parameters are frozen"
         )

@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, ShapeError, TraceError, first_line
+from tinygrad_edu.nn.kept import untrained
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.blocks import sources_in_order
@@ -47,7 +48,7 @@ class CompiledSession:
         self.rngs = [generators(job.model)[i] for i in program.drawn_from]
         sources = dict(zip(program.masks, map(addresses, self.rngs), strict=True))
         self.sources = list(sources_in_order(sources, program.blocks.masks))
-        self.kept = [[array for _, array in job.model.named_buffers()][i] for i in program.kept_in]
+        self.kept = [[array for _, array in untrained(job.model)][i] for i in program.kept_in]
         # of the largest weight matrix: multiplications per batch
         self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)
         self.size = len(self.buffers.fixed[2]), job.samples, job.batch_size

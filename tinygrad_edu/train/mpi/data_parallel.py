@@ -25,6 +25,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.writes.checksum import checksum
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.kept import untrained
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import all_numbers
 from tinygrad_edu.optim import SGD, clip_by_norm, clip_by_value, flat
@@ -81,7 +82,7 @@ def refuse_batch_mixing(job: Job) -> None:
             f"comm with loss={job.loss!r:.60}: only the losses of nn.losses are known to be means over rows, "
             "which can be put together from the parts of a batch"
         )
-    if next(iter(job.model.named_buffers()), None):
+    if untrained(job.model):
         raise SettingError(
             "comm with BatchNorm: each rank would only see the statistics of its own part; use LayerNorm"
         )

@@ -15,6 +15,7 @@ from tinygrad_edu.interop import rates
 from tinygrad_edu.interop.chain import Chain, Form
 from tinygrad_edu.interop.training import OPTIONS
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameters import needs_gradient
 from tinygrad_edu.optim import schedules
 
 Array = np.ndarray[Any, Any]
@@ -225,7 +226,10 @@ def groups_of(optimizer: Any, chain: Chain, model: Module, form: Form | None, ki
     groups: Sequence[Mapping[str, Any]] = getattr(optimizer, "param_groups", ())
     if len(groups) < 2 or all(group_settings(group, kind) == group_settings(groups[0], kind) for group in groups):
         return {}
-    ids, names = dict(torch_parameters(chain, form)), [name for name, _ in model.named_parameters()]
+    ids, names = (
+        dict(torch_parameters(chain, form)),
+        [name for name, p in model.named_parameters() if needs_gradient(p)],
+    )
     members = tuple(
         tuple(i for i, name in enumerate(names) if ids.get(name) in {id(p) for p in group["params"]})
         for group in groups

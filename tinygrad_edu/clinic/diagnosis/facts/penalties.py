@@ -10,6 +10,7 @@ from tinygrad_edu.core.aliases import Model
 from tinygrad_edu.interop import keras_models
 from tinygrad_edu.interop.chain import Chain, Form
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameters import needs_gradient
 
 PENALTIES = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "recurrent_regularizer")
 OTHERS = (*PENALTIES[1:], "kernel_constraint", "bias_constraint")
@@ -54,7 +55,7 @@ def decays(
     if not any(found) or len(kernels) != len(found):
         return {}
     by_name = dict(zip(kernels, found, strict=True))
-    each = [by_name.get(name, 0.0) for name, _ in module.named_parameters()]
+    each = [by_name.get(name, 0.0) for name, p in module.named_parameters() if needs_gradient(p)]
     options = {**fields["options"], "weight_decay": max(each)}
     members = [tuple(i for i, decay in enumerate(each) if decay == one) for one in dict.fromkeys(each)]
     if len(members) == 1:

@@ -14,6 +14,7 @@ from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.layers import MLP, Linear, Sequential, find_activation, range_of
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameters import needs_gradient, trained
 from tinygrad_edu.optim.schedule import Schedule, as_schedule
 from tinygrad_edu.train.recipe import Recipe
 
@@ -89,7 +90,7 @@ class Setup(Recipe):
 
     def make_optimizer(self, parameters: Any) -> Any:
         """The optimizer before its first step; in groups where the network has the parameters that they are of."""
-        parameters = list(parameters)
+        parameters = trained(parameters)
         if not self.members or sum(map(len, self.members)) != len(parameters):
             return super().make_optimizer(parameters)
         base, first = super().make_optimizer(parameters), as_schedule(self.groups[0]["lr"])(0)
@@ -304,7 +305,7 @@ def redraw_module(
         if dropout is not None and isinstance(module, Dropout):
             module.p = dropout
     for name, array in made.named_arrays():
-        if isinstance(array, Tensor) and not isinstance(starts, str):
+        if isinstance(array, Tensor) and needs_gradient(array) and not isinstance(starts, str):
             array.data = starts[name].draw(rng, array.shape).astype(array.dtype)
     return made
 

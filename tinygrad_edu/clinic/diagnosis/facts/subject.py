@@ -21,6 +21,7 @@ from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.layers import FUNCTIONS, MLP
 from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameters import trained
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.train.own_code import for_own_code
 from tinygrad_edu.train.recipe import Recipe
@@ -128,7 +129,7 @@ def training(job: Any) -> dict[str, Any]:
 
 def members(job: Any) -> tuple[tuple[int, ...], ...]:
     """For each of the optimizer's groups, the indices of its parameters in the network; () without groups."""
-    places = {id(p): i for i, p in enumerate(job.model.parameters())}
+    places = {id(p): i for i, p in enumerate(trained(job.model.parameters()))}
     groups = [[places.get(id(p)) for p in group.params] for group in job.optimizer.groups]
     if getattr(job.model, "backend", "tensor") == "scalar" or any(None in group for group in groups):
         return ()  # one parameter per number, which the retrained network does not have
