@@ -21,6 +21,7 @@ from tinygrad_edu.compile.program_dtypes import dtypes_of_results, program_dtype
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, with_tensors
 from tinygrad_edu.compile.rounds.trace import first_that_works
+from tinygrad_edu.compile.stretched import with_warning
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.traced_results import as_traced, refuse_others, with_constants, with_repeats_rolled
 from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, copy_of_array, explain_failure
@@ -212,9 +213,8 @@ class ArrayFunction:
         return prepare_call(program, sizes, arrays)
 
     def trace_program(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
-        """A program with loops, for symbolic sizes. If that fails, one whose loops are unrolled; if that fails too, one
-        for these sizes alone, which are plain numbers in it."""
-        return first_that_works(partial(self.program_for, arguments, given, by))
+        """A program for symbolic sizes; if that fails, one whose loops are unrolled, or one for these sizes alone."""
+        return with_warning(self.f, first_that_works(partial(self.program_for, arguments, given, by)), arguments, by)
 
     def program_for(
         self,

@@ -20,6 +20,7 @@ from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording
 from tinygrad_edu.core.operation import ArrayOperation, Operation
+from tinygrad_edu.core.stretched_targets import SQUARES, warn_stretched
 from tinygrad_edu.core.tensor import Tensor, record
 from tinygrad_edu.core.transforms.depth import DEPTH, inside_loss
 from tinygrad_edu.core.value import Value, node
@@ -63,7 +64,9 @@ class ArrayCall(ArrayOperation):
                 found = dict(zip(inputs, tensor_gradients(y, inputs, g), strict=True))
             else:
                 with np.errstate(all="ignore"):
-                    found = cotangents(topological(y, wanting), g, pull_with_care)
+                    found = cotangents(order := topological(y, wanting), g, pull_with_care)
+                if SQUARES:
+                    warn_stretched(order)
         zeros = [np.zeros_like(x.array) if found.get(x) is None else found[x] for x in inputs]
         return tuple(Tensor(z) if isinstance(g, Tensor) and isinstance(z, np.ndarray) else z for z in zeros)
 

@@ -62,7 +62,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
         if MARKED or NUMBERS:
             warn_lost(order, leaves, stacklevel=5)
         if SQUARES:
-            warn_stretched(order, stacklevel=5)
+            warn_stretched(order)
         while found:
             x, g = found.popitem()
             alone = sys.getrefcount(g) <= ALONE

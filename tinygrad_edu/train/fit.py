@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu import interrupts
 from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.core.user_line import each_once
 from tinygrad_edu.errors import CompileError, SettingError
 from tinygrad_edu.names import LossName, OptimizerName, OrderName
 from tinygrad_edu.nn.layer_modes import Modes
@@ -128,7 +129,11 @@ class Training:
         try:
             self.interrupts.__enter__()
             self.job.model.train()
-            with bar(self.job) as shown, np.errstate(all="ignore"):  # overflow ends the run with a message of its own
+            with (
+                bar(self.job) as shown,
+                each_once(),
+                np.errstate(all="ignore"),
+            ):  # overflow ends the run with a message of its own
                 ending = self.all_epochs(shown)
             return self.finish(ending)
         except KeyboardInterrupt:

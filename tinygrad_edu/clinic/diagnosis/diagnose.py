@@ -22,6 +22,7 @@ from tinygrad_edu.clinic.diagnosis.session import DiagnosisSession
 from tinygrad_edu.clinic.diagnosis.symptoms.curve import FEWEST, of_curve, smooth
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
+from tinygrad_edu.core.user_line import each_once
 from tinygrad_edu.errors import SettingError, TinygradError
 from tinygrad_edu.interop import keras_models
 from tinygrad_edu.nn.layer_modes import modes_kept
@@ -177,7 +178,7 @@ def of_subject(subject: Subject, goal: Any, seeds: int, budget_s: float, notes: 
     asked = np.ptp(t, axis=0).max(initial=0.0) > 1e-12 * max(float(np.abs(t).max(initial=0.0)), 1e-300)
     if flat and asked and len(constant_columns(subject.task)) == subject.task.X.shape[1]:
         return nothing_in(subject.task.X)
-    with modes_kept(subject.model):
+    with modes_kept(subject.model), each_once(silent=True):  # it says itself what fit has warned of
         found = DiagnosisSession(subject, goal, range(1, seeds + 1), budget_s).result()
     return replace(found, not_checked=[*notes, *found.not_checked])
 

@@ -21,6 +21,7 @@ from tinygrad_edu.core.lost_gradients import Origins
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import tree_map
+from tinygrad_edu.core.stretched_targets import SQUARES, warn_stretched
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.seeds import zero_like
 from tinygrad_edu.core.value import Value
@@ -80,6 +81,8 @@ def pull_arrays(graph: WalkedGraph, seed: ArrayLike) -> dict[Any, Any]:
         found = sweep(order, start, pull) if quick else cotangents(order, start, pull_with_care)
         if quick and any(has_nan(g) for x, g in found.items() if not x._parents):
             found = cotangents(order, start, pull_with_care)
+    if SQUARES:
+        warn_stretched(order)
     return found
 
 

@@ -1,0 +1,59 @@
+"""Warnings that point at the user's line, whatever of this library stands between it and the place that warns."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+HERE = str(Path(__file__).parents[1])
+
+
+class _Telling(threading.local):
+    told: set[type[Warning]] | None = None  # inside of `each_once`, the kinds that were told already
+    silent = False
+
+
+TELLING = _Telling()
+
+
+def warn_user(words: str, kind: type[Warning]) -> None:
+    """Warn in the line of the user's program that runs now."""
+    if TELLING.silent or (TELLING.told is not None and kind in TELLING.told):
+        return
+    if TELLING.told is not None:
+        TELLING.told.add(kind)
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and not is_users(frame):
+        level, frame = level + 1, following(frame)
+    warnings.warn(words, kind, stacklevel=level)
+
+
+def is_users(frame: FrameType) -> bool:
+    """Is it a line of neither this library nor Python's own?"""
+    root = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return not frame.f_code.co_filename.startswith(HERE) and root not in sys.stdlib_module_names
+
+
+def following(frame: FrameType) -> FrameType:
+    """The frame that has called this one."""
+    assert frame.f_back is not None
+    return frame.f_back
+
+
+@contextmanager
+def each_once(silent: bool = False) -> Iterator[None]:
+    """In this block, each kind of warning is told once: `fit` makes the same step again and again.
+
+    silent: not at all, where the same is about to be said in another way.
+    """
+    before = TELLING.told, TELLING.silent
+    TELLING.told, TELLING.silent = (set() if before[0] is None else before[0]), silent or before[1]
+    try:
+        yield
+    finally:
+        TELLING.told, TELLING.silent = before
