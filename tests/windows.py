@@ -1,4 +1,4 @@
-"""Convolutions and pooling by their definitions, as plain loops over NumPy arrays: slow, and easy to check by eye."""
+"""Convolutions, pooling and an LSTM by their definitions, as plain loops: slow, and easy to check by eye."""
 
 import itertools
 
@@ -140,7 +140,21 @@ def adaptive_avg_pool2d(x, output_size):
     return out
 
 
+def lstm_states(x, h, c, w):
+    """By its definition, one number after the other."""
+    size = len(h)
+    out = np.zeros((x.shape[1], 2 * size, x.shape[2]))
+    for t, b in np.ndindex(*x.shape[1:]):
+        before = out[t - 1, :, b] if t else np.concatenate([h, c])[:, b]
+        for j in range(size):
+            o, i, f, n = (x[k * size + j, t, b] + w[k * size + j] @ before[:size] for k in range(4))
+            out[t, size + j, b] = before[size + j] / (1.0 + np.exp(-f)) + np.tanh(n) / (1.0 + np.exp(-i))
+            out[t, j, b] = np.tanh(out[t, size + j, b]) / (1.0 + np.exp(-o))
+    return out
+
+
 FUNCTIONS = {
+    "lstm_states": lstm_states,
     **{f.__name__: f for f in (unfold, fold, conv, conv_transpose, conv_weight, adaptive_avg_pool2d)},
     **{f"conv{axes}d": convolution(axes) for axes in (1, 2)},
     **{f"conv_transpose{axes}d": transposed(axes) for axes in (1, 2)},

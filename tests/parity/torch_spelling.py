@@ -148,6 +148,16 @@ def conv_weight(x, y, size, stride, dilation, groups):
     return torch.autograd.grad(conv(x, w, stride, dilation, groups), w, y, create_graph=True)[0]
 
 
+def lstm_states(x, h, c, w):
+    found = []
+    for t in range(x.shape[1]):
+        o, i, f, n = (x[:, t] + w @ h).chunk(4)
+        c = f.sigmoid() * c + i.sigmoid() * n.tanh()
+        h = o.sigmoid() * c.tanh()
+        found.append(torch.cat([h, c]))
+    return torch.stack(found)
+
+
 class Otherwise(type):
     def __getattr__(cls, name):
         return numpys(name)
@@ -159,6 +169,7 @@ class Torch(metaclass=Otherwise):
     conv_transpose1d, conv_transpose2d = F.conv_transpose1d, F.conv_transpose2d
     avg_pool1d, avg_pool2d, adaptive_avg_pool2d = F.avg_pool1d, F.avg_pool2d, F.adaptive_avg_pool2d
     conv, conv_transpose, conv_weight = map(staticmethod, (conv, conv_transpose, conv_weight))
+    lstm_states = staticmethod(lstm_states)
     unfold, fold = staticmethod(as_windows), staticmethod(from_windows)
     reshape, matmul, inner, broadcast_to = torch.reshape, torch.matmul, torch.inner, torch.broadcast_to
     atleast_2d, hstack, vstack = torch.atleast_2d, torch.hstack, torch.vstack

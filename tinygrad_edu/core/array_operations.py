@@ -16,6 +16,7 @@ from tinygrad_edu.core.arrays import missing as missing
 from tinygrad_edu.core.arrays import polynomials as polynomials
 from tinygrad_edu.core.arrays import pooling as pooling
 from tinygrad_edu.core.arrays import rearrange as rearrange
+from tinygrad_edu.core.arrays import recurrences as recurrences
 from tinygrad_edu.core.arrays import sorting as sorting
 from tinygrad_edu.core.arrays import special_arrays as special_arrays
 from tinygrad_edu.core.arrays import statistics as statistics

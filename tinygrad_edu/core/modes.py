@@ -26,6 +26,7 @@ class _Modes(threading.local):
     recording = True
     anomaly = False
     lines = False  # record the source line of every node
+    steps = False  # record each step of a recurrent layer, for those who look at its gates in the graph
     value_trace: Any = None  # during a trace, the class whose `__apply__` receives every operation on Values
     tensor_trace: Any = None  # the same for operations on Tensors
     memory: Any = None  # while a user's function runs on nodes: what `+=` has written to (writes/other_names.py)

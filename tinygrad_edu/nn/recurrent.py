@@ -16,6 +16,7 @@ from tinygrad_edu.nn.levels import levels
 from tinygrad_edu.nn.parameters import parameter
 from tinygrad_edu.nn.sequence import Gate, Init, Recurrent, RecurrentStart
 from tinygrad_edu.nn.torch_names import torch_arguments
+from tinygrad_edu.nn.whole_series import lstm_at_once
 
 
 @torch_arguments(input_size="in_features", hidden_size="hidden_features", nonlinearity="activation")
@@ -220,6 +221,9 @@ class LSTM(Recurrent):
         c = f * c + i * g
         h = o * ops.tanh(c)
         return h, (h, c)
+
+    def at_once(self, x: ArrayLike, state: State) -> tuple[Any, Any] | None:
+        return lstm_at_once(self, x, state) if type(self).step is LSTM.step else None
 
 
 class Elman(Recurrent):

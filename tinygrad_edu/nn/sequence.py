@@ -71,7 +71,7 @@ class Recurrent(Module):
         """One layer in one direction."""
         x = series(x, self)
         state, batched = self.begin(state, x), x.ndim == 3
-        loop: tuple[Any, Any] | None = self.loop(x, state, batched)
+        loop: tuple[Any, Any] | None = self.loop(x, state, batched) or self.at_once(x, state)
         if loop is not None:
             return loop
         outputs = []
@@ -85,6 +85,10 @@ class Recurrent(Module):
             return ops.stack(outputs, axis=1), state
         whole = ops.concatenate(outputs, axis=0) if steps > 1 else outputs[0]
         return whole, in_each(state, lambda s: s.reshape(s.shape[1:]))
+
+    def at_once(self, _x: ArrayLike, _state: State) -> tuple[Any, Any] | None:
+        """The whole series as one operation; None where a layer has none, or cannot use it here."""
+        return None
 
     def loop(self, x: ArrayLike, state: State, batched: bool) -> Any:
         """The loop over time as one loop of a compiled program; None if it cannot be one, or nothing is compiled."""

@@ -17,6 +17,7 @@ from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.graph import parent_nodes, topological
 from tinygrad_edu.core.limits import FLAT
+from tinygrad_edu.core.modes import switch_mode
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError
@@ -194,13 +195,14 @@ def rows_to_measure(model: Module, X: Array, samples: int = 256) -> Array:
 
 @contextmanager
 def evaluation_mode(model: Module) -> Iterator[None]:
-    """Eval mode, without gradients; everything is as before afterwards."""
+    """Eval mode, without gradients, the gates of recurrent layers in the graph; everything is as before afterwards."""
     modes, parameters = Modes(model), model.parameters()
     before = [(p.grad, p._spent) for p in parameters]
     model.eval()
     model.zero_grad()
     try:
-        yield
+        with switch_mode("steps", True):
+            yield
     finally:
         modes.restore()
         for parameter, (grad, spent) in zip(parameters, before, strict=True):
