@@ -253,6 +253,10 @@ def refuse_names(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> None:
 
 def fit_state(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
     """The numbers of a state for each array, checked: its names, shapes and dtypes are those of the arrays."""
+    if not isinstance(state, Mapping):
+        raise OperandError(
+            f"load_state_dict takes a dict of arrays by name, as model.state_dict() gives, not {type(state).__name__}"
+        )
     refuse_names(arrays, state)
     new = {name: fitting(name, array, state[name]) for name, array in arrays.items()}
     refuse_two_answers(arrays, new)

@@ -23,12 +23,14 @@ from tinygrad_edu.train.first_batch import present_loss
 from tinygrad_edu.train.job import Job, trained_flags
 from tinygrad_edu.train.kept_by_callbacks import names_lost, states_of
 from tinygrad_edu.train.model_form import form_of
+from tinygrad_edu.train.modes_of_runs import names_evaluated
 from tinygrad_edu.train.other_code import code_of
+from tinygrad_edu.train.other_parameters import arrays_of_others
 from tinygrad_edu.train.set_by_callbacks import settings_now
 from tinygrad_edu.train.snapshot import generators
 
 Array = np.ndarray[Any, Any]
-FORMAT, EARLIER = "tinygrad_edu run, 6", tuple(f"tinygrad_edu run, {i}" for i in (1, 2, 3, 4, 5))
+FORMAT, EARLIER = "tinygrad_edu run, 7", tuple(f"tinygrad_edu run, {i}" for i in range(1, 7))
 CURVES = {  # name in the file -> attribute of Progress
     "losses": "losses",
     "norms": "grad_norms",
@@ -41,7 +43,7 @@ STATES = ("model", "last", "best", "start")  # weights: now, after the last epoc
 FACTS = (
     "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "called", "callbacks", "best",
     "schedule", "generators", "modules", "first", "present_loss", "trained", "written",
-    "begun", "set", "sizes", "code", "numbers",
+    "begun", "set", "sizes", "code", "numbers", "evaluated",
 )  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def arrays(job: Job) -> dict[str, Array]:
         found[f"memory.{k}"] = np.concatenate([np.ravel(x) for x in memory])
     found["steps"] = np.array(job.optimizer.t)
     curves = {f"curve.{name}": np.array(getattr(progress, own), dtype=float) for name, own in CURVES.items()}
-    return found | curves
+    return found | curves | arrays_of_others(job.model, job.optimizer)
 
 
 def facts(job: Job) -> dict[str, Any]:
@@ -112,6 +114,7 @@ def facts(job: Job) -> dict[str, Any]:
             "begun": config_at_start(job),
             "set": {"start": job.begun.settings, "now": settings_now(job.optimizer, job.settings)},
             "sizes": job.sizes,
+            "evaluated": list(job.evaluated if job.ending else names_evaluated(job.model)),
             "code": code_of(job),
             "numbers": job.begun.numbers,
             "data": prints(job),

@@ -23,9 +23,11 @@ from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train import progress_bar
 from tinygrad_edu.train.choose import Way, choose, way_of
 from tinygrad_edu.train.config import config
+from tinygrad_edu.train.copied import refuse_model_of_another
 from tinygrad_edu.train.ending import reason
 from tinygrad_edu.train.job import Job, job_of, note_of_parts
 from tinygrad_edu.train.last_whole import LastWhole
+from tinygrad_edu.train.modes_of_runs import begin_modes, names_evaluated, note_of_evaluated
 from tinygrad_edu.train.mpi import data_parallel
 from tinygrad_edu.train.mpi.ranks import Ranks
 from tinygrad_edu.train.one_thread import claim, release
@@ -128,7 +130,7 @@ class Training:
             raise
         try:
             self.interrupts.__enter__()
-            self.job.model.train()
+            begin_modes(self.job.model, self.job.evaluated)
             with (
                 bar(self.job) as shown,
                 each_once(),
@@ -156,7 +158,9 @@ class Training:
         way = way_of(job, self.compiled)
         self.beginning = Beginning(job) if way.foreign else None
         own = way.foreign or are_own(job.settings.callbacks) or (way.session is None and job.own_code)
-        self.draws = GlobalDraws() if own else None
+        if own:
+            self.draws = GlobalDraws()
+            self.whole.hold_python()
         job.how, job.ending = way.how + note_of_parts(job), ""
         if over or job.progress.stopped:  # the stopping rule had ended the run already
             job.how += (
@@ -241,8 +245,10 @@ class Training:
     def finish(self, ending: str) -> Run:
         """Restore the best weights, if asked for, and make the record; doing it twice is the same as once."""
         self.whole.restore()
-        told = self.draws.note() if self.draws is not None else ""
-        self.job.how += "" if told in self.job.how else told
+        if self.draws is not None:  # code of the user's own takes part
+            self.job.evaluated = names_evaluated(self.job.model)
+            for told in (self.draws.note(), note_of_evaluated(self.job.evaluated)):
+                self.job.how += "" if told in self.job.how else told
         run = record(self.job, ending + self.job.restore_best(), self.compiled)
         self.modes.restore()
         self.let_go()
@@ -279,6 +285,7 @@ class Again:
                 "L-BFGS cannot be resumed: SciPy keeps its memory. Call fit, which starts afresh from these weights"
             )
         job.settings, job.progress.callback_reason = replace(job.settings, epochs=epochs), ""
+        refuse_model_of_another(job)
         anew = note_of_anew(job)
         job.note += "" if anew in job.note else anew
         return train_job(job, self.compiled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,7 @@ from tinygrad_edu.nn.module import Module, all_numbers, with_weights
 from tinygrad_edu.nn.parameters import trained
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
+from tinygrad_edu.train.copied import copy_job
 from tinygrad_edu.train.kept_by_callbacks import states_of
 from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.one_thread import calling_back
@@ -64,18 +65,20 @@ class Job:
     tells_loss: bool = True  # is its file to hold the present loss of a batch? see first_batch.py
     note: str = ""  # what `how` says besides
     first: Any = None  # the FirstBatch of the run, where an eager step has told it
+    evaluated: Sequence[str] = ()  # modules that were in evaluation mode when the run ended
     ranks: Any = None  # a train.ranks.Ranks if batches are split among processes
 
     def __post_init__(self) -> None:
         self.start = self.start or (all_numbers(self.model) if self.keeps_start else {})
         self.form = form_of(self.model) if self.keeps_start else {}  # classes and plain attributes of its modules
         self.kept = states_of(self.settings.callbacks)  # what callbacks keep at the start
-        # which of the optimizer's parameters need a gradient, at the start
-        self.trained = trained_flags(self.optimizer)
+        self.trained = trained_flags(self.optimizer)  # which of its parameters need a gradient, at the start
         self.progress = Progress(self.settings.tol, self.settings.patience)
         self.sizes: list[tuple[int, int]] = []  # batch sizes over time: (epochs done when it was set, samples)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
         self.begun = Begun(self.optimizer, self.settings, self.batch_size)
+
+    __deepcopy__ = copy_job
 
     @cached_property
     def own_code(self) -> bool:

@@ -19,7 +19,9 @@ from tinygrad_edu.compile.settings_read import GENERATORS
 from tinygrad_edu.compile.user_code import attribute_space, holds_attributes, is_own_class
 from tinygrad_edu.nn.kept import PLAIN
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.train.code_of_runs import known_to
 from tinygrad_edu.train.config import as_json
+from tinygrad_edu.train.snapshot import generators
 
 States = Sequence[Any]  # for each callback its class and attributes, or None
 
@@ -90,16 +92,16 @@ def names_lost(job: Any) -> list[str]:
     }
     trained = tuple(names_of_trained(job))
     apart = tuple(f"{name}." for name in trained)
-    found = [*job.before.changed_by_callbacks(), *generators_of(job.settings.callbacks)]
+    found = [*job.before.changed_by_callbacks(), *generators_of(job)]
     return [name for name in found if name not in held and name not in trained and not name.startswith(apart)]
 
 
-def generators_of(callbacks: Sequence[Any]) -> Iterator[str]:
-    """The names of random generators that callback objects hold. Nobody compares their states: a draw changes them."""
-    for i, owner in enumerate(map(owner_of, callbacks)):
-        for name, x in attribute_space(owner).items() if owner is not None else ():
-            if isinstance(x, GENERATORS):
-                yield f"[{i}].{name}"
+def generators_of(job: Any) -> Iterator[str]:
+    """The names of random generators that callbacks know. Nobody compares their states: a draw changes them."""
+    own = {id(rng) for rng in generators(job.model)}
+    for name, x in known_to({"": list(job.settings.callbacks)}):
+        if isinstance(x, GENERATORS) and id(x) not in own:
+            yield name
 
 
 def names_of_trained(job: Any) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from tinygrad_edu.train.changed import BeforeCallbacks, memory_prints
 from tinygrad_edu.train.interrupted_callbacks import BeforeThisEpoch, Keepers
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.kept_in_python import KeptInPython
 from tinygrad_edu.train.own_code import are_own
 from tinygrad_edu.train.snapshot import Point
 
@@ -27,18 +28,28 @@ class LastWhole:
         self.memory: list[Any] = []  # of the optimizer, before the callbacks of an epoch
         self.keepers: Keepers | None = None
         self.before: BeforeThisEpoch | None = None  # what callbacks keep, while those of an epoch run
+        self.python: KeptInPython | None = None
 
     def is_now(self) -> None:
         """Note the present state as a whole epoch."""
-        self.point, self.measured = Point(self.job), None
+        self.point, self.measured = self.mark(), None
+
+    def mark(self) -> Point:
+        """The present state."""
+        return Point(self.job, self.python.now()) if self.python is not None else Point(self.job)
+
+    def hold_python(self) -> None:
+        """From now on hold what the user's own code keeps in Python, too."""
+        self.python = KeptInPython(self.job)
+        self.is_now()
 
     def note(self) -> None:
         """The state before the callbacks."""
         job = self.job
         if not job.settings.callbacks:
             return
-        self.measured, self.memory = Point(job), memory_prints(job.optimizer)
-        self.keepers = self.keepers or Keepers(job.settings.callbacks)
+        self.measured, self.memory = self.mark(), memory_prints(job.optimizer)
+        self.keepers = self.keepers or Keepers(job)
         self.before = BeforeThisEpoch(job, self.keepers)
         if job.before is None and are_own(job.settings.callbacks):
             job.before = BeforeCallbacks(job)

@@ -23,7 +23,9 @@ from tinygrad_edu.train.first_batch import FirstBatch, refuse_other_beginning, r
 from tinygrad_edu.train.job import Job, trained_flags
 from tinygrad_edu.train.kept_by_callbacks import are_states, changes, note_of, put_back
 from tinygrad_edu.train.model_form import numbers_to_set, refuse_other_form
+from tinygrad_edu.train.modes_of_runs import are_names
 from tinygrad_edu.train.other_code import are_texts, is_of_code, note_of_code
+from tinygrad_edu.train.other_parameters import others_that_fit, put_numbers
 from tinygrad_edu.train.progress import as_curve
 from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.set_by_callbacks import schedulers_of, settings_now
@@ -85,7 +87,8 @@ def change_of(job: Job, found: CheckpointFile) -> ResumedState:
     refuse_other_facts(job, found, states)
     refuse_other_frozen(job, **found.facts["trained"])
     numbers = numbers_to_set(job.model, **found.facts["modules"])
-    return ResumedState(job, found, states, memories(job, found.arrays), numbers)
+    others = others_that_fit(job.model, job.optimizer, found.arrays)
+    return ResumedState(job, found, states, memories(job, found.arrays), numbers, others)
 
 
 def refuse_other_data(job: Job, theirs: Mapping[str, Any]) -> None:
@@ -142,6 +145,7 @@ def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any
         "pending": not is_flag(facts["pending"]) or not is_whole(facts["called"]) or facts["called"] < 0,
         "which parameters are trained": not is_of_trained(facts["trained"]),
         "callbacks": not is_of_callbacks(facts["callbacks"]),
+        "layers in evaluation mode": not are_names(facts["evaluated"]),
         "written": not is_flag(facts["written"]),
         "the loss of the first batch": not is_first(facts["first"]),
         "the present loss": facts["present_loss"] is not None and not is_number(facts["present_loss"]),
@@ -253,6 +257,7 @@ class ResumedState:
     states: Mapping[str, dict[str, Array]]
     memory: list[tuple[Any, ...]]
     numbers: list[tuple[dict[str, Any], str, Any]]
+    others: list[tuple[Any, Array]]
 
     def __post_init__(self) -> None:
         first = self.found.facts["first"]
@@ -276,6 +281,8 @@ class ResumedState:
         job.first = FirstBatch(**facts["first"]) if facts["first"] else None
         refuse_other_beginning(job, job.first)
         job.model.load_state_dict(self.states["model"])
+        for p, array in self.others:
+            put_numbers(p, array)
         put_settings(job, facts["set"], facts["sizes"])
         refuse_other_schedule(job, facts["schedule"])
         progress = job.progress
@@ -299,6 +306,7 @@ class ResumedState:
         job.note = note_of(kept["lost"]) + note_of_code(job, facts["code"], facts["numbers"])
         job.kept, job.trained = kept["start"], facts["trained"]["start"]
         job.begun.settings, job.begun.numbers = facts["set"]["start"], facts["numbers"]
+        job.evaluated = facts["evaluated"]
         for p, flag in zip(job.optimizer.params, facts["trained"]["now"], strict=True):
             if getattr(p, "requires_grad", flag) != flag:
                 p.requires_grad = flag

@@ -12,6 +12,7 @@ from tinygrad_edu.nn.kept import kept_in
 from tinygrad_edu.nn.module import Module, all_numbers, arrays_to_keep, with_weights
 from tinygrad_edu.nn.parameters import copy_numbers_of, fill, parameters_in
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.other_parameters import copy_of, put_numbers
 
 Result = TypeVar("Result")
 NUMBERS = (bool, int, float, str)
@@ -45,7 +46,7 @@ class Snapshot:
         inside, leaves = with_weights(model)  # a fit of a small model takes as long as a few of these walks
         self.weights = {name: copy_numbers_of(array) for name, array in kept_in(inside, leaves).items()}
         self.memory, own = optimizer.state(), {id(p) for _, p in parameters_in(leaves)}
-        self.others = [(p, copy_numbers_of(p)) for p in optimizer.params if id(p) not in own and hasattr(p, "array")]
+        self.others = [(p, copy_of(p)) for p in optimizer.params if id(p) not in own]
         self.trained = [getattr(p, "requires_grad", True) for p in optimizer.params]
         modules = [vars(module) for _, module in inside]
         self.generators = [(rng, rng.bit_generator.state) for rng in generators_in(modules)]
@@ -61,8 +62,11 @@ class Snapshot:
             own.schedule, own.settings = schedule, settings
             settings.update(values)
         self.optimizer.load_state(self.memory)
-        for p, array in self.others:
-            fill(p, array)
+        for p, numbers in self.others:
+            put_numbers(p, numbers)
+        for p, trained in zip(self.optimizer.params, self.trained, strict=True):
+            if getattr(p, "requires_grad", trained) != trained:
+                p.requires_grad = trained
         for rng, state in self.generators:
             rng.bit_generator.state = state
         for kept, plain in self.plain:
@@ -99,12 +103,17 @@ class Snapshot:
 
 
 class Point:
-    """A whole epoch: the record so far, and the snapshot that belongs to it."""
+    """A whole epoch: the record so far, and the snapshot that belongs to it.
 
-    def __init__(self, job: Any) -> None:
+    python: puts back what the user's own code keeps in Python.
+    """
+
+    def __init__(self, job: Any, python: Callable[[], None] = lambda: None) -> None:
         self.job, self.snapshot, self.record = job, Snapshot(job.model, job.optimizer), job.progress.mark()
+        self.python = python
 
     def restore(self) -> None:
+        self.python()  # first, because it may put back a layer that a callback has replaced
         self.snapshot.restore()
         self.job.progress.back_to(self.record)
 

@@ -38,7 +38,46 @@ def clip(job):
     job.settings = replace(job.settings, clip_norm=1.0 / len(job.losses))
 
 
+def counting(optimizer):
+    calls = 0
+
+    def shrink(job):
+        nonlocal calls
+        calls += 1
+        job.model.layers[0].weight.data *= 1.0 - 0.01 * calls
+
+    return shrink
+
+
+def drawing(optimizer):
+    rng = np.random.default_rng(0)
+    return lambda job: job.model.layers[0].weight.assign(job.model.layers[0].weight.array * rng.uniform(0.9, 1.0))
+
+
+def averaging(optimizer):
+    mean = np.zeros((4, 3))
+
+    def average(job):
+        mean[:] = 0.5 * mean + 0.5 * job.model.layers[0].weight.array
+        job.model.layers[0].weight.data = mean.copy()
+
+    return average
+
+
+def other_data(job):
+    job.data = (0.9 * job.data[0], job.data[1])
+
+
+def data_in_place(job):
+    job.data[0][:] *= 0.9
+
+
 KINDS = {
+    "a variable": counting,
+    "a generator": drawing,
+    "an array": averaging,
+    "other data": lambda optimizer: other_data,
+    "data in place": lambda optimizer: data_in_place,
     "scheduler": scheduled,
     "object": lambda optimizer: Counts(),
     "method": lambda optimizer: Counts().__call__,
@@ -50,15 +89,16 @@ KINDS = {
 def train(kind, error=None, compiled=False):
     model = nn.MLP([3, 4, 1], seed=0)
     rule = optim.SGD(model.parameters(), lr=0.2)
-    raised = []
 
     def interrupt(job):
-        if error is not None and len(job.losses) == 4 and not raised:
-            raised.append(error)
+        if error is not None and len(job.losses) == 4 and not interrupt.raised:
+            interrupt.raised = True
             raise error
 
+    interrupt.raised = False  # not in a list of the closure, which would be undone with the epoch
+
     settings = {"loss": "mse", "optimizer": rule, "epochs": 8, "batch_size": 5, "compiled": compiled}
-    return fit(model, X, np.tanh(X[:, :1]), callbacks=[KINDS[kind](rule), interrupt], **settings)
+    return fit(model, X.copy(), np.tanh(X[:, :1]), callbacks=[KINDS[kind](rule), interrupt], **settings)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
