@@ -79,12 +79,28 @@ def once(model, rule, i, loss):
     rule.step()
 
 
+def cleared_values(w, rule, i, loss):
+    far = (w[0] * 2.0 + 3.0) ** 2
+    far.backward()
+    rule.zero_grad()
+    rule.step()
+
+
+def forgotten_values(w, rule, i, loss):
+    rule.zero_grad()
+    far = (w[0] * 2.0 + 3.0) ** 2
+    rule.step()
+    assert far.data
+
+
 IDLE = {
+    "Values, forgotten": (of_values(forgotten_values), r"SGD\.step\(\) has changed nothing, twice: no parameter has a"),
+    "Values, cleared": (of_values(cleared_values), r"zero_grad\(\) stands between backward\(\) and step\(\)"),
     "forgotten": (loop(forgotten), r"SGD\.step\(\) has changed nothing, twice: no parameter has a gradient"),
     "cleared": (loop(cleared), r"zero_grad\(\) stands between backward\(\) and step\(\)"),
     "cleared by the model": (loop(cleared_by_the_model), r"The order is zero_grad\(\), backward\(\), step\(\)"),
     "Adam": (loop(cleared, optimizer=lambda m: optim.Adam(m.parameters())), r"Adam\.step\(\) has changed nothing"),
-    "once": (loop(once), r"uses the gradients of an earlier step for the third time"),
+    "once": (loop(once), r"of an earlier step for the third time.*as in a line search, p.grad = p.grad says so"),
 }
 
 
@@ -260,7 +276,36 @@ def pairs(model, rule, i, loss):
     rule.step()
 
 
+def line_search(model, rule, i, loss):
+    """Several steps along one gradient, until the loss rises."""
+    rule.zero_grad()
+    loss().backward()
+    for _ in range(STEPS):
+        for p in model.parameters():
+            p.grad = p.grad
+        rule.step()
+        loss()
+
+
+def of_nothing_to_do(w, rule, i, loss):
+    """A hinge that is satisfied from the beginning, and an output beside it."""
+    rule.zero_grad()
+    out = w[0] * 2.0 + 9.0
+    found = (1.0 - out).relu()
+    found.backward()
+    rule.step()
+
+
+def draw_a_schedule_of_values():
+    rule = optim.SGD([Value(1.0)], lr=optim.schedules.inverse_time(0.1))
+    for _ in range(STEPS):
+        rule.step()
+
+
 RIGHT = {
+    "Values, nothing to do": of_values(of_nothing_to_do),
+    "Values, a schedule": draw_a_schedule_of_values,
+    "line search": loop(line_search),
     **{f.__name__: loop(f) for f in (usual, accumulate, closure, skip_bad_batches, by_hand, warm_scheduler, freeze)},
     **{f.__name__: loop(f) for f in (twice, pairs)},
     **{f.__name__: f for f in (gan, another_head, demonstrate, draw_a_schedule, centers)},

@@ -57,7 +57,7 @@ class Remembering:
             options["out"] = tuple([forget(x) for x in out])
         y = getattr(ufunc, method)(*map(forget, inputs), **options)
         if out:
-            return out[0] if len(out) == 1 else out
+            return written(ufunc, out, inputs)
         return y if ufunc in FRESH else remember(y, origins_after(ufunc, inputs))
 
     def __array_function__(self, function: Option, types: Iterable[type], arguments: ArrayLike, options: Option) -> Any:
@@ -183,6 +183,13 @@ def operator_of_number(name: str, kind: type, reflected: bool) -> Callable[[Any,
         return y if y is NotImplemented else remember(y, origins_after(AS_UFUNC.get(name), pair))
 
     return operator
+
+
+def written(ufunc: Option, out: tuple[Any, ...], inputs: Sequence[Any]) -> Any:
+    """What `total += g` makes the name `total` of: the same memory, which remembers."""
+    if len(out) > 1 or ufunc in FRESH or not inputs or inputs[0] is not out[0]:
+        return out[0] if len(out) == 1 else out
+    return remember(out[0], origins_after(ufunc, inputs))
 
 
 def origins_after(ufunc: Option, inputs: Sequence[Any]) -> Origins:

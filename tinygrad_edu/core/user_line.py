@@ -27,22 +27,28 @@ def warn_user(words: str, kind: type[Warning]) -> None:
         return
     if TELLING.told is not None:
         TELLING.told.add(kind)
-    level, frame = 2, sys._getframe(1)
+    warnings.warn(words, kind, stacklevel=1 + level_of(users_frame(sys._getframe(0))))
+
+
+def users_frame(frame: FrameType) -> FrameType:
+    """The frame of the user's program that this one runs for."""
     while frame.f_back is not None and not is_users(frame):
-        level, frame = level + 1, following(frame)
-    warnings.warn(words, kind, stacklevel=level)
+        frame = frame.f_back
+    return frame
+
+
+def level_of(frame: FrameType) -> int:
+    """How many calls the caller of this is away from that frame."""
+    level, each = 0, sys._getframe(1)
+    while each is not frame and each.f_back is not None:
+        level, each = level + 1, each.f_back
+    return level
 
 
 def is_users(frame: FrameType) -> bool:
     """Is it a line of neither this library nor Python's own?"""
     root = str(frame.f_globals.get("__name__")).partition(".")[0]
     return not frame.f_code.co_filename.startswith(HERE) and root not in sys.stdlib_module_names
-
-
-def following(frame: FrameType) -> FrameType:
-    """The frame that has called this one."""
-    assert frame.f_back is not None
-    return frame.f_back
 
 
 @contextmanager

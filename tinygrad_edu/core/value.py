@@ -60,6 +60,7 @@ class Value(FlatNode, metaclass=NodeClass):
     __slots__ = ()
 
     if TYPE_CHECKING:  # tells type checkers that a Value is neither array nor sequence, so that np.tanh(v) is a Value
+        _spent: Any  # True once backward() has run, or a step has used the gradient; Unused
         __array__: None
         __buffer__: None
         __len__: None

@@ -217,13 +217,13 @@ def index_name(name: str, index: tuple[int, ...]) -> str:
 
 
 class Unused:
-    """Marks a Tensor whose gradient was cleared before an optimizer had used it. A copy of it is the same class."""
+    """Marks a parameter whose gradient was cleared before an optimizer had used it. A copy of it is the same class."""
 
 
 def clear(x: Value | Tensor) -> None:
     """Reset the gradient: to 0 for a Value, to None for a Tensor."""
     if not isinstance(x, Tensor):
-        x.grad, x._spent = 0.0, False
+        x.grad, x._spent = 0.0, Unused if x.grad and x._spent is False else False
     elif x.gradient is not None:
         if x._spent is not x.gradient and x._spent is not x.gradient.base:
             x._spent = Unused

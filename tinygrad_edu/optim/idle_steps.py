@@ -1,11 +1,12 @@
 """Steps that cannot train: without a gradient from the beginning on, or twice with the gradient of an earlier one.
 
-Only where something was computed in between: who draws a schedule calls step() again and again, and means it.
+Only where something was computed in between: who draws a schedule calls step() again and again, and means it. Of Values
+a loss tells it that stands in the program beside the call of step(), and has had no backward().
 """
 
 from __future__ import annotations
 
-import warnings
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ import numpy as np
 from tinygrad_edu.core.graph import PASSES
 from tinygrad_edu.core.methods.plain_arrays import BY_HAND
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.user_line import users_frame, warn_user
+from tinygrad_edu.core.value import Value
 from tinygrad_edu.core.writes.write_guard import CLOCK
-from tinygrad_edu.nn.parameters import Unused
+from tinygrad_edu.nn.parameters import Unused, depends_on
 
 TRIES = 3  # steps that are compared with the one before, where no backward() was between them
 
@@ -22,6 +25,7 @@ TRIES = 3  # steps that are compared with the one before, where no backward() wa
 class IdleStepWarning(UserWarning):
     """An optimizer makes step after step, and there is no gradient that it could use.
 
+    >>> import warnings
     >>> from tinygrad_edu import Tensor, optim
     >>> w = Tensor(1.0, requires_grad=True, label="w")
     >>> optimizer = optim.SGD([w], lr=0.1)
@@ -43,15 +47,18 @@ class Steps:
         self.compared, self.tick = 0, next(CLOCK)
         self.gradients: list[Any] = []
 
-    def look_for_gradients(self, optimizer: Any, stacklevel: int) -> None:
+    def look_for_gradients(self, optimizer: Any) -> None:
         """After one of the first steps: had it anything to do? Frozen parameters alone are meant."""
         if any(map(has_gradient, optimizer.params)) or not any(map(wants_gradient, optimizer.params)):
             self.idle = 0
             return
-        if not self.has_computed():
+        lost, passed = any(map(is_lost, optimizer.params)), PASSES[0] != self.passes
+        if isinstance(optimizer.params[0], Value):
+            if not (lost or has_loss_of_values(optimizer)):
+                return
+        elif not self.has_computed():
             return
         self.idle += 1
-        lost, passed = any(map(is_lost, optimizer.params)), PASSES[0] != self.passes
         if self.idle < 2 or self.told or (passed and not lost):  # a backward pass of other parameters
             return
         self.told = True
@@ -61,15 +68,14 @@ class Steps:
             if lost
             else "no parameter has a gradient. Call backward() of the loss before it"
         )
-        words = f"{type(optimizer).__name__}.step() has changed nothing, twice: {why}"
-        warnings.warn(words, IdleStepWarning, stacklevel=stacklevel)
+        warn_user(f"{type(optimizer).__name__}.step() has changed nothing, twice: {why}", IdleStepWarning)
 
     def has_computed(self) -> bool:
         """Was there an operation on Tensors since the last look?"""
         before, self.tick = self.tick, next(CLOCK)
         return self.tick > before + 1
 
-    def look_for_new(self, optimizer: Any, stacklevel: int) -> None:
+    def look_for_new(self, optimizer: Any) -> None:
         """Before a step without a backward pass since the last one: does it use the same gradients once more?"""
         if self.told or self.compared > TRIES or self.by_hand != BY_HAND[0] or not self.has_computed():
             return
@@ -80,17 +86,24 @@ class Steps:
         self.gradients = [g.copy() for g in found]
         if same:
             self.told = True
-            warnings.warn(
+            warn_user(
                 f"{type(optimizer).__name__}.step() uses the gradients of an earlier step for the third time: no "
-                "backward() was called in between. Compute the loss, and its backward(), anew before each step",
+                "backward() was called in between. Compute the loss, and its backward(), anew before each step. If "
+                "several steps along one gradient are meant, as in a line search, p.grad = p.grad says so",
                 IdleStepWarning,
-                stacklevel=stacklevel,
             )
 
 
 def has_gradient(p: Any) -> bool:
-    """A Value always has a number there, which may be 0."""
-    return not isinstance(p, Tensor) or p.gradient is not None
+    """A Value always has a number there: 0 may be a gradient, or none."""
+    return p.gradient is not None if isinstance(p, Tensor) else p.grad != 0.0
+
+
+def has_loss_of_values(optimizer: Any) -> bool:
+    """Has the program that calls step() a Value at hand that depends on the parameters, and no backward() of any?"""
+    own, here = set(map(id, optimizer.params)), users_frame(sys._getframe(1)).f_locals
+    found = [x for x in list(here.values()) if isinstance(x, Value) and x.parents and depends_on([x], own)]
+    return bool(found) and not any(getattr(x, "_spent", False) for x in found)
 
 
 def wants_gradient(p: Any) -> bool:

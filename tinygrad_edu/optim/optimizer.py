@@ -18,7 +18,7 @@ from tinygrad_edu.core.methods.spellings import Missing, tell
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import OperandError, SettingError
-from tinygrad_edu.nn.parameters import LazyParameter, clear
+from tinygrad_edu.nn.parameters import LazyParameter, Unused, clear
 from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
@@ -207,7 +207,7 @@ class Optimizer(TrainedParameters):
         """
         loss = None if closure is None else computed_by(closure)
         if PASSES[0] == self.seen.passes and any(self.t):
-            self.seen.look_for_new(self, stacklevel=3)
+            self.seen.look_for_new(self)
         steps, places, remembered = self.steps, count(), self.memory
         for own in self.groups or [self]:
             lr = own.schedule(steps)
@@ -222,7 +222,7 @@ class Optimizer(TrainedParameters):
                     remembered[i] = tuple(memory)
                     replace(p, w)
         if steps < 2:
-            self.seen.look_for_gradients(self, stacklevel=3)
+            self.seen.look_for_gradients(self)
         self.seen.passes = PASSES[0]
         return loss
 
@@ -320,7 +320,7 @@ def replace(p: Value | Tensor, w: ArrayLike) -> None:
         p.assign(np.asarray(w))  # NumPy's arithmetic turns a 0-d array into a scalar
         p._spent = p.gradient
     else:
-        p.data, p._spent = w, True
+        p.data, p._spent = w, p._spent if p._spent is Unused else True
 
 
 def computed_by(closure: Callable[[], Any]) -> Any:

@@ -166,6 +166,20 @@ def values_with_a_look_and_a_step():
 
 
 @right
+def sums_in_place_that_no_loss_sees():
+    """A smoothed map of slopes, a code that steps along its gradient in place, an aside of `has_aux` that is kept."""
+    loop, code, kept = Loop(), np.ones((8, 2)), []
+    for _ in range(2):
+        slopes = np.zeros_like(X)
+        for _ in range(3):
+            slopes += loop.slope(X + 0.1 * RNG.normal(size=X.shape))
+        code -= 0.1 * loop.slope_of_loss(code)
+        aside = tg.grad(lambda x: (loop.mse(x), {"out": loop.net(x), "rate": 0.5, "n": 8}), has_aux=True)(X)[1]
+        kept.append(np.abs(aside["out"]).mean() + slopes.mean())
+        loop.train(lambda aside=aside, code=code: aside["rate"] * loop.mse(code) / aside["n"], 1)
+
+
+@right
 def a_fit_between():
     loop = Loop()
     for _ in range(2):
@@ -195,6 +209,16 @@ def filled(loop):
     for i, t in enumerate(T):
         slopes[i] = loop.slope(t[None])[0]
     return slopes
+
+
+def summed_in_place(loop, start):
+    for x in X[:3]:
+        start += np.sum(loop.slope(x[None]) ** 2)
+    return 0.1 * np.sum(start)
+
+
+def aside(loop, part):
+    return part(tg.grad(lambda x: (loop.net(x).sum(), (loop.net(x) ** 2).mean(axis=0)), has_aux=True)(X)[1])
 
 
 def rollout(loop):
@@ -228,6 +252,10 @@ WRONG |= {
         lambda a: sum((tg.jacobian(lambda x: a.net(x[None])[0])(x) ** 2).sum() for x in X[:2]), 2, 2
     ),
     "divergence": with_term(lambda a: np.trace(tg.jacobian(lambda x: a.net(x[None])[0])(X[0])), 2, 2),
+    "summed in an array": with_term(lambda a: summed_in_place(a, np.zeros(1)), 2),
+    "summed in an array, of the slopes": with_term(lambda a: np.sum(np.add(z := np.zeros_like(X), a.slope(X), z)), 2),
+    "an aside": with_term(lambda a: 0.1 * aside(a, np.sum), 2),
+    "an aside in an array": with_term(lambda a: np.mean(aside(a, lambda x: x) * a.net(X)), 2),
     "value": with_term(lambda a: tg.value_and_grad(lambda x: a.net(x).sum())(X)[0], 2),
     "vjp": with_term(lambda a: (tg.vjp(lambda x: a.net(x).sum(), X)[1](1.0)[0] ** 2).mean(), 2),
     "jvp": with_term(lambda a: (tg.jvp(a.net, (X,), (X,))[1] ** 2).mean(), 2),

@@ -180,9 +180,16 @@ def test_signs_comparisons_and_roundings_remember_nothing():
         made = f(A)
         assert not getattr(made, "_origins", None)
     assert type(FLOAT > 1.0) is bool
-    total = np.zeros((2, 1))
+
+
+def test_what_they_are_added_to_in_place_remembers_and_is_the_same_memory():
+    total = start = np.zeros((2, 1))
     total += A
-    assert type(total) is np.ndarray
+    assert total._origins
+    assert np.shares_memory(total, start)
+    assert type(start) is np.ndarray
+    np.testing.assert_array_equal(start, np.asarray(A))
+    assert np.add(start, A, out=start.copy()).__class__ is np.ndarray
 
 
 def test_derivatives_that_depend_on_their_arguments_alone_are_of_no_class_of_ours():

@@ -8,8 +8,12 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from tinygrad_edu.core.aliases import Node
+from tinygrad_edu.core.derivative_numbers import remember
 from tinygrad_edu.core.graph import topological
-from tinygrad_edu.core.pytree import tree_leaves
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.operation import is_object
+from tinygrad_edu.core.pytree import tree_leaves, with_leaves
+from tinygrad_edu.core.transforms.origins import origins_beside
 from tinygrad_edu.core.transforms.plain_pull import unwrap
 from tinygrad_edu.core.transforms.variables import is_node
 from tinygrad_edu.errors import OperandError
@@ -18,12 +22,19 @@ MOST = 1000  # things looked at in what is no number, array, list, tuple or dict
 CLOSED = (str, bytes, int, float, complex, type, FunctionType, MethodType, ModuleType, type(None))  # hold no nodes
 
 
-def plain_auxiliary(x: Node, variables: Node) -> Any:
-    """x with its nodes unwrapped. Errors: OperandError for an object that holds some, which would stay nodes."""
+def plain_auxiliary(x: Node, variables: Node, name: str) -> Any:
+    """x with its nodes unwrapped, which remember what they depend on beside the variables of the function `name`.
+
+    Errors: OperandError for an object that holds some, which would stay nodes.
+    """
     for leaf in tree_leaves(x):
         if not (isinstance(leaf, CLOSED) or is_node(leaf)):
             refuse_nodes_in(leaf, set(map(id, tree_leaves(variables))))
-    return unwrap(x)
+    plain, own = unwrap(x), [each for each in tree_leaves(variables) if is_node(each)]
+    if not MODES.recording or not any(is_node(leaf) or is_object(leaf) for leaf in tree_leaves(x)):
+        return plain
+    found = [origins_beside(leaf, None, own, f"{name or 'a function'} (its has_aux)", ()) for leaf in tree_leaves(x)]
+    return with_leaves(plain, list(map(remember, tree_leaves(plain), found))) if any(found) else plain
 
 
 def refuse_nodes_in(x: Node, variables: set[int]) -> None:

@@ -105,7 +105,7 @@ def value_and_grad(
         refuse_several_numbers(y)
         gradients = pull(1.0)
         if has_aux:
-            y = y, extra[0] if is_node(y) else plain_auxiliary(extra[0], nodes)
+            y = y, extra[0] if is_node(y) else plain_auxiliary(extra[0], nodes, name)
         return y, gradients if is_several(which) else gradients[0]
 
     return both
