@@ -190,6 +190,15 @@ STATISTICS: dict[str, list[Example]] = {
         (lambda n, a, b: n.linspace(a, b, 5), (), ()),
         (lambda n, a, b: n.linspace(a, b, 4, endpoint=False), (3,), (2, 1)),
     ],
+    "logspace": [
+        (lambda n, a, b: n.logspace(a, b, 4), (), ()),
+        (lambda n, a, b: n.logspace(a, b, 3, endpoint=False, base=2.0), (2,), ()),
+    ],
+    "compress": [
+        (lambda n, x: n.compress([True, False, True], x, axis=0), (3, 2)),
+        (lambda n, x: n.compress([False, True], x), (3, 2)),
+    ],
+    "extract": [(lambda n, x: n.extract(HOLES, x), (2, 3))],
     "fftshift": [
         (lambda n, x: n.fftshift(x), (2, 3)),
         (lambda n, x: n.fftshift(x, 1), (2, 5)),

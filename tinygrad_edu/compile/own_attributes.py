@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.stands_for import mark
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.methods.spellings import OF_TENSOR
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
@@ -62,7 +63,8 @@ def refuse_missing(node: Traced, name: str) -> Any:
             f"{name!r} was set on an argument of a compiled function, and is not part of its program: give it as an "
             "argument of its own, or call the function without jit"
         )
-    raise AttributeError(f"{type(node).__name__!r} object has no attribute {name!r}")
+    advice = f". Write {OF_TENSOR[name]}" if name in OF_TENSOR else ""
+    raise AttributeError(f"{type(node).__name__!r} object has no attribute {name!r}{advice}")
 
 
 of_nodes: Any = Traced

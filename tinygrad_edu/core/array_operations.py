@@ -6,6 +6,7 @@ from tinygrad_edu.core import reductions as reductions  # isort: skip
 from tinygrad_edu.core import linalg as linalg  # isort: skip
 from tinygrad_edu.core import class_losses as class_losses
 from tinygrad_edu.core import losses as losses
+from tinygrad_edu.core.arrays import chosen as chosen
 from tinygrad_edu.core.arrays import contractions as contractions
 from tinygrad_edu.core.arrays import conv as conv
 from tinygrad_edu.core.arrays import convolutions as convolutions

@@ -132,8 +132,16 @@ def first_dtype(operands: Sequence[Any]) -> Any:
     return next(x.array.dtype for x in operands if hasattr(x, "requires_grad") and hasattr(x, "parents"))
 
 
+def check_cast(old: Any, dtype: Option, order: str = "K", casting: str = "unsafe", subok: bool = True) -> None:
+    """Check the further arguments of NumPy's astype. Errors: DtypeError where `casting` does not allow it."""
+    if casting != "unsafe" and not np.can_cast(old, np.dtype(dtype), casting):  # type: ignore[arg-type]
+        raise DtypeError(f"x.astype({np.dtype(dtype)}, casting={casting!r}) of {old}: that rule does not allow it")
+
+
 def unpack(arguments: Sequence[Any]) -> Any:
-    """The arguments as one tuple: f(2, 3) and f((2, 3)) mean the same."""
+    """The arguments as one tuple: f(2, 3), f((2, 3)) and f(np.array([2, 3])) mean the same."""
+    if len(arguments) == 1 and type(arguments[0]) is np.ndarray:
+        return arguments[0].tolist()
     return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], (int, np.integer)) else tuple(arguments)
 
 

@@ -11,6 +11,7 @@ import numpy.fft  # now, because NumPy imports it lazily: Ctrl-C in the middle w
 
 from tinygrad_edu.core import array_operations as array_operations  # fills the tables below
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.arrays.chosen import accumulate_pairs
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 
 # NumPy's second names of one function.
@@ -20,7 +21,7 @@ SECOND_NAMES = {
     "float_power": "pow", "real_if_close": "real",
     "linalg.matmul": "matmul", "linalg.outer": "outer", "linalg.tensordot": "tensordot", "linalg.cross": "cross",
     "linalg.vecdot": "vecdot", "linalg.matrix_transpose": "matrix_transpose", "cumulative_sum": "cumsum",
-    "cumulative_prod": "cumprod",
+    "cumulative_prod": "cumprod", "i0": "i0",
 }  # fmt: skip
 
 # Computed on the plain numbers: no derivative, and the result is an index, a shape or a boolean.
@@ -53,8 +54,7 @@ INSTEAD = {
     "unique": "np.unique(x.detach().data) for the values",
     "histogram": "np.histogram(x.detach().data): counts have no derivative",
     "bincount": "a sum of products with a matrix of 0 and 1: (labels[:, None] == np.arange(n)).T @ weights",
-    "maximum.accumulate": "np.max of slices",
-    "minimum.accumulate": "np.min of slices",
+    "polyfit": "np.linalg.solve(V.T @ V, V.T @ y), with V = np.vander(x, degree + 1)",
 }
 WHOLE_MODULES = {
     "fft": "products with np.cos and np.sin: of n numbers np.cos(a) @ x and -np.sin(a) @ x are the real and the "
@@ -73,6 +73,8 @@ METHODS: dict[str, Mapping[str, Callable[..., Any]]] = {
     "accumulate": {
         "add": lambda x, axis=0: ARRAY_TABLE["cumsum"](x, axis=axis),
         "multiply": lambda x, axis=0: ARRAY_TABLE["cumprod"](x, axis=axis),
+        "maximum": lambda x, axis=0: accumulate_pairs(TABLE["maximum"], x, axis),
+        "minimum": lambda x, axis=0: accumulate_pairs(TABLE["minimum"], x, axis),
     },
 }
 

@@ -24,6 +24,7 @@ from tinygrad_edu.core.numpy_names import (
     outer,
     without_derivative,
 )
+from tinygrad_edu.core.numpy_options import by_options
 from tinygrad_edu.core.one_name import SECOND, refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
@@ -39,6 +40,7 @@ STEPS = frozenset({np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, ge
 OF_WHOLE_ORDER = ("kn", "yn")  # of scipy.special, which cuts other orders off, with a warning
 OF_FLOATS = frozenset({np.fabs, np.float_power})
 SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read from the node, whose numbers are not needed
+OURS = {"axis", "keepdims", "axes", "a", "shape", "ddof", "k"}  # no option that is made of operations
 JOINS = {np.stack: COMPOSED["stack"], np.concatenate: ARRAY_TABLE["concatenate"]}  # same call signature as NumPy's
 
 
@@ -79,6 +81,8 @@ def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict
         raise UnsupportedNumpyError(refusal(f"{ufunc.__name__}.{method}({', '.join(options)})"))
     if ufunc in without_derivative() or (has_no_numbers() and ufunc in WITHOUT_NUMBERS):
         return plain_answer(ufunc, inputs, {})
+    if ufunc is np.divmod and not options:
+        return differentiable()[np.floor_divide](*inputs), differentiable()[np.mod](*inputs)
     operation = differentiable().get(ufunc) or ("scipy.special" in sys.modules and scipys().get(ufunc))
     if not operation:
         numpys = getattr(np, ufunc.__name__, None) is ufunc
@@ -129,6 +133,8 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     if isinstance(entry, Operation):
         return entry(*(bounds(*arguments, **options) if function is np.clip else arguments))
     arrays, named = by_name(function, arguments, options, len(getattr(entry, "arrays", "x")) or 1)
+    if not OURS.issuperset(named) and (made := by_options(entry.name, arrays, named)):
+        return made[0]
     y = entry(*arrays, **dict(option for x in named.items() for option in translate(function, entry, *x)))
     if function is np.nan_to_num and not named.get("copy", True) and np.ndim(y):
         MODES.memory.note_write(arrays[0], y)
@@ -208,6 +214,8 @@ def option_names(entry: Any) -> tuple[str, ...]:
 def translate(function: Any, entry: Any, name: str, value: ArrayLike) -> list[tuple[str, Any]]:
     """An option by our name; none if it asks for what is done anyway. Any other is refused, never ignored."""
     ours = ALIASES.get(name, name)
+    if ours == "shape" and isinstance(value, np.ndarray):
+        value = value.tolist()
     if ours in (entry.options if isinstance(entry, ArrayOperation) else option_names(entry)):
         return [(ours, value)]
     refuse_option(function, name, value)

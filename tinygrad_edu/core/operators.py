@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.methods.torch_arguments import OTHER_ARGUMENTS, TorchArguments
+from tinygrad_edu.core.methods.torch_arguments import OTHER_ARGUMENTS, TorchArguments, refuse_out
 from tinygrad_edu.core.operation import TABLE, Operation
 
 
@@ -29,7 +29,8 @@ class Operators(TorchArguments):
         """Apply an operation: every back end defines this in a few lines of its own."""
         raise NotImplementedError
 
-    def clip(self, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Any:
+    def clip(self, min: ArrayLike | None = None, max: ArrayLike | None = None, out: ArrayLike | None = None) -> Any:
+        refuse_out("x.clip", out)
         bounds = (-math.inf if min is None else min, math.inf if max is None else max)
         return self.__apply__(TABLE["clip"], (self, *bounds))
 

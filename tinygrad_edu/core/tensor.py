@@ -35,10 +35,11 @@ from tinygrad_edu.core.fast.tensors import install_for_tensors
 from tinygrad_edu.core.fast.whole_tensors import install_for_arrays
 from tinygrad_edu.core.lost_gradients import REMEMBERING, mark
 from tinygrad_edu.core.methods import pairs, plain_arrays, torch_meanings, torch_names
+from tinygrad_edu.core.methods.array_methods import array_method
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.methods.plain_scalars import read_gradient
 from tinygrad_edu.core.methods.spellings import OF_TENSOR, SLIPS_OF_TENSOR, Missing, read_only, refuse_slips, tell
-from tinygrad_edu.core.methods.tensor_methods import TensorMethods, array_method, count_of
+from tinygrad_edu.core.methods.tensor_methods import TensorMethods, count_of
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
@@ -189,14 +190,14 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
         guard_of(self).hand_out(self.array)
         return self.array
 
-    def item(self) -> float:
-        """The one number that this Tensor holds. Errors: ShapeError when it holds more."""
-        if self.size != 1:
+    def item(self, *index: int) -> float:
+        """The one number that this Tensor holds, or the one at an index. Errors: ShapeError when it holds more."""
+        if self.size != 1 and not index:
             raise ShapeError(
                 f"item() gives one number, and a Tensor of shape {self.shape} holds {self.size}: take one, as in "
                 "x[0].item(), reduce them, as in x.mean().item(), or take all as a list, x.data.tolist()"
             )
-        return float(self.array.item())
+        return float(self.array.item(*index))
 
     shape = property(lambda self: self.array.shape, plain_arrays.refuse_shape)
     dtype = property(lambda self: self.array.dtype)

@@ -150,9 +150,9 @@ class Traced(Tensor):
         """The same numbers without a gradient."""
         return Traced(self.sizes, DETACHED, (self,))
 
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
+    def astype(self, dtype: Any, copy: bool = True, **further: Any) -> Any:
         """Floats rounded to float32 or not; truth values and whole numbers in any dtype."""
-        return truths.convert(self, np.dtype(dtype), lambda dtype: super(Traced, self).astype(dtype, copy))
+        return truths.convert(self, np.dtype(dtype), further, lambda dtype: super(Traced, self).astype(dtype, copy))
 
     def as_copy(self) -> Any:
         """The same numbers in memory of their own, while a user's function runs; whole numbers stay an index."""

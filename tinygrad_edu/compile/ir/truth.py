@@ -17,7 +17,7 @@ from tinygrad_edu.compile.ir.constants import is_whole_input, value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size
 from tinygrad_edu.compile.unread import original
 from tinygrad_edu.core.aliases import ArrayLike, Node
-from tinygrad_edu.core.conversion import check_size
+from tinygrad_edu.core.conversion import check_cast, check_size
 from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
@@ -140,11 +140,12 @@ def counts(parents: Sequence[Any]) -> bool:
     return bool(kind == TRUTH)
 
 
-def convert(x: Any, dtype: np.dtype[Any], to_floats: Callable[[Any], Any]) -> Any:
+def convert(x: Any, dtype: np.dtype[Any], further: dict[str, Any], to_floats: Callable[[Any], Any]) -> Any:
     """x in another dtype. Errors: TraceError for floats as whole numbers, for which NumPy cuts them off.
 
-    `to_floats`: the way to a dtype of floats.
+    `further`: NumPy's other options; `to_floats`: the way to a dtype of floats.
     """
+    check_cast(x.dtype, dtype, **further)
     if dtype.kind == "f":
         return ACTIVE.traces[-1].note_dtype(to_floats(dtype), dtype) if ACTIVE.traces else to_floats(dtype)
     if dtype == TRUTH:

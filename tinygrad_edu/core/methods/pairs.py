@@ -18,7 +18,9 @@ from tinygrad_edu.core.aliases import Node
 from tinygrad_edu.core.arrays.missing import is_nan
 from tinygrad_edu.core.arrays.positions import numbers
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
+from tinygrad_edu.core.methods.torch_arguments import refuse_out
 from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.numpy_options import by_options
 from tinygrad_edu.core.one_name import refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 from tinygrad_edu.core.writes.write_guard import has_changed_since
@@ -77,6 +79,10 @@ def extreme(name: str) -> Callable[..., Any]:
         words = {"dim": dim, "keepdim": keepdim}
         given_words = [word for word, value in words.items() if value is not None]
         refuse_second_name(f"x.{name}", [*("axis", "keepdims")[: len(given)], *given_words, *options])
+        if dim is None and keepdim is None and not options.keys() <= {"axis", "keepdims"}:
+            refuse_out(f"x.{name}", options.pop("out", None))
+            if made := by_options(name, [x], dict(zip(("axis", "keepdims"), given, strict=False)) | options):
+                return made[0]
         if dim is None and keepdim is None and len(given) < 2:
             return remember(operation(x, *given, **options), x, operation, given, options)
         axis = dim if dim is not None else given[0] if given else None
@@ -138,12 +144,10 @@ def order(x: Node, dim: int, descending: bool, name: str) -> Any:
     return np.flip(held.shape[dim] - 1 - np.argsort(turned, axis=dim, kind="stable"), axis=dim)
 
 
-def sort(
-    x: Node, dim: int | None = None, descending: bool | None = None, stable: bool = False, axis: int | None = None
-) -> Pair:
+def sort(x: Node, dim: int | None = None, descending: bool | None = None, stable: bool = False, **numpys: Any) -> Pair:
     """The entries in order along an axis, and where they stood. Errors: OperandError for x.sort(), which changes x in
     NumPy."""
-    if axis is not None or (dim is None and descending is None):
+    if numpys or (dim is None and descending is None):
         raise OperandError(
             "x.sort() changes x in NumPy and gives (values, indices) in PyTorch: write np.sort(x), or x.sort(dim=-1)"
         )

@@ -55,7 +55,8 @@ OF_NUMPY = {
     **{"flat": "x.reshape(-1)", "base": "x.parents", "device": "x itself: this library computes on the CPU"},
     **dict.fromkeys(["real", "conj", "conjugate"], "x itself: it holds real numbers"),
     **dict.fromkeys(["imag"], "np.zeros_like(x): it holds real numbers"),
-    **{name: f"np.{name}(x.data, ...)" for name in ("argpartition", "choose", "compress", "partition", "resize")},
+    **{name: f"np.{name}(x.data, ...)" for name in ("argpartition", "choose", "resize")},
+    **{"compress": "np.compress(condition, x)", "partition": "x = np.partition(x, kth)"},
     "searchsorted": "np.searchsorted(x.data, values)",
     "put": "np.where(condition, new, x), which makes a new array",
     **{

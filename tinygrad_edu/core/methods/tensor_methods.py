@@ -6,7 +6,6 @@ Results of methods that give numbers, indices or yes and no are plain: they have
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +14,15 @@ from tinygrad_edu import checks
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.core.arrays.positions import index_of, numbers
-from tinygrad_edu.core.conversion import dtype_asked, is_float, refuse_dtype, unpack
+from tinygrad_edu.core.conversion import check_cast, dtype_asked, is_float, refuse_dtype, unpack
 from tinygrad_edu.core.methods.plain_arrays import Count as Count
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.methods.plain_arrays import count_of as count_of
 from tinygrad_edu.core.methods.torch_names import as_whole_array
-from tinygrad_edu.core.one_name import places_of, refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
 from tinygrad_edu.errors import OperandError, ShapeError
 
-SPREADS = ("std", "var")
 UNTYPED: Any = np  # NumPy 2.5 has no type for keepdims that may be either
-NUMPYS = frozenset({"axis", "keepdims"})  # options with the same name in NumPy and here
 
 
 @array_op(vjp=lambda g, _y, _x, dtype: (g,), linear=True)
@@ -51,8 +47,8 @@ class TensorMethods:
     # The same numbers in another shape
 
     def view(self, *shape: Axis) -> Any:
-        """x.reshape(shape); PyTorch's word for it."""
-        return ARRAY_TABLE["reshape"](self, refuse_dtype(unpack(shape)))
+        """x.reshape(shape), PyTorch's word for it; without a shape NumPy's, x in the same memory."""
+        return ARRAY_TABLE["reshape"](self, refuse_dtype(unpack(shape)) if shape else self.shape)
 
     def view_as(self, other: ArrayLike) -> Any:
         """x in the shape of another."""
@@ -185,8 +181,12 @@ class TensorMethods:
 
     copy = clone
 
-    def astype(self, dtype: Option, copy: bool = True) -> Any:
-        """As float32 or float64, through which the gradient flows; whole numbers and truth values as a plain array."""
+    def astype(self, dtype: Option, copy: bool = True, **further: Option) -> Any:
+        """As float32 or float64, through which the gradient flows; whole numbers and truth values as a plain array.
+
+        `order` and `subok` of NumPy's change no number; casting="safe" refuses a dtype that holds fewer numbers.
+        """
+        check_cast(self.dtype, dtype, **further)
         if not is_float(dtype):
             return as_whole_array(self, "x.astype", dtype)
         if np.dtype(dtype) != self.dtype:
@@ -320,29 +320,3 @@ def as_plain_array(x: ArrayLike) -> Any:
 def numbers_of(x: ArrayLike) -> Any:
     """The numbers of a Tensor; anything else as it is."""
     return getattr(x, "array", x)
-
-
-def array_method(operation: Any) -> Callable[..., Any]:
-    """A method for an operation on whole arrays, which also takes PyTorch's names of its options."""
-
-    places = tuple(operation.options) if hasattr(operation, "options") else places_of(operation)[1:]
-
-    def bound(self: ArrayLike, *arguments: ArrayLike, **options: Option) -> Any:
-        if options and not options.keys() <= NUMPYS:
-            refuse_second_name(f"x.{operation.name}", [*places[: len(arguments)], *options])
-            options = translate_options(operation.name, options)
-        return operation(self, *arguments, **options)
-
-    bound.__name__, bound.__doc__ = operation.name, operation.__doc__
-    return bound
-
-
-def translate_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """dim= and keepdim= as axis= and keepdims=; the deviation by either is PyTorch's, over n - 1."""
-    found = {{"dim": "axis", "keepdim": "keepdims"}.get(k, k): x for k, x in options.items()}
-    if name in SPREADS:
-        torchs = bool(options.keys() & {"dim", "keepdim"}) and "ddof" not in options
-        unbiased = found.pop("unbiased", None)
-        ddof = found.pop("correction", 1 if unbiased or (torchs and unbiased is None) else None)
-        found |= {} if ddof is None and unbiased is None else {"ddof": ddof or 0}
-    return found

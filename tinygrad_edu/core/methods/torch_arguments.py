@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import TABLE
-from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.errors import DetachedError, OperandError, SettingError
 
 OTHER_ARGUMENTS = {"where", "polygamma", "add", "sub", "subtract", "div", "divide", "true_divide"}  # than the function
 
@@ -53,6 +53,12 @@ class TorchArguments:
         return ops.trunc(quotient) if rounding_mode else quotient
 
     subtract, divide, true_divide = sub, div, div
+
+
+def refuse_out(name: str, out: ArrayLike) -> None:
+    """Errors: DetachedError for NumPy's out=, an array to write into."""
+    if out is not None:
+        raise DetachedError(f"{name}(out=) would write into an array and lose the gradient: use y = {name}(...)")
 
 
 def holds_truth(condition: ArrayLike) -> bool:
