@@ -82,7 +82,10 @@ def remedy(array: Array) -> str:
 
 
 def preview(data: ArrayLike) -> str:
-    text = " ".join(repr(data).split())
+    try:
+        text = " ".join(repr(data).split())
+    except RecursionError:
+        text = f"a {type(data).__name__} in many others"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -15,18 +15,29 @@ SHALLOW, DEEPEST = 50, 100_000  # nestings that are surely walked, and so many t
 
 
 def tree_leaves(tree: ArrayLike) -> Iterator[Any]:
-    """The leaves of nested dicts, lists and tuples, in their order.
+    """The leaves of nested dicts, lists and tuples, in their order. Errors: OperandError for too deep ones.
 
     >>> list(tree_leaves({"W": 1.0, "b": [2.0, 3.0]}))
     [1.0, 2.0, 3.0]
     """
-    if isinstance(tree, dict):
-        tree = list(tree.values())
-    if isinstance(tree, (list, tuple)):
-        for branch in tree:
-            yield from tree_leaves(branch)
-    else:
+    if not isinstance(tree, (dict, list, tuple)):
         yield tree
+        return
+    stack = [branches_of(tree)]
+    while stack:
+        for branch in stack[-1]:
+            if isinstance(branch, (dict, list, tuple)):
+                stack.append(branches_of(branch))
+                if len(stack) > SHALLOW and len(stack) > sys.getrecursionlimit() // 4:  # a list may contain itself
+                    refuse_deep(tree)
+                break
+            yield branch
+        else:
+            stack.pop()
+
+
+def branches_of(tree: ArrayLike) -> Iterator[Any]:
+    return iter(list(tree.values()) if isinstance(tree, dict) else tree)
 
 
 def refuse_deep(tree: ArrayLike) -> None:
@@ -42,8 +53,8 @@ def refuse_deep(tree: ArrayLike) -> None:
     if depth > SHALLOW:
         known = f"{depth - 1} deep" if depth < DEEPEST else "in itself, or without end"
         raise OperandError(
-            f"an argument is a list, tuple or dict nested {known}: some {sys.getrecursionlimit() // 4} are walked "
-            "(sys.setrecursionlimit). Put the numbers side by side, in one list or array"
+            f"an argument or a result is a list, tuple or dict nested {known}: some {sys.getrecursionlimit() // 4} are "
+            "walked (sys.setrecursionlimit). Put the numbers side by side, in one list or array"
         )
 
 
@@ -57,12 +68,23 @@ def tree_map(function: Callable[..., Any], tree: ArrayLike, *others: ArrayLike) 
 
     >>> tree_map(lambda a, b: a + b, {"x": 1, "y": (2, 3)}, {"x": 10, "y": (20, 30)})
     {'x': 11, 'y': (22, 33)}
+
+    Errors: OperandError where the tree is nested too deep.
     """
+    try:
+        return map_branches(function, tree, *others)
+    except RecursionError:
+        refuse_deep(tree)
+        raise
+
+
+def map_branches(function: Callable[..., Any], tree: ArrayLike, *others: ArrayLike) -> Any:
+    """`tree_map`, which calls itself for each branch."""
     if isinstance(tree, dict):
-        found = {key: tree_map(function, branch, *[other[key] for other in others]) for key, branch in tree.items()}
+        found = {key: map_branches(function, branch, *[other[key] for other in others]) for key, branch in tree.items()}
         return found if type(tree) is dict else rebuild_dict(tree, found)
     if isinstance(tree, (list, tuple)):
-        return rebuild(tree, [tree_map(function, *branches) for branches in zip(tree, *others, strict=True)])
+        return rebuild(tree, [map_branches(function, *branches) for branches in zip(tree, *others, strict=True)])
     return function(tree, *others)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import OperandError, SettingError
+from tests.compile.programs import without_numba
+from tinygrad_edu.errors import OperandError, SettingError, TinygradError
 
 W = tg.Tensor([1.0, 2.0], requires_grad=True)
 X = np.ones((4, 1))
@@ -41,6 +42,25 @@ DEEP = {
     "the rows of scan": lambda x: tg.scan(lambda s, r: (s, r), 1.0, x),
 }
 
+
+def deep_result(x):
+    return nested()
+
+
+DEEP_ELSEWHERE = {
+    "a result of vjp": lambda: tg.vjp(deep_result, X),
+    "a result of grad": lambda: tg.grad(deep_result)(X),
+    "a result of jacobian": lambda: tg.jacobian(deep_result)(X),
+    "a result of vmap": lambda: tg.vmap(deep_result)(X),
+    "a result of jit": lambda: tg.jit(deep_result)(X),
+    "beside the number": lambda: tg.grad(lambda x: (x.sum(), nested()), has_aux=True)(X),
+    "a seed": lambda: tg.vjp(lambda x: x * 2, X)[1](nested()),
+    "argnum": lambda: tg.grad(same, argnum=nested())(X),
+    "out_axes": lambda: tg.vmap(same, out_axes=nested())(X),
+    "a Tensor": lambda: tg.Tensor(nested()),
+    "an operand": lambda: W + nested(),
+}
+
 WRONG = {
     "backward(create_graph=True)": (lambda: (W * W).sum().backward(create_graph=True), r"tg.grad\(f\)\(x\)"),
     "Value.backward(create_graph=True)": (lambda: tg.Value(2.0).backward(create_graph=True), r"tg.grad\(f\)\(x\)"),
@@ -57,6 +77,12 @@ WRONG = {
 def test_deep_nesting_is_refused_by_name(name):
     with pytest.raises(OperandError, match="nested"):
         DEEP[name](nested())
+
+
+@pytest.mark.parametrize("name", DEEP_ELSEWHERE)
+def test_deep_results_seeds_and_options_are_too(name):
+    with without_numba(), pytest.raises(TinygradError, match=r"nested|in many others"):
+        DEEP_ELSEWHERE[name]()
 
 
 @pytest.mark.parametrize("name", WRONG)

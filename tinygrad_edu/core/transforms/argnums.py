@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from tinygrad_edu import checks
+from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.errors import OperandError, SettingError
 
 INSTEAD = {  # options of JAX's transforms that do not exist here, and why
@@ -42,7 +43,7 @@ def places_of(argnum: int | Sequence[int], count: int, several: bool = True) -> 
     listed: list[Any] = list(cast(Any, argnum)) if several and is_several(argnum) else [argnum]
     if not listed or not all(map(checks.is_whole, listed)):
         what = "a whole number, or a tuple of them, is needed" if several else "a whole number is needed"
-        raise SettingError(f"argnum={argnum!r}: {what}")
+        raise SettingError(f"argnum={preview(argnum)}: {what}")
     if not all(-count <= i < count for i in listed):
         plural = "" if count == 1 else "s"
         raise SettingError(

@@ -13,6 +13,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.arrays.rearrange import moveaxis
 from tinygrad_edu.core.askers import seen_in
 from tinygrad_edu.core.broadcasting import broadcast_to
+from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.modes import MODES, errors_raised
 from tinygrad_edu.core.pytree import leaf_pairs, refuse_deep, tree_leaves, tree_map, with_leaves
@@ -169,7 +170,7 @@ def axes_of_results(out_axes: ArrayLike, y: ArrayLike) -> Any:
     keys: list[Any] = list(y if isinstance(y, dict) else range(len(y))) if alike else []
     if not alike or set(keys) != set(out_axes if isinstance(y, dict) else range(len(out_axes))):
         what = f"a {type(y).__name__} of {len(y)}" if isinstance(y, (tuple, list, dict)) else "one array"
-        raise SettingError(f"vmap: out_axes={out_axes!r} does not fit the result, {what}")
+        raise SettingError(f"vmap: out_axes={preview(out_axes)} does not fit the result, {what}")
     found = [axes_of_results(out_axes[key], y[key]) for key in keys]
     return dict(zip(keys, found, strict=True)) if isinstance(y, dict) else found
 
