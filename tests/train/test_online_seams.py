@@ -145,3 +145,38 @@ def test_a_program_trains_some_of_the_parameters_as_eager_steps_do():
 def test_several_layers_are_refused_in_clear_words(options):
     with pytest.raises(TraceError, match="this GRU has several layers or directions: a program of fit_online holds"):
         train(lambda *_, seed: nn.GRU(2, 1, rng=seed, **options), lambda p: sgd(p, 0.1), True)
+
+
+class Remembers(nn.Elman):
+    """What it keeps in Python takes part in its output."""
+
+    cut_at = 0
+
+    def forward(self, x, state=None):
+        self.calls, self.log = getattr(self, "calls", 0) + 1, [*getattr(self, "log", []), 0.01]
+        if self.calls == Remembers.cut_at:
+            raise KeyboardInterrupt
+        output, after = super().forward(x, state)
+        return output * (1.0 + sum(self.log)), after
+
+
+class Counts:
+    calls = 0
+
+    def __call__(self, output, y):
+        self.calls += 1
+        return ((output - y) ** 2).mean() * (1.0 + 0.01 * self.calls)
+
+
+def test_ctrl_c_leaves_what_model_and_loss_keep_in_python_as_after_the_last_whole_epoch():
+    x = np.sin(np.arange(9.0))[:, None]
+
+    def train(epochs, cut_at):
+        Remembers.cut_at = cut_at
+        model, loss = Remembers(1, 3, 1, seed=0), Counts()
+        run = fit_online(model, x, x, loss=loss, optimizer="sgd", epochs=epochs, compiled=False)
+        return run.n_epochs, len(model.log), loss.calls, model.hidden.bias.data.tolist()
+
+    whole, cut = train(2, 0), train(5, 2 * 9 + 4)
+    assert whole == cut
+    assert whole[:3] == (2, 18, 18)

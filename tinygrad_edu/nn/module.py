@@ -254,9 +254,8 @@ class Module(TorchNames):
 
         Errors: SettingError for other names, ShapeError for other shapes, DtypeError for what an array does not hold.
         """
-        arrays, left_out = arrays_to_keep(self), names_unsaved(self)
-        arrays = {name: array for name, array in arrays.items() if name in state or name not in left_out}
-        for name, numbers in fit_state(arrays, state).items():
+        arrays = arrays_to_keep(self)
+        for name, numbers in fit_state(arrays, state, names_unsaved(self)).items():
             fill(arrays[name], numbers)
 
     def save(self, path: str | os.PathLike[str]) -> None:

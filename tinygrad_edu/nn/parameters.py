@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -251,12 +251,12 @@ def refuse_names(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> None:
         raise SettingError(f"load_state_dict: names differ: {', '.join(parts)}")
 
 
-def fit_state(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+def fit_state(
+    arrays: Mapping[str, Any], state: Mapping[str, Any], may_lack: Container[str] = ()
+) -> dict[str, np.ndarray[Any, Any]]:
     """The numbers of a state for each array, checked: its names, shapes and dtypes are those of the arrays."""
-    if not isinstance(state, Mapping):
-        raise OperandError(
-            f"load_state_dict takes a dict of arrays by name, as model.state_dict() gives, not {type(state).__name__}"
-        )
+    refuse_no_state(state)
+    arrays = {name: array for name, array in arrays.items() if name in state or name not in may_lack}
     refuse_names(arrays, state)
     new = {name: fitting(name, array, state[name]) for name, array in arrays.items()}
     refuse_two_answers(arrays, new)
@@ -272,6 +272,14 @@ def fitting(name: str, array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
     if new.shape != array.shape:
         raise ShapeError(f"load_state_dict: {name} has shape {array.shape} in the model, {new.shape} in the state")
     return new
+
+
+def refuse_no_state(state: object) -> None:
+    """Errors: OperandError."""
+    if not isinstance(state, Mapping):
+        raise OperandError(
+            f"load_state_dict takes a dict of arrays by name, as model.state_dict() gives, not {type(state).__name__}"
+        )
 
 
 def refuse_no_array(name: str, buffer: object) -> None:

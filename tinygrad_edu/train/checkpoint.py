@@ -25,7 +25,7 @@ from tinygrad_edu.train.kept_by_callbacks import names_lost, states_of
 from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.modes_of_runs import names_evaluated
 from tinygrad_edu.train.other_code import code_of
-from tinygrad_edu.train.other_parameters import arrays_of_others
+from tinygrad_edu.train.other_parameters import arrays_of_others, names_apart
 from tinygrad_edu.train.set_by_callbacks import settings_now
 from tinygrad_edu.train.snapshot import generators
 
@@ -43,7 +43,7 @@ STATES = ("model", "last", "best", "start")  # weights: now, after the last epoc
 FACTS = (
     "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "called", "callbacks", "best",
     "schedule", "generators", "modules", "first", "present_loss", "trained", "written",
-    "begun", "set", "sizes", "code", "numbers", "evaluated",
+    "begun", "set", "sizes", "code", "numbers", "evaluated", "apart",
 )  # fmt: skip
 
 
@@ -114,6 +114,7 @@ def facts(job: Job) -> dict[str, Any]:
             "begun": config_at_start(job),
             "set": {"start": job.begun.settings, "now": settings_now(job.optimizer, job.settings)},
             "sizes": job.sizes,
+            "apart": names_apart(job.model, job.optimizer),
             "evaluated": list(job.evaluated if job.ending else names_evaluated(job.model)),
             "code": code_of(job),
             "numbers": job.begun.numbers,

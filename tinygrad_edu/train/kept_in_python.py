@@ -6,36 +6,49 @@ that a callback has replaced: weights, statistics and plain numbers of modules a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tinygrad_edu.compile.python_state import SHARED, Kept, PythonState
-from tinygrad_edu.train.job import Job
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train.snapshot import generators
 
 LARGEST = 1_000_000  # numbers; a larger array, such as a data set, is not copied at each epoch
 MANY = 1_000  # things; so many are searched once only, which takes 5 ms
 
 
+class HasRoots(Protocol):
+    """A call of `fit` or `fit_online`."""
+
+    @property
+    def model(self) -> Module: ...
+    @property
+    def optimizer(self) -> Optimizer: ...
+    @property
+    def roots(self) -> dict[str, Any]:
+        """The code that a step runs, which may be the user's own."""
+
+
 class KeptInPython:
     """Finds these things at the start and after 1, 4, 16 ... epochs, and copies what they hold at each (10 µs)."""
 
-    def __init__(self, job: Job) -> None:
-        self.job, self.first, self.next = job, len(job.losses), 0
+    def __init__(self, job: HasRoots, done: int) -> None:
+        """done: the epochs so far."""
+        self.job, self.first, self.next = job, done, 0.0
         self.kept: Sequence[Kept] = ()
         self.searched: list[Any] = []
 
-    def now(self) -> Callable[[], None]:
-        """Copy what they hold; returns what puts it back, which may be done twice."""
-        done, roots = len(self.job.losses), [*self.job.roots.values()]
+    def now(self, done: int) -> Callable[[], None]:
+        """Copy what they hold after `done` epochs; returns what puts it back, which may be done twice."""
+        roots = [*self.job.roots.values()]
         if done >= self.next or list(map(id, roots)) != list(map(id, self.searched)):
             self.kept, self.searched = self.search(), roots
-            self.next = (
-                self.first + max(1, 4 * (done - self.first)) if len(self.kept) < MANY else self.job.settings.epochs
-            )
+            self.next = self.first + max(1, 4 * (done - self.first)) if len(self.kept) < MANY else math.inf
         return partial(write_back, [pair for kept in self.kept for pair in copied(kept)])
 
     def search(self) -> list[Kept]:

@@ -36,11 +36,11 @@ class LastWhole:
 
     def mark(self) -> Point:
         """The present state."""
-        return Point(self.job, self.python.now()) if self.python is not None else Point(self.job)
+        return Point(self.job, self.python.now(len(self.job.losses))) if self.python is not None else Point(self.job)
 
     def hold_python(self) -> None:
         """From now on hold what the user's own code keeps in Python, too."""
-        self.python = KeptInPython(self.job)
+        self.python = KeptInPython(self.job, len(self.job.losses))
         self.is_now()
 
     def note(self) -> None:

@@ -24,6 +24,7 @@ from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.config import describe_model
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import refuse_other_parameters
+from tinygrad_edu.train.kept_in_python import KeptInPython
 from tinygrad_edu.train.one_thread import claim, release
 from tinygrad_edu.train.own_code import runs_own_code
 from tinygrad_edu.train.recipe import Plan, Recipe
@@ -49,6 +50,11 @@ class Series:
     optimizer: Optimizer
     epochs: int
     steps: int
+
+    @property
+    def roots(self) -> dict[str, Any]:
+        """The code that a step runs, which may be the user's own."""
+        return {"model": self.model, "loss": self.loss}
 
     @property
     def updates(self) -> int:
@@ -227,27 +233,42 @@ def eager_epoch(job: Series) -> float:
     return total / len(job.X)
 
 
+class WholeSeries:
+    """Model and optimizer after so many whole epochs, and what the user's own code keeps in Python."""
+
+    def __init__(self, job: Series, kept: KeptInPython | None, epochs: int) -> None:
+        self.snapshot, self.epochs = Snapshot(job.model, job.optimizer), epochs
+        self.python = kept.now(epochs) if kept is not None else None
+
+    def restore(self) -> None:
+        """Go back to it; doing it twice is the same as once."""
+        if self.python is not None:
+            self.python()
+        self.snapshot.restore()
+
+
 def record_run(job: Series, blocks: Iterator[list[tuple[float, float]]]) -> tuple[list[tuple[float, float]], str]:
     """(loss, length of the last gradient) of each epoch, and why the run ended; the model is as after the last one."""
     done: list[tuple[float, float]] = []
-    point = Snapshot(job.model, job.optimizer), 0
+    kept = KeptInPython(job, 0) if runs_own_code(job.model, job.loss) else None
+    point = WholeSeries(job, kept, 0)
     try:
         for block in blocks:
             # an infinite gradient makes the weights useless, and so does a finite one that a large rate makes infinite
-            finite = math.isfinite(point[0].distance())
+            finite = math.isfinite(point.snapshot.distance())
             good = [pair for pair in block if finite and math.isfinite(sum(pair))]
             if good:
                 done += good
-                point = Snapshot(job.model, job.optimizer), len(done)
+                point = WholeSeries(job, kept, len(done))
             if len(good) < len(block):
-                point[0].restore()
+                point.restore()
                 return done, (
                     f"stopped in epoch {len(done) + 1}: the loss, the gradient or the weights became NaN or infinite, "
                     f"the model is as after epoch {len(done)}; try a smaller learning rate than {job.optimizer.lr:g}"
                 )  # fmt: skip
     except BaseException as error:
-        for_certain(point[0].restore)
+        for_certain(point.restore)
         if not isinstance(error, KeyboardInterrupt):
             raise
-        return done[: point[1]], f"interrupted after {point[1]} of {job.epochs} epochs"
+        return done[: point.epochs], f"interrupted after {point.epochs} of {job.epochs} epochs"
     return done, f"all {job.epochs} epochs done"

@@ -25,7 +25,7 @@ from tinygrad_edu.train.kept_by_callbacks import are_states, changes, note_of, p
 from tinygrad_edu.train.model_form import numbers_to_set, refuse_other_form
 from tinygrad_edu.train.modes_of_runs import are_names
 from tinygrad_edu.train.other_code import are_texts, is_of_code, note_of_code
-from tinygrad_edu.train.other_parameters import others_that_fit, put_numbers
+from tinygrad_edu.train.other_parameters import others_that_fit, put_numbers, refuse_other_apart
 from tinygrad_edu.train.progress import as_curve
 from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.set_by_callbacks import schedulers_of, settings_now
@@ -87,6 +87,7 @@ def change_of(job: Job, found: CheckpointFile) -> ResumedState:
     refuse_other_facts(job, found, states)
     refuse_other_frozen(job, **found.facts["trained"])
     numbers = numbers_to_set(job.model, **found.facts["modules"])
+    refuse_other_apart(job.model, job.optimizer, found.facts["apart"])
     others = others_that_fit(job.model, job.optimizer, found.arrays)
     return ResumedState(job, found, states, memories(job, found.arrays), numbers, others)
 
@@ -146,6 +147,7 @@ def refuse_other_facts(job: Job, found: CheckpointFile, states: Mapping[str, Any
         "which parameters are trained": not is_of_trained(facts["trained"]),
         "callbacks": not is_of_callbacks(facts["callbacks"]),
         "layers in evaluation mode": not are_names(facts["evaluated"]),
+        "parameters that the optimizer does not hold": not are_names(facts["apart"]),
         "written": not is_flag(facts["written"]),
         "the loss of the first batch": not is_first(facts["first"]),
         "the present loss": facts["present_loss"] is not None and not is_number(facts["present_loss"]),

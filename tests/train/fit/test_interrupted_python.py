@@ -195,3 +195,19 @@ def test_a_copy_of_a_run_does_not_go_on_with_the_first_model(what):
     with pytest.raises(tg.errors.SettingError, match=f"this run is a copy, .* {what} knows"):
         copy.deepcopy(run).resume(4)
     assert run.resume(4).n_epochs == 4
+
+
+def test_a_file_is_refused_where_a_callback_has_replaced_a_weight_that_the_optimizer_held(tmp_path):
+    def replace(job):
+        if len(job.losses) == 2:
+            job.model.layers[0].weight = tg.Tensor(job.model.layers[0].weight.array, requires_grad=True)
+
+    def run(epochs, path=None):
+        settings = {"optimizer": "adam", "callbacks": [replace], "compiled": False, "resume_from": path}
+        return fit(nn.MLP([3, 4, 1], seed=0), X, X[:, :1], loss="mse", epochs=epochs, **settings)
+
+    half = run(3)
+    half.save(tmp_path / "run.st")
+    with pytest.raises(tg.errors.SettingError, match=r"did not hold layers.0.weight .* and does hold it now"):
+        run(5, tmp_path / "run.st")
+    np.testing.assert_array_equal(half.resume(5).loss_curve, run(5).loss_curve)
