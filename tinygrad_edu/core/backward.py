@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.added_numbers import LEFT, SUMS, warn_added
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.anomaly import label_names, refuse_bad_gradient
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.fast.pulls import fit_to_array, gradient_order, install, sweep
 from tinygrad_edu.core.flat_rows import flat_inputs
 from tinygrad_edu.core.graph import ACCUMULATING, PASSES, cotangents, topological, warn_forgotten
-from tinygrad_edu.core.lost_gradients import MARKED, NUMBERS, warn_lost
+from tinygrad_edu.core.lost_gradients import MARKED, NUMBERS, RECENT, warn_lost
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
 from tinygrad_edu.core.shape_errors import explain
@@ -60,7 +61,9 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
             warn_forgotten(spent, stacklevel=5)
             spent.clear()
         if MARKED or NUMBERS:
-            warn_lost(order, leaves, stacklevel=5)
+            warn_lost(order, leaves)
+        if LEFT[0] > 0 and root.parents and (RECENT or root.op.name in SUMS):
+            warn_added(root, lambda: leaves)
         if SQUARES:
             warn_stretched(order)
         while found:

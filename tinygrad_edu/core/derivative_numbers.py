@@ -17,7 +17,16 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.flat_rows import flat_inputs
-from tinygrad_edu.core.lost_gradients import FEW, NUMBERS, REMEMBERING, Origins, after_step, joined, note_numbers
+from tinygrad_edu.core.lost_gradients import (
+    FEW,
+    NUMBERS,
+    RECENT,
+    REMEMBERING,
+    Origins,
+    after_step,
+    joined,
+    note_numbers,
+)
 from tinygrad_edu.core.numpy_names import find
 from tinygrad_edu.core.pytree import tree_map
 
@@ -214,6 +223,8 @@ def remember(y: ArrayLike, origins: Origins) -> Any:
         made = y.view(DerivativeArray)
     elif kind is float or (isinstance(y, np.floating) and not isinstance(y, Remembering)):
         made = number_class(kind)(y)
+        if len(RECENT) < FEW:
+            RECENT.append((float(y), origins))
     elif kind is list or kind is tuple:
         return kind([remember(x, origins) for x in y])
     else:
@@ -241,9 +252,10 @@ def forget(x: ArrayLike) -> Any:
 
 def take_on_purpose(x: ArrayLike) -> Any:
     """The numbers without their memory, which the program wants as numbers: they are not looked for in its arrays."""
-    if NUMBERS and np.size(x) <= FEW:
+    if (NUMBERS or RECENT) and np.size(x) <= FEW:
         for number in np.ravel(forget(x)).tolist():
             NUMBERS.pop(number, None)
+            RECENT[:] = [each for each in RECENT if each[0] != number]
     return forget(x)
 
 

@@ -14,13 +14,13 @@ x - rate·g(x) the derivative has moved the point where it was taken, as in adve
 from __future__ import annotations
 
 import itertools
-import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.user_line import warn_user
 
 MOST = 4  # origins that numbers remember before the dead ones are left out: a running mean collects one in each round
 # operations that hand a gradient on unchanged, or times a constant: a number that is added there changes no gradient
@@ -33,6 +33,7 @@ COUNTER = itertools.count()
 # asks nobody. So those of small ones are kept until the next backward pass, and looked for in the arrays of its graph.
 NUMBERS: dict[float, Derivation] = {}
 FEW, MANY = 16, 1000  # numbers of one derivative, and of all
+RECENT: list[tuple[float, Origins]] = []  # numbers made of a derivative since the last backward pass: added_numbers.py
 MARKED: set[str] = set()  # where such numbers have become part of a graph: "operands" of nodes, "Tensors", "Values"
 REMEMBERING: list[None] = []  # not empty once there are numbers that remember a derivative: until then none are sought
 
@@ -40,7 +41,9 @@ REMEMBERING: list[None] = []  # not empty once there are numbers that remember a
 class LostGradientWarning(UserWarning):
     """A loss trains weights that a derivative in it depends on too, but that derivative is plain numbers.
 
-    >>> import numpy as np
+    Or it adds a number that is a penalty of its weights, made of plain numbers as in 0.01 * np.sum(w.data**2).
+
+    >>> import warnings, numpy as np
     >>> from tinygrad_edu import Tensor, grad
     >>> w, x = Tensor(2.0, requires_grad=True, label="w"), np.array([1.0, 3.0])
     >>> slope = grad(lambda x: np.sum(w * x**2))(x)
@@ -158,7 +161,7 @@ def mark(made: Node, operands: Iterable[Any]) -> Node:
     return made
 
 
-def warn_lost(order: Sequence[Node], reached: Iterable[Node], stacklevel: int) -> None:
+def warn_lost(order: Sequence[Node], reached: Iterable[Node]) -> None:
     """Warn of constants of a graph that came from a derivative by way of the leaves which a backward pass has reached.
 
     `order`: the inner nodes, each after its parents; `reached`: the leaves, perhaps with inner nodes among them.
@@ -179,7 +182,7 @@ def warn_lost(order: Sequence[Node], reached: Iterable[Node], stacklevel: int) -
     only_added = all(added for _, added, _ in found)
     for origin, added, beside in found:
         if only_added or not origin.moved:
-            warnings.warn(message(origin.name, beside, added), LostGradientWarning, stacklevel=stacklevel)
+            warn_user(message(origin.name, beside, added), LostGradientWarning)
             return
 
 

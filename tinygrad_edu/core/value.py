@@ -17,6 +17,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.core import copies, ops
+from tinygrad_edu.core.added_numbers import LEFT, SUMS, warn_added
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.fast.collector import spare_older
 from tinygrad_edu.core.fast.flat_node import CONSTANT, FlatNode
@@ -24,7 +25,7 @@ from tinygrad_edu.core.fast.values import install_for_values
 from tinygrad_edu.core.fast.values_backward import accumulate, inner_nodes, plain_order, plain_sweep
 from tinygrad_edu.core.flat_rows import stop_gradients
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological, warn_forgotten
-from tinygrad_edu.core.lost_gradients import MARKED, REMEMBERING, warn_lost
+from tinygrad_edu.core.lost_gradients import MARKED, RECENT, REMEMBERING, warn_lost
 from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, NameSlip, tell
 from tinygrad_edu.core.modes import MODES, forgive
 from tinygrad_edu.core.node_class import NodeClass
@@ -123,7 +124,9 @@ class Value(FlatNode, metaclass=NodeClass):
             order, spent = inner_nodes(self)  # a topological order, in which all gradients are 0 now
             refuse_forgotten(spent)
             if "Values" in MARKED:
-                warn_lost(order, {p: None for x in order for p in x.parents}, stacklevel=3)
+                warn_lost(order, {p: None for x in order for p in x.parents})
+            if LEFT[0] > 0 and self.op is not None and (RECENT or self.op.name in SUMS):
+                warn_added(self, lambda: plain_order(self)[1])
             self.grad, self._spent = 1.0, True
             accumulate(order)  # parent.grad += node.grad · ∂node/∂parent, from the root down
             if MODES.anomaly:

@@ -18,7 +18,7 @@ from tinygrad_edu.core.transforms.plain_pull import unwrap
 from tinygrad_edu.core.transforms.variables import is_node
 from tinygrad_edu.errors import OperandError
 
-MOST = 1000  # things looked at in what is no number, array, list, tuple or dict
+MOST = 1000  # things looked at in what is not a number, array, list, tuple or dict
 CLOSED = (str, bytes, int, float, complex, type, FunctionType, MethodType, ModuleType, type(None))  # hold no nodes
 
 
