@@ -64,6 +64,31 @@ def test_the_numbers_of_the_loop(name, dtype, monkeypatch):
                 )
 
 
+HOLES = {"tail": np.s_[1, 6:], "sample": np.s_[1], "all": np.s_[:], "start": np.s_[0, :2]}
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf])
+@pytest.mark.parametrize("hole", HOLES)
+def test_where_no_gradient_flows_nan_does_not_spread(hole, special, monkeypatch):
+    """Padding that is NaN or infinite and left out of the loss has gradient 0, and so has what it meets."""
+
+    def gradients():
+        model, x, kept = nn.LSTM(2, 3, rng=0), np.random.default_rng(0).normal(size=(3, 10, 2)), np.ones((3, 10, 1))
+        x[HOLES[hole]], kept[HOLES[hole]] = special, 0.0
+        given = tg.Tensor(x, requires_grad=True)
+        (tg.ops.where(kept > 0, model(given)[0], 0.0) ** 2).sum().backward()
+        return [w.grad for w in (given, *model.parameters())]
+
+    with np.errstate(invalid="ignore"):
+        found = gradients()
+        with steps_one_by_one(monkeypatch):
+            expected = gradients()
+    for a, b in zip(found, expected, strict=True):
+        assert np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
+    if hole != "start":
+        assert all(np.isfinite(a).all() for a in found)
+
+
 def test_a_second_derivative_is_that_of_the_loop(monkeypatch):
     model, x = nn.LSTM(2, 3, rng=0), np.random.default_rng(0).normal(size=(2, 9, 2))
     loss = lambda x: (model(x)[0] ** 2).sum()  # noqa: E731

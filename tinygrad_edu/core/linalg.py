@@ -65,13 +65,17 @@ def shares_with_care(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Any, Any
     rows = a if a.ndim > 1 else reshape(a, (1, a.shape[0]))
     columns = b if b.ndim > 1 else reshape(b, (b.shape[0], 1))
     g = as_matrices(g, a, b)
-    product = product_with_care if all(x.__class__ is np.ndarray for x in (g, a, b)) else one_by_one_with_care
-    left = product(g, swapaxes(columns, -1, -2))
-    right = swapaxes(product(swapaxes(g, -1, -2), rows), -1, -2)
+    left = matmul_with_care(g, swapaxes(columns, -1, -2))
+    right = swapaxes(matmul_with_care(swapaxes(g, -1, -2), rows), -1, -2)
     return (
         reshape(unbroadcast(left, np.shape(rows)), a.shape),
         reshape(unbroadcast(right, np.shape(columns)), b.shape),
     )
+
+
+def matmul_with_care(g: ArrayLike, x: ArrayLike) -> Any:
+    """g @ x, where an entry of g that is 0 adds 0."""
+    return (product_with_care if g.__class__ is x.__class__ is np.ndarray else one_by_one_with_care)(g, x)
 
 
 def one_by_one_with_care(g: ArrayLike, x: ArrayLike) -> Any:

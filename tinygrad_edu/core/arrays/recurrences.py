@@ -7,14 +7,16 @@ w is (4·hidden, hidden), what the gates get from h. With the batch as the last 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.linalg import matmul_with_care
 from tinygrad_edu.core.operation import array_op
-from tinygrad_edu.core.ops import sigmoid, tanh
+from tinygrad_edu.core.ops import equal, not_equal, sigmoid, tanh, where
 from tinygrad_edu.core.shapes import concatenate, reshape, stack, transpose
 
 
@@ -39,6 +41,7 @@ def in_four(a: ArrayLike) -> Sequence[Any]:
     vjp=lambda g, y, *given: (through_time_of_arrays if g.__class__ is np.ndarray else through_time)(g, y, *given),
     shape=lambda x, h, _c, _w: (x.shape[1], 2 * h.shape[0], x.shape[2]),
     made_of=one_by_one,
+    careful=lambda g, y, x, h, c, w: through_time(g, y, x, h, c, w, times_with_care, matmul_with_care),
 )
 def lstm_states(x: ArrayLike, h: ArrayLike, c: ArrayLike, w: ArrayLike, /) -> Any:
     """hₜ above cₜ, (times, 2·hidden, batch):  c ← σ(f)·c + σ(i)·tanh n,  h ← σ(o)·tanh c."""
@@ -63,11 +66,21 @@ def sigmoid_in_place(a: ArrayLike) -> Any:
     return np.reciprocal(a, a)
 
 
-def through_time(g: ArrayLike, y: ArrayLike, x: ArrayLike, h: ArrayLike, c: ArrayLike, w: ArrayLike) -> Any:
+def through_time(
+    g: ArrayLike,
+    y: ArrayLike,
+    x: ArrayLike,
+    h: ArrayLike,
+    c: ArrayLike,
+    w: ArrayLike,
+    times: Callable[..., Any] = operator.mul,
+    product: Callable[..., Any] = operator.matmul,
+) -> Any:
     """The four pull-backs. The gates, computed again for all times at once, give the slopes; a loop goes back in time.
 
     ḣ and ċ are the gradients of the state. Those of the gates are ḣ·tanh c·o(1 - o) and ċ·(n·i(1 - i), c₋·f(1 - f),
     i·(1 - n²)), with ċ = ċ₊·f₊ + ḣ·o·(1 - tanh² c) and ḣ = Wᵀ(those of the gates at the next time).
+    times, product: of a gradient and what it is multiplied by, the plain ones or those with care.
     """
     size = h.shape[0]
     before = transpose(concatenate([concatenate([h, c])[None], y[:-1]]), (1, 0, 2))
@@ -78,13 +91,20 @@ def through_time(g: ArrayLike, y: ArrayLike, x: ArrayLike, h: ArrayLike, c: Arra
     by_h, to_c = seen * o * (1.0 - o), o * (1.0 - seen * seen)
     back_h, back_c, found = g[-1, :size], g[-1, size:], []
     for t in range(x.shape[1] - 1, -1, -1):
-        back_c = back_c + back_h * to_c[:, t]
-        found.append(concatenate([back_h * by_h[:, t], reshape(back_c * by_c[:, :, t], (3 * size, -1))]))
-        back_h, back_c = w.T @ found[-1], back_c * f[:, t]
+        back_c = back_c + times(back_h, to_c[:, t])
+        shares = reshape(times(back_c, by_c[:, :, t]), (3 * size, -1))
+        found.append(concatenate([times(back_h, by_h[:, t]), shares]))
+        back_h, back_c = product(found[-1].T, w).T, times(back_c, f[:, t])
         if t:
             back_h, back_c = back_h + g[t - 1, :size], back_c + g[t - 1, size:]
     gates = stack(found[::-1], axis=1)
-    return gates, back_h, back_c, reshape(gates, (4 * size, -1)) @ rows.T
+    return gates, back_h, back_c, product(reshape(gates, (4 * size, -1)), rows.T)
+
+
+def times_with_care(g: ArrayLike, slope: ArrayLike) -> Any:
+    """g·slope, 0 where g is 0, also beside an infinite slope or NaN; what is finite can be differentiated by g."""
+    left_out = equal(g, 0.0) * not_equal(slope * 0.0, 0.0)
+    return g * where(left_out, 0.0, slope)
 
 
 def through_time_of_arrays(g: ArrayLike, y: ArrayLike, x: ArrayLike, h: ArrayLike, c: ArrayLike, w: ArrayLike) -> Any:
