@@ -48,6 +48,7 @@ class Variant:
 
     `repeats`: may it also stand in every layer at once? `chance`: a number in it was fitted to the learner's.
     `everywhere`: it is made in all copies of the layer, at every time step. `whole`: it is in how they are added up.
+    `alone`: which numbers it changes was read off the learner's, so beside another mistake it would prove nothing.
     """
 
     layer: Layer
@@ -58,6 +59,7 @@ class Variant:
     chance: bool = False
     everywhere: bool = False
     whole: bool = False
+    alone: bool = False
 
 
 Generator = Callable[[Network, Learner], Iterator[Variant]]
@@ -111,6 +113,7 @@ class Mutant:
     chance: bool = False  # a number was fitted to the learner's, and has no reason of its own
     scales: Mapping[str, float] = field(default_factory=dict)  # parameter → factor of its finished gradient
     right: str = ""  # the line without the mistake, where the catalogue's is about another quantity
+    alone: bool = False  # it is not tried beside another mistake
 
     @property
     def rank(self) -> tuple[float, ...]:
@@ -205,7 +208,9 @@ def scope_variants(net: Network, entry: Slip, line: str, places: list[Variant], 
     kind = places[0].parameter and weight_or_bias(places[0]) if not parameter else ""
     for scope in scopes:
         where = layers[0].where if places[0].whole else where_text(net, layers, kind)
-        yield Mutant(entry, line, layers, changes, scope, parameter, where, order, chance=places[0].chance)
+        yield Mutant(
+            entry, line, layers, changes, scope, parameter, where, order, chance=places[0].chance, alone=places[0].alone
+        )
 
 
 def where_text(net: Network, layers: list[Layer], kind: str = "") -> str:

@@ -43,6 +43,7 @@ WITHOUT_GRAPH = (
     *("gradient_times_weight", "gradient_transposed", "missing_bias_gradient", "regularisation_wrong"),
     *("gradient_clipped_by_norm", "gradient_clipped_by_value", "gradient_sign_only", "gradient_normalised"),
     *("gradient_reversed", "gradient_of_another_parameter"),
+    *("entry_sign_flipped", "entry_left_out", "entry_of_another_index"),
 )
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Mutant, mutants
-from tinygrad_edu.clinic.examiner.explanation import Explanation, Gradients, far_fetched
+from tinygrad_edu.clinic.examiner.explanation import Explanation, Gradients, far_fetched, is_earned
 from tinygrad_edu.clinic.examiner.forward.layers import Use
 from tinygrad_edu.clinic.examiner.forward.network import Network
 from tinygrad_edu.clinic.examiner.forward.program import Change, Contributions, stretch_to
 from tinygrad_edu.clinic.examiner.scale_factors import Factors
 from tinygrad_edu.clinic.examiner.slips import activation as slips_activation
+from tinygrad_edu.clinic.examiner.slips import entries as slips_entries
 from tinygrad_edu.clinic.examiner.slips import finished as slips_finished
 from tinygrad_edu.clinic.examiner.slips import layer as slips_layer
 from tinygrad_edu.clinic.examiner.slips import nodes as slips_nodes
@@ -45,6 +46,7 @@ DECLARED = (
     slips_recurrent,
     slips_shared,
     slips_windows,
+    slips_entries,
 )  # importing them fills the catalogue
 
 
@@ -154,8 +156,9 @@ class Search:
                 certain += Factors(self, singles).combine()
             if all(e.by_chance for e in certain):
                 certain += self.pairs(singles)
+        wrong = [n for n in self.names if not self.fits(n, self.true[n])]
         # two fitted numbers can explain almost anything
-        certain = [e for e in certain if sum(m.chance for m in e.mutants) < 2]
+        certain = [e for e in certain if sum(m.chance for m in e.mutants) < 2 and is_earned(e, wrong)]
         if certain:
             return sorted(certain, key=lambda e: (e.rank[0], self.too_exact(e), e.rank))
         near = [e for e in singles if np.isfinite(e.residual)]
@@ -206,7 +209,7 @@ class Search:
     def singles(self) -> list[Explanation]:
         """Each mistake alone, without those that change nothing, for which there can be no evidence."""
         found: list[Explanation] = []
-        for mutant in self.mutants(ALONE):
+        for mutant in (m for m in self.mutants(ALONE) if not m.alone):
             try:
                 gradients = {name: self.gradient((mutant,), name) for name in self.names}
             except ValueError:  # it cannot be made with these shapes

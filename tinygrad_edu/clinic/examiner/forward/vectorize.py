@@ -23,6 +23,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import PARENTS, Value
 
 Array = np.ndarray[Any, Any]
+FEW = 4  # terms of different forms, as those of a cross-entropy
 Place = tuple[str, int]  # (parameter, index of the entry)
 
 
@@ -173,9 +174,11 @@ def samples_of(loss: Value, places: Mapping[Value, Place]) -> list[tuple[Value, 
         groups.append((merged, [*(p for group in shared for p in group[1]), part]))
     found = []
     for _, parts in groups:
-        if len({part.factor for part in parts}) > 1:
-            raise NoLayersError("the outputs of one sample count differently")
-        found.append((functools.reduce(lambda a, b: a + b, [part.node for part in parts]), parts[0].factor))
+        counted = [part for part in parts if part.factor]  # of y·log p + (1 - y)·log(1 - p) one half is 0
+        if counted:
+            c = counted[0].factor
+            terms = [part.node if part.factor == c else part.node * (part.factor / c) for part in counted]
+            found.append((functools.reduce(lambda a, b: a + b, terms), c))
     return found
 
 
@@ -230,7 +233,12 @@ def reduce_loss(work: Rebuild, loss: Value) -> Any:
     terms = terms_of(loss)
     if operation_name(loss) == "neg":
         return -reduce_loss(work, loss.parents[0])
-    return total_of(work.array(terms))
+    try:
+        return total_of(work.array(terms))
+    except NoLayersError:
+        if not 1 < len(terms) <= FEW:
+            raise
+    return functools.reduce(lambda a, b: a + b, [reduce_loss(work, term) for term in terms])
 
 
 def terms_of(node: Value) -> list[Value]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.forward.book import Truth
 from tinygrad_edu.clinic.examiner.lines.common_causes import merge_causes, needs_no_factor
-from tinygrad_edu.clinic.examiner.lines.entries import WrongEntries, wrong_entries
+from tinygrad_edu.clinic.examiner.lines.entries import WrongEntries, better_than_result, wrong_entries
 from tinygrad_edu.clinic.examiner.lines.factor_lines import (
     delta_left_out,
     first_of_backward,
@@ -105,7 +105,23 @@ def find_places(
         suspects = Suspects(trail, reached, strict, in_arrays)
         order += [(suspects.rank(made, names), made, names) for made, names in causes]
         order += rank_suspects(suspects, deltas or {}, hints)
-    return by_line(trail, order, deltas or {})[:MOST]
+    return by_line(trail, behind_results(recording, trail, order, ends, hints), deltas or {})[:MOST]
+
+
+def behind_results(
+    recording: Recording, trail: Trail, order: list[Ranked], ends: Mapping[str, Any], hints: Hints
+) -> list[Ranked]:
+    """The order without the lines that only return a gradient, where the lines that wrote its numbers are known."""
+    found: list[Ranked] = []
+    for rank, made, names in order:
+        known = [n for n in names if made.variable == RESULT and n in hints.gradients]
+        behind = [
+            (x, n)
+            for n in known
+            for x in better_than_result(recording, trail, made.key, n, ends[n], hints.gradients[n])
+        ]
+        found += [(rank, x, (n,)) for x, n in behind] or [(rank, made, names)]
+    return found
 
 
 def entries_apart(recording: Recording, trail: Trail, ends: Mapping[str, Any], hints: Hints) -> dict[str, WrongEntries]:
