@@ -23,7 +23,7 @@ from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, with_t
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.stretched import with_warning
 from tinygrad_edu.compile.trace import Trace
-from tinygrad_edu.compile.traced_results import as_traced, refuse_others, with_constants, with_repeats_rolled
+from tinygrad_edu.compile.traced_results import as_traced, frame_of, refuse_others, with_constants, with_repeats_rolled
 from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, copy_of_array, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.aliases import ArrayLike
@@ -90,21 +90,28 @@ class ArrayFunction:
         """The results as plain numbers and arrays; Tensors where they depend on Tensors."""
         call, inputs = self.prepare(arguments, by="")
         if not (wanted := call.outer_tensors()) or not belongs_to_graph(call, arguments):
-            if uncompiled.is_way(arguments):
-                return with_tensors(call, uncompiled.results(self.f, arguments), arguments)
-            if call.program.trace.written:
-                return with_tensors(call, written_arguments.run_and_write(self, call, inputs, arguments), arguments)
-            found = self.results(call, inputs)
-            # a NaN may come from 0·∞, which counts as 0
-            if call.program.trace.differentiated and any(map(has_nan, tree_leaves(found))):
-                return with_tensors(call, self.results(*self.prepare(arguments, by=CAREFUL)), arguments)
-            self.quick.keep((), call, arguments)
-            return with_tensors(call, found, arguments)
+            found = with_tensors(call, self.plain_results(call, inputs, arguments), arguments)
+            return found if call.program.trace.frame is None else call.program.trace.frame.fill(found)
         if not isinstance(call.program.trace.results, Traced) or call.program.trace.written:
             return self.f(*arguments)
         kept = tree_map(copy_of_array, tuple(arguments))
         again = self.unless_changed(name, lambda: self.f(*kept), call)
         return mark(array_node(name, self.results(call, inputs), again, wanted), tree_leaves(tuple(arguments)))
+
+    def plain_results(self, call: Call, inputs: list[Any], arguments: Sequence[Any]) -> Any:
+        """What is computed, as plain numbers and arrays."""
+        frame = call.program.trace.frame
+        if uncompiled.is_way(arguments):
+            found = uncompiled.results(self.f, arguments)
+            return found if frame is None else frame.pick(found)
+        if call.program.trace.written:
+            return written_arguments.run_and_write(self, call, inputs, arguments)
+        found = self.results(call, inputs)
+        # a NaN may come from 0·∞, which counts as 0
+        if call.program.trace.differentiated and any(map(has_nan, tree_leaves(found))):
+            return self.results(*self.prepare(arguments, by=CAREFUL))
+        self.quick.keep((), call, arguments)
+        return found
 
     def unless_changed(self, name: str, again: Callable[[], Any], call: Call) -> Callable[[], Any]:
         """Run it again for the gradient. Errors: SavedArrayChangedError if what the first run has read has changed."""
@@ -230,8 +237,10 @@ class ArrayFunction:
         with explain_failure(self.f, arguments):
             results = trace.run(lambda: with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
             trace.written = written_arguments.writes_to(trace, own)
+            trace.frame = frame_of(results, trace.written)
+            results = results if trace.frame is None else trace.frame.pick(results)
             outputs = list(tree_leaves(results))
-            refuse_others(outputs, results)
+            refuse_others(outputs if outputs or not trace.frame else own[:1], results)
             # looked up before `run`, in which arrays of Tensors would count as read by the function
             whole, dtypes = whole_inputs(trace, own, arguments), dtypes_of_results(trace, given, outputs)
             with_writes = trace.run(lambda: with_repeats_rolled((results, [write.node for write in trace.written])))

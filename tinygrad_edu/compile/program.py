@@ -119,7 +119,8 @@ class Program(ProgramBody):
         """Equal for two traces that compute the same from the same numbers."""
         numbers = [(x.shape, x.dtype, x.tobytes()) for x in map(number_array, self.read_anew())]
         # body(), because the whole text takes as long as a trace
-        return self.parameters, self.body(), self.functions, numbers
+        constants = self.trace.frame.constants if self.trace.frame is not None else []
+        return self.parameters, self.body(), self.functions, numbers, constants
 
     def read_anew(self) -> Sequence[Any]:
         """The things the function closes over whose numbers the program reads at each call."""

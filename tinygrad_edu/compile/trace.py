@@ -76,6 +76,7 @@ class Trace:
     dropped: list[Traced] = field(default_factory=list)  # those of `lookups` on which no result depends
     leaves: set[Traced] = field(default_factory=set)  # nodes inside loop bodies, which are meaningless outside
     tensors: list[Traced] = field(default_factory=list)  # inputs that stand for arguments which are Tensors
+    frame: Any = None  # the results with the constants among them, which are not part of the program
     written: list[Any] = field(default_factory=list)  # what the function has written into its arguments by `+=`
     memory: ArrayMemory = field(default_factory=ArrayMemory)  # of the last run: what its += have written to
 
@@ -223,8 +224,9 @@ class Trace:
     def gradients(self, wanted: Sequence[Traced]) -> list[Traced]:
         """The derivatives of the one result."""
         if not isinstance(self.results, Traced) or self.results.sizes:
+            results = self.results if self.frame is None else self.frame.tree
             raise NonScalarBackwardError(
-                f"a gradient needs one number as the result, not {self.results!r:.80}. Reduce it, as in loss.sum()"
+                f"a gradient needs one number as the result, not {results!r:.80}. Reduce it, as in loss.sum()"
             )
         return self.run(lambda: differentiate(self.results, wanted))  # type: ignore[no-any-return]
 

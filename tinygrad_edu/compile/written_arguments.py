@@ -52,7 +52,8 @@ def run_and_write(function: Any, call: Call, inputs: list[Any], arguments: Seque
     leaves = list(tree_leaves(tuple(arguments)))
     arrays = [x for x in [*leaves, *[x for x, _, _ in call.captured]] if isinstance(x, np.ndarray)]
     if any(np.may_share_memory(a, b) for a, b in combinations(arrays, 2)):
-        return function.f(*arguments)
+        found, frame = function.f(*arguments), call.program.trace.frame
+        return found if frame is None else frame.pick(found)
     by_name = call.by_name(inputs)
     if call.program.trace.differentiated and any(map(has_nan, by_name.values())):
         call, inputs = function.prepare(arguments, by=CAREFUL)

@@ -105,7 +105,7 @@ def test_gradients_that_are_the_same_node():
         checked(lambda x, y: ops.sum(x * 0.0) + ops.sum(y) * 1.0, normal(3), normal(2))
 
 
-@pytest.mark.parametrize("f", [lambda x: 1.0, lambda x: None, lambda x: [x, "text"], lambda x: []])
+@pytest.mark.parametrize("f", [lambda x: 1.0, lambda x: None, lambda x: [x, {1.0}], lambda x: []])
 def test_a_result_that_was_not_computed_is_refused(f):
     with pytest.raises(TraceError, match="returns what it computes from its arguments"):
         jit(f)(normal(3))
