@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import Tensor, nn, ops
+from tinygrad_edu import Tensor, Value, nn, ops
 from tinygrad_edu.core.stretched_targets import StretchedTargetWarning
 
 RNG = np.random.default_rng(0)
@@ -21,6 +21,7 @@ def leaf(*shape):
     return Tensor(RNG.normal(size=shape), requires_grad=True)
 
 
+P, Q = Value(0.3), Value(0.1)
 W, V, A, B, C, K = leaf(3, 1), leaf(3), leaf(), leaf(), leaf(N), leaf(N, 1)
 
 
@@ -80,6 +81,17 @@ LOSSES = {
 }
 WRONG = {
     **{name: by_backward(loss) for name, loss in LOSSES.items()},
+    **{
+        f"Values, {name}": by_backward(loss)
+        for name, loss in {
+            "the line": lambda: np.mean((P * COLUMN + Q - T) ** 2),
+            "absolute": lambda: np.abs(T - (P * COLUMN + Q)).sum() / N,
+            "root of the mean": lambda: np.sqrt(np.mean((P * COLUMN + Q - T) ** 2)),
+            "a penalty beside it": lambda: np.mean((P * COLUMN - T) ** 2) + 0.1 * P**2,
+            "an exponential": lambda: np.mean((np.exp(P * COLUMN) + Q - T) ** 2),
+        }.items()
+    },
+    "grad by numbers": lambda: tg.grad(lambda a, b: np.mean((a * COLUMN + b - T) ** 2), (0, 1))(0.3, 0.1),
     "value_and_grad": lambda: tg.value_and_grad(plain)(W.data),
     "grad by one argument": lambda: tg.grad(given)(W.data, X, T),
     "grad of the line": lambda: tg.grad(line)(np.zeros(2)),
@@ -105,6 +117,12 @@ def in_triples(z):
 
 
 RIGHT = {
+    "Values, a column": lambda: np.mean((P * COLUMN + Q - T[:, None]) ** 2),
+    "Values, a loop": lambda: sum((P * x + Q - t) ** 2 for x, t in zip(COLUMN[:, 0], T, strict=True)),
+    "Values, energy distance": lambda: np.abs((z := P * COLUMN) - T).mean() - 0.5 * np.abs(z - z.T).mean(),
+    "Values, a kernel density": lambda: -np.log(np.exp(-((P * COLUMN + Q - T) ** 2)).mean(axis=1)).sum(),
+    "Values, soft histogram": lambda: ((np.exp(-((P * COLUMN - T) ** 2)).mean(axis=0) - 0.1) ** 2).sum(),
+    "Values, centers": lambda: sum((c - t) ** 2 for c in [Value(0.1 * i) for i in range(N)] for t in T),
     "a column": lambda: squares(NET(X), T[:, None]),
     "a row": lambda: squares(NET(X)[:, 0]),
     "another number of targets": lambda: squares(NET(X), GRID[:-1]),

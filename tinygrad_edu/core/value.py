@@ -34,6 +34,8 @@ from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.places import find_place
 from tinygrad_edu.core.plain_numbers import number_error
 from tinygrad_edu.core.printing import in_percent_format, is_compiled
+from tinygrad_edu.core.stretched_values import LEFT as LEFT_OF_PAIRS
+from tinygrad_edu.core.stretched_values import warn_stretched_values
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
@@ -127,6 +129,8 @@ class Value(FlatNode, metaclass=NodeClass):
                 warn_lost(order, {p: None for x in order for p in x.parents})
             if LEFT[0] > 0 and self.op is not None and (RECENT or self.op.name in SUMS):
                 warn_added(self, lambda: plain_order(self)[1])
+            if LEFT_OF_PAIRS[0] > 0:
+                warn_stretched_values(order)
             self.grad, self._spent = 1.0, True
             accumulate(order)  # parent.grad += node.grad · ∂node/∂parent, from the root down
             if MODES.anomaly:

@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_edu.core.added_numbers import LEFT, OF_AN_OPTIMIZER
 from tinygrad_edu.core.graph import PASSES
 from tinygrad_edu.core.methods.plain_arrays import BY_HAND
+from tinygrad_edu.core.stretched_values import LEFT as LEFT_OF_PAIRS
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.user_line import users_frame, warn_user
 from tinygrad_edu.core.value import Value
@@ -47,7 +48,7 @@ class Steps:
         self.idle, self.passes, self.told, self.by_hand = 0, -1, False, BY_HAND[0]
         self.compared, self.tick = 0, next(CLOCK)
         self.gradients: list[Any] = []
-        LEFT[0] = OF_AN_OPTIMIZER
+        LEFT[0] = LEFT_OF_PAIRS[0] = OF_AN_OPTIMIZER
 
     def look_for_gradients(self, optimizer: Any) -> None:
         """After one of the first steps: had it anything to do? Frozen parameters alone are meant."""

@@ -22,6 +22,7 @@ from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import tree_map
 from tinygrad_edu.core.stretched_targets import SQUARES, warn_stretched
+from tinygrad_edu.core.stretched_values import LEFT, warn_stretched_values
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.seeds import zero_like
 from tinygrad_edu.core.value import Value
@@ -58,6 +59,8 @@ def plain_pull(graph: WalkedGraph, inputs: Sequence[Any], seed: ArrayLike) -> li
     """ȳ·∂y/∂x for each input: arrays of their own, or floats."""
     if type(graph.y) is Value:
         found: dict[Any, Any] = plain_sweep(graph.y, graph.order, float(seed))
+        if LEFT[0] > 0:
+            warn_stretched_values(graph.order)
         return [found.get(x, 0.0) for x in inputs]
     found = pull_arrays(graph, seed)
     each = [found.get(x) for x in inputs]
