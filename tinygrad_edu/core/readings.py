@@ -164,6 +164,8 @@ def is_frame(kind: Any) -> bool:
     """Does a class of another library hold an array without being one? Data frames, their columns, other Tensors."""
     import numpy as np
 
+    if kind.__module__.startswith("tinygrad_edu."):  # nodes, and the stand-ins of a trace, which notes who reads them
+        return False
     return hasattr(kind, "__array__") and not (issubclass(kind, (np.generic, np.ndarray)) or hasattr(kind, "parents"))
 
 
