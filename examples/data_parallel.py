@@ -7,7 +7,10 @@ Each rank computes the gradient of its half of a batch; one sum over the ranks a
 and all make the same update. On a cluster the one thing that changes is `mpiexec -n 64 -hostfile hosts`.
 """
 
-from mpi4py import MPI
+try:
+    from mpi4py import MPI
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}: this program needs pip install "tinygrad_edu[mpi]"') from None
 
 import tinygrad_edu as tg
 from tinygrad_edu.data import moons

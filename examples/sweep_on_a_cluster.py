@@ -9,8 +9,12 @@ Needs `pip install "tinygrad_edu[cluster,sklearn]"`.
 
 import joblib
 import numpy as np
-from distributed import Client, LocalCluster
 from sklearn.model_selection import GridSearchCV
+
+try:
+    from distributed import Client, LocalCluster
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}: this program needs pip install "tinygrad_edu[cluster,sklearn]"') from None
 
 import tinygrad_edu as tg
 from tinygrad_edu.data import iris, moons

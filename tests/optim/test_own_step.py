@@ -74,3 +74,14 @@ def test_what_is_missing_is_said():
         InState(w, maximize=True)
     with pytest.raises(SettingError, match=r"optimizer\.state is a method here"):
         tg.optim.Adam(w).state[w[0]]
+
+
+@pytest.mark.parametrize("kind", [tg.optim.Adam, tg.optim.SGD, InState])
+def test_without_parameters_it_is_said_what_to_write(kind):
+    with pytest.raises(OperandError, match=r"needs the parameters first: \w+\(model.parameters\(\), lr=0.1\)"):
+        kind(lr=0.1)
+
+
+def test_one_epoch_is_one():
+    assert "Run of 1 epoch, loss" in repr(curve(InState, epochs=1))
+    assert "1 epoch done; eager: 1 step," in repr(curve(InState, epochs=1))

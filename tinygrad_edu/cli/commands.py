@@ -146,6 +146,8 @@ def run_examples(chosen: argparse.Namespace) -> None:
 
     written = folder.write_examples(chosen.folder, chosen.force)
     print(f"wrote {len(written)} files into {chosen.folder}: begin with {written[0].name}")
+    extra = [path.name for path in written if b"this program needs pip install" in path.read_bytes()]
+    print(f"  {' and '.join(extra)} need more packages: each says which when it is run" * bool(extra))
 
 
 def run_check(chosen: argparse.Namespace) -> int:

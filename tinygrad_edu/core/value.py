@@ -298,8 +298,9 @@ def check_partials(x: Value) -> tuple[Any, ...]:
 
 def refuse_anomaly(operation: Operation, y: float, parents: Sequence[Value]) -> None:
     if y - y != 0.0:  # true for exactly NaN and ±inf
-        names = [p.label or f"argument {i}" for i, p in enumerate(parents)]
-        inputs = ", ".join(f"{name} = {p.data!r}" for name, p in zip(names, parents, strict=True))
+        names = [p.label or (f"argument {i}" if p.parents else f"{p.data:g}") for i, p in enumerate(parents)]
+        given = [(name, p) for name, p in zip(names, parents, strict=True) if p.label or p.parents]
+        inputs = ", ".join(f"{name} = {p.data!r}" for name, p in given or zip(names, parents, strict=True))
         raise AnomalyError(f"{operation.name}({', '.join(names)}) gave {y!r}. Its inputs: {inputs}")
 
 

@@ -117,7 +117,7 @@ def save(folder: str | os.PathLike[str], files: dict[str, bytes], force: bool) -
     if not new:
         raise SettingError(
             f"{folder} already holds all {len(files)} files: name another folder, or use --force, which "
-            "overwrites them with everything you wrote into them"
+            "writes them anew: what you wrote into them is then lost"
         )
     for name, content in new.items():
         replace((folder / name).resolve(), content)

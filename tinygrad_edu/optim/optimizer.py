@@ -24,7 +24,7 @@ from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
 from tinygrad_edu.optim.held import TrainedParameters
 from tinygrad_edu.optim.idle_steps import Steps
-from tinygrad_edu.optim.own_step import counted, refuse_lack, with_defaults
+from tinygrad_edu.optim.own_step import counted, no_parameters, refuse_lack, with_defaults
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
 from tinygrad_edu.optim.state import SLIPS, StateMethod
 from tinygrad_edu.pen import check_arguments, check_attributes
@@ -269,6 +269,8 @@ def with_pytorchs_options(init: Callable[..., None]) -> Callable[..., None]:
         for name in INSTEAD.keys() & options.keys():
             if options.pop(name):
                 raise SettingError(f"{type(self).__name__}({name}=...) is not here. {INSTEAD[name]}")
+        if not arguments and "params" not in options:
+            raise no_parameters(self, options)
         if named_only and len(arguments) > places:
             refuse_unnamed(self, arguments[places:])
         if "maximize" in options:

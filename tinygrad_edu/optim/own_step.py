@@ -44,3 +44,12 @@ def refuse_lack(optimizer: Any, base: type) -> None:
         )
     if optimizer.maximize:
         raise SettingError(f"{name}(maximize=True): {name} has a step of its own, which decides where it goes")
+
+
+def no_parameters(optimizer: Any, options: dict[str, Any]) -> OperandError:
+    """The error for Keras' way, Adam(lr=0.1) without the parameters."""
+    name, given = type(optimizer).__name__, "".join(f", {key}={x!r:.20}" for key, x in options.items())
+    return OperandError(
+        f"{name} needs the parameters first: {name}(model.parameters(){given}); in fit also "
+        f"optimizer=lambda params: {name}(params{given})"
+    )

@@ -95,9 +95,8 @@ def session_or_eager(job: Job) -> Way:
             return way_with(own_program(job), job, "compiled: as before")
         seconds = eager_seconds(job)
         if seconds < LOAD_SECONDS and not (seconds >= BEGIN_SECONDS and is_loaded(job)):
-            return Way(
-                f"eager: {job.steps:,} steps, an estimated {seconds:.2g} s in all: too little to be worth compiling"
-            )
+            steps = f"{job.steps:,} step{'' if job.steps == 1 else 's'}"
+            return Way(f"eager: {steps}, an estimated {seconds:.2g} s in all: too little to be worth compiling")
         program, how = program_if_worth(job, seconds)
         return Way(how, program and program.session(job))
     except Exception as error:

@@ -80,3 +80,12 @@ def as_json(x: object) -> Any:
         plain = type(x).__repr__ is object.__repr__  # with an address, which is another one in each process
         return f"{type(x).__module__}.{type(x).__qualname__} object" if plain else repr(x)
     return f"{x.__module__}.{x.__qualname__}"
+
+
+def epochs_of(count: int) -> str:
+    """A number of epochs in words.
+
+    >>> epochs_of(1), epochs_of(3)
+    ('1 epoch', '3 epochs')
+    """
+    return f"{count} epoch{'' if count == 1 else 's'}"

@@ -43,7 +43,7 @@ def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
             f"converged after {done} epochs: the loss changed by {abs(curve[-1] - curve[-2]):.2g}, "
             f"at most {s.tol:g} of itself"
         )
-    return f"all {done} epochs done"
+    return f"all {done} epochs done" if done != 1 else "1 epoch done"
 
 
 def bad_reason(job: Job, order: ArrayLike) -> str:

@@ -271,4 +271,4 @@ def record_run(job: Series, blocks: Iterator[list[tuple[float, float]]]) -> tupl
         if not isinstance(error, KeyboardInterrupt):
             raise
         return done[: point.epochs], f"interrupted after {point.epochs} of {job.epochs} epochs"
-    return done, f"all {job.epochs} epochs done"
+    return done, f"all {job.epochs} epochs done" if job.epochs != 1 else "1 epoch done"

@@ -19,7 +19,7 @@ from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
 from tinygrad_edu.pen import check_arguments, check_attributes
 from tinygrad_edu.train import checkpoint, stored
-from tinygrad_edu.train.config import as_json
+from tinygrad_edu.train.config import as_json, epochs_of
 
 Array = np.ndarray[Any, Any]
 CURVES = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
@@ -61,7 +61,7 @@ class Run:
         self.refuse_moved(f"resume({epochs})")
         if self.again is None or epochs <= self.n_epochs:
             raise SettingError(
-                f"resume({epochs}): this run has already done {self.n_epochs} epochs: give a larger number"
+                f"resume({epochs}): this run has already done {epochs_of(self.n_epochs)}: give a larger number"
             )
         return self.again(epochs)
 
@@ -138,12 +138,12 @@ class Run:
             raise SettingError(f"{what}: this run was not made by fit, so it cannot be resumed")
         if len(self.job.losses) != self.n_epochs or self.job.optimizer.t != self.job.steps_made:
             raise SettingError(
-                f"{what}: training has gone on since this run of {self.n_epochs} epochs: use the later run"
+                f"{what}: training has gone on since this run of {epochs_of(self.n_epochs)}: use the later run"
             )
 
     def __repr__(self) -> str:
         last = f"{self.loss_curve[-1]:.4g}" if self.n_epochs else "none"
-        return f"<Run of {self.n_epochs} epochs, loss {last}: {self.stop_reason}; {self.how}>"
+        return f"<Run of {epochs_of(self.n_epochs)}, loss {last}: {self.stop_reason}; {self.how}>"
 
 
 def chart_of(run: Run) -> Chart:
