@@ -99,6 +99,10 @@ ARRAYS: dict[str, list[Example]] = {
         (lambda n, x, y: n.conv_weight(x, y, (2,), (1,), (1,), 1), (2, 2, 3), (2, 2, 2)),
         (lambda n, x, y: n.conv_weight(x, y, (2, 2), (1, 1), (1, 2), 2), (2, 2, 3, 3), (2, 2, 2, 1)),
     ],
+    "standard_scores": [
+        (lambda n, x: n.standard_scores(x, 1, 0.1), (2, 3)),
+        (lambda n, x: n.standard_scores(x, axis=(0, 2)), (2, 3, 2)),
+    ],
     "lstm_states": [
         (lambda n, *x: n.lstm_states(*x), (8, 3, 2), (2, 2), (2, 2), (8, 2)),
         (lambda n, *x: n.lstm_states(*x), (4, 1, 1), (1, 1), (1, 1), (4, 1)),

@@ -153,7 +153,12 @@ def lstm_states(x, h, c, w):
     return out
 
 
+def standard_scores(x, axis, eps=0.0):
+    return (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps)
+
+
 FUNCTIONS = {
+    "standard_scores": standard_scores,
     "lstm_states": lstm_states,
     **{f.__name__: f for f in (unfold, fold, conv, conv_transpose, conv_weight, adaptive_avg_pool2d)},
     **{f"conv{axes}d": convolution(axes) for axes in (1, 2)},

@@ -158,6 +158,10 @@ def lstm_states(x, h, c, w):
     return torch.stack(found)
 
 
+def standard_scores(x, axis, eps=0.0):
+    return (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + eps).sqrt()
+
+
 class Otherwise(type):
     def __getattr__(cls, name):
         return numpys(name)
@@ -169,7 +173,7 @@ class Torch(metaclass=Otherwise):
     conv_transpose1d, conv_transpose2d = F.conv_transpose1d, F.conv_transpose2d
     avg_pool1d, avg_pool2d, adaptive_avg_pool2d = F.avg_pool1d, F.avg_pool2d, F.adaptive_avg_pool2d
     conv, conv_transpose, conv_weight = map(staticmethod, (conv, conv_transpose, conv_weight))
-    lstm_states = staticmethod(lstm_states)
+    lstm_states, standard_scores = staticmethod(lstm_states), staticmethod(standard_scores)
     unfold, fold = staticmethod(as_windows), staticmethod(from_windows)
     reshape, matmul, inner, broadcast_to = torch.reshape, torch.matmul, torch.inner, torch.broadcast_to
     atleast_2d, hstack, vstack = torch.atleast_2d, torch.hstack, torch.vstack

@@ -18,6 +18,7 @@ from tinygrad_edu.core.arrays import polynomials as polynomials
 from tinygrad_edu.core.arrays import pooling as pooling
 from tinygrad_edu.core.arrays import rearrange as rearrange
 from tinygrad_edu.core.arrays import recurrences as recurrences
+from tinygrad_edu.core.arrays import scores as scores
 from tinygrad_edu.core.arrays import sorting as sorting
 from tinygrad_edu.core.arrays import special_arrays as special_arrays
 from tinygrad_edu.core.arrays import statistics as statistics

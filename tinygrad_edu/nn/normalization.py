@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu import checks, ops
 from tinygrad_edu.compile.ir.dims import ACTIVE, at_least
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.names import BackEndName
@@ -18,6 +19,8 @@ from tinygrad_edu.nn.inputs import as_input, as_input_of, refuse_trace, refuse_w
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameters import buffer, copy_numbers_of, fill, parameter
 from tinygrad_edu.nn.torch_names import torch_arguments
+
+FEW = 4096  # numbers; the steps of fewer are shown in pictures, and take some microseconds each
 
 
 class Normalization(Module):
@@ -43,6 +46,14 @@ class Normalization(Module):
     def normalize(self, centred: ArrayLike, variance: ArrayLike) -> Any:
         """y, from x - μ and σ²."""
         return self.shift(centred / ops.sqrt(variance + self.eps))
+
+    def scores(self, x: ArrayLike, axes: tuple[int, ...]) -> Any:
+        """(x - μ)/√(σ² + ε), with μ and σ² over the axes: one operation where no one looks at its steps."""
+        looked_at = MODES.tensor_trace is not None or MODES.anomaly or MODES.lines or MODES.steps
+        if not looked_at and x.__class__ in (Tensor, np.ndarray) and x.dtype.kind == "f" and x.size > FEW:
+            return ops.standard_scores(x, axes, self.eps)
+        centred = x - ops.mean(x, axis=axes, keepdims=True)
+        return centred / ops.sqrt(ops.mean(ops.square(centred), axis=axes, keepdims=True) + self.eps)
 
     def shift(self, y: ArrayLike) -> Any:
         """γ·y + β."""
@@ -86,9 +97,7 @@ class LayerNorm(Normalization):
     def forward(self, x: ArrayLike) -> Any:
         """x (..., features) → the same shape."""
         x = as_input_of(x, self, self.shape)
-        axes = tuple(range(-len(self.shape), 0))
-        centred = x - ops.mean(x, axis=axes, keepdims=True)
-        return self.normalize(centred, ops.mean(ops.square(centred), axis=axes, keepdims=True))
+        return self.shift(self.scores(x, tuple(range(-len(self.shape), 0))))
 
 
 @torch_arguments(normalized_shape="features", elementwise_affine="affine")
@@ -307,9 +316,7 @@ class GroupNorm(OverChannels):
         """x (batch, channels, ...) → the same shape."""
         x = self.check_input(x)
         rows = ops.reshape(x, (x.shape[0] * self.num_groups, -1))
-        centred = rows - ops.mean(rows, axis=1, keepdims=True)
-        variance = ops.mean(ops.square(centred), axis=1, keepdims=True)
-        return self.shift(ops.reshape(centred / ops.sqrt(variance + self.eps), x.shape))
+        return self.shift(ops.reshape(self.scores(rows, (1,)), x.shape))
 
 
 def channels_of(x: ArrayLike, layer: Callable[..., Any], channels: int, layouts: Sequence[str]) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node
+from tinygrad_edu.core.arrays.scores import share_of_scores, standard_scores
 from tinygrad_edu.core.broadcasting import sum
 from tinygrad_edu.core.elementary import exponent_of_slope
 from tinygrad_edu.core.fast.class_entropy import class_entropy, pull_class_entropy
@@ -301,6 +302,14 @@ def pull_softmax(x: Node, g: Array) -> Any:
     return [(p, np.multiply(y, share, share))]
 
 
+def pull_standard_scores(x: Node, g: Array) -> Any:
+    """With the √(σ² + ε) that the forward pass has kept."""
+    spread, (p,) = getattr(x, "_kept", None), x._parents
+    if spread.__class__ is not np.ndarray:
+        return None
+    return [(p, share_of_scores(g, x.array, spread, x._options["axis"]))]
+
+
 def pull_log_softmax(x: Node, g: Array) -> Any:
     """ȳ - softmax(x)·Σ ȳ"""
     (p,) = x._parents
@@ -323,5 +332,6 @@ def install(pull: Callable[..., Any]) -> None:
     class_entropy.pull = or_pull(pull_class_entropy)
     softmax.pull, log_softmax.pull = or_pull(pull_softmax), or_pull(pull_log_softmax)
     ops.gelu.pull, largest.pull = or_pull(through_gelu), or_pull(pull_max)
+    standard_scores.pull = or_pull(pull_standard_scores)
     for row, slope in UNARY.items():
         row.pull = unary(slope)

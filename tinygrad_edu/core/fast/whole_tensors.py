@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
+from tinygrad_edu.core.arrays.scores import deviations, standard_scores
 from tinygrad_edu.core.broadcasting import REDUCE, sum
 from tinygrad_edu.core.class_losses import cross_entropy
 from tinygrad_edu.core.fast.class_entropy import form_on_tensors
@@ -43,6 +44,7 @@ def install_for_arrays(
     for row in (softmax, log_softmax):
         row.quick[tensor] = normalization_of(row, record)
     cross_entropy.quick[tensor] = form_on_tensors(record)
+    standard_scores.quick[tensor] = scores_of(record)
     gelu.quick[tensor] = form = gelu_of(tensor, record, no_options)
     tensor.gelu = with_name(form, gelu)  # type: ignore[attr-defined]
 
@@ -166,6 +168,19 @@ def gelu_of(tensor: type, record: Callable[..., Any], no_options: Any) -> Callab
         made = record(gelu, x.array * cdf, (x,), no_options)
         if made.parents:
             made._kept = cdf
+        return made
+
+    return form
+
+
+def scores_of(record: Callable[..., Any]) -> Callable[..., Any]:
+    """Standard scores, which keep the root of the variance for their derivative."""
+
+    def form(x: Node, axis: Axis, eps: float = 0.0) -> Any:
+        y, spread = deviations(x.array, axis, eps)
+        made = record(standard_scores, np.divide(y, spread, y), (x,), {"axis": axis, "eps": eps})
+        if made.parents:
+            made._kept = spread
         return made
 
     return form
