@@ -57,8 +57,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
         spent = [x for x in leaves if is_forgotten(x.gradient, x._spent)]
         # a leaf without a gradient was cleared: a generator trains through a discriminator, which is cleared later
         if spent and all(x.gradient is not None for x in leaves):
-            # 5 instead of 4: the check for second names of arguments (`grad`, `gradient`) adds a level
-            warn_forgotten(spent, stacklevel=5)
+            warn_forgotten(spent)
             spent.clear()
         if MARKED or NUMBERS:
             warn_lost(order, leaves)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from tinygrad_edu.core.user_line import warn_user
 from tinygrad_edu.errors import ForgottenZeroGradWarning
 
 Node = Any
 
 # Held while a backward pass adds to gradients: two threads doing "read, add, write" on one leaf could lose an update.
-PASSES = [0]  # how many calls of backward() there were
 ACCUMULATING = threading.RLock()
 PASSES = [0]  # how often backward() was called on a Tensor
 # the lock must be free in the child: the thread that held it at the fork does not exist there
@@ -73,12 +72,11 @@ def cotangents(
     return found
 
 
-def warn_forgotten(leaves: Sequence[object], stacklevel: int) -> None:
+def warn_forgotten(leaves: Sequence[object]) -> None:
     """Warn that a gradient which an optimizer has used is being added to."""
     others = f" (and {len(leaves) - 1} more)" if len(leaves) > 1 else ""
-    warnings.warn(
+    warn_user(
         f"{leaves[0]!r}{others}: an optimizer has used this gradient already, and a second one is now being added to "
         "it. Call zero_grad() before the next backward()",
         ForgottenZeroGradWarning,
-        stacklevel=stacklevel,
     )

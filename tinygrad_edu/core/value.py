@@ -262,7 +262,7 @@ def refuse_forgotten(spent: Iterable[Value]) -> None:
     for x in leaves:
         x._spent = False
     if forgotten := [x for x in leaves if x.grad]:
-        warn_forgotten(forgotten, stacklevel=4)
+        warn_forgotten(forgotten)
 
 
 def gradients(root: Value, inputs: Sequence[Value], seed: Node = 1.0) -> list[Value]:
