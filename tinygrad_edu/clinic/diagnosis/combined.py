@@ -21,16 +21,24 @@ WORK = ("too_few_epochs", "batch_too_large_for_epochs", "lr_too_low", "lr_too_hi
 
 
 def fewest_together(t: Trials) -> list[FoundCause]:
-    """The fewest of the promising changes that are enough, the most suspected sets first."""
+    """The fewest of the promising changes that are enough, the most suspected sets first.
+
+    A set of which a part may do as well is the answer only where no other one is seen to be needed as a whole.
+    """
+    unsure: list[FoundCause] = []
     for chosen in sets(promising(t)):
         trial = t.trial(merge([trial.change for trial in chosen]), "together")
         if trial is None:
             break
         if not t.beats(trial) and trial.share > max(x.share for x in chosen):
             chosen, trial = longer(t, chosen, trial)
-        if t.beats(trial) and (found := necessary(t, chosen, trial)):
+        if not t.beats(trial):
+            continue
+        found, spares = needed_and_spares(t, chosen, trial)
+        if found and not spares:
             return found
-    return []
+        unsure = unsure or found
+    return unsure
 
 
 def with_more_work(t: Trials) -> list[FoundCause]:
@@ -70,7 +78,8 @@ def steady(t: Trials, causes: list[FoundCause]) -> list[FoundCause]:
         return causes
     more = t.record.setup.difference({name: x for name, x in whole.change.items() if name not in trial.change})
     proof = f"{first.proof} With {more} too: {whole.reached} of {whole.count}."
-    remedy = f"{texts_of(first.code)[1]} {changes_together(t, whole)}"
+    spares = [] if whole.beats(trial) else [trial]
+    remedy = f"{texts_of(first.code)[1]} {changes_together(t, whole, spares=spares)}"
     return [replace(first, proof=proof, remedy=remedy, change=dict(whole.change), trial=whole), *causes[1:]]
 
 
@@ -101,8 +110,16 @@ def sets(chosen: list[Trial]) -> Iterator[list[Trial]]:
 
 
 def necessary(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCause]:
-    """The changes without which the others are not enough; those without which they do as well are left out."""
-    found, kept = [], list(chosen)
+    """The changes without which the others are not enough."""
+    return needed_and_spares(t, chosen, whole)[0]
+
+
+def needed_and_spares(t: Trials, chosen: Sequence[Trial], whole: Trial) -> tuple[list[FoundCause], list[Trial]]:
+    """The changes without which the others are not enough; those without which they do as well are left out.
+
+    Fewer changes that are a repair too, and that the seeds do not tell apart from all of them, are preferred.
+    """
+    shown, kept, spares = [], list(chosen), list[Trial]()
     for trial in reversed(chosen):
         rest = [other for other in kept if other is not trial]
         without = t.trial(merge([x.change for x in rest]), "together") if rest else None
@@ -111,24 +128,29 @@ def necessary(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCau
         if without.share < whole.share and not whole.beats(without):
             whole, without = t.extend(whole), t.extend(without)
         if whole.beats(without):
-            found.append((trial, without))
-        elif without.share >= whole.share:
+            shown.append((trial, without))
+        elif without.share >= whole.share or t.beats(without):
             kept, whole = rest, without
+        else:
+            spares.append(without)
     if len(kept) < 2:
         rows = [(1.0, BY_CODE[trial.code], t.confirm(trial)) for trial in kept]
-        return rank(t, [row for row in rows if t.beats(row[2])])  # 4 of 5 may be 3 of 5 the next time
-    needed = [(trial, without) for trial, without in reversed(found) if trial in kept]
+        return rank(t, [row for row in rows if t.beats(row[2])]), []  # 4 of 5 may be 3 of 5 the next time
+    needed = [(trial, without) for trial, without in reversed(shown) if trial in kept]
     if not t.beats(whole):  # with more seeds it turned out not to be enough
-        return []
+        return [], []
     least = min((without for _, without in needed), key=lambda x: x.share, default=None)
     needed.sort(key=lambda row: (least is not None and row[1].beats(least), halves(t, row[1], whole)))
-    return [cause_of_trial(t, trial, without, whole, trial is needed[0][0]) for trial, without in needed]
+    found = [cause_of_trial(t, trial, without, whole, trial is needed[0][0], spares) for trial, without in needed]
+    return found, spares
 
 
-def cause_of_trial(t: Trials, trial: Trial, without: Trial, whole: Trial, first: bool) -> FoundCause:
+def cause_of_trial(
+    t: Trials, trial: Trial, without: Trial, whole: Trial, first: bool, spares: Sequence[Trial]
+) -> FoundCause:
     cause = BY_CODE[trial.code]
-    proof = prove_together(t, trial.change, without, whole, alone=trial)
-    remedy = f"{cause.remedy} {changes_together(t, whole, first)}"
+    proof = prove_together(t, trial.change, without, whole, alone=trial, spares=spares)
+    remedy = f"{cause.remedy} {changes_together(t, whole, first, spares)}"
     evidence = cause.evidence(t.symptoms)
     sentence = cause.sentence if evidence else tell_without_symptom(t.record.setup.difference(trial.change))
     return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(whole.change), whole)

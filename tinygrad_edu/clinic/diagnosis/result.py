@@ -127,7 +127,9 @@ class Diagnosis:
         text += [f"Goal: {self.goal.sentence}."] if self.goal else []
         for number, cause in enumerate(self.causes, 1):
             text += ["", *cause.lines(number)]
-        unused = [] if self.causes and self.healthy is False else [s.sentence for s in self.symptoms]
+        # what was seen is told as evidence, unless a change helps of which nothing was seen
+        told = bool(self.causes) and self.healthy is False and all(cause.evidence for cause in self.causes)
+        unused = [] if told else [s.sentence for s in self.symptoms if not self.tells(s)]
         for title, rows in (
             ("Noticed:", unused),
             (f"Tried, not proved ({self.as_is}):" if self.as_is else "Tried, not proved:", self.tried_without_effect),
@@ -135,6 +137,10 @@ class Diagnosis:
         ):
             text += ["", title, *(f"   {row}" for row in rows)] if rows else []
         return [line for part in text for line in wrap_line(part)]
+
+    def tells(self, symptom: Symptom) -> bool:
+        """Is a symptom the evidence of a cause that was proved?"""
+        return any(symptom.sentence in cause.evidence for cause in self.causes)
 
     def _repr_html_(self) -> str:
         return card(self)

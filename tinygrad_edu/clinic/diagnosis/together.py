@@ -17,29 +17,50 @@ from tinygrad_edu.clinic.diagnosis.words import change_lines
 NUMBERS = ("lr", "epochs", "batch_size", "dropout", "sizes")  # fields of a setup that a remedy tells the values of
 
 
-def prove_together(t: Trials, this: Change, without: Trial, whole: Trial, alone: Trial | None = None) -> str:
-    """The proof of one of several changes: as it is, this change alone, all of them, and all but this one."""
+def prove_together(
+    t: Trials, this: Change, without: Trial, whole: Trial, alone: Trial | None = None, spares: Sequence[Trial] = ()
+) -> str:
+    """The proof of one of several changes: as it is, this change alone, all of them, and all but this one.
+
+    spares: what was trained with fewer changes, and not seen to do worse; then every count has its interval.
+    """
     setup = t.record.setup
-    parts = [short(t.as_is), *([short(alone)] if alone is not None else [])]
+    counted = [trial.change for trial in spares]
+    parts = [short(t.as_is), *([short(alone)] if alone is not None and alone.change not in counted else [])]
     if whole.change.keys() <= this.keys():
         return f"{'; '.join([*parts, short(whole)])}."
-    every = setup.differences(whole.change)
+    every, tell = setup.differences(whole.change), count_seeds if spares else count_plainly
+    parts += [f"{trial.words}: {tell(trial.reached, trial.count)}" for trial in spares]
     parts += [
-        f"{len(every)} changes together ({', '.join(every)}): {whole.reached} of {whole.count}",
-        f"the same without {setup.difference(this)}: {without.reached} of {without.count}",
+        f"{len(every)} changes together ({', '.join(every)}): {tell(whole.reached, whole.count)}",
+        f"the same without {setup.difference(this)}: {tell(without.reached, without.count)}",
     ]
     return f"{'; '.join(parts)}."
 
 
-def changes_together(t: Trials, whole: Trial, first: bool = True) -> str:
-    """All changes of a repair, for a remedy: none of them is enough without the others. The first cause names them."""
+def changes_together(t: Trials, whole: Trial, first: bool = True, spares: Sequence[Trial] = ()) -> str:
+    """All changes of a repair, for a remedy. The first cause names them.
+
+    That it takes all of them is said only where each was left out, and then fewer seeds reached the goal.
+    """
     setup, every = t.record.setup, t.record.setup.differences(whole.change)
     if len(every) < 2:
         return values_here(t, whole)
     if not first:
-        return "It takes all the changes named above."
+        return "It goes with the changes named above." if spares else "It takes all the changes named above."
     told = f": {', '.join(every)}" * (setup.dialect == "fit")  # words.py tells them as arguments of the other tools
-    return f"Here it takes {'both' if len(every) == 2 else f'all {len(every)}'} changes{told}."
+    begin, count = "Surest with" if spares else "Here it takes", "both" if len(every) == 2 else f"all {len(every)}"
+    return f"{begin} {count} changes{told}.{words_of_spares(spares)}"
+
+
+def words_of_spares(spares: Sequence[Trial]) -> str:
+    """What is said of fewer changes that may do as well."""
+    fewer = [f"{trial.words} ({trial.reached} of {trial.count})" for trial in spares]
+    return f" Fewer may do, which the seeds do not tell apart: {'; '.join(fewer)}." if fewer else ""
+
+
+def count_plainly(reached: int, count: int) -> str:
+    return f"{reached} of {count}"
 
 
 def codes_together(causes: Sequence[FoundCause]) -> str:

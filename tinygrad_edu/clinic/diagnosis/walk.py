@@ -25,6 +25,7 @@ from tinygrad_edu.optim.schedule import Schedule
 DEFAULTS = {"betas": (0.9, 0.999), "eps": 1e-8}  # Adam's, for training the reference
 RATES = (10.0, 100.0, 0.1)  # factors on the run's own rate
 ENOUGH = 0.8  # share of the seeds that must reach the goal
+LITTLE = 0.1  # share of the budget left that more seeds may take where too few cannot tell two trials apart
 SPARED = 0.3  # a group comes last if without it this much more of the seeds succeed than without another group
 
 
@@ -81,13 +82,16 @@ def walk_back(t: Trials) -> list[FoundCause]:
         if trial is None:  # no time left: it is unknown whether the others are needed
             break
         trial = t.confirm(trial) if trial.share >= ENOUGH else trial
+        if trial.share < ENOUGH and not whole.beats(trial):
+            whole, trial = t.extend(whole, part=LITTLE), t.extend(trial, part=LITTLE)
         if trial.share >= ENOUGH:
             kept, whole = rest, trial
         else:
             needed[name] = trial
     whole = own_optimizer(t, whole, kept)
     order = [name for name in suspects_first(t, kept, needed, whole) if name in needed]
-    return [cause_of_group(t, name, needed[name], whole, order) for name in order]
+    spares = [needed[name] for name in order if not whole.beats(needed[name])]
+    return [cause_of_group(t, name, needed[name], whole, order, spares) for name in order]
 
 
 def well_trained(setup: Setup, task: Task) -> Setup:
@@ -197,7 +201,9 @@ def of_activation(setup: Setup) -> tuple[str, ...]:
     return ("dead_relu",) if row.rectifies else ("saturated_activations", "vanishing_gradient")
 
 
-def cause_of_group(t: Trials, name: str, without: Trial, whole: Trial, order: Sequence[str]) -> FoundCause:
+def cause_of_group(
+    t: Trials, name: str, without: Trial, whole: Trial, order: Sequence[str], spares: Sequence[Trial]
+) -> FoundCause:
     """The cause of a group that cannot be undone; its proof lists the others too."""
     cause = BY_CODE[code_of(t, name, whole)]
     fields = {key: value for key, value in whole.change.items() if key in GROUPS[name].fields}
@@ -206,6 +212,6 @@ def cause_of_group(t: Trials, name: str, without: Trial, whole: Trial, order: Se
     sentence = cause.sentence if evidence else tell_without_symptom(what)
     if name == "steps" and goes_with_scales(name, order):  # what was seen is of the data as it was
         sentence, evidence = f"Data on another scale takes another rate: {what}.", ""
-    remedy = f"{cause.remedy if evidence else ''} {changes_together(t, whole, name == order[0])}".strip()
-    proof = prove_together(t, fields, without, whole)
+    remedy = f"{cause.remedy if evidence else ''} {changes_together(t, whole, name == order[0], spares)}".strip()
+    proof = prove_together(t, fields, without, whole, spares=spares)
     return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(whole.change), whole)

@@ -22,11 +22,12 @@ from tinygrad_edu.clinic.examiner.lines.recording import (
     NOTE,
     NUMBER,
     RESULT,
-    Array,
     Key,
     Recording,
     Written,
+    arrays_handed,
     as_numbers,
+    item_of_returned,
     key_of,
     values_in,
 )
@@ -235,6 +236,8 @@ class Recorder:
         known = {name for before in befores for name in before.assignment.called}
         renamed = results.keys() - known
         for before in [self.late(b, names, world) for b in befores] if statement.in_line else befores:
+            if statement.guarded and before.is_left(names, world):
+                continue
             called = before.assignment.called | (renamed if before.assignment.called else frozenset())
             inner = [k for name, keys in results.items() if name in called for k in keys]
             late = [key for read in before.assignment.late for key in self.inputs(read, names, world)]
@@ -314,27 +317,18 @@ class Before:
     items: Sequence[tuple[Key, ...]] = ()  # inputs of each item, if it is a list built item by item
     held: frozenset[Key] = frozenset()  # what a list or dict held before items were added
 
+    def is_left(self, names: Any, world: Any) -> bool:
+        """Has its target the numbers that it had before?"""
+        old, target = as_numbers(self.old), self.assignment.target
+        new = as_numbers(look_up(target, names, world)) if target is not None else None
+        return old is not None and new is not None and key_of(old) == key_of(new)
+
 
 def items_handed(statement: Statement, name: str, given: Any) -> list[ast.expr] | None:
     """The items of a list that is written out in a call of this name or, where there is none, in any: f([dW, db])."""
     calls = [call for called, call in statement.arguments if called == name] or [*dict(statement.arguments).values()]
     lists = [items_of_display(x) for call in calls for x in call.args] if isinstance(given, (list, tuple)) else []
     return next((items for items in lists if items and len(items) == len(given)), None)
-
-
-def arrays_handed(given: Any) -> list[Array]:
-    """The arrays of an argument: itself, or those in a list, tuple or dict; masks and single numbers are left out."""
-    if isinstance(given, np.ndarray):
-        return [given] if given.dtype.kind == "f" and given.size > 1 else []
-    arrays = map(as_numbers, values_in(given) if isinstance(given, (list, tuple, dict)) else ())
-    return [x for x in arrays if x is not None and x.size > 1]
-
-
-def item_of_returned(returned: Any, key: Any) -> Any:
-    try:
-        return returned[key]
-    except (KeyError, IndexError, TypeError):
-        return returned
 
 
 def record_run(function: Callable[..., Any], *arguments: Any) -> Recording:

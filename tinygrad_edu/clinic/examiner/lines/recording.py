@@ -155,3 +155,18 @@ def values_in(x: Any, deep: int = 3) -> Iterator[Any]:
     elif deep and not isinstance(x, (str, bytes, type)) and x is not MISSING:
         for inner in attributes(x).values():
             yield from values_in(inner, min(deep - 1, 2))
+
+
+def arrays_handed(given: Any) -> list[Array]:
+    """The arrays of an argument: itself, or those in a list, tuple or dict; masks and single numbers are left out."""
+    if isinstance(given, np.ndarray):
+        return [given] if given.dtype.kind == "f" and given.size > 1 else []
+    arrays = map(as_numbers, values_in(given) if isinstance(given, (list, tuple, dict)) else ())
+    return [x for x in arrays if x is not None and x.size > 1]
+
+
+def item_of_returned(returned: Any, key: Any) -> Any:
+    try:
+        return returned[key]
+    except (KeyError, IndexError, TypeError):
+        return returned

@@ -48,6 +48,7 @@ class Statement:
     returns: tuple[Assignment, ...] = ()
     calls: bool = False
     again: bool = field(default=False)  # the head of a loop
+    guarded: bool = False  # behind `if ...:` on the same line, so that it may not be run
     in_line: bool = False  # the body of a one-line loop: what it reads is assigned after the line has begun
     rounds: tuple[tuple[Assignment, ...], ...] = ()  # for a loop over a literal list: the assignments of each round
     last: int = 0  # the last line of a loop's body
@@ -314,10 +315,11 @@ def statements_of(filename: str) -> dict[int, Statement]:
         return {}
     found: dict[int, Statement] = {}
     joined, plain = ids_on_shared_lines(tree), dict[int, Statement]()  # plain: those made of joined statements
-    loops = {node.lineno for node in ast.walk(tree) if isinstance(node, LOOPS) and node.body[0].lineno == node.lineno}
+    loops, conditions = lines_of_heads(tree, LOOPS), lines_of_heads(tree, (ast.If,))
     for node in ast.walk(tree):  # breadth first, so that inner statements come later and overwrite outer ones
         if isinstance(node, ast.stmt) and not isinstance(node, NESTED):
             made = replace(Statement.of(node), in_line=node.lineno in loops, arguments=calls_in(node))
+            made = replace(made, guarded=node.lineno in conditions and not isinstance(node, ast.If))
             last = node.body[0].lineno - 1 if getattr(node, "body", None) else node.end_lineno or node.lineno  # type: ignore[attr-defined]
             beside = found.get(node.lineno)
             if beside is not None and id(beside) in plain and id(node) in joined:
@@ -326,6 +328,12 @@ def statements_of(filename: str) -> dict[int, Statement]:
                 plain[id(made)] = made
             found.update(dict.fromkeys(range(node.lineno, max(last, node.lineno) + 1), made))
     return found
+
+
+def lines_of_heads(tree: ast.AST, kinds: tuple[type, ...]) -> set[int]:
+    """The lines on which a loop, or a condition, has its body beside it."""
+    heads = (node for node in ast.walk(tree) if isinstance(node, kinds))
+    return {node.lineno for node in heads if node.body[0].lineno == node.lineno}  # type: ignore[attr-defined]
 
 
 def ids_on_shared_lines(tree: ast.AST) -> set[int]:
