@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.compile.programs import without_numba
 from tinygrad_edu import Tensor, nn
 
 
@@ -35,3 +36,15 @@ def test_many_classes_need_no_matrix_of_them():
     z = Tensor(np.zeros((2, 100_000)), requires_grad=True)
     nn.losses.cross_entropy(z, [3, 99_999]).backward()  # a one-hot matrix of all classes would need 80 GB
     assert z.grad[0, 3] == pytest.approx(-0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "nll"])
+@pytest.mark.parametrize("weight", [None, np.array([1.0, 0.5, 2.0])], ids=["plain", "weighted"])
+def test_the_gradient_by_targets_of_0_is_the_logarithm(name, weight):
+    z, t = np.array([[1.0, 2.0, 0.5], [0.0, 1.0, 3.0]]), np.eye(3)[[0, 2]]
+    f = lambda t: nn.losses.LOSSES[name](z, t, weight=weight)  # noqa: E731
+    logs = np.asarray(tg.ops.log_softmax(z)) if name == "cross_entropy" else z
+    expected = -logs * (1.0 if weight is None else weight) / 2.0
+    with without_numba():
+        for found in (tg.grad(f)(t), tg.jit(tg.grad(f))(t), tg.jit(f).value_and_grad(t)[1]):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile import packed, uncompiled, written_arguments
-from tinygrad_edu.compile.call import CAREFUL, Call, prepare_call, refuse_inexact, refuse_too_large, structure
+from tinygrad_edu.compile.call import CAREFUL, Call, check_argument, prepare_call, structure
+from tinygrad_edu.compile.first_run import compared, on_leaves, with_gradients
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import hold
@@ -26,16 +27,13 @@ from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.traced_results import as_traced, frame_of, refuse_others, with_constants, with_repeats_rolled
 from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, copy_of_array, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
-from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.lost_gradients import mark
 from tinygrad_edu.core.pytree import flatten, leaf_names, tree_leaves, tree_map, with_leaves
-from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.writes.checksum import checksum
-from tinygrad_edu.errors import DtypeError
 
 Function = Callable[..., Any]
 
@@ -74,7 +72,10 @@ class ArrayFunction:
 
     def backward(self, arguments: Sequence[Any]) -> Any:
         """The result, its gradient added to the Tensors that the function closes over."""
-        call, found = self.differentiate(arguments, "closed over")
+        program = self.prepare(arguments, "closed over")[0].program
+        own, result = on_leaves(self.f, uncompiled.plain), lambda both: both[1]["result"]
+        run = partial(self.differentiate, arguments, "closed over")
+        call, found = compared(program, own, arguments, run, result, writes=False)
         for name, x in call.program.trace.captured.items():
             if f"d_{name}" in found:
                 g = np.asarray(found[f"d_{name}"], dtype=x.dtype)
@@ -89,6 +90,11 @@ class ArrayFunction:
     def call(self, arguments: Sequence[Any], name: str) -> Any:
         """The results as plain numbers and arrays; Tensors where they depend on Tensors."""
         call, inputs = self.prepare(arguments, by="")
+        run = partial(self.run_call, call, inputs, arguments, name)
+        return compared(call.program, self.f, arguments, run, forget=self.quick.known.clear)
+
+    def run_call(self, call: Call, inputs: list[Any], arguments: Sequence[Any], name: str) -> Any:
+        """The results of a call that is laid out."""
         if not (wanted := call.outer_tensors()) or not belongs_to_graph(call, arguments):
             found = with_tensors(call, self.plain_results(call, inputs, arguments), arguments)
             return found if call.program.trace.frame is None else call.program.trace.frame.fill(found)
@@ -156,7 +162,16 @@ class ArrayFunction:
             if call.program.trace.written:
                 written_arguments.write_by_running(self.f, arguments, copied)
             return both
-        call, found = self.differentiate(arguments, f"arguments {sorted(chosen)}" if some and chosen else "arguments")
+        by = f"arguments {sorted(chosen)}" if some and chosen else "arguments"
+        own, program = with_gradients(self.f, chosen), self.prepare(arguments, by)[0].program
+        run = partial(self.run_both, arguments, chosen, copied, by)
+        return tuple(compared(program, own, arguments, run, forget=self.quick.known.clear, writes=False))
+
+    def run_both(
+        self, arguments: Sequence[Any], chosen: frozenset[int] | None, copied: Sequence[Any], by: str
+    ) -> tuple[Any, Any]:
+        """The same, by a program that there is."""
+        call, found = self.differentiate(arguments, by)
         if call.program.trace.written:
             written_arguments.write_beside(call, found, arguments, copied)
         elif chosen:
@@ -307,18 +322,6 @@ def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> l
     chosen = {int(i) for i in numbers.split(",")}
     places = [i for i, x in enumerate(arguments) for _ in tree_leaves(x)]
     return [x for i, x in zip(places, own, strict=True) if i in chosen]
-
-
-def check_argument(x: ArrayLike) -> Any:
-    """An argument as a number or an array of floats."""
-    refuse_own_rules(x)
-    array = number_array(x)
-    refuse_too_large(array)
-    if array.dtype.kind not in "fiub":
-        raise DtypeError(f"a compiled function takes real numbers and arrays of them, not {x!r:.60} ({array.dtype})")
-    if not array.ndim and array.dtype.kind in "iu":
-        refuse_inexact(int(array), "float64")
-    return array if array.ndim else float(array)
 
 
 def signature(arguments: Sequence[Any], by: str) -> tuple[Any, ...] | None:

@@ -14,6 +14,7 @@ from tinygrad_edu.compile.program import Array, Program, number_array
 from tinygrad_edu.compile.untraceable import untraceable
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
@@ -112,6 +113,18 @@ def lay_out(x: ArrayLike, dtype: Dtype) -> Any:
         refuse_too_large(x)
     ready = x.__class__ is np.ndarray and x.dtype is dtype and x.flags.c_contiguous
     return x if ready else np.ascontiguousarray(x, dtype)
+
+
+def check_argument(x: ArrayLike) -> Any:
+    """An argument as a number or an array of floats."""
+    refuse_own_rules(x)
+    array = number_array(x)
+    refuse_too_large(array)
+    if array.dtype.kind not in "fiub":
+        raise DtypeError(f"a compiled function takes real numbers and arrays of them, not {x!r:.60} ({array.dtype})")
+    if not array.ndim and array.dtype.kind in "iu":
+        refuse_inexact(int(array), "float64")
+    return array if array.ndim else float(array)
 
 
 def refuse_too_large(x: Array) -> None:

@@ -16,6 +16,7 @@ from tinygrad_edu.compile.codegen.loops import Writer
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.ir.dims import evaluate
 from tinygrad_edu.compile.ir.node import Size, Traced
+from tinygrad_edu.compile.ir.work import work
 from tinygrad_edu.compile.passes.fuse import SizeNames, own_nodes, schedule, without_reshape
 from tinygrad_edu.compile.passes.lower import lower
 from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
@@ -23,6 +24,7 @@ from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fill
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.unread import array_unnoted
+from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 
@@ -113,7 +115,16 @@ class Program(ProgramBody):
         self.workspaces = threading.local()
         self.captured_structure: list[Any] = []
         self.of_tensors: dict[Sequence[type], list[bool]] = {}  # see result_types.py
+        self.is_compared = False  # with what the function itself gives: see first_run.py
         self.result_dtypes: Sequence[Any] = ()  # NumPy's, of the results, where they are not all the program's own
+
+    def work(self) -> float:
+        """About how many numbers NumPy computes for the results, a call of it counted as so many."""
+        return work(list(tree_leaves(self.trace.results)))
+
+    def has_float32(self) -> bool:
+        """Is anything computed in float32?"""
+        return self.dtype == "float32" or self.trace.mixed
 
     def signature(self) -> Any:
         """Equal for two traces that compute the same from the same numbers."""

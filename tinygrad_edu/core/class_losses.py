@@ -91,11 +91,13 @@ def of_rows(
 def weigh_scores(scores: ArrayLike, by: ArrayLike) -> Any:
     """scores·by, where what has the weight 0 costs nothing: a class may be masked out by a logit of -inf.
 
-    Numbers are looked at first, because eager selections take 3 µs each; what is traced or made of Values selects.
+    A finite score stays, being the derivative by its weight. Numbers are looked at first, because eager selections
+    take 3 µs each; what is traced or made of Values selects.
     """
     numbers = plain_numbers(scores)
     if numbers is None or not np.isfinite(numbers).all():
-        scores = ops.where(by == 0.0, 0.0, scores)
+        infinite = ops.not_equal(scores - scores, 0.0) if numbers is None else ~np.isfinite(numbers)  # inf - inf: NaN
+        scores = ops.where(ops.equal(by, 0.0) * infinite, 0.0, scores)
     return scores * by
 
 

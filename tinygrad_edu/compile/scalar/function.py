@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
 from tinygrad_edu.compile.codegen.names import free_name
+from tinygrad_edu.compile.first_run import compared, float_of, on_leaves, with_gradients
 from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.truth import is_comparison, refuse_own
+from tinygrad_edu.compile.ir.work import CALL
 from tinygrad_edu.compile.passes.exact_range import EXACT, KEEP_WHOLE, WholeNumbers, read_exactly, refuse_computed
 from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.scalar.tape_loops import LEAF
@@ -22,7 +25,7 @@ from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.operation import EVERYWHERE, Operation
 from tinygrad_edu.core.operators import install
-from tinygrad_edu.core.pytree import flatten, unflatten
+from tinygrad_edu.core.pytree import flatten, tree_map, unflatten
 from tinygrad_edu.core.stands_for import class_told, let_answer, set_class
 from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.value import PARENTS, Value, constant, is_array, over_arrays
@@ -144,7 +147,16 @@ class TapeProgram:
         self.closed_over = [x for x in self.tape.leaves if not isinstance(x, TracedValue)]
         self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
         self.lock = threading.RLock()  # guards the tape's numbers
+        self.is_compared = False  # with what the function itself gives: see first_run.py
         self.whole: dict[Any, Any] = {}  # rows of whole numbers, by the types of the arguments
+
+    def work(self) -> float:
+        """How long the function itself takes, in numbers that NumPy would compute in the same time."""
+        return float(CALL * len(self.tape.rows))
+
+    def has_float32(self) -> bool:
+        """Is anything computed in float32?"""
+        return False
 
     def signature(self) -> Any:
         """Equal for two traces that compute the same from the same Values."""
@@ -226,6 +238,11 @@ class ScalarFunction:
     def call(self, arguments: Sequence[Any], name: str) -> Any:
         """The result as plain numbers; a Value if it depends on Values that the function closes over."""
         program, given = self.program(arguments)
+        run = partial(self.run_program, program, arguments, given, name)
+        return compared(program, on_leaves(self.f, float_of), arguments, run, partial(tree_map, float_of))
+
+    def run_program(self, program: TapeProgram, arguments: Sequence[Any], given: Sequence[Any], name: str) -> Any:
+        """The same, by a program that there is."""
         closed_over = program.closed_over if MODES.recording else []
         if closed_over and program.result_nesting is not None:
             return self.f(*arguments)
@@ -239,6 +256,13 @@ class ScalarFunction:
     def value_and_gradients(self, arguments: Sequence[Any], *_: Any) -> tuple[Any, Any]:
         """(result, gradients nested like the arguments): all of them, since the tape computes them anyway."""
         program, given = self.program(arguments)
+        own = on_leaves(with_gradients(self.f, None), float_of)
+        return tuple(
+            compared(program, own, arguments, partial(self.run_both, program, given), partial(tree_map, float_of))
+        )
+
+    def run_both(self, program: TapeProgram, given: Sequence[Any]) -> tuple[Any, Any]:
+        """The same, by a program that there is."""
         with program.lock:
             both = program.forward(given), program.backward()
         return tuple(remember_call(self.f, both, program.closed_over if MODES.recording else [], given))
@@ -246,12 +270,16 @@ class ScalarFunction:
     def backward(self, arguments: Sequence[Any]) -> Any:
         """The result, its gradient added to the Values that the function closes over."""
         program, given = self.program(arguments)
-        with program.lock:
-            result = program.forward(given)
-            gradients = program.slopes()
+        own, run = on_leaves(self.f, float_of), partial(self.run_backward, program, given)
+        result, gradients = compared(program, own, arguments, run, lambda both: both[0])
         for x, g in zip(program.closed_over, gradients, strict=True):
             x.grad += g
         return result
+
+    def run_backward(self, program: TapeProgram, given: Sequence[Any]) -> tuple[Any, Sequence[float]]:
+        """(the result, its gradient by each Value that the function closes over)."""
+        with program.lock:
+            return program.forward(given), program.slopes()
 
     def source(self, name: str) -> str:
         """The newest trace as plain Python."""

@@ -1,0 +1,156 @@
+"""The first run of each program is compared with the function itself."""
+
+import collections
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tests.compile.programs import without_numba
+from tinygrad_edu import Tensor, Value
+from tinygrad_edu.compile.first_run import MOST_WORK
+from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.ir.work import work
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.errors import TraceError
+
+X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
+
+
+def traced():
+    """Does the function run on nodes? No user can ask; here it stands for all questions answered otherwise."""
+    return MODES.tensor_trace is not None or MODES.value_trace is not None
+
+
+def writes(x):
+    if not traced():
+        x[0] = 7.0
+    return (x * x).sum()
+
+
+DIFFERENT = {
+    "number": lambda x: (x * x).sum() * (2.0 if traced() else 3.0),
+    "one entry": lambda x: x * np.where(np.arange(3) == 1, 2.0 if traced() else 2.0001, 1.0),
+    "nesting": lambda x: [x.sum()] if traced() else (x.sum(),),
+    "class of a dict": lambda x: {"a": x.sum()} if traced() else collections.OrderedDict(a=x.sum()),
+    "keys": lambda x: {"a": x.sum()} if traced() else {"b": x.sum()},
+    "shape": lambda x: x.sum(axis=0, keepdims=traced()),
+    "truth values": lambda x: x if traced() else x > 0,
+    "NaN": lambda x: x * (1.0 if traced() else np.nan),
+    "infinity": lambda x: x / (1.0 if traced() else 0.0),
+    "what it writes": writes,
+    "something that is no number": lambda x: x.sum() if traced() else "a text",
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_another_result_is_refused_at_each_call(name):
+    f = tg.jit(DIFFERENT[name])
+    with without_numba():
+        for _ in range(2):
+            with pytest.raises(TraceError, match=r"computes something else when it is compiled: .*, where .* gives"):
+                f(X.copy())
+
+
+def test_the_message_names_the_entry_and_both_numbers():
+    def loss(x):
+        return {"squares": x * (2.0 if traced() else 3.0)}
+
+    with without_numba(), pytest.raises(TraceError, match=r"loss .* result\['squares'\]\[0, 2\] is 4.0, .* gives 6.0"):
+        tg.jit(loss)(X)
+
+
+def test_gradients_are_compared_too():
+    f = tg.jit(lambda x: (x * x).sum() + (0.0 if traced() else 1.0) * (x - x).sum())
+    g = tg.jit(lambda x: ((x if not traced() else Tensor(x)) ** 2).sum() if not traced() else (x * X).sum())
+    with without_numba():
+        np.testing.assert_allclose(f.value_and_grad(X)[1], 2 * X)
+        with pytest.raises(TraceError, match="computes something else"):
+            g.value_and_grad(X)  # the same value at X, and half of its gradient
+
+
+def test_numbers_closed_over_and_backward():
+    w, W = Value(3.0), Tensor(X, requires_grad=True)
+    scalar = tg.jit(lambda a: a * w * (2.0 if traced() else 3.0))
+    arrays = tg.jit(lambda x: (x * W).sum() * (2.0 if traced() else 3.0))
+    with without_numba():
+        for run in (lambda: scalar(2.0), lambda: scalar.backward(2.0), lambda: arrays(X), lambda: arrays.backward(X)):
+            with pytest.raises(TraceError, match="computes something else"):
+                run()
+    assert w.grad == 0.0
+
+
+def far_apart(x):
+    """The logistic map: an error of 1 ulp is as large as the state after 60 rounds."""
+    for _ in range(100):
+        x = 3.9 * x * (1.0 - x)
+    return x
+
+
+SAME = {
+    "chaos": lambda x: far_apart(np.abs(x) / 4.0 + 0.01),
+    "cancellation": lambda x: (x - x.mean()).sum(),
+    "near a tie": lambda x: np.sum(x) > np.sum(x[::-1]),
+    "NaN": lambda x: np.log(x),
+    "in float32": lambda x: np.tanh(x.astype(np.float32)).sum(axis=0),
+    "a list that grows": lambda x, kept=[]: kept.append(1) or (x * x).sum(),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", SAME)
+def test_what_differs_by_rounding_runs(name):
+    with without_numba():
+        assert np.shape(tg.jit(SAME[name])(X)) == np.shape(SAME[name](X))
+
+
+def test_the_function_runs_once_more_and_what_it_changes_is_put_back():
+    rng, kept, runs = np.random.default_rng(0), [], []
+
+    def f(x):
+        if not traced():
+            runs.append(rng.normal())
+        kept.append(1)
+        return (x * x).sum()
+
+    before = rng.bit_generator.state
+    with without_numba():
+        compiled = tg.jit(f)
+        compiled(X)
+        compiled(X)
+    assert (rng.bit_generator.state, runs) == (before, [])
+
+
+def test_a_function_that_raises_an_error_by_itself_is_not_compared():
+    with without_numba():
+        assert tg.jit(lambda x: (x * x).sum() * (2.0 if traced() else 1 / 0))(X) == pytest.approx(2 * (X * X).sum())
+
+
+def test_a_function_that_would_take_long_is_not_compared():
+    nodes = [Traced((2**13, 2**13)), Traced((3, 3))]
+    assert [work(nodes[:1]) > MOST_WORK, work(nodes[1:])] == [True, 2**10 + 9]
+
+
+QUESTIONS = [
+    lambda x: x * (2.0 if x[:] is x else 3.0),
+    lambda x: x * (2.0 if np.squeeze(x) is x else 3.0),
+    lambda x: x * len(repr(x)),
+    lambda x: x * (2.0 if "array" in str(type(x)) else 3.0),
+    lambda x: x * (2.0 if isinstance(x, collections.abc.Hashable) else 3.0),
+    lambda x: x * (2.0 if type(x.size) is int else 3.0),
+    lambda x: x * (2.0 if x.base is None else 3.0),
+    lambda x: x * len(x.__doc__),
+    lambda x: x * (2.0 if x.ctypes.data else 3.0),
+    lambda x: x * (2.0 if f"{x}"[0] == "[" else 3.0),
+]
+
+
+@pytest.mark.parametrize("number", range(len(QUESTIONS)))
+def test_questions_are_answered_as_for_an_array_or_refused(number):
+    f = QUESTIONS[number]
+    with without_numba():
+        try:
+            found = tg.jit(f)(X)
+        except TraceError:
+            return
+    np.testing.assert_allclose(found, f(X))

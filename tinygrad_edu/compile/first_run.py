@@ -1,0 +1,195 @@
+"""The first run of each program, compared with the function itself.
+
+A trace calls the function with nodes that stand for its arguments, and what the function asks of a node (its class, its
+text, whether it is the same object as another) may be answered otherwise than for an array. No list of such questions
+is complete. So the function itself runs once, on copies of the first arguments, and the program has to give the same
+results: nesting, classes, dtypes, numbers, and what it writes into its arguments.
+
+It is left out where the function would take long (about a second), where it raises an error by itself (`x / 0` of
+Python's numbers), and where running it once more would change what cannot be put back (an iterator, a file).
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.differences import Difference, changes, first_difference, largest, leaf_numbers
+from tinygrad_edu.compile.python_state import PythonState
+from tinygrad_edu.compile.uncompiled import plain
+from tinygrad_edu.compile.untraceable import copy_of_array
+from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.transforms.derivatives import value_and_grad
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import TraceError
+
+Function = Callable[..., Any]
+MOST_WORK = 2**26  # numbers computed: about 0.2 s
+# Relative, of float64 and of float32; also what results may differ by, of the largest of their array
+NUDGES = 1e-9, 1e-5
+ROOM = 10.0  # times the change of the results when the arguments change by a nudge
+WITHOUT_ARGUMENTS = 1e-3  # what they may differ by where no argument can be nudged
+
+
+def compared(
+    program: Any,
+    f: Function,
+    arguments: Sequence[Any],
+    run: Callable[[], Any],
+    look: Callable[[Any], Any] = lambda found: found,
+    forget: Callable[[], None] = lambda: None,
+    writes: bool = True,
+) -> Any:
+    """run(); at the first run of a program, its results have to be those of f.
+
+    `look`: what of the results of run() is compared; `forget`: called where they differ; `writes`: is what the
+    arguments hold afterwards compared too?
+    Errors: TraceError where they differ.
+    """
+    if program.is_compared:
+        return run()
+    given = list(tree_leaves(tuple(arguments)))
+    own = own_run(f, arguments, program.work()) if not overlap(given) else None
+    found = run()
+    try:
+        if own is not None:
+            tolerance = NUDGES[program.has_float32() or any(map(is_single, given))]
+            own.refuse_difference(look(found), tuple(arguments) if writes else own.after, tolerance)
+    except TraceError:
+        forget()
+        raise
+    program.is_compared = True
+    return found
+
+
+class OwnRun:
+    """What the function itself gives for these arguments, and how they look afterwards."""
+
+    def __init__(self, f: Function, arguments: Sequence[Any]) -> None:
+        self.f, self.arguments = f, copies_of(tuple(arguments))
+        self.results, self.after = run_apart(f, self.arguments)
+
+    def refuse_difference(self, found: Any, arguments: Sequence[Any], tolerance: float) -> None:
+        """Errors: TraceError where the program has given something else, or has written something else."""
+        difference = first_difference(found, self.results, "the result", tolerance)
+        if difference is None:
+            difference = first_difference(arguments, self.after, "arguments", tolerance)
+        if difference is not None and not (difference.in_numbers and self.is_sensitive(found, arguments, tolerance)):
+            self.refuse(difference)
+
+    def is_sensitive(self, found: Any, arguments: Sequence[Any], nudge: float) -> bool:
+        """Do the results of the function itself change as much when its arguments change by a nudge?"""
+        own = self.results, self.after
+        apart = changes((found, arguments), own)
+        if not any(map(has_floats, tree_leaves(self.arguments))):
+            room = [WITHOUT_ARGUMENTS * largest(leaf_numbers(y)) for y in tree_leaves(own)]
+        else:
+            runs = [run_apart(self.f, nudged(self.arguments, nudge, seed)) for seed in range(2)]
+            room = [ROOM * max(both) for both in zip(*[changes(run, own) for run in runs], strict=True)]
+        return all(a <= b for a, b in zip(apart, room, strict=True))
+
+    def refuse(self, difference: Difference) -> None:
+        name = getattr(self.f, "__name__", "the function")
+        raise TraceError(
+            f"{name} computes something else when it is compiled: {difference.seen}, where {name} by itself gives "
+            f"{difference.expected}. It asks something about its arguments that a compiled function answers otherwise. "
+            "Call it without jit"
+        )
+
+
+def own_run(f: Function, arguments: Sequence[Any], work: float) -> OwnRun | None:
+    """The run of the function itself; None where it is left out. `work`: about how many numbers it computes."""
+    if work > MOST_WORK:
+        return None
+    state = PythonState(f=f)
+    if state.opaque:
+        return None
+    try:
+        return OwnRun(f, arguments)
+    except Exception:  # it is the user's own, or about what only a compiled function does, such as 1 / 0.0
+        return None
+    finally:
+        state.restore()
+
+
+def on_leaves(f: Function, leaf: Callable[[Any], Any]) -> Function:
+    """f with each leaf of its results as leaf(x)."""
+
+    @functools.wraps(f)
+    def with_leaves(*arguments: Any) -> Any:
+        return tree_map(leaf, f(*arguments))
+
+    return with_leaves
+
+
+def float_of(x: Any) -> Any:
+    """A single number as a float: on the tape there are no others."""
+    return float(x.data) if isinstance(x, Value) else float(x) if isinstance(x, (int, np.generic)) else x
+
+
+def with_gradients(f: Function, wanted: Iterable[int] | None) -> Function:
+    """(f, its gradients by these arguments, None in place of the others) as plain numbers and arrays, without jit."""
+
+    def both(*arguments: Any) -> tuple[Any, Any]:
+        y = plain(f(*copies_of(arguments)))
+        places = sorted(wanted) if wanted else list(range(len(arguments)))
+        gradients = value_and_grad(f, tuple(places))(*copies_of(arguments))[1]
+        found = tree_map(lambda _: None, arguments)
+        for i, g in zip(places, gradients, strict=True):
+            found = (*found[:i], tree_map(plain, g), *found[i + 1 :])
+        return y, found
+
+    both.__name__ = getattr(f, "__name__", "the function")
+    return both
+
+
+def run_apart(f: Function, arguments: Any) -> tuple[Any, Any]:
+    """(the results, the arguments afterwards) on copies, without warnings. np.errstate would change what f may read."""
+    copies = copies_of(arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return f(*copies), copies
+
+
+def copies_of(arguments: Any) -> Any:
+    """The arguments with copies of arrays, one for an array that is given twice."""
+    made: dict[int, Any] = {}
+    return tree_map(lambda x: made.setdefault(id(x), copy_of_array(x)), arguments)
+
+
+def overlap(given: Sequence[Any]) -> bool:
+    """Do two of the arrays share memory, without being one and the same?"""
+    arrays = list({id(x): x for x in given if isinstance(x, np.ndarray)}.values())
+    return any(np.may_share_memory(a, b) for a, b in combinations(arrays, 2))
+
+
+def nudged(arguments: Any, nudge: float, seed: int) -> Any:
+    """The arguments with each float changed by a small part of it, up or down at random."""
+    rng = np.random.default_rng(seed)
+
+    def change(x: ArrayLike) -> Any:
+        if not has_floats(x):
+            return x
+        array = leaf_numbers(x)
+        moved = array * (1.0 + nudge * rng.choice([-1.0, 1.0], array.shape))
+        return type(x)(moved.astype(array.dtype)) if not isinstance(x, np.ndarray) else moved.astype(array.dtype)
+
+    return tree_map(change, arguments)
+
+
+def is_single(x: ArrayLike) -> bool:
+    return getattr(x, "dtype", None) == np.float32
+
+
+def has_floats(x: ArrayLike) -> bool:
+    """Is it an argument that can be nudged?"""
+    return (isinstance(x, float) and not isinstance(x, bool)) or (
+        type(x) in (np.ndarray, Tensor) and leaf_numbers(x).dtype.kind == "f"
+    )
