@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -229,3 +230,9 @@ def test_older_copies_that_tools_keep_are_no_submissions(tmp_path):
     found = folder.grade_folder(tmp_path)
     assert [each.path.name for each in found] == ["mine.py"]
     assert folder.grade_together(found).score == 1.0
+
+
+def test_each_of_the_commonest_mistakes_has_a_sentence():
+    kinds = [*folder.suspects.KINDS, *folder.relations.KINDS]
+    found = [SimpleNamespace(grade=SimpleNamespace(exercise="chain_rule", mistakes=[kind])) for kind in kinds]
+    assert all(line.endswith(".") for line in folder.commonest(found, most=99))

@@ -305,3 +305,16 @@ def test_histograms_can_be_given(tmp_path):
     run.save(tmp_path / "run.json")
     text = written(tmp_path / "run.json", tmp_path, histograms=Histograms.load(path))
     assert "epoch 1|epoch 2|epoch 3" in text
+
+
+def test_a_run_out_of_a_file_says_that_held_out_samples_are_among_those_given(tmp_path):
+    X, y = tg.data.moons(40, seed=0)
+    model = tg.nn.MLP([2, 3, 1], seed=0)
+    run = tg.fit(model, X, y, loss="mse", optimizer="sgd", epochs=2, validation=0.25)
+    run.save(tmp_path / "run.safetensors")
+    words = "those held out in training among them"
+    for samples, told in ((slice(None), True), (slice(30), False)):
+        path = tg.report(
+            tmp_path / "run.safetensors", X[samples], y[samples], diagnosis=None, path=tmp_path / "page.html"
+        )
+        assert (words in path.read_text()) is told

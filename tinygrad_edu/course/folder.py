@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_edu.clinic.examiner.grade import Grade
-from tinygrad_edu.course import catalog
+from tinygrad_edu.course import catalog, relations, suspects
 from tinygrad_edu.course.exercise import BEGIN, END, Exercise
 from tinygrad_edu.course.grading import grade_file
 from tinygrad_edu.course.submission import SUFFIXES
@@ -278,7 +278,8 @@ def commonest(found: Sequence[Graded], most: int = 10) -> list[str]:
     """The mistakes made most often, with their sentences."""
     counts = Counter((g.grade.exercise, code) for g in found if g.grade for code in g.grade.mistakes)
     sentences = {(e.name, m.code): m.sentence for e in catalog.EXERCISES for m in e.mistakes}
+    others = {**suspects.KINDS, **relations.KINDS}
     return [
-        f"{count} x {exercise}, {code}: {sentences.get((exercise, code), '')}".rstrip(": ")
+        f"{count} x {exercise}, {code}: {sentences.get((exercise, code), others.get(code, ''))}".rstrip(": ")
         for (exercise, code), count in counts.most_common(most)
     ]

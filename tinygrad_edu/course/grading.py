@@ -263,6 +263,8 @@ def doubt(outcome: Outcome) -> str:
 def hints(marking: Marking, hint: int) -> list[str]:
     """In stages: which result, the mistake and its line, the formula."""
     wrong = [o for o in marking.outcomes if not o.right]
+    if hint == 1 and all(o.crashed for o in wrong):
+        return ["", "Correct the error in that line first: no hint can say more before your lines run."]
     if hint == 1:
         return [
             "",

@@ -27,6 +27,9 @@ KINDS: Mapping[str, str] = {
 }
 
 
+DIVIDED = " Is a division by it missing? A mean over all entries divides by their number."
+
+
 @dataclass(frozen=True)
 class Case:
     """One result in one case: the learner's numbers, the right ones, all right results, and the inputs."""
@@ -119,7 +122,7 @@ def factor(c: Case) -> Found:
         ):  # fmt: skip
             for sign, own in (("", number), (" and with the wrong sign", -number)):
                 if abs(ratio / own - 1.0) < SAME:
-                    yield "size_factor", f"The right one, {words} {what}{sign}."
+                    yield "size_factor", f"The right one, {words} {what}{sign}.{DIVIDED * (words == 'multiplied by')}"
 
 
 def sizes(inputs: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

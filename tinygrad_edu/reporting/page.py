@@ -123,10 +123,20 @@ def summary(record: ReportedRun) -> str:
     if record.model is not None:
         weights = sum(int(getattr(p, "size", 1)) for p in record.model.parameters())
         entries.append(("Model", f"{type(record.model).__name__}, {count(weights, 'parameter')}"))
-    entries += [("Samples", f"{len(record.data[0]):,}")] if record.data is not None else []
+    entries += [("Samples", f"{len(record.data[0]):,}{HELD_OUT * mixes_held_out(record)}")] if record.data else []
     shown = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in entries)
     how = f'<p class="note">How the steps ran: {text(record.run.how)}.</p>' if record.run.how else ""
     return f"<dl>{shown}</dl>{how}{MOVED * record.moved}"
+
+
+HELD_OUT = ", those held out in training among them"
+
+
+def mixes_held_out(record: ReportedRun) -> bool:
+    """Are the samples given for a run out of a file, which held some of its own out but does not say which?"""
+    count, held = record.run.config.get("samples"), record.run.config.get("validation")
+    own = record.run.job is None and isinstance(held, float) and record.held_out is None
+    return own and record.data is not None and len(record.data[0]) != count
 
 
 def diagnosis_html(diagnosis: Any) -> str:
