@@ -12,6 +12,7 @@ Python's numbers), and where running it once more would change what cannot be pu
 from __future__ import annotations
 
 import functools
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
@@ -56,7 +57,7 @@ def compared(
     if program.is_compared:
         return run()
     given = list(tree_leaves(tuple(arguments)))
-    own = own_run(f, arguments, program.work()) if not overlap(given) else None
+    own = own_run(f, arguments, program) if not overlap(given) else None
     found = run()
     try:
         if own is not None:
@@ -104,10 +105,15 @@ class OwnRun:
         )
 
 
-def own_run(f: Function, arguments: Sequence[Any], work: float) -> OwnRun | None:
-    """The run of the function itself; None where it is left out. `work`: about how many numbers it computes."""
-    if work > MOST_WORK:
+def own_run(f: Function, arguments: Sequence[Any], program: Any) -> OwnRun | None:
+    """The run of the function itself; None where it is left out.
+
+    What it changes in Python is put back; but where its trace has changed nothing and there are other threads, a change
+    would be theirs.
+    """
+    if program.work() > MOST_WORK:
         return None
+    own_changes = program.changes_python or threading.active_count() == 1
     state = PythonState(f=f)
     if state.opaque:
         return None
@@ -116,7 +122,8 @@ def own_run(f: Function, arguments: Sequence[Any], work: float) -> OwnRun | None
     except Exception:  # it is the user's own, or about what only a compiled function does, such as 1 / 0.0
         return None
     finally:
-        state.restore()
+        if own_changes:
+            state.restore()
 
 
 def on_leaves(f: Function, leaf: Callable[[Any], Any]) -> Function:

@@ -60,6 +60,7 @@ class ClosureWatch:
         with readings(nodes) as read, files_read() as files:
             program = trace()
         changed = state.opaque or state.first_change()
+        program.changes_python = bool(changed)
         if changed and not self.fits():
             what = self.first_change()
             state.restore()

@@ -116,6 +116,7 @@ class Program(ProgramBody):
         self.captured_structure: list[Any] = []
         self.of_tensors: dict[Sequence[type], list[bool]] = {}  # see result_types.py
         self.is_compared = False  # with what the function itself gives: see first_run.py
+        self.changes_python = False  # does its trace change anything in Python? Set by forms.py
         self.result_dtypes: Sequence[Any] = ()  # NumPy's, of the results, where they are not all the program's own
 
     def work(self) -> float:

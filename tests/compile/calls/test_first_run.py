@@ -1,6 +1,7 @@
 """The first run of each program is compared with the function itself."""
 
 import collections
+import threading
 
 import numpy as np
 import pytest
@@ -119,6 +120,29 @@ def test_the_function_runs_once_more_and_what_it_changes_is_put_back():
         compiled(X)
         compiled(X)
     assert (rng.bit_generator.state, runs) == (before, [])
+
+
+def test_what_another_thread_changes_meanwhile_stays():
+    W, run, changed = Tensor(X, requires_grad=True), threading.Event(), threading.Event()
+
+    def write():
+        run.wait(5.0)
+        W.data = X + 1.0
+        changed.set()
+
+    def f(x):
+        if not traced():
+            run.set()
+            changed.wait(5.0)
+        return (x * x).sum() + (W * 0.0).sum()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with without_numba(), tg.no_grad():
+        tg.jit(f)(X)
+    run.set()
+    thread.join()
+    np.testing.assert_array_equal(W.data, X + 1.0)
 
 
 def test_a_function_that_raises_an_error_by_itself_is_not_compared():

@@ -148,6 +148,7 @@ class TapeProgram:
         self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
         self.lock = threading.RLock()  # guards the tape's numbers
         self.is_compared = False  # with what the function itself gives: see first_run.py
+        self.changes_python = False  # does its trace change anything in Python? Set by forms.py
         self.whole: dict[Any, Any] = {}  # rows of whole numbers, by the types of the arguments
 
     def work(self) -> float:
