@@ -63,3 +63,10 @@ def test_what_was_seen_is_told_where_a_change_helps_of_which_nothing_was_seen():
     for evidence, told in (("", True), ("It was seen.", False)):
         found = Diagnosis(False, [FoundCause("lr_too_low", "", evidence, "", "")], symptoms=[seen])
         assert (seen.sentence in str(found).replace("\n   ", " ")) == told
+
+
+def test_a_function_of_ones_own_is_told_in_words_and_changes_not_left_out_are_not_called_needed():
+    setup = Setup(sizes=(2, 4, 1), lr=0.01, loss=lambda outputs, targets: ((outputs - targets) ** 2).mean())
+    assert setup.difference({"loss": "mse"}) == "loss of your own → mse"
+    told = changes_together(trials_of(setup), counted({"loss": "mse", "lr": 0.1}, 20), left_out=False)
+    assert told == "Here it was mended with both changes: loss of your own → mse, lr 0.01 → 0.1."

@@ -143,11 +143,20 @@ def blind_to_order(record: Record) -> Certainty | None:
         return None
     outputs = outputs_of(record, slice(ROWS)).shape
     return Certainty(
-        f"Predictions have shape {outputs}, targets {record.task.targets(setup)[:ROWS].shape}.",
+        words_of_shapes(record),
         f"the loss of {outputs[0]} random predictions is {paired:.6g} with the targets as they are, and {permuted:.6g} "
         "with the targets permuted: it does not know which target belongs to which sample.",
         standard_loss(setup, record.task) or {"loss": "mse"},
     )
+
+
+def words_of_shapes(record: Record) -> str:
+    """The shapes of a batch as the loss gets them; if they are the same, the loss itself makes others of them."""
+    batch = slice(record.batch)
+    outputs, targets = outputs_of(record, batch).shape, record.task.targets(record.setup)[batch].shape
+    if outputs == targets:
+        return f"Your loss is given predictions and targets of shape {outputs}, and reshapes one of them inside."
+    return f"Predictions of a batch have shape {outputs}, targets {targets}."
 
 
 def loss_value(loss: Any, p: Array, t: Array) -> float:

@@ -28,7 +28,7 @@ def certain_causes(t: Trials) -> list[FoundCause]:
         proof = certainty.proof + (f" {with_more(t, trial, certainty.change or {})}" if trial else "")
         remedy = (certainty.remedy or usual) + FIRST * (trial is not None and trial.share < ENOUGH)
         if trial is not None and trial.change.keys() - (certainty.change or {}).keys():
-            remedy = f"{remedy} {changes_together(t, trial)}"
+            remedy = f"{remedy} {changes_together(t, trial, left_out=False)}"
         change = dict(trial.change) if trial else {}
         found.append(FoundCause(code, sentence, certainty.seen, proof, remedy, change, trial))
     return found

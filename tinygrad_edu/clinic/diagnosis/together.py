@@ -38,7 +38,9 @@ def prove_together(
     return f"{'; '.join(parts)}."
 
 
-def changes_together(t: Trials, whole: Trial, first: bool = True, spares: Sequence[Trial] = ()) -> str:
+def changes_together(
+    t: Trials, whole: Trial, first: bool = True, spares: Sequence[Trial] = (), left_out: bool = True
+) -> str:
     """All changes of a repair, for a remedy. The first cause names them.
 
     That it takes all of them is said only where each was left out, and then fewer seeds reached the goal.
@@ -49,7 +51,8 @@ def changes_together(t: Trials, whole: Trial, first: bool = True, spares: Sequen
     if not first:
         return "It goes with the changes named above." if spares else "It takes all the changes named above."
     told = f": {', '.join(every)}" * (setup.dialect == "fit")  # words.py tells them as arguments of the other tools
-    begin, count = "Surest with" if spares else "Here it takes", "both" if len(every) == 2 else f"all {len(every)}"
+    takes = "Here it takes" if left_out else "Here it was mended with"
+    begin, count = "Surest with" if spares else takes, "both" if len(every) == 2 else f"all {len(every)}"
     return f"{begin} {count} changes{told}.{words_of_spares(spares)}"
 
 

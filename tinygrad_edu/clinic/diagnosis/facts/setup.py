@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -281,6 +282,8 @@ def setting_text(x: Any) -> str:
         return "as they were"
     if isinstance(x, tuple):
         return "-".join(map(str, x))
+    if isinstance(x, types.FunctionType):
+        return "of your own" if x.__name__ == "<lambda>" else x.__name__
     return str(getattr(x, "name", x)) if not isinstance(x, np.ndarray) else f"{len(x)} weights"
 
 
