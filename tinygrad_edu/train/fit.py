@@ -152,6 +152,8 @@ class Training:
         job = self.job
         self.whole.is_now()
         moved, called = job.go_on(), job.progress.pending
+        if called:
+            self.whole.note()
         over = called and job.call_back()
         if moved or called:
             self.whole.is_now()

@@ -32,7 +32,9 @@ class LastWhole:
 
     def is_now(self) -> None:
         """Note the present state as a whole epoch."""
-        self.point, self.measured = self.mark(), None
+        point = self.mark()
+        # at once, so that no Ctrl-C comes between them: a point goes with what callbacks keep
+        self.point, self.measured, self.before = point, None, None
 
     def mark(self) -> Point:
         """The present state."""
@@ -59,13 +61,12 @@ class LastWhole:
 
         for_good: is it the last one, after which nothing will have to be undone?
         """
-        self.before = None
         if self.measured is not None:
             same = self.measured.is_now() and self.memory == memory_prints(self.job.optimizer)
             self.only_look = self.only_look is not False and same
             self.job.written = self.job.written or not self.only_look
         if for_good:
-            self.point = self.measured = None
+            self.point, self.measured, self.before = None, None, None
         else:
             self.is_now()
 

@@ -1,5 +1,6 @@
 """Ctrl-C among the callbacks of an epoch: those that had run are undone with it, and run once more when it goes on."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -110,3 +111,36 @@ def test_the_run_goes_on_as_if_nothing_had_been(kind, compiled):
     again = paused.resume(8)
     np.testing.assert_allclose(again.loss_curve, whole.loss_curve, rtol=1e-12)
     assert (again.job.sizes, again.job.optimizer.lr) == (whole.job.sizes, whole.job.optimizer.lr)
+
+
+def moments(cut_at):
+    """The run, interrupted at the cut_at-th call that notes an epoch; and how many such calls there are."""
+    count = 0
+
+    def look(frame, event, argument):
+        nonlocal count
+        if event == "call" and frame.f_code.co_filename.endswith("last_whole.py"):
+            count += 1
+            if count == cut_at:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    model, rng = nn.MLP([3, 4, 1], seed=0), np.random.default_rng(0)
+    settings = {"loss": "mse", "optimizer": "sgd", "epochs": 4, "compiled": False}
+    callback = lambda job: model.layers[0].weight.assign(model.layers[0].weight.array * rng.uniform(0.9, 1.0))  # noqa: E731
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        return fit(model, X, X[:, :1], callbacks=[callback], **settings), count
+    finally:
+        sys.setprofile(before)
+
+
+def test_between_the_callbacks_and_the_note_that_an_epoch_is_whole():
+    """What the callbacks kept went on while the epoch was undone, where Ctrl-C came between the two."""
+    whole, count = moments(0)
+    assert count > 15
+    for cut_at in range(4, count + 1):
+        paused, _ = moments(cut_at)
+        again = paused.resume(4) if paused.n_epochs < 4 else paused
+        np.testing.assert_allclose(again.loss_curve, whole.loss_curve, rtol=1e-12, err_msg=str(cut_at))
