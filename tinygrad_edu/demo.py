@@ -86,6 +86,7 @@ def demo(out: Path = Path("out"), steps: int = 2000, seed: int = 0) -> list[Lock
     print(f"losses {max(run.loss_difference for run in runs):.1e}\n")
     for path in pictures(runs, out):
         print(f"wrote {path}")
+    print("In the pictures |data| and |grad| are the length of an array, the root of the sum of its squares.")
     for sentence in missing():
         print(sentence)
     return runs

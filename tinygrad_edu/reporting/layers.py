@@ -55,6 +55,8 @@ def layers_html(histograms: Histograms | None) -> str:
     if len(names) > MOST_LAYERS:
         chosen = [names[int(i)] for i in np.linspace(0, len(names) - 1, MOST_LAYERS)]
     note = f"<p>{len(chosen)} of {len(names)} layers are drawn.</p>" if chosen != names else ""
+    if len(snapshots) == 1:
+        note += f"<p>One epoch was kept. To see more of them, one argument of fit: <code>{text(HOW)}</code></p>"
     groups = [group(kind, snapshots, chosen, first=kind == "activations") for kind in KINDS]
     return controls(snapshots) + note + "".join(groups)
 
