@@ -21,6 +21,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.elementary import *  # noqa: F403  (a list of names would repeat every row of the table)
 from tinygrad_edu.core.elementary import (
     PIECES,
+    OfLargeArrays,
     abs,
     clip,
     erf,
@@ -52,14 +53,14 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # these make me
 # activations
 
 
-@op(partials=lambda y, _: (y * (1.0 - y),), scipy="expit")
+@op(partials=lambda y, _: (y * (1.0 - y),), scipy="expit", kind=OfLargeArrays)
 def sigmoid(x: float) -> float:
     """σ(x) = 1/(1 + e⁻ˣ).  dy/dx = y(1 - y). Written with e^(-|x|), which cannot overflow."""
     e = exp(-abs(x))
     return where(x >= 0.0, 1.0, e) / (1.0 + e)  # type: ignore[no-any-return]
 
 
-@op(partials=lambda _, x: (sigmoid(-x),), scipy="log_expit")
+@op(partials=lambda _, x: (sigmoid(-x),), scipy="log_expit", kind=OfLargeArrays)
 def log_sigmoid(x: float) -> float:
     """log σ(x) = min(x, 0) - log(1 + e^(-|x|)).  dy/dx = σ(-x)."""
     return minimum(x, 0.0) - log1p(exp(-abs(x)))  # type: ignore[no-any-return]
