@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import functools
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext, suppress
 from itertools import combinations
 from typing import Any
 
@@ -71,19 +71,39 @@ def compared(
 
 
 class OwnRun:
-    """What the function itself gives for these arguments, and how they look afterwards."""
+    """What the function itself gives for these arguments, and how they look afterwards.
 
-    def __init__(self, f: Function, arguments: Sequence[Any]) -> None:
-        self.f, self.arguments = f, copies_of(tuple(arguments))
-        self.results, self.after = run_apart(f, self.arguments)
+    What it changes in Python is put back; but where its trace has changed nothing and there are other threads, a change
+    would be theirs. `watched`: is that to be seen to?
+    """
+
+    def __init__(self, f: Function, arguments: Sequence[Any], watched: bool) -> None:
+        self.f, self.arguments, self.watched = f, copies_of(tuple(arguments)), watched
+        self.results, self.after = self.run(self.arguments)
+
+    def run(self, arguments: Any, quiet: bool = True) -> tuple[Any, Any]:
+        """(the results, the arguments afterwards) on copies. `quiet`: without NumPy's warnings about numbers."""
+        copies, state = copies_of(arguments), PythonState(f=self.f) if self.watched else None
+        try:
+            with np.errstate(all="ignore") if quiet else nullcontext():
+                return self.f(*copies), copies
+        finally:
+            if state is not None:
+                state.restore()
 
     def refuse_difference(self, found: Any, arguments: Sequence[Any], tolerance: float) -> None:
         """Errors: TraceError where the program has given something else, or has written something else."""
-        difference = first_difference(found, self.results, "the result", tolerance)
-        if difference is None:
-            difference = first_difference(arguments, self.after, "arguments", tolerance)
-        if difference is not None and not (difference.in_numbers and self.is_sensitive(found, arguments, tolerance)):
+        difference = self.difference_from(found, arguments, tolerance)
+        if difference is None or (difference.in_numbers and self.is_sensitive(found, arguments, tolerance)):
+            return
+        with suppress(Exception):  # f may look at np.geterr()
+            self.results, self.after = self.run(self.arguments, quiet=False)
+        if self.difference_from(found, arguments, tolerance) is not None:
             self.refuse(difference)
+
+    def difference_from(self, found: Any, arguments: Sequence[Any], tolerance: float) -> Difference | None:
+        difference = first_difference(found, self.results, "the result", tolerance)
+        return difference or first_difference(arguments, self.after, "arguments", tolerance)
 
     def is_sensitive(self, found: Any, arguments: Sequence[Any], nudge: float) -> bool:
         """Do the results of the function itself change as much when its arguments change by a nudge?"""
@@ -92,7 +112,10 @@ class OwnRun:
         if not any(map(has_floats, tree_leaves(self.arguments))):
             room = [WITHOUT_ARGUMENTS * largest(leaf_numbers(y)) for y in tree_leaves(own)]
         else:
-            runs = [run_apart(self.f, nudged(self.arguments, nudge, seed)) for seed in range(2)]
+            try:
+                runs = [self.run(nudged(self.arguments, nudge, seed)) for seed in range(2)]
+            except Exception:  # so near to where it raises an error, its numbers say little
+                return True
             room = [ROOM * max(both) for both in zip(*[changes(run, own) for run in runs], strict=True)]
         return all(a <= b for a, b in zip(apart, room, strict=True))
 
@@ -106,24 +129,13 @@ class OwnRun:
 
 
 def own_run(f: Function, arguments: Sequence[Any], program: Any) -> OwnRun | None:
-    """The run of the function itself; None where it is left out.
-
-    What it changes in Python is put back; but where its trace has changed nothing and there are other threads, a change
-    would be theirs.
-    """
-    if program.work() > MOST_WORK:
-        return None
-    own_changes = program.changes_python or threading.active_count() == 1
-    state = PythonState(f=f)
-    if state.opaque:
+    """The run of the function itself; None where it is left out."""
+    if program.work() > MOST_WORK or PythonState(f=f).opaque:
         return None
     try:
-        return OwnRun(f, arguments)
+        return OwnRun(f, arguments, program.changes_python or threading.active_count() == 1)
     except Exception:  # it is the user's own, or about what only a compiled function does, such as 1 / 0.0
         return None
-    finally:
-        if own_changes:
-            state.restore()
 
 
 def on_leaves(f: Function, leaf: Callable[[Any], Any]) -> Function:
@@ -155,14 +167,6 @@ def with_gradients(f: Function, wanted: Iterable[int] | None) -> Function:
 
     both.__name__ = getattr(f, "__name__", "the function")
     return both
-
-
-def run_apart(f: Function, arguments: Any) -> tuple[Any, Any]:
-    """(the results, the arguments afterwards) on copies, without warnings. np.errstate would change what f may read."""
-    copies = copies_of(arguments)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return f(*copies), copies
 
 
 def copies_of(arguments: Any) -> Any:
