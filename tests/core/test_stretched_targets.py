@@ -92,6 +92,7 @@ WRONG = {
         }.items()
     },
     "grad by numbers": lambda: tg.grad(lambda a, b: np.mean((a * COLUMN + b - T) ** 2), (0, 1))(0.3, 0.1),
+    "jit by numbers": lambda: tg.jit(lambda a, b: np.mean((a * COLUMN + b - T) ** 2)).value_and_grad(0.3, 0.1),
     "value_and_grad": lambda: tg.value_and_grad(plain)(W.data),
     "grad by one argument": lambda: tg.grad(given)(W.data, X, T),
     "grad of the line": lambda: tg.grad(line)(np.zeros(2)),

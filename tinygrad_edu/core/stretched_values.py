@@ -8,7 +8,7 @@ of them, and sums.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core.aliases import Node
@@ -21,13 +21,21 @@ SCALED = frozenset({"mul", "div", "neg", "pos"})
 OUTPUT, PAIR, SUM = range(3)  # a node before the differences, one of them or a function of one, a sum of them
 
 
-def warn_stretched_values(order: Sequence[Node]) -> None:
-    """Warn if each of n outputs is compared with all of n targets. `order`: the inner nodes, each after its parents."""
+def is_fixed(x: Node) -> bool:
+    return x.__class__ is float or bool(getattr(x, "is_constant", False))
+
+
+def warn_stretched_values(order: Sequence[Node], fixed: Callable[[Node], bool] = is_fixed) -> None:
+    """Warn if each of n outputs is compared with all of n targets.
+
+    order: the inner nodes, each after its parents.
+    fixed: is an operand a number of the program?
+    """
     LEFT[0] -= 1
     if not 2 * FEWEST**2 <= len(order) <= MOST:
         return
-    pairs, n = pairs_compared(order)
-    if n and are_only_summed(order, pairs):
+    pairs, n = pairs_compared(order, fixed)
+    if n and are_only_summed(order, pairs, fixed):
         warn_user(
             f"{n} outputs minus {n} targets are {n * n} differences: each output is compared with the target of every "
             "sample, which draws all outputs to the same number. Arrays of shapes (n, 1) and (n,) give that: give both "
@@ -37,14 +45,14 @@ def warn_stretched_values(order: Sequence[Node]) -> None:
         )
 
 
-def pairs_compared(order: Sequence[Node]) -> tuple[set[int], int]:
+def pairs_compared(order: Sequence[Node], fixed: Callable[[Node], bool]) -> tuple[set[int], int]:
     """(the ids of the differences, n), if n nodes are compared with the same n numbers each; (nothing, 0) else."""
     numbers, nodes = defaultdict[int, list[float]](list), defaultdict[int, list[int]](list)
     for x in order:
         if x.op.name == "sub":
             first, second = operands(x)
-            node, number = (second, first) if is_fixed(first) else (first, second)
-            if is_fixed(number) and not is_fixed(node) and node.left is not None:
+            node, number = (second, first) if fixed(first) else (first, second)
+            if fixed(number) and not fixed(node) and node.left is not None:
                 numbers[id(node)].append(float(getattr(number, "data", number)))
                 nodes[id(node)].append(id(x))
     n = len(numbers)
@@ -58,15 +66,11 @@ def operands(x: Node) -> tuple[Any, ...]:
     return x.left if x.left.__class__ is tuple else tuple(p for p in (x.left, x.right) if p is not None)
 
 
-def is_fixed(x: Node) -> bool:
-    return x.__class__ is float or bool(getattr(x, "is_constant", False))
-
-
-def are_only_summed(order: Sequence[Node], pairs: set[int]) -> bool:
+def are_only_summed(order: Sequence[Node], pairs: set[int], fixed: Callable[[Node], bool]) -> bool:
     """Are there only functions of one difference, and sums, between the differences and the loss?"""
     kinds: dict[int, int] = {}
     for x in order:
-        parents = [p for p in operands(x) if not is_fixed(p)]
+        parents = [p for p in operands(x) if not fixed(p)]
         found = {kinds.get(id(p), OUTPUT) for p in parents}
         if id(x) in pairs:
             kinds[id(x)] = PAIR

@@ -27,6 +27,7 @@ from tinygrad_edu.core.operation import EVERYWHERE, Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.pytree import flatten, tree_map, unflatten
 from tinygrad_edu.core.stands_for import class_told, let_answer, set_class
+from tinygrad_edu.core.stretched_values import LEFT, warn_stretched_values
 from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.value import PARENTS, Value, constant, is_array, over_arrays
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
@@ -204,6 +205,12 @@ class TapeProgram:
         self.tape.backward([1.0])
         return unflatten(self.nesting, iter(self.tape.grad[self.input_rows].tolist()))
 
+    def look_for_stretched(self) -> None:
+        """Warn if the number that it returns compares each output with the target of every sample."""
+        own = set(map(id, self.inputs))
+        inner = [x for x in self.tape.rows if x.op is not None]
+        warn_stretched_values(inner, lambda x: x.op is None and isinstance(x, TracedValue) and id(x) not in own)
+
     def slopes(self) -> list[float]:
         """After `forward`: the gradient with respect to each Value that the function closes over."""
         self.backward()
@@ -257,6 +264,8 @@ class ScalarFunction:
     def value_and_gradients(self, arguments: Sequence[Any], *_: Any) -> tuple[Any, Any]:
         """(result, gradients nested like the arguments): all of them, since the tape computes them anyway."""
         program, given = self.program(arguments)
+        if LEFT[0] > 0:
+            program.look_for_stretched()
         own = on_leaves(with_gradients(self.f, None), float_of)
         return tuple(
             compared(program, own, arguments, partial(self.run_both, program, given), partial(tree_map, float_of))
