@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,6 +60,11 @@ def as_sample_array(data: Samples, name: str) -> Array:
     if hasattr(data, "toarray"):
         raise DtypeError(
             f"{name} is a sparse {type(data).__name__}: write {name}.toarray(), or train batches of its rows"
+        )
+    if isinstance(data, (Iterator, Set, Mapping)):
+        rows = f"np.column_stack(list({name}.values()))" if isinstance(data, Mapping) else f"list({name})"
+        raise DtypeError(
+            f"{name} is a {type(data).__name__}: one array is needed, or a list of rows in their order, such as {rows}"
         )
     try:
         return np.asarray(getattr(data, "array", data))

@@ -60,6 +60,8 @@ OF_FIT = [
     ),
     ({"y": LABELS[:0], "loss": "cross_entropy", "outputs": 3}, ShapeError, "X has 12 rows and y has 0"),
     ({"y": last(LABELS * 1.0, np.nan), "loss": "cross_entropy", "outputs": 3}, SettingError, "target is NaN"),
+    ({"X": iter(X)}, DtypeError, r"X is a \w+: one array is needed, .* such as list\(X\)"),
+    ({"y": {"a": Y}}, DtypeError, r"y is a dict: one array is needed, .* np.column_stack\(list\(y.values\(\)\)\)"),
     ({"batch_size": 0}, SettingError, "batch_size=0"),
     ({"batch_size": 2.5}, SettingError, r"batch_size=2\.5"),
 ]
