@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.clinic import check_backprop, check_program
+from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward, parameters
+from tinygrad_edu.clinic.examiner.learner.kinks import has_kink
 
 X = np.random.default_rng(3).normal(size=(8, 2))
 X[0] = [1.0, 0.0]
@@ -135,7 +137,7 @@ WRONG = {
     "perceptron, other side": (perceptron, ZERO, perceptron_pass(below=np.greater_equal), ""),
     "perceptron, no n": (perceptron, ZERO, perceptron_pass(over=1), "constant_factor"),
     "neuron, index": (neuron, LISTS, neuron_pass(second=0), ""),
-    "hinge, sign": (hinge, MARGIN, hinge_pass(lambda m: m < 1.0, -1.0), "sign_flipped"),
+    "hinge, sign": (hinge, MARGIN, hinge_pass(lambda m: m < 1.0, -1.0), "data_term_scaled"),
     "hinge, other margin": (hinge, MARGIN, hinge_pass(lambda m: m < 0.0), ""),
     "absolute, no n": (absolute, EXACT, absolute_pass(up, over=1), "constant_factor"),
     "pinball, sum": (pinball, LEVEL, lambda p: {"m": np.where(p["m"] < LEVELS, -0.3, 0.7).sum()}, ""),
@@ -192,3 +194,16 @@ def test_steps_at_a_kink_are_right(name):
 def test_steps_that_are_right_at_a_kink_alone_are_found():
     forward, params, backward, _ = WRONG["hinge, other margin"]
     assert not descend(forward, backward, params).ok
+
+
+def test_rounding_and_curvature_are_no_kinks():
+    """A forward that works in single precision looks rough from near, and its wrong gradients stay wrong."""
+    params, right = {"w": np.array([0.5, -0.3])}, {"w": 2.0 * X.T @ (X @ [0.5, -0.3] - T)}
+
+    def rough(p):
+        return np.sum(((X @ p["w"] - T) ** 2).astype(np.float32), dtype=np.float32)
+
+    for forward in (rough, lambda p: ((X @ p["w"] - T) ** 2).sum()):
+        form, weights = parameters(params)
+        assert not has_kink(LearnerForward(forward, form), weights)
+    assert not check_backprop(rough, params, {"w": 1.1 * right["w"]}).ok

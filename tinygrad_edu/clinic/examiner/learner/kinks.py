@@ -9,7 +9,7 @@ right gradient at such a point: whoever writes relu'(0) = 0, 1 or 1/2 is right.
 >>> learner = LearnerForward(lambda p: np.abs(p["w"]).sum(), form)
 >>> has_kink(learner, weights), has_kink(learner, {"w": np.array([1.0, 2.0])})
 (True, False)
->>> [x.round(3).tolist() for x in between_slopes(learner, weights, {"w": np.zeros(2)}, "w")["w"]]
+>>> [x.round(3).tolist() for x in between_slopes(learner, weights, {"w": np.array([0.0, 1.0])}, "w")["w"]]
 [[-1.0, 1.0], [1.0, 1.0]]
 """
 
@@ -23,7 +23,8 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward, nudge
 
 Array = np.ndarray[Any, Any]
-STEPS, LONG_STEPS = (1e-5, 1e-6), (3e-2, 3e-3)  # two steps, in double and in single precision
+STEPS, LONG_STEPS = (1e-5, 3e-6, 1e-6), (3e-2, 1e-2, 3e-3)  # three steps, in double and in single precision
+ALIKE = 1.5  # a kink shows the same at every step to this factor; curvature and rounding change tenfold
 ROUNDING, SINGLE_ROUNDING = 1e-15, 3e-7  # of a loss, relative to the loss
 SHARE = 1e-5  # of the slopes; a smaller difference between the two sides is taken for rounding
 DIRECTIONS = 3
@@ -48,9 +49,10 @@ def has_kink(learner: LearnerForward, params: Mapping[str, Array]) -> bool:
 def bends(learner: LearnerForward, params: Mapping[str, Array], start: float, rng: np.random.Generator) -> bool:
     direction = {n: rng.normal(size=x.shape) * np.maximum(np.abs(x), 0.1) for n, x in params.items()}
     steps, rounding = (LONG_STEPS, SINGLE_ROUNDING) if learner.single else (STEPS, ROUNDING)
-    (behind, ahead), (b, a) = (sides(learner, params, direction, start, h) for h in steps)
-    noise = 100.0 * rounding * max(abs(start), 1e-3) / steps[1] + SHARE * max(abs(a), abs(b))
-    return abs(a - b) > noise and abs(a - b) > 0.5 * abs(ahead - behind)
+    slopes = [sides(learner, params, direction, start, h) for h in steps]
+    jumps = [abs(ahead - behind) for behind, ahead in slopes]
+    noise = 100.0 * rounding * max(abs(start), 1e-3) / steps[-1] + SHARE * max(map(abs, slopes[-1]))
+    return min(jumps) > noise and max(jumps) < ALIKE * min(jumps)
 
 
 def sides(
@@ -69,7 +71,7 @@ def between_slopes(
     A loss is a sum over samples, each with its own kink: L = S + Σ aᵢ behind and R = S + Σ bᵢ ahead. There relu'(0) = 0
     gives S, and relu'(0) = 1 gives S + Σ aᵢ + Σ bᵢ = L + R - S. right: the gradient S of one convention.
     """
-    start, h = learner.loss(params), (LONG_STEPS if learner.single else STEPS)[1]
+    start, h = learner.loss(params), (LONG_STEPS if learner.single else STEPS)[-1]
     found: dict[str, tuple[Array, Array]] = {}
     for name in names:
         x = params[name]
