@@ -29,12 +29,20 @@ JOINED: dict[str, tuple[float | None, str]] = {
     "sum": (0.0, "add"), "prod": (1.0, "mul"), "max": (None, "maximum"), "min": (None, "minimum"),
 }  # fmt: skip
 CASTS = {*JOINED, "mean", "var", "std", "cumsum", "cumprod", "nansum", "nanprod", "nanmean", "trace"}
+OF_REDUCTIONS = {"axis", "keepdims", "where", "initial", "dtype", "ddof", "include_initial", "offset", "axis1", "axis2"}
+UNDERSTOOD = {"pad": {"pad_width", "mode"}, "take": {"indices", "axis", "mode"}}  # others are not passed over
 MODES_OF_PAD = ("edge", "reflect", "symmetric", "wrap")
 
 
 def by_options(name: str, arrays: list[Any], named: dict[str, Any]) -> tuple[Any, ...]:
     """(the result,) of our operation of that name with such options among the named ones; () where it has none."""
     given = {key: x for key, x in named.items() if not any(x is absent for absent in ABSENT)}
+    if given.get("reflect_type") == "even":
+        del given["reflect_type"]
+    if "correction" in given:
+        given["ddof"] = given.pop("correction")
+    if not given.keys() <= UNDERSTOOD.get(name, OF_REDUCTIONS):
+        return ()
     if name == "pad" and given.get("mode") in MODES_OF_PAD:
         return (pad_by_mode(arrays[0], given["pad_width"], given["mode"]),)
     if name == "take" and given.get("mode") in ("wrap", "clip"):
