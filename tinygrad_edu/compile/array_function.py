@@ -18,7 +18,7 @@ from tinygrad_edu.compile.own_attributes import is_double, own_attributes, withh
 from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, count_inexact
 from tinygrad_edu.compile.passes.float_dtypes import common_dtype, float_dtypes
 from tinygrad_edu.compile.program import Program, number_array
-from tinygrad_edu.compile.program_dtypes import dtypes_of_results, program_dtype, whole_inputs
+from tinygrad_edu.compile.program_dtypes import program_dtype, settle_dtypes, whole_inputs
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, with_tensors
 from tinygrad_edu.compile.rounds.trace import first_that_works
@@ -245,9 +245,11 @@ class ArrayFunction:
         by: str,
         written_out: frozenset[Any] | None,
         fixed: bool = False,
+        mixed: bool = False,
     ) -> Program:
         trace = Trace(reserved=(), careful=by.endswith(CAREFUL), fixed=fixed, written_out=written_out)
         nodes = self.input_nodes(trace, arguments, given)
+        trace.mixed |= mixed
         own = list(trace.inputs.values())
         with explain_failure(self.f, arguments):
             results = trace.run(lambda: with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
@@ -257,14 +259,17 @@ class ArrayFunction:
             outputs = list(tree_leaves(results))
             refuse_others(outputs if outputs or not trace.frame else own[:1], results)
             # looked up before `run`, in which arrays of Tensors would count as read by the function
-            whole, dtypes = whole_inputs(trace, own, arguments), dtypes_of_results(trace, given, outputs)
+            whole = whole_inputs(trace, own, arguments)
+            trace.in_float64 |= computes_in_float64(outputs, whole)
+            dtypes = settle_dtypes(trace, given, outputs, by)
+            if trace.meets_double and not trace.mixed:
+                return self.program_for(arguments, given, by, written_out, fixed, mixed=True)
             with_writes = trace.run(lambda: with_repeats_rolled((results, [write.node for write in trace.written])))
             trace.results, nodes = with_writes
             for write, node in zip(trace.written, nodes, strict=True):
                 write.node = node
             outputs = list(tree_leaves(trace.results))
-            trace.in_float64 = program_dtype(trace, given) == "float64" or computes_in_float64(outputs, whole)
-            inexact = trace.run(lambda: count_inexact(outputs, whole, f"float{64 if trace.in_float64 else 32}"))
+            inexact = trace.run(lambda: count_inexact(outputs, whole, program_dtype(trace, given)))
         with compiling(getattr(self.f, "__name__", "the function")):
             program = self.program_of(trace, own, outputs, inexact, arguments, given, by)
         program.result_dtypes = dtypes

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.files_read import files_read
+from tinygrad_edu.compile.ir.truth import NumpyKindError
 from tinygrad_edu.compile.outside import asked_outside
 from tinygrad_edu.compile.python_state import SHARED, PythonState
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
@@ -23,6 +24,7 @@ from tinygrad_edu.core.writes.augmented import WrittenNumberError
 from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
+OF_NUMPY = (np.ndarray, Tensor, np.integer, np.float32)  # float64 is a float of Python's
 Task = Callable[[Any, Sequence[Any]], Any]  # called with a ScalarFunction or ArrayFunction and the arguments
 
 
@@ -169,13 +171,17 @@ class Forms:
         return self.newest
 
     def takes_arrays(self, nesting: Any, arguments: Sequence[Any], given: list[Any]) -> bool:
-        """Is there an array among the arguments? One without axes may meet Values, of which the tape is made."""
+        """Is there an array among the arguments, or a number with NumPy's dtype?
+
+        One without axes may meet Values, of which the tape is made.
+        """
         if any(map(has_axes, given)):
             return True
-        if nesting in self.of_values or not any(isinstance(x, (np.ndarray, Tensor)) for x in given):
+        if nesting in self.of_values or not any(isinstance(x, OF_NUMPY) for x in given):
             return False
         failure = self.failure_with_arrays(arguments)
-        if isinstance(failure, WrittenNumberError):  # a Value would not know that it stands for an array
+        # a Value would not know that it stands for an array, or for a number with a dtype
+        if isinstance(failure, (WrittenNumberError, NumpyKindError)):
             raise failure
         if failure is not None:
             self.of_values.add(nesting)

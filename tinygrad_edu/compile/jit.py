@@ -259,7 +259,9 @@ def jit(
     which takes 1.4 ns a number (what a checksum may miss: core/writes/checksum.py); after 8 changes the function runs
     without jit, with a warning. Reading the numbers of an argument in this way is refused.
 
-    Results are Tensors where they are computed from Tensors, and plain numbers and arrays elsewhere, as without jit.
+    Results are Tensors where they are computed from Tensors, and plain numbers and arrays elsewhere, as without jit, in
+    NumPy's dtypes: x * np.float64(1.1), x / np.sqrt(64) and x * np.arange(3) of float32 are float64 (with Python's 1.1
+    and 8.0, and beside Tensors, float32). A single number in float64 is Python's float, others are NumPy's.
     The compiled function also has `f.value_and_grad(*arguments)`, by the first argument or by those of `argnum=(0, 1)`,
     `f.backward(*arguments)`, by what it closes over, and `f.source`.
     f: the function to compile.

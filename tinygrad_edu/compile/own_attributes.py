@@ -52,6 +52,8 @@ def withhold(node: Traced, x: Any) -> None:
         whole = dtype is int or dtype.kind in "biu"
         node.kind = dtype if whole else node.kind
         node.options = {} if whole else {"dtype": dtype}
+    if x.__class__ is Tensor and not x.ndim:
+        node.options = {"dtype": x.dtype}
     if x.__class__ is Tensor and vars(x):
         vars(node)[WITHHELD] = tuple(vars(x))
 

@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.packed import parts_of
 from tinygrad_edu.compile.passes.exact_range import COUNT
+from tinygrad_edu.compile.passes.float_dtypes import SINGLE
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
@@ -71,6 +72,8 @@ class QuickCall:
         self.places = [place for _, _, places in self.gradients for place in places]
         self.one_array_each = not any(nested for _, nested, _ in self.gradients)
         self.careful = call.program.trace.differentiated  # NaN may be 0·∞ here too
+        # float32 of a number, or a way to keep Python's
+        self.number = np.float32 if self.program.result_dtypes and not wanted else None
         self.numbers_alone = not (self.shapes or self.careful)
         self.key = object()  # key of the workspace, compared by identity: hashing the sizes would take 0.3 µs
         # Threads can share a workspace that is empty.
@@ -85,12 +88,14 @@ class QuickCall:
         try:
             if self.numbers_alone:
                 self.code(*leaves, *(self.space or self.program.workspace(self.sizes, self.key)), numbers)
-                return numbers.tolist()
+                return numbers.tolist() if self.number is None else [self.number(numbers[0])]
             out = self.arrays_of(leaves, numbers)
         except Exception:
             return None
         found: list[Any] = numbers.tolist()
         found += out
+        if self.number is not None:
+            found[self.result] = self.number(found[self.result])
         return None if self.careful and any(map(has_nan, found)) else found
 
     def arrays_of(self, leaves: Sequence[Any], numbers: Any) -> list[Any]:
@@ -147,7 +152,8 @@ class QuickCalls:
     def keep(self, wanted: tuple[int, ...], call: Any, arguments: Sequence[Any]) -> None:
         """Remember a call that has just been made, if it is one of these."""
         program = call.program
-        unusual = call.captured or COUNT in program.scalars or program.result_dtypes
+        other = program.result_dtypes and (program.shapes or program.result_dtypes[0] != SINGLE)
+        unusual = call.captured or COUNT in program.scalars or other
         if unusual or not isinstance(program.trace.results, Traced):
             return
         if program.trace.asked:  # the classes of arguments matter, and the signature does not tell all of them apart

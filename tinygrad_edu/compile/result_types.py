@@ -63,7 +63,7 @@ def in_dtype(y: ArrayLike, dtype: Dtype | None) -> Any:
         return y
     if isinstance(y, np.ndarray):
         return y.astype(np.int64 if dtype is int else dtype, copy=False)
-    return int(y) if dtype is int else dtype.type(y) if dtype.kind in "biu" else y
+    return int(y) if dtype is int else dtype.type(y)
 
 
 def tensor_of(y: Any, dtype: Dtype) -> Tensor:

@@ -16,7 +16,7 @@ from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
 from tinygrad_edu.compile.ir.replay import replay
 from tinygrad_edu.compile.ir.stands_for import mark
 from tinygrad_edu.compile.ir.truth import FLOAT, TRUTH, as_float
-from tinygrad_edu.compile.passes.float_dtypes import SINGLE, add_dtypes
+from tinygrad_edu.compile.passes.float_dtypes import SINGLE, add_dtypes, dtype_of_input
 from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.unread import original, read_of
@@ -64,6 +64,7 @@ class Trace:
     casts: set[Any] = field(default_factory=set)  # the dtypes of floats that the function casts to, besides `floats`
     asked: bool = False  # for the class of a node, which depends on that of the arguments
     in_float64: bool = False  # it computes with float64 whatever its arrays hold
+    meets_double: bool = False  # there are both float32 and float64 among what it computes
     draws: bool = False  # belongs to a training step, which may draw random numbers and change buffers of the model
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
@@ -91,7 +92,7 @@ class Trace:
         shape, count = np.shape(array), named if self.fixed else np.ndim(array)
         sizes = tuple(Size(n, f"{name}_{i}") if i < count and n != 1 else n for i, n in enumerate(shape))
         x = self.inputs[name] = Traced(sizes, name=name, label=name)
-        self.of_inputs[x] = getattr(array, "dtype", FLOAT) if shape else None
+        self.of_inputs[x] = getattr(array, "dtype", FLOAT if shape else None)
         return x
 
     def mask(self, like: Traced, p: float, rng: np.random.Generator) -> Traced:
@@ -151,18 +152,21 @@ class Trace:
         if self.mixed:
             x = Traced(x.sizes, ops.pos, (x,), kind=x.kind)
             self.dtypes[x] = like
+        elif x.op is not None:
+            self.dtypes.setdefault(x, like)
         return x
 
     def dtype_of(self, x: Traced) -> Any:
         """The dtype of floats that x has eagerly, as far as it is certain."""
-        if not self.mixed:
-            return self.floats
-        of_inputs = {
-            each: each.options.get("dtype") if dtype is None else dtype for each, dtype in self.of_inputs.items()
-        }
-        self.known = of_inputs | self.known
+        return SINGLE if (self.numpys_dtype_of(x) if self.mixed else self.floats) == SINGLE else FLOAT
+
+    def numpys_dtype_of(self, x: Traced) -> Any:
+        """NumPy's dtype of a node; None for a number of Python's."""
+        for each, dtype in self.of_inputs.items():
+            if each not in self.known:
+                self.known[each] = dtype_of_input(each, dtype)
         add_dtypes([x], self.known, self.dtypes)
-        return SINGLE if self.known[x] == SINGLE else FLOAT
+        return self.known[x]
 
     def cast(self, x: Traced, dtype: Dtype) -> Traced:
         """x in that dtype of floats; from the first cast on the function has both, and the program float64."""
@@ -174,7 +178,9 @@ class Trace:
             self.mixed = True
             self.in_float64 |= dtype == FLOAT
         exact = x.kind == TRUTH
-        x = as_float(x)
+        if x.kind is not FLOAT:
+            x = as_float(x)
+            self.dtypes[x] = dtype
         return self.note_dtype(ROUNDED(x) if dtype == SINGLE and self.mixed and not exact else x, dtype)
 
     def refuse_casts(self, dtype: str) -> None:

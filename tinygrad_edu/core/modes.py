@@ -31,6 +31,7 @@ class _Modes(threading.local):
     tensor_trace: Any = None  # the same for operations on Tensors
     memory: Any = None  # while a user's function runs on nodes: what `+=` has written to (writes/other_names.py)
     written = False  # whether that is anything
+    samples = ""  # "vmap" where it computes for all samples at once
     usual = True  # recording, and no anomaly detection, line recording or trace, and nothing written by `+=`
 
 

@@ -39,7 +39,7 @@ OF_TRUTH = {
     "less one another": lambda x, m: (x > 0) * 1.0 - m * 1.0,
     "squared": lambda x, m: (x > 0) ** 2 + m**2,
     "square": lambda x, m: np.square(x > 0) + np.square(m),
-    "signs": lambda x, m: np.sqrt(x > 0) + np.sqrt(m),
+    "signs": lambda x, m: np.sign((x > 0) - 0.5) + np.sign(m * 1.0),
     "as floats": lambda x, m: (x > 0).astype(float) + m.astype(float),
     "absolute": lambda x, m: np.abs(x > 0) + np.abs(m),
     "products of matrices": lambda x, m: ((x > 0) @ m.T) + (m @ m.T),

@@ -53,14 +53,29 @@ def ieee(text: str) -> ast.Module:
 
 
 class OfNumPy(ast.NodeTransformer):
-    """1.5 → np.float64(1.5)."""
+    """1.5 → np.float64(1.5), float(n) → np.float64(n), and the single numbers that a program is given."""
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        if not isinstance(node.value, float):
-            return node
-        name = ast.copy_location(ast.Name("np", ast.Load()), node)
-        function = ast.copy_location(ast.Attribute(name, "float64", ast.Load()), node)
-        return ast.copy_location(ast.Call(function, [node], []), node)
+        return call_double(node) if isinstance(node.value, float) else node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        return call_double(node.args[0]) if full_name(node.func) == "float" else node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        self.generic_visit(node)
+        names = [x.arg for x in node.args.args]
+        if "results" in names:
+            own = [f"{x} = np.float64({x}) if type({x}) is float else {x}" for x in names]
+            node.body[:0] = ast.parse("\n".join(own)).body
+        return node
+
+
+def call_double(x: ast.expr) -> ast.expr:
+    """np.float64(x)."""
+    name = ast.copy_location(ast.Name("np", ast.Load()), x)
+    function = ast.copy_location(ast.Attribute(name, "float64", ast.Load()), x)
+    return ast.copy_location(ast.Call(function, [x], []), x)
 
 
 def only_moves(function: ast.FunctionDef) -> bool:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.codegen.formulas import literal
-from tinygrad_edu.compile.ir import casts
+from tinygrad_edu.compile.ir import bitwise, casts
 from tinygrad_edu.compile.ir import truth as truths
+from tinygrad_edu.compile.ir.constants import NEUTRAL, POWERS, same, spread_value
 from tinygrad_edu.compile.ir.constants import is_constant as is_constant
 from tinygrad_edu.compile.ir.constants import op_name as op_name
-from tinygrad_edu.compile.ir.constants import same, spread_value
 from tinygrad_edu.compile.ir.constants import value_of as value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, count_numbers, lengths, note_derivative, text_of
 from tinygrad_edu.compile.ir.dims import Size as Size
@@ -47,13 +47,14 @@ PULL_BACKS: dict[str, Callable[..., list[tuple[Traced, Any]]]] = {}  # for nodes
 class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
 
-    __slots__ = ("checked", "integer", "kind", "made", "name", "origin", "sizes", "stands")
+    __slots__ = ("checked", "derived", "integer", "kind", "made", "name", "origin", "sizes", "stands")
     op, parents, options = (vars(Tensor)[slot] for slot in ("_op", "_parents", "_options"))
     name: str  # of an input: its name in the program; of a constant: its text
     sizes: tuple[Any, ...]
     integer: bool  # an input of integers, which may be an index
     kind: truths.Kind  # the dtype that NumPy would give it
     made: int  # number in the order of creation
+    derived: bool | str  # not made by the user's function, but for a derivative (True) or all samples of vmap ("vmap")
     checked: bool  # targets of a loss that have been checked already (core/targets.py)
     stands: Any  # what it stands for in eager code, where it is known; unset for the others
     origin: Any  # set once it is asked for: ir/stands_for.py
@@ -71,7 +72,7 @@ class Traced(Tensor):
         self.sizes, self.op, self.parents, self.options, self.name = sizes, op, parents, options or {}, name
         self.label, self.gradient, self.requires_grad, self._spent, self.integer = label, None, True, False, False
         self.kind = truths.kind_of_node(op, parents) if kind is None else kind
-        self.made, self.checked = next(COUNTER), False
+        self.made, self.checked, self.derived = next(COUNTER), False, MODES.memory is None or MODES.samples
 
     shape = property(lambda self: self.sizes)
     ndim = property(lambda self: len(self.sizes))
@@ -91,7 +92,7 @@ class Traced(Tensor):
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Traced:
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside a vmap
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
-        operands = tuple(map(as_node, truths.check_operands(operation, arguments)))
+        operands = casts.round_beside_singles(tuple(map(as_node, truths.check_operands(operation, arguments))))
         return unless_recording(watched(truths.apply_as_numpy(operation, operands, record), operation, operands))
 
     @staticmethod
@@ -109,7 +110,7 @@ class Traced(Tensor):
     @staticmethod
     def exact(array: Any) -> Traced:
         """0s and 1s that a transform needs, as an input that does not decide the program's dtype."""
-        return ACTIVE.traces[-1].note_dtype(as_node(np.asarray(array, np.float32)), truths.FLOAT)  # type: ignore[no-any-return]
+        return ACTIVE.traces[-1].note_dtype(as_node(np.asarray(array, np.float32)), np.asarray(array).dtype)  # type: ignore[no-any-return]
 
     @staticmethod
     def noted(x: Traced, like: Any) -> Traced:
@@ -163,12 +164,13 @@ class Traced(Tensor):
             raise TypeError("len() of a number")
         return int(self.sizes[0])
 
-    __and__ = __rand__ = truths.conjunction
-    __or__ = __ror__ = truths.disjunction
-    __xor__ = __rxor__ = truths.exclusive_disjunction
-    __invert__ = truths.negation
+    __and__ = __rand__ = bitwise.conjunction
+    __or__ = __ror__ = bitwise.disjunction
+    __xor__ = __rxor__ = bitwise.exclusive_disjunction
+    __invert__ = bitwise.negation
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+        arguments = casts.as_numpy_takes(function, arguments)
         if options.get("dtype") is None or function in WITHOUT_NUMBERS:  # zeros_like(mask, dtype=float)
             return mark_result(call_function(function, arguments, options), function, arguments)
         return mark_result(casts.call_with_dtype(self, function, arguments, options), function, arguments)
@@ -212,29 +214,24 @@ def record(operation: Operation, parents: Sequence[Traced]) -> Traced:
     return simplify(operation, Traced(elementwise_shape(operation.name, parents), operation, tuple(parents)))
 
 
-POWERS: dict[float | None, Callable[[Any], Any]] = {  # products: 0.02 ms for 300,000 float32, LLVM's power 2
-    -2.0: lambda x: ops.square(ops.reciprocal(x)), -1.0: ops.reciprocal, 0.5: ops.sqrt, 2.0: ops.square,
-    3.0: lambda x: ops.square(x) * x, 4.0: lambda x: ops.square(ops.square(x)),
-}  # fmt: skip
-
-# Operands that leave every number unchanged. 0.0 is not neutral for add: -0.0 + 0.0 is 0.0.
-NEUTRAL = {"add": -0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "pow": 1.0}
-
-
 def simplify(operation: Operation, node: Traced) -> Traced:
     """x - 0, x·1, x/1 and x¹ are x, where the shape stays; operations of constants are constants; x² is x·x."""
     values = [spread_value(x) for x in node.parents]
     known = [v for v in values if v is not None]
+    strong = truths.dtypes_of_constants(node.parents)
     if len(known) == len(values):
         number = constant(operation.on_floats(*known), node.kind)
+        number.options = {"dtype": np.result_type(*strong)} if strong and node.kind is truths.FLOAT else {}
         return shapes_like(number, node) if node.sizes else number
-    if operation.name == "pow" and values[1] in POWERS and node.parents[0].sizes == node.sizes:
+    if strong and operation.name in NEUTRAL and truths.may_widen():  # x · np.float64(1) is float64
+        return node
+    same_dtype = node.parents[0].kind is truths.FLOAT or node.parents[-1].kind is int  # n ** 2.0 is of floats
+    if operation.name == "pow" and values[1] in POWERS and node.parents[0].sizes == node.sizes and same_dtype:
         return POWERS[values[1]](node.parents[0])  # type: ignore[no-any-return]
-    neutral = NEUTRAL.get(operation.name)
     chosen = node.parents[1 if values[0] else 2] if operation.name == "where" else node
-    if operation.name == "where" and values[0] is not None and chosen.kind == node.kind:
+    if operation.name == "where" and values[0] is not None and chosen.kind == node.kind and not strong:
         return chosen if truths.replaces(chosen, node) else shapes_like(chosen, node)
-    if neutral is not None:
+    if (neutral := NEUTRAL.get(operation.name)) is not None:
         a, b = node.parents
         if same(values[1], neutral) and truths.replaces(a, node):
             return a  # type: ignore[no-any-return]

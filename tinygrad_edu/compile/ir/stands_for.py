@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.constants import is_constant
 from tinygrad_edu.compile.ir.dims import ACTIVE
+from tinygrad_edu.compile.ir.truth import FLOAT
 from tinygrad_edu.core import stands_for
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.graph import topological
@@ -33,7 +34,8 @@ GIVE_ARRAYS = frozenset({
 })  # fmt: skip
 VIEWS = frozenset({np.reshape, np.squeeze, np.transpose, np.swapaxes, np.moveaxis})  # an array, of an array
 UNSURE = ("where", "broadcast_to")  # operations of which both are made, inside other functions
-OF_PYTHON = {"add", "sub", "mul", "div", "pow", "neg", "pos", "abs", "mod", "floor_divide"}  # operators
+# operators; x**2 is a square
+OF_PYTHON = {"add", "sub", "mul", "div", "pow", "square", "reciprocal", "neg", "pos", "abs", "mod", "floor_divide"}
 MOVES = {"window", "reshape", "transpose", "broadcast_to", "gather"}
 
 
@@ -127,7 +129,7 @@ def origin_by_parents(x: Node) -> Any:
         return PlainArray if elementwise and x.op.partials is None and kind is Tensor else kind
     if found == {float} and elementwise and not x.sizes and marked is None:
         return float if x.op.name in OF_PYTHON or x.op.partials is None else np.ndarray
-    keeps = PlainArray in found and (x.op.name in MOVES or x.dtype.kind in "biu")  # as its __array_wrap__ does
+    keeps = PlainArray in found and (x.op.name in MOVES or x.kind is not FLOAT)  # as its __array_wrap__ does
     return PlainArray if keeps else np.ndarray
 
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.ir.constants import is_whole_input, value_of
+from tinygrad_edu.compile.ir.constants import is_whole_input, op_name, value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size
 from tinygrad_edu.compile.unread import original
-from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.conversion import check_cast, check_size
 from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.readings import refuse_own_rules
@@ -34,8 +33,13 @@ MOVES = {
 }
 ADDS = {"sum", "prod", "cumsum", "cumprod"}
 REMAINDERS = {"floor_divide", "mod", "fmod"}  # as in NumPy, integer remainders by 0 are 0
+SEE_SIGNS = {"div", "atan2", "copysign"}  # operations that tell 0.0 from -0.0
 ARITHMETIC = {"add", "sub", "mul", "div"}
 WITHOUT_JIT = "call the function without jit, which computes it eagerly"
+
+
+class NumpyKindError(TraceError):
+    """What NumPy does with whole numbers cannot be compiled, and floats in their place would give another result."""
 
 
 def plain_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -175,9 +179,32 @@ def kind_of_number(x: Any) -> Kind:
     return int if isinstance(x, (int, Size)) else x.dtype if isinstance(x, np.integer) else FLOAT
 
 
+def dtypes_of_constants(nodes: Sequence[Any]) -> list[Any]:
+    """The dtypes of the constants among these that NumPy has made: they count beside arrays."""
+    numbers = [x for x in nodes if x.op is None and not x.sizes]
+    return [
+        x.options.get("dtype", x.kind)
+        for x in numbers
+        if "dtype" in x.options or (x.kind is not int and x.kind.kind in "iu")
+    ]
+
+
+def may_widen() -> bool:
+    """May a number of NumPy's make float64 of what is float32?"""
+    trace = ACTIVE.traces[-1] if ACTIVE.traces else None
+    return trace is not None and (trace.mixed or trace.floats != FLOAT or np.float32 in trace.of_inputs.values())
+
+
 def as_float(x: Any) -> Any:
-    """The same numbers as floats."""
-    return x if x.kind is FLOAT else x * 1.0
+    """The same numbers as floats. Beside others they still count by their own dtype: a mask leaves float32 as it is."""
+    return x if x.kind is FLOAT else noted_as(x * 1.0, x.kind)
+
+
+def noted_as(x: Any, kind: Kind) -> Any:
+    """Floats that stand for whole numbers or truth values of this dtype."""
+    if ACTIVE.traces and kind is not int:
+        ACTIVE.traces[-1].dtypes[x] = kind
+    return x
 
 
 Make = Callable[[Operation, Sequence[Any]], Any]
@@ -191,11 +218,13 @@ def apply_as_numpy(operation: Operation, parents: Sequence[Any], make: Make) -> 
         kind = kind_by_numpy(operation, *[x.kind for x in parents])
     except TypeError as error:
         raise TraceError(f"{operation.name} of truth values: {error}") from None
+    if operation.name == "pow" and is_truth(parents[0]) and parents[1].kind is int and value_of(parents[1]) == 2.0:
+        return apply_as_numpy(TABLE["square"], parents[:1], make)  # int8; np.power(mask, 2) is int64
     if kind == TRUTH:
         return make(TABLE["maximum"] if operation.name == "add" else operation, parents)  # True + True is True
     parents = as_numbers(operation, parents)
     if not is_integer_kind(kind):
-        return make(operation, parents)
+        return make(operation, [positive_zero(x) for x in parents] if operation.name in SEE_SIGNS else parents)
     refuse_fractions(operation, kind, parents)
     refuse_outside(operation, kind, parents)
     if operation.name in REMAINDERS and not is_nonzero(parents[1]):
@@ -215,6 +244,16 @@ def as_numbers(operation: Operation, parents: Sequence[Any]) -> Sequence[Any]:
     return [as_float(x) if is_truth(x) and i >= first else x for i, x in enumerate(parents)]
 
 
+def positive_zero(x: Any) -> Any:
+    """Whole numbers have one 0; the floats that stand for them may have -0.0, as 0 times -2."""
+    size = not x.sizes and op_name(x) in ("", "add", "sub")  # n - 1
+    if x.kind is FLOAT or x.kind == TRUTH or x.op is None or size:
+        return x
+    found = x + 0.0
+    found.kind = x.kind
+    return found
+
+
 def is_nonzero(x: Any) -> bool:
     """Is it a constant other than 0?"""
     return bool(x.op is None and not x.sizes and x.name.replace(".", "").isdigit() and float(x.name) != 0.0)
@@ -224,11 +263,11 @@ def refuse_fractions(operation: Operation, kind: Kind, parents: Sequence[Any]) -
     """Errors: TraceError where whole numbers would have to be cut off, which NumPy does or refuses in turn."""
     power = operation.name == "pow" and parents[1].op is None and parents[1].name.startswith("-")
     if operation.name == "pow" and not parents[1].sizes and not is_truth(parents[1]) and value_of(parents[1]) is None:
-        raise TraceError("whole numbers to the power of a number that may be below 0: write x.astype(float) ** n")
+        raise NumpyKindError("whole numbers to the power of a number that may be below 0: write x.astype(float) ** n")
     if operation.name == "pow" and kind is not int and is_narrow(kind) and not is_truth(parents[0]):
         raise narrow_error("powers", kind)
     if operation.name == "reciprocal" or power:
-        raise TraceError(
+        raise NumpyKindError(
             f"{'whole numbers to the power of one below 0' if power else 'the reciprocal of whole numbers'}, which "
             "NumPy has no fractions for: write 1.0 / x, or x.astype(float) first"
         )
@@ -241,14 +280,14 @@ def refuse_outside(operation: Operation, kind: Kind, parents: Sequence[Any]) -> 
             continue
         value = value_of(x)
         if value is None and not x.sizes and (is_narrow(kind) or kind.kind == "u"):
-            raise TraceError(  # after which the whole numbers among the arguments count as options, which are known
+            raise NumpyKindError(  # after which the whole numbers among the arguments count as options, which are known
                 f"{operation.name} of {kind} and a whole number that may be out of its bounds: give np.{kind}(n), or "
                 "write x.astype(np.int64) first"
             )
         if value is not None:
             limits = np.iinfo(kind)
             if not limits.min <= value <= float(limits.max):
-                raise TraceError(
+                raise NumpyKindError(
                     f"{operation.name} of {kind} and {value:.10g}, which is out of its bounds, {limits.min} to "
                     f"{limits.max}: write x.astype(np.int64) first, or a number within them"
                 )
@@ -256,9 +295,11 @@ def refuse_outside(operation: Operation, kind: Kind, parents: Sequence[Any]) -> 
 
 def wrap(x: Any, kind: Kind, operation: Operation) -> Any:
     """Wrap narrow integers as NumPy does: 200 + 100 is 44 in uint8. Errors: TraceError for unsigned sub and neg."""
-    if kind is int or x.op is None or operation.name in ("where", "maximum", "minimum", *REMAINDERS):
-        if kind is not int and x.op is operation and x.kind is FLOAT:  # truth values among the operands are floats here
-            x.kind = kind
+    own = kind is int or x.op is None or operation.name in ("where", "maximum", "minimum", *REMAINDERS)
+    as_floats = kind is not int and x.op in (operation, TABLE["square"], TABLE["mul"]) and x.kind is FLOAT
+    if as_floats and (own or not is_narrow(kind)):
+        x.kind = kind  # truth values among the operands are floats here
+    if own:
         return x
     if not is_narrow(kind):
         if kind.kind == "u" and operation.name in ("sub", "neg"):
@@ -282,37 +323,3 @@ def dtype_of(x: Any) -> np.dtype[Any]:
     if x.kind is FLOAT and ACTIVE.traces:
         return ACTIVE.traces[-1].dtype_of(x)  # type: ignore[no-any-return]
     return WHOLE if x.kind is int else x.kind
-
-
-def refuse_numbers(sign: str, *operands: Any) -> None:
-    """&, |, ^ and ~ of whole numbers work on their bits. Errors: TraceError if x is not a truth value."""
-    for x in operands:
-        plain = isinstance(x, (bool, np.bool_)) or (isinstance(x, np.ndarray) and x.dtype.kind == "b")
-        if not plain and not (hasattr(x, "sizes") and is_truth(x)):
-            raise TraceError(
-                f"{sign} of whole numbers, which works on their bits, cannot be compiled: between comparisons it can"
-            )
-
-
-def conjunction(x: Node, other: ArrayLike) -> Any:
-    """x & other, of conditions that are 0 or 1."""
-    refuse_numbers("&", x, other)
-    return x * other
-
-
-def disjunction(x: Node, other: ArrayLike) -> Any:
-    """x | other."""
-    refuse_numbers("|", x, other)
-    return TABLE["maximum"](x, other)
-
-
-def exclusive_disjunction(x: Node, other: ArrayLike) -> Any:
-    """x ^ other."""
-    refuse_numbers("^", x, other)
-    return TABLE["not_equal"](x, other)
-
-
-def negation(x: Node) -> Any:
-    """~x."""
-    refuse_numbers("~", x)
-    return TABLE["equal"](x, 0.0)

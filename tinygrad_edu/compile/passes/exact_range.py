@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.dims import ACTIVE
 from tinygrad_edu.compile.ir.indexing import reshape_node
-from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
+from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name, value_of
 from tinygrad_edu.compile.ir.truth import (
     ADDS,
     ARITHMETIC,
@@ -157,14 +157,22 @@ def count_of_node(x: Traced, kinds: Mapping[Traced, Kind], read: set[Traced], dt
     limit = 0 if x not in kinds or op_name(x) in CHOICES else most(x, kinds, read, dtype)
     if x.op is None and x.sizes:
         limit = EXACT[dtype]
+    below: Traced | None = below_zero(x, kinds)
     if not limit:
-        return None
+        return below
     size = as_float(x)
     if wraps(x, kinds[x]) and kinds[x].kind == "u":
         size = ops.where(ops.less(size, 0.0), math.inf, size)
     inexact = ops.equal(ops.less_equal(ops.abs(size), float(limit)), 0.0)  # NaN counts
     count: Traced = broadcasting.sum(inexact * 1.0)
-    return count
+    return count if below is None else count + below
+
+
+def below_zero(x: Traced, kinds: Mapping[Traced, Kind]) -> Any:
+    """How many exponents of whole numbers are below 0, which NumPy refuses; None where none can be."""
+    if op_name(x) != "pow" or kinds.get(x, int) is int or value_of(x.parents[1]) is not None:
+        return None
+    return broadcasting.sum(ops.less(as_float(x.parents[1]), 0.0) * 1.0)
 
 
 def joint_order(results: Sequence[Traced]) -> Iterable[Traced]:
@@ -242,7 +250,8 @@ def refuse_computed(count: float, dtype: str) -> None:
     """Errors: DtypeError if the program has counted such numbers."""
     if count != 0.0:
         raise DtypeError(
-            f"the function computes {count:.0f} whole numbers that are too large: NumPy wraps those beyond their dtype "
-            f"round, and {dtype}, with which a compiled function computes, holds whole numbers only up to "
-            f"{EXACT[dtype]:,}. Write n.astype(float), n * 1.0 of a number, or call the function without jit"
+            f"the function computes {count:.0f} whole numbers that are too large, or powers below 0: NumPy wraps those "
+            f"beyond their dtype round and refuses 2 ** -1, and {dtype}, with which a compiled function computes, "
+            f"holds whole numbers only up to {EXACT[dtype]:,}. Write n.astype(float), n * 1.0 of a number, or call "
+            "the function without jit"
         )

@@ -6,18 +6,23 @@ Only where it is certain that NumPy's result is float32 is a result converted; t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
+from tinygrad_edu.compile.ir.stands_for import origin
 from tinygrad_edu.compile.ir.truth import FLOAT, TRUTH, is_comparison
 from tinygrad_edu.compile.rounds.body import picked
 from tinygrad_edu.core.graph import topological
+from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.core.tensor import Tensor
 
 Dtypes = dict[Traced, Any]  # None: a number of Python's, which takes on the dtype of an array beside it
-SINGLE = np.dtype(np.float32)
+SINGLE, HALF = np.dtype(np.float32), np.dtype(np.float16)
+KEEP_WEAK = ("broadcast_to", "reshape", "place")  # what a gradient makes of a number
 FIRST_ALONE = ("gather", "entries_along")  # the other operands are indices
 
 
@@ -31,15 +36,34 @@ def common_dtype(arrays: Sequence[Any], numbers: Set[Any] = frozenset()) -> str:
     return "float32" if float_dtypes(arrays) | numbers == {SINGLE} else "float64"
 
 
-def result_dtypes(outputs: Sequence[Traced], inputs: Mapping[Traced, Any], noted: Mapping[Traced, Any]) -> list[Any]:
-    """NumPy's dtype for each result that is an array: float32, or float64 where that is not certain.
+def dtypes_behind(
+    outputs: Sequence[Traced], inputs: Mapping[Traced, Any], noted: Mapping[Traced, Any]
+) -> tuple[Dtypes, set[Any]]:
+    """NumPy's dtype of each node behind these, and in which dtypes of floats NumPy computes.
 
-    inputs: the arrays and numbers that go in; noted: the dtype of a node that has one of its own, by a cast, or the
-    input that it is a gradient by.
+    inputs: the dtypes of what goes in; noted: the dtype of a node that has one of its own, by a cast, or the input that
+    it is a gradient by.
     """
-    known: Dtypes = {x: array.dtype if np.ndim(array) else x.options.get("dtype") for x, array in inputs.items()}
+    known: Dtypes = {x: dtype_of_input(x, dtype) for x, dtype in inputs.items()}
+    given = set(known)
     add_dtypes(outputs, known, noted)
-    return [SINGLE if known[y] == SINGLE else FLOAT for y in outputs]
+    return known, {numpys_floats(x, known) for x in known if x not in given} & {SINGLE, FLOAT, HALF}
+
+
+def dtype_of_input(x: Traced, dtype: Any) -> Any:
+    """That of its array; of a number the one it has by itself, None for Python's."""
+    if x.kind is int:
+        return None
+    return x.kind if x.kind is not FLOAT else x.options.get("dtype") if dtype is None else dtype
+
+
+def numpys_floats(x: Traced, known: Mapping[Traced, Any]) -> Any:
+    """The dtype of floats in which NumPy computes a node; a comparison has that of its operands together."""
+    if not (x.kind == TRUTH and is_comparison(x) and x.parents):
+        return known[x]
+    if x.derived or is_tensor(x.parents):
+        return joint_dtype(dtypes_beside_tensors(x, known))
+    return joint_dtype([known[p] for p in x.parents])
 
 
 def add_dtypes(roots: Sequence[Traced], known: Dtypes, noted: Mapping[Traced, Any]) -> None:
@@ -75,18 +99,66 @@ def add_dtypes_of_rounds(loop: Traced, known: Dtypes, noted: Mapping[Traced, Any
 def numpys_dtype(x: Traced, known: Dtypes) -> Any:
     """NumPy's dtype of a node, from those of its parents."""
     if x.op is None:
-        return x.options.get("dtype", None if is_constant(x) or not x.sizes else FLOAT)
+        return dtype_of_input(x, None if is_constant(x) or not x.sizes else FLOAT)
     if op_name(x) == "pick":
         return known[picked(x)]
     if x.kind == TRUTH or is_comparison(x):
         return TRUTH
     if x.kind is not FLOAT:
-        return FLOAT if x.kind is int else x.kind
-    parents = x.parents[:1] if op_name(x) in FIRST_ALONE else x.parents[op_name(x) == "where" :]
-    if x.sizes and not any(p.sizes for p in parents):
-        return FLOAT  # made of a number; with which dtype it does not tell
-    found = joint_dtype([known[p] for p in parents])
-    return found if found is None or found == SINGLE else FLOAT
+        return None if x.kind is int or is_pythons(x, [known[p] for p in x.parents]) else x.kind
+    floats = dtypes_beside_tensors(x, known) if x.derived or is_tensor([x]) else []
+    if floats or x.derived is True:  # the constants of a derivative have no dtype of their own
+        return joint_dtype(floats)
+    if is_tensor([x]):
+        return FLOAT
+    if isinstance(x.op, Operation):
+        return dtype_of_elementwise(x, [known[p] for p in x.parents])
+    found = joint_dtype([known[p] for p in (x.parents[:1] if op_name(x) in FIRST_ALONE else x.parents)])
+    return found if found is not None or op_name(x) in KEEP_WEAK else FLOAT
+
+
+def is_tensor(nodes: Sequence[Traced]) -> bool:
+    """Is there a Tensor among them without jit?"""
+    return any(issubclass(origin(x), Tensor) for x in nodes)
+
+
+def dtypes_beside_tensors(x: Traced, known: Mapping[Traced, Any]) -> Sequence[Any]:
+    """Tensors take numbers and whole numbers in their own dtype, as PyTorch does: only floats with axes count.
+
+    vmap and derivatives compute with Tensors.
+    """
+    floats = [p for p in x.parents if known[p] in (SINGLE, FLOAT)]
+    return [known[p] for p in floats if p.sizes or (p.derived and p.op is not None) or is_tensor([p])]
+
+
+def dtype_of_elementwise(x: Traced, dtypes: Sequence[Any]) -> Any:
+    """What NumPy's function gives; None for what Python computes of its own numbers."""
+    if op_name(x) == "pos":
+        return dtypes[0]
+    if is_pythons(x, dtypes):
+        return None
+    if all(dtype is None for dtype in dtypes):
+        return FLOAT
+    kinds = [(int if p.kind is int else float) if d is None else d for p, d in zip(x.parents, dtypes, strict=True)]
+    found = dtype_by_numpy(x.op, *kinds)
+    return joint_dtype([d for d in dtypes if d in (SINGLE, FLOAT)] or [FLOAT]) if found is None else found
+
+
+def is_pythons(x: Traced, dtypes: Sequence[Any]) -> bool:
+    """Does Python compute it, of its own numbers?"""
+    if not isinstance(x.op, Operation) or any(dtype is not None for dtype in dtypes):
+        return False
+    return issubclass(origin(x), float) or all(map(is_constant, x.parents))
+
+
+@functools.cache
+def dtype_by_numpy(operation: Operation, *kinds: Any) -> Any:
+    """The dtype of NumPy's result, asked for; None where NumPy has no such function. `int`, `float`: Python's."""
+    function = None if operation.scipy_name else getattr(np, operation.numpy_name, None)
+    if function is None:
+        return None
+    with np.errstate(all="ignore"):
+        return np.asarray(function(*[kind(1) if isinstance(kind, type) else np.ones(1, kind) for kind in kinds])).dtype
 
 
 def joint_dtype(dtypes: Sequence[Any]) -> Any:

@@ -31,7 +31,10 @@ def offsets(rows: ArrayLike, columns: ArrayLike) -> Any:
 
 
 def in_dtype_of(array: ArrayLike, x: ArrayLike) -> Any:
-    """A plain array in the float dtype of x, so that float32 stays float32; nodes and numbers as they are."""
+    """A plain array in the float dtype of x, so that float32 stays float32; Tensors and numbers as they are."""
+    trace = MODES.tensor_trace
+    if trace is not None and isinstance(array, trace) and isinstance(x, trace):
+        return trace.noted(array, x)
     if hasattr(array, "parents") or not isinstance(array, np.ndarray) or array.dtype.kind == "O":
         return array
     refuse_complex(array)

@@ -73,14 +73,14 @@ def outside() -> Iterator[Any]:
     """
     if not LEVELS.open:
         raise TraceError(
-            "a sample of vmap means something only in the thread that runs vmap, and while it runs: compute with it "
-            "there, without threads"
+            "a sample of vmap means something only in the thread that runs vmap, while it runs: do not use threads"
         )
-    level = LEVELS.open.pop()
+    level, before, MODES.samples = LEVELS.open.pop(), MODES.samples, "vmap"
     try:
         with switch_mode("tensor_trace", level[0]):
             yield level[1]
     finally:
+        MODES.samples = before
         LEVELS.open.append(level)
 
 
