@@ -13,8 +13,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from tinygrad_edu.core.aliases import Node
 from tinygrad_edu.core.lost_gradients import RECENT, LostGradientWarning, is_trained
 from tinygrad_edu.core.user_line import users_frame, warn_user
@@ -58,7 +56,8 @@ def numbers_added(root: Node) -> Iterator[float]:
         for p in operands(waiting.pop(0)):
             if not is_trained(p):
                 number = getattr(p, "array", getattr(p, "data", p) if hasattr(p, "parents") else p)
-                yield from [float(np.asarray(number).item())] if np.size(number) == 1 else []
+                if getattr(number, "size", 1) == 1:
+                    yield float(number.item() if hasattr(number, "item") else number)
             elif p.op is not None and p.op.name in SUMS and getattr(p, "size", 1) == 1:
                 waiting.append(p)
         if not waiting:
@@ -74,8 +73,7 @@ def operands(x: Node) -> tuple[Any, ...]:
 
 def penalties(leaves: Sequence[Node]) -> Sizes:
     """The penalties of the weights: of each array, of all, and of all with two axes or more."""
-    parts = [np.ravel(x.array if hasattr(x, "array") else x.data).astype(float) for x in leaves]
-    squares, sizes = [float(x @ x) for x in parts], [float(np.abs(x).sum()) for x in parts]
+    squares, sizes = [[size(x) for x in leaves] for size in (square_of, size_of)]
     matrices = [i for i, x in enumerate(leaves) if getattr(x, "ndim", 0) > 1]
     groups = [([i], name_of(x)) for i, x in enumerate(leaves[:MANY])]
     groups += [(list(range(len(leaves))), "all that the loss depends on"), (matrices, "all weight matrices")]
@@ -90,6 +88,19 @@ def penalties(leaves: Sequence[Node]) -> Sizes:
         }
         found |= {(kind, tuple(places)): (x, f"{kind} of {name}") for kind, x in each.items()}
     return found
+
+
+def square_of(x: Node) -> float:
+    """The sum of squares; of a Value without NumPy, which the scalar engine does not load."""
+    if not hasattr(x, "array"):
+        return float(x.data * x.data)
+    row = x.array.ravel().astype(float)
+    return float(row @ row)
+
+
+def size_of(x: Node) -> float:
+    """The sum of the absolute values."""
+    return float(abs(x.array).sum(dtype=float) if hasattr(x, "array") else abs(x.data))
 
 
 def name_of(x: Node) -> str:

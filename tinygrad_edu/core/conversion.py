@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
+from tinygrad_edu.core.printing import preview
 from tinygrad_edu.core.readings import refuse_masked, refuse_own_operands, refuse_own_rules
 from tinygrad_edu.errors import DetachedError, DtypeError, OperandError, ShapeError
 
@@ -79,14 +80,6 @@ def remedy(array: Array) -> str:
     if array.dtype.kind in "US":
         return "Text has to become numbers first, such as float(text) or one column for each category"
     return "Convert it with .astype(float) first"
-
-
-def preview(data: ArrayLike) -> str:
-    try:
-        text = " ".join(repr(data).split())
-    except RecursionError:
-        text = f"a {type(data).__name__} in many others"
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def elementwise_operand(x: ArrayLike, dtype: Option) -> Any:

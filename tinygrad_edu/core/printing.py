@@ -30,3 +30,12 @@ def in_percent_format() -> bool:
 def is_compiled(x: ArrayLike) -> bool:
     """Is this node the result of a compiled call? It may also be read as plain numbers: float(x), np.asarray(x)."""
     return getattr(x.op, "compiled", False)
+
+
+def preview(data: ArrayLike) -> str:
+    """Something a user gave, in at most 60 characters."""
+    try:
+        text = " ".join(repr(data).split())
+    except RecursionError:
+        text = f"a {type(data).__name__} in many others"
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -20,6 +20,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import Node
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.core.stretched_values import StretchedTargetWarning
 from tinygrad_edu.core.user_line import warn_user
 
 SQUARES: list[None] = []  # an entry where a gradient of shape (n, n) was summed to one of n numbers
@@ -29,19 +30,6 @@ SUMS = ("sum", "mean")
 LINEAR = ("neg", "pos", "add", "sub", "mul", "div")  # of sums over one axis, with constants
 SHAPES_ONLY = ("reshape", "transpose")
 MOST = 60  # operations behind the outputs that are looked at
-
-
-class StretchedTargetWarning(UserWarning):
-    """A loss compares each output of a model with the targets of all samples.
-
-    >>> import warnings, numpy as np, tinygrad_edu as tg
-    >>> model, X, t = tg.nn.Linear(2, 1), np.ones((3, 2)), np.array([1.0, 2.0, 3.0])
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always")
-    ...     ((model(X) - t) ** 2).mean().backward()
-    >>> print(caught[0].message)
-    outputs of shape (3, 1) minus targets of shape (3,) have the shape (3, 3): each output is compared with ...
-    """
 
 
 def warn_stretched(order: Sequence[Node]) -> None:

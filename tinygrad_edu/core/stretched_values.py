@@ -12,13 +12,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core.aliases import Node
-from tinygrad_edu.core.stretched_targets import StretchedTargetWarning
 from tinygrad_edu.core.user_line import warn_user
 
 FEWEST, MOST = 3, 100_000  # outputs; nodes of a graph that are looked at
 LEFT = [50]  # passes that are still looked at; an optimizer that is made adds some
 SCALED = frozenset({"mul", "div", "neg", "pos"})
 OUTPUT, PAIR, SUM = range(3)  # a node before the differences, one of them or a function of one, a sum of them
+
+
+class StretchedTargetWarning(UserWarning):
+    """A loss compares each output of a model with the targets of all samples.
+
+    >>> import warnings, numpy as np, tinygrad_edu as tg
+    >>> model, X, t = tg.nn.Linear(2, 1), np.ones((3, 2)), np.array([1.0, 2.0, 3.0])
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     ((model(X) - t) ** 2).mean().backward()
+    >>> print(caught[0].message)
+    outputs of shape (3, 1) minus targets of shape (3,) have the shape (3, 3): each output is compared with ...
+    """
 
 
 def is_fixed(x: Node) -> bool:
