@@ -21,6 +21,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
 from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train import progress_bar
+from tinygrad_edu.train.best_weights import restore_best
 from tinygrad_edu.train.choose import Way, choose, way_of
 from tinygrad_edu.train.config import config
 from tinygrad_edu.train.copied import refuse_model_of_another
@@ -251,7 +252,7 @@ class Training:
             self.job.evaluated = names_evaluated(self.job.model)
             for told in (self.draws.note(), note_of_evaluated(self.job.evaluated)):
                 self.job.how += "" if told in self.job.how else told
-        run = record(self.job, ending + self.job.restore_best(), self.compiled)
+        run = record(self.job, ending + restore_best(self.job), self.compiled)
         self.modes.restore()
         self.let_go()
         return run

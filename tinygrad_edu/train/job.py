@@ -225,17 +225,6 @@ class Job:
         with modes_kept(self.model), no_grad():
             self.model.eval()(*for_own_code(self.model, self.loss, self.data[0]))
 
-    def restore_best(self) -> str:
-        """Restore the best weights by validation, if they are not the last ones, and say so."""
-        progress = self.progress
-        if progress.best is None or progress.best[1] == progress.epochs:
-            return ""
-        if progress.last is None:
-            progress.last = all_numbers(self.model)
-        loss, epoch, state = progress.best
-        self.model.load_state_dict(state)
-        return f"; the weights are those of epoch {epoch}, the best by validation ({loss:.4g})"
-
     def go_on(self) -> bool:
         """Go back to the weights after the last epoch, if those of the best one were restored; True if they were."""
         if self.progress.last is None:

@@ -211,3 +211,13 @@ def test_a_file_is_refused_where_a_callback_has_replaced_a_weight_that_the_optim
     with pytest.raises(tg.errors.SettingError, match=r"did not hold layers.0.weight .* and does hold it now"):
         run(5, tmp_path / "run.st")
     np.testing.assert_array_equal(half.resume(5).loss_curve, run(5).loss_curve)
+
+
+def test_a_parameter_that_a_callback_adds_after_the_best_epoch_does_not_end_the_run_in_an_error():
+    def grow(job):
+        job.optimizer.lr = 2.0
+        job.model.extra = tg.Tensor(np.ones(2), requires_grad=True)
+
+    settings = {"optimizer": "sgd", "callbacks": [grow], "validation": 0.25, "patience": 2, "compiled": False}
+    run = fit(nn.MLP([3, 4, 1], seed=0), X, np.tanh(X[:, :1]), loss="mse", epochs=9, **settings)
+    assert "a callback has given the model other parameters since epoch 1" in run.stop_reason

@@ -23,6 +23,7 @@ from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module, all_numbers
 from tinygrad_edu.optim.schedule import Schedule
+from tinygrad_edu.train.best_weights import restore_best
 from tinygrad_edu.train.choose import training_program
 from tinygrad_edu.train.fit import train_job as trained_by
 from tinygrad_edu.train.job import Job
@@ -174,7 +175,7 @@ def by_jobs(
         else:
             jobs = train_in_threads(recipe, places, program, budget)
             for each in jobs:
-                each.restore_best()
+                restore_best(each)
         seconds = time.perf_counter() - began
         for each in jobs if not setup.restores else ():
             each.go_on()
