@@ -1,14 +1,16 @@
 """Questions that no property or method of a node sees, found in the text of the user's functions: `type(x)`, and which
 attributes there are.
 
-`type(x)` reads the class from the object itself. So where a function names `type`, its module is lent a `type` of its
-own while it runs on nodes, which knows what they stand for. A node has attributes that arrays lack, which this library
+`type(x)` reads the class from the object itself, and so does isinstance for `Hashable`, `Iterable` and their like. So
+where a function names `type` or `isinstance`, its module is lent one of its own while it runs on nodes, which knows
+what they stand for. A node has attributes that arrays lack, which this library
 uses at each step; to refuse them would double the time of a trace. So it is done only for functions that use hasattr or
 getattr, or that catch errors and name one of these attributes.
 """
 
 from __future__ import annotations
 
+import abc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +20,16 @@ from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from tinygrad_edu.core.aliases import Node, Option
+from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.whose_code import is_foreign
 
 PROBES = {"getattr", "hasattr"}  # functions that ask for attributes that may be missing; code may also catch the error
-Asked = tuple[bool, bool]  # (does the code name type? may it ask which attributes there are?)
+Asked = tuple[set[str], bool]  # (the names to lend in its code, may it ask which attributes there are?)
 KNOWN: dict[int, tuple[CodeType, Asked]] = {}  # by id: the hash of a code object takes longer than all the rest
 MOST, SEEN = 4096, 256  # code objects that are known; things that are looked through for one function
 LACKING: set[str] = set()  # names that nodes have, and arrays or numbers lack
-LENT: dict[int, list[Any]] = {}  # by id of a namespace: [how many threads use it, the namespace]
+Key = tuple[int, str]
+LENT: dict[Key, list[Any]] = {}  # by id of a namespace and name: [how many threads use it, the namespace]
 
 
 class _Seen(threading.local):
@@ -33,7 +37,7 @@ class _Seen(threading.local):
         self.forget()
 
     def forget(self) -> None:
-        self.spaces: dict[int, dict[str, Any]] = {}
+        self.spaces: dict[Key, dict[str, Any]] = {}  # where to lend which name
         self.probes = False
 
 
@@ -47,9 +51,9 @@ def note_function(x: FunctionType) -> None:
         if len(KNOWN) >= MOST:
             KNOWN.clear()
         known = KNOWN[id(x.__code__)] = x.__code__, questions_in(x.__code__)
-    names_type, probes = known[1]
-    if names_type:
-        HERE.spaces[id(x.__globals__)] = x.__globals__
+    lent, probes = known[1]
+    for name in lent:
+        HERE.spaces[id(x.__globals__), name] = x.__globals__
     HERE.probes |= probes
 
 
@@ -85,7 +89,7 @@ def questions_in(code: CodeType) -> Asked:
     caught = any(each.opname == "POP_EXCEPT" for each in get_instructions(code)) and not names.isdisjoint(LACKING)
     found = [questions_in(each) for each in code.co_consts if isinstance(each, CodeType)]
     probes = caught or not names.isdisjoint(PROBES)
-    return "type" in names or any(a for a, _ in found), probes or any(b for _, b in found)
+    return (LENDING.keys() & names).union(*(a for a, _ in found)), probes or any(b for _, b in found)
 
 
 class _LentType(type):
@@ -117,17 +121,40 @@ def one_class(x: Node) -> bool:
     return True
 
 
-def lend() -> list[int]:
-    """Lend `type` to the modules whose functions name it; their keys, for `take_back`. The caller holds the lock."""
-    spaces = {key: space for key, space in HERE.spaces.items() if space.get("type", LentType) is LentType}
-    for key, space in spaces.items():
-        LENT.setdefault(key, [0, space])[0] += 1
-        space["type"] = LentType
-    return list(spaces)
+def isinstance_told(x: Node, kinds: Any) -> bool:
+    """`isinstance`, as a module of the user's finds it meanwhile."""
+    if not hasattr(type(x), "eager_classes"):
+        return isinstance(x, kinds)
+    if type(kinds) is tuple and any(map(looks_at_object, kinds)):
+        return any(isinstance_told(x, kind) for kind in kinds)
+    if looks_at_object(kinds):
+        return isinstance(x, kinds)
+    answers = {issubclass(each, kinds) for each in x.eager_classes()}
+    if len(answers) > 1:
+        x.refuse_question("the class")
+    return answers.pop()
 
 
-def take_back(keys: list[int]) -> None:
+def looks_at_object(kind: Any) -> bool:
+    """Does a class look at the object itself, not at its class, as a Protocol and classes of the user's may?"""
+    known = (type.__instancecheck__, abc.ABCMeta.__instancecheck__)
+    return isinstance(kind, type) and not isinstance(kind, NodeClass) and type(kind).__instancecheck__ not in known
+
+
+LENDING: dict[str, Any] = {"type": LentType, "isinstance": isinstance_told}
+
+
+def lend() -> list[Key]:
+    """Lend these to the modules whose functions name them; their keys, for `take_back`. The caller holds the lock."""
+    keys = [key for key, space in HERE.spaces.items() if space.get(key[1], LENDING[key[1]]) is LENDING[key[1]]]
+    for key in keys:
+        LENT.setdefault(key, [0, HERE.spaces[key]])[0] += 1
+        HERE.spaces[key][key[1]] = LENDING[key[1]]
+    return keys
+
+
+def take_back(keys: list[Key]) -> None:
     for key in keys:
         LENT[key][0] -= 1
         if not LENT[key][0]:
-            LENT.pop(key)[1].pop("type", None)
+            LENT.pop(key)[1].pop(key[1], None)

@@ -10,6 +10,7 @@ A class of nodes has `eager_classes()`, what a node may stand for, mostly one cl
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,7 @@ from tinygrad_edu.core.methods.spellings import Missing
 from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
-from tinygrad_edu.core.whose_code import INSIDE, asked_by_user, class_asked
+from tinygrad_edu.core.whose_code import INSIDE, asked_by_user, class_asked, is_printing
 
 MUTEX = threading.Lock()  # guards OPEN
 OPEN: list[bool] = []  # for each thread in which the user's function runs on nodes: may it ask for attributes?
@@ -122,6 +123,34 @@ def hash_told(x: Node) -> int:
     return object.__hash__(x)
 
 
+def telling(own: Callable[..., str]) -> Callable[..., str]:
+    """`repr(x)`, `str(x)` or `f"{x}"`: the text of numbers that are not known. `print(x)` shows the node."""
+
+    @functools.wraps(own)
+    def text_told(x: Node, *spec: str) -> str:
+        user = asked_by_user(sys._getframe(1)) if OPEN else None
+        if user is not None and not is_printing(user):
+            x.refuse_question("the text")
+        return own(x, *spec)
+
+    return text_told
+
+
+class Description:
+    """`x.__doc__`: that of what x stands for; of a class of nodes its own."""
+
+    def __init__(self, own: str | None) -> None:
+        self.own = own
+
+    def __get__(self, x: Node | None, kind: type) -> Any:
+        if x is None or not OPEN or asked_by_user(sys._getframe(1)) is None:
+            return self.own
+        found = {vars(each).get("__doc__") for each in x.eager_classes()}  # with the signature, unlike each.__doc__
+        if len(found) > 1:
+            x.refuse_question("the description")
+        return found.pop()
+
+
 def plain_beside(x: Node, y: Node, number: bool = False) -> Node:
     """y, which says from now on that it is plain where x is: the result of a transform, or the gradient by x.
 
@@ -200,5 +229,8 @@ def let_answer(kind: Option, watched: bool = True) -> None:
     TELLING.append(kind)
     WATCHED.extend([kind] if watched else [])
     kind.__dir__ = names_told
+    kind.__doc__ = Description(kind.__doc__)
+    for name in ("__repr__", "__str__", "__format__"):
+        setattr(kind, name, telling(getattr(kind, name)))
     LACKING.update(x for x in dir(kind) if not (is_attribute(np.ndarray, x) and is_attribute(np.float64, x)))
     LACKING.difference_update(x for x in list(LACKING) if x.startswith("__array_"))

@@ -49,15 +49,30 @@ def asked_by_user(frame: FrameType | None) -> FrameType | None:
 
 def class_asked(frame: FrameType) -> Any:
     """The class in the call of isinstance that this frame is making; None where it is computed, or asks otherwise."""
+    stack = operands_of_call(frame)
+    return stack[1] if len(stack) == 3 and stack[0] is isinstance else None
+
+
+def is_printing(frame: FrameType) -> bool:
+    """Is this frame calling print(...), whose text no result is made of?"""
+    called = operands_of_call(frame)
+    return (bool(called) and called[0] is print) or (frame.f_back is not None and is_debugger(frame.f_back))
+
+
+def is_debugger(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__") in ("bdb", "pdb")
+
+
+def operands_of_call(frame: FrameType) -> list[Any]:
+    """The function that a frame is calling and what it is given, as far as they are known; [] where it calls none."""
     space = {**vars(builtins), **frame.f_globals, **frame.f_locals}
     stack: list[Any] = []
     for each in get_instructions(frame.f_code):
         if each.offset == frame.f_lasti:
-            called = each.opname in ("PRECALL", "CALL") and each.arg == 2 and stack[-3:-2] == [isinstance]
-            return stack[-1] if called else None
+            return stack[-(each.arg or 0) - 1 :] if each.opname in ("PRECALL", "CALL") else []
         if each.opname not in ("PRECALL", "CACHE"):
             follow(each, stack, space)
-    return None
+    return []
 
 
 def follow(step: Instruction, stack: list[Any], space: Mapping[str, Any]) -> None:

@@ -47,7 +47,7 @@ PULL_BACKS: dict[str, Callable[..., list[tuple[Traced, Any]]]] = {}  # for nodes
 class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
 
-    __slots__ = ("checked", "derived", "integer", "kind", "made", "name", "origin", "sizes", "stands")
+    __slots__ = ("__weakref__", "checked", "derived", "integer", "kind", "made", "name", "origin", "sizes", "stands")
     op, parents, options = (vars(Tensor)[slot] for slot in ("_op", "_parents", "_options"))
     name: str  # of an input: its name in the program; of a constant: its text
     sizes: tuple[Any, ...]

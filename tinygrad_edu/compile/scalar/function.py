@@ -102,7 +102,11 @@ class TracedValue(Value):
 
     def eager_classes(self) -> tuple[Any, ...]:
         """Errors: TraceError, after which the function is traced with nodes that know what they are computed from."""
-        raise TraceError("a compiled function asks for the class of a number")
+        return self.refuse_question("the class")
+
+    def refuse_question(self, what: str) -> Any:
+        """Errors: TraceError."""
+        raise TraceError(f"a compiled function asks for {what} of a number")
 
 
 class WholeConstant(TracedValue):

@@ -87,7 +87,7 @@ def outside() -> Iterator[Any]:
 class Batched(Tensor):
     """One sample of `inner`, whose first axis counts the samples; `common`: inner is the same for all of them."""
 
-    __slots__ = ("common", "inner", "level", "stands")
+    __slots__ = ("__weakref__", "common", "inner", "level", "stands")
 
     of_samples = True  # tells code that sees only the class, as in MODES.tensor_trace, that this is a vmap
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import Node, Option
-from tinygrad_edu.core.modes import MODES, forgive
+from tinygrad_edu.core.modes import MODES, forgive, none_caught
 from tinygrad_edu.core.pytree import own_nesting, tree_leaves, tree_map
 from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
@@ -88,7 +88,8 @@ def call_watched(f: Callable[..., Any], primals: tuple[Any, ...], dtype: Option)
         if outermost:
             pairs = zip(tree_leaves(variables), tree_leaves(primals), strict=True)
             memory.of_tensor.update({x: True for x, given in pairs if isinstance(given, Tensor)})
-        y = f(*own_nesting(variables))
+        with none_caught():
+            y = f(*own_nesting(variables))
         if MODES.written:
             refuse_old(list(tree_leaves(y)), GraphError)
     return variables, y
