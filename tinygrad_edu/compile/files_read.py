@@ -6,18 +6,25 @@ import builtins
 import functools
 import io
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import numpy as np
+
+from tinygrad_edu.compile.user_code import is_foreign
 
 CODE = (".py", ".pyc", ".so")  # imports and tracebacks read these
 FROM = threading.local()  # .paths: the files that this thread's trace has opened; unset outside of a trace
 LOCK = threading.RLock()
 # np.loadtxt opens by a function of its own
-PLACES: list[Any] = [x for x in (builtins, io, getattr(np.lib, "_datasource", None)) if x is not None]
+OPENS: list[Any] = [x for x in (builtins, io, getattr(np.lib, "_datasource", None)) if x is not None]
+# what tells of a file or folder without opening it: os.path.exists and getsize, Path.glob, os.walk
+TELLS = ("access", "listdir", "lstat", "readlink", "scandir", "stat")
+THROUGH = {"fnmatch", "genericpath", "glob", "ntpath", "os", "pathlib", "posixpath"}  # ask for their caller
 NESTED: list[Callable[[], None]] = []  # what ends the noting: one entry for each trace that runs
 
 
@@ -68,17 +75,35 @@ def files_read() -> Iterator[list[FileRead]]:
 
 
 def start() -> Callable[[], None]:
-    """Let the names of open() note what they open; what puts them back."""
-    changed = [(place, place.open, noting(place.open)) for place in PLACES]
-    for place, _, new in changed:
-        place.open = new
+    """Let open() and os.stat() under their names note what they read; what puts them back."""
+    changed = [(place, "open", place.open, noting(place.open)) for place in OPENS]
+    changed += [(os, name, getattr(os, name), telling(getattr(os, name))) for name in TELLS if hasattr(os, name)]
+    for place, name, _, new in changed:
+        setattr(place, name, new)
 
     def end() -> None:
-        for place, real, new in changed:
-            if place.open is new:
-                place.open = real
+        for place, name, real, new in changed:
+            if getattr(place, name) is new:
+                setattr(place, name, real)
 
     return end
+
+
+def telling(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def told(path: Any = ".", *arguments: Any, **options: Any) -> Any:
+        if getattr(FROM, "paths", None) is not None and is_for_user(sys._getframe(1)):
+            note(path, "r")
+        return real(path, *arguments, **options)
+
+    return told
+
+
+def is_for_user(frame: FrameType | None) -> bool:
+    """Does the user's own code ask, perhaps through os.path or pathlib? Imports and caches ask at any time."""
+    while frame is not None and frame.f_globals.get("__name__") in THROUGH:
+        frame = frame.f_back
+    return frame is not None and is_foreign(frame.f_globals.get("__name__"))
 
 
 def noting(real: Callable[..., Any]) -> Callable[..., Any]:

@@ -87,7 +87,7 @@ class ClosureWatch:
         drawn = generators_drawn_from(state)
         after, guard = PythonState(f=self.f), Guard(self.f)
         try:
-            with asked_outside() as asked:
+            with asked_outside(state.iterators.values()) as asked:
                 again = trace()
             source = next((name for name in generators_drawn_from(after) if name in drawn), "")
             # what every trace changes, such as a list of losses that it appends to, is not compared

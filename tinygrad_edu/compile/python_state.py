@@ -19,13 +19,14 @@ from collections.abc import Callable, Container, Iterator
 from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
 from functools import lru_cache, partial
-from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, CellType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compile import torch_generators as of_torch
 from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.kept import OF_DICT, Kept
 from tinygrad_edu.compile.outside import answers_otherwise
 from tinygrad_edu.compile.user_code import (
     ENVIRONMENT,
@@ -39,7 +40,6 @@ from tinygrad_edu.compile.user_code import (
     modules_of,
     opens_files,
     own,
-    same,
     select,
     slots_of,
     what_moves,
@@ -53,30 +53,6 @@ MOST = 20_000  # things that can be noted; a run with more is eager
 RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # the global generators
 TORCH = "the random numbers of torch"
 SHARED = ("the random numbers of numpy.random", "the module random", TORCH)  # their names in messages, in this order
-ABSENT = object()  # equal to nothing else
-
-
-class Kept:
-    """One thing that can change, how it was, and how to put it back."""
-
-    __slots__ = ("entries", "name", "read", "thing", "was", "write")
-
-    def __init__(
-        self, name: str, thing: Any, read: Callable[[], Any], write: Callable[[Any], Any], entries: str = ""
-    ) -> None:
-        self.name, self.thing, self.read, self.write = name, thing, read, write
-        self.entries, self.was = entries, read()  # entries: how to write one of its entries, if it has any
-
-    def first_change(self) -> str:
-        """The part of it that has changed: its name, or that of an entry."""
-        try:
-            now = self.read()
-        except (AttributeError, KeyError, ValueError):
-            return self.name
-        if not self.entries:
-            return "" if same(now, self.was) else self.name
-        other = [key for key in (*now, *self.was) if not same(now.get(key, ABSENT), self.was.get(key, ABSENT))]
-        return self.name + self.entries.format(other[0]) if other else ""
 
 
 class PythonState:
@@ -90,6 +66,7 @@ class PythonState:
         self.kept, self.seen = list[Kept](), dict[int, Any]()
         self.spaces: set[Any] = set()  # (namespace, names) already looked through
         self.caches: list[Any] = []  # functools caches that were empty at the start
+        self.iterators: dict[str, Any] = {}  # by name; the first one ends the search
         self.foreign, self.outside, self.opaque = False, False, ""
         HERE.forget()
         places = [*roots.items(), *zip(SHARED, RANDOM, strict=False)]
@@ -129,7 +106,9 @@ class PythonState:
         else:
             if hasattr(type(x), "__next__"):
                 self.opaque = f"{name} {what_moves(type(x))}"
-            owner = getattr(x, "__self__", None) if isinstance(x, BuiltinMethodType) else None  # rng.normal
+                self.iterators[name] = x
+            bound = isinstance(x, (BuiltinMethodType, MethodWrapperType))
+            owner = getattr(x, "__self__", None) if bound else None  # rng.normal, count(1).__next__
             yield from [(name, owner)] if owner is not None else []
         if holds_attributes(x):
             yield from self.of_instance(name, x)
@@ -161,7 +140,7 @@ class PythonState:
             x.clear()
             x.update(was)
 
-        found = self.keep(name, x, lambda: dict(x), write, "[{0!r}]")
+        found = self.keep(name, x, lambda: dict(x), write, OF_DICT)
         return ((f"{name}[{key!r:.40}]", each) for key, each in found.items())
 
     def of_list(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
@@ -287,6 +266,8 @@ class PythonState:
             yield from self.of_names(x.__globals__, words)
             for module in modules_of(words):
                 yield from self.of_names(vars(module), words)
+            if "seterr" in words:
+                self.keep("np.geterr()", np, np.geterr, lambda was: np.seterr(**was))
             if words & ENVIRONMENT:
                 yield from self.of_mapping("os.environ", os.environ)
             if opens_files(x.__code__):

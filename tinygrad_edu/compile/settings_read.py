@@ -10,6 +10,8 @@ import gc
 import os
 import random
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -27,6 +29,14 @@ STATES = {
     "initial_seed",
     "state",
 }  # under which code asks for that of a generator
+CAUGHT = (
+    "DeprecationWarning",
+    "FutureWarning",
+    "RuntimeWarning",
+    "UserWarning",
+    "Warning",
+)  # where a filter raises them
+TEXTS = ("array2string", "array_repr", "array_str", "repr", "str")  # of arrays
 DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
 
 
@@ -68,6 +78,11 @@ ASKED: list[tuple[set[str], str, Callable[[], tuple[str]]]] = [
     ({"cwd"}, "Path.cwd()", partial(told, os.getcwd)),
     ({"getrecursionlimit"}, "sys.getrecursionlimit()", partial(told, sys.getrecursionlimit)),
     ({"gc", "isenabled"}, "gc.isenabled()", partial(told, gc.isenabled)),
+    ({"modules"}, "sys.modules", lambda: (str(hash(tuple(sys.modules))),)),
+    ({"current_thread"}, "the thread", lambda: (threading.current_thread().name,)),
+    ({"get_ident"}, "the thread", partial(told, threading.get_ident)),
+    *(({"warn", name}, "warnings.filters", lambda: (repr(warnings.filters),)) for name in CAUGHT),
+    *(({name}, "np.get_printoptions()", partial(told, np.get_printoptions)) for name in TEXTS),
 ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.askers import HERE
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.pytree import flatten, tree_map
 from tinygrad_edu.core.stands_for import users_function
@@ -39,6 +40,7 @@ def call_with_nodes(f: Callable[..., Any], arguments: Sequence[Any], named: Mapp
 
     These are the program's own: the caller's would stay as they are, and the next call would not find them changed.
     """
+    refuse_noticing()
     before: list[Any] = []
     after: list[Any] = []
     nesting = flatten((tuple(arguments), dict(named)), before)
@@ -50,6 +52,15 @@ def call_with_nodes(f: Callable[..., Any], arguments: Sequence[Any], named: Mapp
             "function cannot do: let it write to a copy, as in p = dict(p), and return what is new"
         )
     return result
+
+
+def refuse_noticing() -> None:
+    """Errors: TraceError for a function that acts on what NumPy warns of: a program computes without warnings."""
+    if HERE.notices:
+        raise TraceError(
+            f"{HERE.notices} acts on what NumPy warns of (overflow, 0/0), and a compiled function computes without "
+            "warnings: look at the numbers, as in np.where(np.isfinite(x), x, 0.0), or call the function without jit"
+        )
 
 
 def fails(f: Callable[..., Any], arguments: Sequence[Any]) -> bool:

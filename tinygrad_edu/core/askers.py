@@ -24,7 +24,10 @@ from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.whose_code import is_foreign
 
 PROBES = {"getattr", "hasattr"}  # functions that ask for attributes that may be missing; code may also catch the error
-Asked = tuple[set[str], bool]  # (the names to lend in its code, may it ask which attributes there are?)
+# (the names to lend in its code, may it ask which attributes there are? how it notices what NumPy warns of)
+Asked = tuple[set[str], bool, str]
+RAISING = {"call", "log", "print", "raise"}  # what np.errstate can do beside warning and ignoring
+FLOATING = {"FloatingPointError", "RuntimeWarning"}
 KNOWN: dict[int, tuple[CodeType, Asked]] = {}  # by id: the hash of a code object takes longer than all the rest
 MOST, SEEN = 4096, 256  # code objects that are known; things that are looked through for one function
 LACKING: set[str] = set()  # names that nodes have, and arrays or numbers lack
@@ -39,6 +42,7 @@ class _Seen(threading.local):
     def forget(self) -> None:
         self.spaces: dict[Key, dict[str, Any]] = {}  # where to lend which name
         self.probes = False
+        self.notices = ""
 
 
 HERE = _Seen()  # what the functions seen last by this thread ask for
@@ -51,16 +55,17 @@ def note_function(x: FunctionType) -> None:
         if len(KNOWN) >= MOST:
             KNOWN.clear()
         known = KNOWN[id(x.__code__)] = x.__code__, questions_in(x.__code__)
-    lent, probes = known[1]
+    lent, probes, notices = known[1]
     for name in lent:
         HERE.spaces[id(x.__globals__), name] = x.__globals__
     HERE.probes |= probes
+    HERE.notices = HERE.notices or notices
 
 
 @contextmanager
 def seen_in(f: object) -> Iterator[None]:
     """A block for which is noted what a function and those of the user's that it names ask for."""
-    before = HERE.spaces, HERE.probes
+    before = HERE.spaces, HERE.probes, HERE.notices
     HERE.forget()
     places, seen = list[Any]([f]), dict[int, Any]()
     while places and len(seen) < SEEN:
@@ -80,16 +85,31 @@ def seen_in(f: object) -> Iterator[None]:
     try:
         yield
     finally:
-        HERE.spaces, HERE.probes = before
+        HERE.spaces, HERE.probes, HERE.notices = before
 
 
 def questions_in(code: CodeType) -> Asked:
     """What a function's code, or that of a function inside it, asks for."""
     names = set(code.co_names)
-    caught = any(each.opname == "POP_EXCEPT" for each in get_instructions(code)) and not names.isdisjoint(LACKING)
+    catches = any(each.opname == "POP_EXCEPT" for each in get_instructions(code))
     found = [questions_in(each) for each in code.co_consts if isinstance(each, CodeType)]
-    probes = caught or not names.isdisjoint(PROBES)
-    return (LENDING.keys() & names).union(*(a for a, _ in found)), probes or any(b for _, b in found)
+    probes = (catches and not names.isdisjoint(LACKING)) or not names.isdisjoint(PROBES)
+    lent = (LENDING.keys() & names).union(*(inner[0] for inner in found))
+    notices = [*how_it_notices(code, names, catches), *(inner[2] for inner in found)]
+    return lent, probes or any(inner[1] for inner in found), next(filter(None, notices), "")
+
+
+def how_it_notices(code: CodeType, names: set[str], catches: bool) -> Iterator[str]:
+    """How code learns of overflow and invalid numbers, about which nodes are silent: by an error, or kept warnings."""
+    words = {x for each in code.co_consts for x in (each if isinstance(each, tuple) else (each,)) if type(x) is str}
+    if not names.isdisjoint({"errstate", "seterr"}) and words & RAISING:
+        yield f"np.errstate(... {min(words & RAISING)!r})"
+    if "seterrcall" in names:
+        yield "np.seterrcall"
+    if catches and names & FLOATING:
+        yield f"except {min(names & FLOATING)}"
+    if "catch_warnings" in names and words & {"error", "record"}:
+        yield f"warnings.catch_warnings with {min(words & {'error', 'record'})!r}"
 
 
 class _LentType(type):

@@ -28,6 +28,7 @@ from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.whose_code import INSIDE, asked_by_user, class_asked, is_printing
+from tinygrad_edu.errors import TraceError
 
 MUTEX = threading.Lock()  # guards OPEN
 OPEN: list[bool] = []  # for each thread in which the user's function runs on nodes: may it ask for attributes?
@@ -134,6 +135,11 @@ def telling(own: Callable[..., str]) -> Callable[..., str]:
         return own(x, *spec)
 
     return text_told
+
+
+def refuse_number(x: Node, what: str) -> None:
+    """Errors: TraceError, of a plain number in a trace."""
+    raise TraceError(f"a compiled function asks for {what} of a number")
 
 
 class Description:

@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_edu.compile.ir.dims import axis_length, length, lengths, rest
 from tinygrad_edu.core import broadcasting, reductions
 from tinygrad_edu.core.shape_errors import explain
-from tinygrad_edu.core.shapes import list_axes
+from tinygrad_edu.core.shapes import list_axes, one_axis
 from tinygrad_edu.errors import ShapeError
 
 Sizes = tuple[Any, ...]
@@ -67,8 +67,12 @@ def stretch_shape(parents: Sequence[Any], shape: Any) -> Sizes:
 
 
 def order_of_axes(x: Any, axes: Sequence[int] | None) -> list[int]:
+    """The axes counted from the front. Errors: ValueError, as NumPy's, where they are not all the axes of x."""
     listed = list_axes(axes)
-    return list(range(x.ndim))[::-1] if listed is None else [i % x.ndim for i in listed]
+    order = list(range(x.ndim))[::-1] if listed is None else [one_axis(x, i) for i in listed]
+    if sorted(order) != list(range(x.ndim)):
+        raise ValueError("axes don't match array" if len(order) != x.ndim else "repeated axis in transpose")
+    return order
 
 
 SHAPES: dict[str, Callable[..., Sizes]] = {

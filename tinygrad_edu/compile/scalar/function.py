@@ -26,7 +26,7 @@ from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.operation import EVERYWHERE, Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.pytree import flatten, tree_map, unflatten
-from tinygrad_edu.core.stands_for import class_told, let_answer, set_class
+from tinygrad_edu.core.stands_for import class_told, let_answer, refuse_number, set_class
 from tinygrad_edu.core.stretched_values import LEFT, warn_stretched_values
 from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.value import PARENTS, Value, constant, is_array, over_arrays
@@ -102,11 +102,9 @@ class TracedValue(Value):
 
     def eager_classes(self) -> tuple[Any, ...]:
         """Errors: TraceError, after which the function is traced with nodes that know what they are computed from."""
-        return self.refuse_question("the class")
+        raise TraceError("a compiled function asks for the class of a number")
 
-    def refuse_question(self, what: str) -> Any:
-        """Errors: TraceError."""
-        raise TraceError(f"a compiled function asks for {what} of a number")
+    refuse_question = refuse_number
 
 
 class WholeConstant(TracedValue):

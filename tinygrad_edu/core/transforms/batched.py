@@ -6,6 +6,7 @@ move; its own graph is of samples, so that a transform inside the function gives
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -228,8 +229,7 @@ class Batched(Tensor):
         parents = [self, *[sample(x) for x in others]]
         rank = max(np.ndim(x) for x in parents)
         with outside():
-            first, *rest = (batch_rules.align(x, rank) for x in parents)
-            inner = getattr(first, name)(*rest)
+            inner = getattr(operator, name)(*[batch_rules.align(x, rank) for x in parents])
         return Batched(inner, all(is_common(x) for x in parents))
 
     def __and__(self, other: ArrayLike) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.arrays.rearrange import moveaxis
-from tinygrad_edu.core.askers import seen_in
+from tinygrad_edu.core.askers import HERE, seen_in
 from tinygrad_edu.core.broadcasting import broadcast_to
 from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
@@ -152,6 +152,8 @@ def all_at_once(
             if isinstance(x, Tensor) and made is not x:  # attributes that the user has set on the whole batch
                 vars(made).update(vars(x))
         with errors_raised() as caught, watching(), seen_in(f), users_function():
+            if HERE.notices:  # what NumPy warns of in one sample
+                raise NumbersNeededError
             y = f(*with_leaves(list(arguments), leaves), **tree_map(own, options))
             if MODES.written:
                 refuse_old(list(tree_leaves(y)), numbers_needed)

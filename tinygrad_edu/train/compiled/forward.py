@@ -22,6 +22,7 @@ from tinygrad_edu.compile.program import Array
 from tinygrad_edu.compile.rounds.repeats import roll
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.trace import Trace
+from tinygrad_edu.compile.untraceable import refuse_noticing
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
@@ -126,6 +127,7 @@ def trace_once(
         mark(x, PlainArray)
         inputs.append(x)
     begun = next(CLOCK)
+    refuse_noticing()
     with users_function():
         trace.results = trace.run(lambda: loss(*inputs))
     trace.run(partial(roll_repeats, trace))
