@@ -140,7 +140,8 @@ def asked_outside(iterators: Collection[Any] = ()) -> Iterator[list[str]]:
     for.
     """
     found: list[str] = []
-    resumed = [x.gi_frame for x in iterators if isinstance(x, GeneratorType)]
+    frames = [x.gi_frame for x in iterators if isinstance(x, GeneratorType)]
+    resumed = [frame for frame in frames if frame is not None]
     before = [position_of(x) for x in iterators]
     of_uuid = getattr(sys.modules.get("uuid"), "_generate_time_safe", None)
     chance = CHANCE if of_uuid is None else {**CHANCE, of_uuid: "uuid.uuid1"}

@@ -62,11 +62,8 @@ def note_function(x: FunctionType) -> None:
     HERE.notices = HERE.notices or notices
 
 
-@contextmanager
-def seen_in(f: object) -> Iterator[None]:
-    """A block for which is noted what a function and those of the user's that it names ask for."""
-    before = HERE.spaces, HERE.probes, HERE.notices
-    HERE.forget()
+def functions_seen(f: object) -> Iterator[FunctionType]:
+    """The user's own functions among a function and what it names and holds."""
     places, seen = list[Any]([f]), dict[int, Any]()
     while places and len(seen) < SEEN:
         x = places.pop()
@@ -75,13 +72,22 @@ def seen_in(f: object) -> Iterator[None]:
         seen[id(x)] = x
         if isinstance(x, FunctionType):
             if is_foreign(x.__globals__.get("__name__")):
-                note_function(x)
+                yield x
                 places += [x.__globals__[name] for name in x.__code__.co_names if name in x.__globals__]
             places += [cell.cell_contents for cell in x.__closure__ or () if cell != CellType()]
         elif isinstance(x, (MethodType, partial)):
             places.append(x.__func__ if isinstance(x, MethodType) else x.func)
         elif isinstance(x, (dict, list, tuple)):
             places += x.values() if isinstance(x, dict) else x
+
+
+@contextmanager
+def seen_in(f: object) -> Iterator[None]:
+    """A block for which is noted what a function and those of the user's that it names ask for."""
+    before = HERE.spaces, HERE.probes, HERE.notices
+    HERE.forget()
+    for x in functions_seen(f):
+        note_function(x)
     try:
         yield
     finally:

@@ -23,11 +23,12 @@ from tinygrad_edu.nn.module import Module, all_numbers, with_weights
 from tinygrad_edu.nn.parameters import trained
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
+from tinygrad_edu.train.batch_class import class_of_batch
 from tinygrad_edu.train.copied import copy_job
 from tinygrad_edu.train.kept_by_callbacks import states_of
 from tinygrad_edu.train.model_form import form_of
 from tinygrad_edu.train.one_thread import calling_back
-from tinygrad_edu.train.own_code import for_own_code, runs_own_code, with_torchs_words
+from tinygrad_edu.train.own_code import as_class, for_own_code, runs_own_code
 from tinygrad_edu.train.progress import Curve, Progress
 from tinygrad_edu.train.recipe import Loss, Recipe, Settings
 from tinygrad_edu.train.seeds import seed_layers
@@ -80,10 +81,9 @@ class Job:
 
     __deepcopy__ = copy_job
 
-    @cached_property
-    def own_code(self) -> bool:
-        """Does code of the user's own take part? Asked when it is needed: it goes through all modules."""
-        return runs_own_code(self.model, self.loss)
+    # Does code of the user's own take part? Asked when it is needed: it goes through all modules.
+    own_code = cached_property(lambda job: runs_own_code(job.model, job.loss))
+    array_class = cached_property(lambda job: class_of_batch(job.model, job.loss))  # of the arrays that it gets
 
     @property
     def batch_size(self) -> int:
@@ -166,7 +166,7 @@ class Job:
         if any(isinstance(a, np.ndarray) and (a.base is not None or a is self.data[0]) for a in batch):
             batch = for_own_code(self.model, self.loss, *batch)
         elif self.own_code:
-            batch = with_torchs_words(batch)
+            batch = as_class(self.array_class, batch)
         weight = {"sample_weight": batch[2]} if len(batch) > 2 else {}
         with inside_loss():
             output = self.model(batch[0])

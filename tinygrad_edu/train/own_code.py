@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.user_code import is_foreign, is_own_class
-from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module, modules_inside
+from tinygrad_edu.train.batch_class import class_of_batch
 
 
 def runs_own_code(model: Any, loss: Any = None) -> bool:
@@ -46,9 +46,14 @@ def for_own_code(model: Any, loss: Any, *arrays: Any) -> tuple[Any, ...]:
     """Arrays to call them with: copies where code of the user's own may write into them."""
     if not runs_own_code(model, loss):
         return arrays
-    return with_torchs_words(array.copy() if isinstance(array, np.ndarray) else array for array in arrays)
+    return for_model(model, loss, [array.copy() if isinstance(array, np.ndarray) else array for array in arrays])
 
 
-def with_torchs_words(arrays: Iterable[Any]) -> tuple[Any, ...]:
-    """Arrays that a forward written for PyTorch understands: x.size(0), x.view(n, -1), x.unsqueeze(1)."""
-    return tuple(x.view(PlainArray) if type(x) is np.ndarray else x for x in arrays)
+def for_model(model: Any, loss: Any, arrays: Iterable[Any]) -> tuple[Any, ...]:
+    """Arrays of the class that the user's own code in them is given."""
+    return as_class(class_of_batch(model, loss), arrays)
+
+
+def as_class(kind: type, arrays: Iterable[Any]) -> tuple[Any, ...]:
+    """Arrays that a forward written for PyTorch understands, x.size(0), x.view(n, -1), or NumPy's: `class_of_batch`."""
+    return tuple(x.view(kind) if type(x) is np.ndarray and kind is not np.ndarray else x for x in arrays)

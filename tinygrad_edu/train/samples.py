@@ -20,7 +20,7 @@ from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module, modules_inside
 from tinygrad_edu.nn.parameters import parameters_in
-from tinygrad_edu.train.own_code import for_own_code, runs_own_code, with_torchs_words
+from tinygrad_edu.train.own_code import for_model, for_own_code, runs_own_code
 
 Array = np.ndarray[Any, Any]
 ROWS = 2  # samples used to try a form of the data
@@ -166,7 +166,7 @@ def takes_a_row(model: Module, numbers: Array) -> bool:
     some = numbers[:3]
     try:
         with aside(model):
-            output = model(*with_torchs_words([some.copy()]))
+            output = model(*for_model(model, None, [some.copy()]))
         return bool(np.shape(output)[:1] == some.shape)
     except Exception:  # the user's own code may raise anything
         return False
@@ -179,7 +179,7 @@ def first_that_works(call: Callable[[Array], Any], model: Module, forms: Sequenc
     for form in forms:
         try:
             with aside(model):
-                call(*with_torchs_words([form]))
+                call(*for_model(model, None, [form]))
             return form
         except SettingError:
             fitting.append(form)

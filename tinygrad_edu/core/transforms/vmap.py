@@ -11,10 +11,10 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.arrays.rearrange import moveaxis
-from tinygrad_edu.core.askers import HERE, seen_in
+from tinygrad_edu.core.askers import HERE, functions_seen, seen_in
 from tinygrad_edu.core.broadcasting import broadcast_to
 from tinygrad_edu.core.conversion import preview
-from tinygrad_edu.core.methods.plain_arrays import PlainArray
+from tinygrad_edu.core.methods.torch_words import class_for_code
 from tinygrad_edu.core.modes import MODES, errors_raised
 from tinygrad_edu.core.pytree import leaf_pairs, refuse_deep, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.readings import refuse_own_rules
@@ -223,20 +223,22 @@ def one_after_the_other(
         raise ShapeError(
             "vmap over no samples, of a function that looks at their numbers: the shape of the result cannot be known"
         )
-    results = []
+    results, kind = [], class_for_code(each.__code__ for each in functions_seen(f))
     for i in range(int(size)):
-        leaves = [own(x) if axis is None else sample_of(x, axis, i) for x, axis in leaf_pairs(list(arguments), axes)]
+        leaves = [
+            own(x) if axis is None else sample_of(x, axis, i, kind) for x, axis in leaf_pairs(list(arguments), axes)
+        ]
         results.append(f(*with_leaves(list(arguments), leaves), **tree_map(own, options)))
     nested = is_nested(arguments)
     return tree_map(lambda axis, *ys: stack_samples(ys, axis, nested), axes_of_results(out_axes, results[0]), *results)
 
 
-def sample_of(x: Node, axis: int, i: int) -> Any:
+def sample_of(x: Node, axis: int, i: int, kind: type) -> Any:
     found = getitem(x, (*(slice(None),) * (axis % np.ndim(x)), i))
     if not isinstance(found, np.ndarray):
         return found
-    # with PyTorch's method names, which f may call; a copy, because f may write to it
-    return found.copy().view(PlainArray)
+    found = found.copy()  # f may write to it
+    return found if kind is np.ndarray else found.view(kind)  # with PyTorch's method names, which f may call
 
 
 def stack_samples(ys: Sequence[Any], axis: int | None, nested: bool) -> Any:

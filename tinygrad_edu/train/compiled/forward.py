@@ -120,11 +120,12 @@ def trace_once(
     are all sizes but the batch's plain numbers, and the program for these alone? `counted`: see Trace."""
     trace = Trace(draws=True, written_out=written_out, fixed=fixed, counted=counted)
     trace.floats = np.dtype(common_dtype(data))
-    inputs = []
+    inputs, job = [], getattr(loss, "__self__", None)  # loss is a job's batch_loss, or a function
+    kind = getattr(job, "array_class", PlainArray) if getattr(job, "own_code", False) else PlainArray
     for name, array in zip(BATCH_NAMES, data, strict=False):
         x = trace.input(name, np.broadcast_to(array.dtype.type(0), (rows, *array.shape[1:])), named=1)
         hold(x, array)
-        mark(x, PlainArray)
+        mark(x, kind)
         inputs.append(x)
     begun = next(CLOCK)
     refuse_noticing()

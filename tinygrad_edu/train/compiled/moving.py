@@ -27,7 +27,8 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 
 OF_A_JOB = {
-    *("model", "optimizer", "loss", "batch_loss", "data", "samples", "batch_size", "settings", "held_out", "own_code")
+    "array_class",
+    *("model", "optimizer", "loss", "batch_loss", "data", "samples", "batch_size", "settings", "held_out", "own_code"),
 }
 OF_AN_OPTIMIZER = {
     "params",
