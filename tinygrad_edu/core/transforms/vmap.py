@@ -52,7 +52,7 @@ def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
     for batches (convolutions, indices that differ between samples) run sample by sample. A function that looks at
     numbers (`if x > 0`, x.item(), np.sort) is run from its start for each sample; under `jit` it is refused by name.
     f may write to its arrays, which are copies (`x *= 2`). Where it runs once, random numbers that it draws are the
-    same for all samples: draw them outside, one for each.
+    same for all samples: draw them outside, one for each; a counter, list or iterator of Python's moves on once.
     Errors: ShapeError where the arguments differ in the number of samples, SettingError for in_axes that do not fit.
 
     >>> import numpy as np
