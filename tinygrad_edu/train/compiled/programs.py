@@ -10,8 +10,8 @@ from typing import Any
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.python_state import SHARED, PythonState
 from tinygrad_edu.compile.user_code import is_own_class
-from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.operation import ArrayOperation, Operation
+from tinygrad_edu.core.printing import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.nn.kept import PLAIN, untrained
