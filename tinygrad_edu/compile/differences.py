@@ -48,8 +48,9 @@ def kind(x: ArrayLike) -> str:
     array = leaf_numbers(x)
     if array is None:
         return f"{x!r:.80}"
-    what = "truth value" if array.dtype.kind == "b" else "number"
-    return f"an array of {what}s with shape {array.shape}" if array.ndim else f"a {what}"
+    if array.ndim:
+        return f"an array of {array.dtype} with shape {array.shape}"
+    return {"b": "a truth value", "f": "a float"}.get(array.dtype.kind, "a whole number")
 
 
 def leaf_numbers(x: ArrayLike) -> Any:

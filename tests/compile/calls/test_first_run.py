@@ -36,6 +36,7 @@ DIFFERENT = {
     "class of a dict": lambda x: {"a": x.sum()} if traced() else collections.OrderedDict(a=x.sum()),
     "keys": lambda x: {"a": x.sum()} if traced() else {"b": x.sum()},
     "shape": lambda x: x.sum(axis=0, keepdims=traced()),
+    "dtype": lambda x: x if traced() else x.astype(np.float32),
     "truth values": lambda x: x if traced() else x > 0,
     "NaN": lambda x: x * (1.0 if traced() else np.nan),
     "infinity": lambda x: x / (1.0 if traced() else 0.0),
