@@ -325,6 +325,11 @@ NUMPYS |= {
     "vander": vander,
     "cond": cond,
     "linspace": linspace,
+    "logspace": lambda a, b, num, endpoint=True, base=10.0: torch.pow(base, linspace(a, b, num, endpoint)),
+    "compress": lambda c, x, axis=None: (x.ravel() if axis is None else x).index_select(
+        axis or 0, tensor(np.flatnonzero(c))
+    ),
+    "extract": lambda c, x: x.ravel()[tensor(np.flatnonzero(c))],
     "fftshift": lambda x, axes=None: torch.fft.fftshift(x, axes),
     "ifftshift": lambda x, axes=None: torch.fft.ifftshift(x, axes),
 }
