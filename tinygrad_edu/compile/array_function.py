@@ -20,7 +20,7 @@ from tinygrad_edu.compile.passes.float_dtypes import common_dtype, float_dtypes
 from tinygrad_edu.compile.program import Program, number_array
 from tinygrad_edu.compile.program_dtypes import program_dtype, settle_dtypes, whole_inputs
 from tinygrad_edu.compile.quick_call import QuickCalls
-from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, with_tensors
+from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, note_tensors, with_tensors
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.stretched import with_warning
 from tinygrad_edu.compile.trace import Trace
@@ -91,7 +91,8 @@ class ArrayFunction:
         """The results as plain numbers and arrays; Tensors where they depend on Tensors."""
         call, inputs = self.prepare(arguments, by="")
         run = partial(self.run_call, call, inputs, arguments, name)
-        return compared(call.program, self.f, arguments, run, forget=self.quick.known.clear)
+        note = partial(note_tensors, call.program, arguments)
+        return compared(call.program, self.f, arguments, run, forget=self.quick.known.clear, note=note)
 
     def run_call(self, call: Call, inputs: list[Any], arguments: Sequence[Any], name: str) -> Any:
         """The results of a call that is laid out."""

@@ -33,9 +33,10 @@ from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
 MOST_WORK = 2**26  # numbers computed: about 0.2 s
-# Relative, of float64 and of float32; also what results may differ by, of the largest of their array
-NUDGES = 1e-9, 1e-5
-ROOM = 10.0  # times the change of the results when the arguments change by a nudge
+# Of float64 and of float32: small changes of the arguments, relative, which are also what results may differ by, of the
+# largest of their array; and what rounding may leave where the result is 0, of the largest number that f is given.
+NUDGES, NOISE = (1e-9, 1e-5), (1e-12, 1e-4)
+ROOM = 100.0  # times the change of the results when the arguments change by a nudge
 WITHOUT_ARGUMENTS = 1e-3  # what they may differ by where no argument can be nudged
 
 
@@ -47,22 +48,26 @@ def compared(
     look: Callable[[Any], Any] = lambda found: found,
     forget: Callable[[], None] = lambda: None,
     writes: bool = True,
+    note: Callable[[Any], None] = lambda results: None,
 ) -> Any:
     """run(); at the first run of a program, its results have to be those of f.
 
     `look`: what of the results of run() is compared; `forget`: called where they differ; `writes`: is what the
-    arguments hold afterwards compared too?
+    arguments hold afterwards compared too? `note`: called with the results of f, before run().
     Errors: TraceError where they differ.
     """
     if program.is_compared:
         return run()
     given = list(tree_leaves(tuple(arguments)))
     own = own_run(f, arguments, program) if not overlap(given) else None
+    if own is not None:
+        note(own.results)
     found = run()
     try:
         if own is not None:
-            tolerance = NUDGES[program.has_float32() or any(map(is_single, given))]
-            own.refuse_difference(look(found), tuple(arguments) if writes else own.after, tolerance)
+            single = program.has_float32() or any(map(is_single, given))
+            noise = NOISE[single] * max([largest(leaf_numbers(x)) for x in [*given, *program.read_anew()]], default=0.0)
+            own.refuse_difference(look(found), tuple(arguments) if writes else own.after, NUDGES[single], noise)
     except TraceError:
         forget()
         raise
@@ -91,10 +96,10 @@ class OwnRun:
             if state is not None:
                 state.restore()
 
-    def refuse_difference(self, found: Any, arguments: Sequence[Any], tolerance: float) -> None:
+    def refuse_difference(self, found: Any, arguments: Sequence[Any], tolerance: float, noise: float) -> None:
         """Errors: TraceError where the program has given something else, or has written something else."""
         difference = self.difference_from(found, arguments, tolerance)
-        if difference is None or (difference.in_numbers and self.is_sensitive(found, arguments, tolerance)):
+        if difference is None or (difference.in_numbers and self.is_sensitive(found, arguments, tolerance, noise)):
             return
         with suppress(Exception):  # f may look at np.geterr()
             self.results, self.after = self.run(self.arguments, quiet=False)
@@ -105,7 +110,7 @@ class OwnRun:
         difference = first_difference(found, self.results, "the result", tolerance)
         return difference or first_difference(arguments, self.after, "arguments", tolerance)
 
-    def is_sensitive(self, found: Any, arguments: Sequence[Any], nudge: float) -> bool:
+    def is_sensitive(self, found: Any, arguments: Sequence[Any], nudge: float, noise: float) -> bool:
         """Do the results of the function itself change as much when its arguments change by a nudge?"""
         own = self.results, self.after
         apart = changes((found, arguments), own)
@@ -117,7 +122,7 @@ class OwnRun:
             except Exception:  # so near to where it raises an error, its numbers say little
                 return True
             room = [ROOM * max(both) for both in zip(*[changes(run, own) for run in runs], strict=True)]
-        return all(a <= b for a, b in zip(apart, room, strict=True))
+        return all(a <= max(b, noise) for a, b in zip(apart, room, strict=True))
 
     def refuse(self, difference: Difference) -> None:
         name = getattr(self.f, "__name__", "the function")
@@ -183,16 +188,16 @@ def overlap(given: Sequence[Any]) -> bool:
 
 def nudged(arguments: Any, nudge: float, seed: int) -> Any:
     """The arguments with each float changed by a small part of it, up or down at random."""
-    rng = np.random.default_rng(seed)
+    rng, made = np.random.default_rng(seed), dict[int, Any]()
 
     def change(x: ArrayLike) -> Any:
         if not has_floats(x):
             return x
         array = leaf_numbers(x)
-        moved = array * (1.0 + nudge * rng.choice([-1.0, 1.0], array.shape))
-        return type(x)(moved.astype(array.dtype)) if not isinstance(x, np.ndarray) else moved.astype(array.dtype)
+        moved = (array * (1.0 + nudge * rng.choice([-1.0, 1.0], array.shape))).astype(array.dtype)
+        return moved if isinstance(x, np.ndarray) else type(x)(moved)
 
-    return tree_map(change, arguments)
+    return tree_map(lambda x: made[id(x)] if id(x) in made else made.setdefault(id(x), change(x)), arguments)
 
 
 def is_single(x: ArrayLike) -> bool:

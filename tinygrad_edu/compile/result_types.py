@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.compile.call import Call
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import FLOAT, is_comparison
+from tinygrad_edu.compile.program import Program
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.graph import topological
@@ -36,15 +37,25 @@ def with_tensors(call: Call, found: Any, arguments: Sequence[Any]) -> Any:
 
 def from_tensors(call: Call, arguments: Sequence[Any]) -> Sequence[bool]:
     """For each result: is it computed from a Tensor? Worked out once for arguments of these classes."""
-    kinds: Sequence[type] = tuple(map(type, arguments))
-    if not NESTINGS.isdisjoint(kinds):
-        kinds = tuple(map(type, tree_leaves(tuple(arguments))))
+    kinds = classes_of(arguments)
     if not call.tensors and Tensor not in kinds:
         return ()
     known = call.program.of_tensors
     if kinds not in known:
         known[kinds] = made_of_tensors(call.program.trace, [i for i, kind in enumerate(kinds) if kind is Tensor])
     return known[kinds]
+
+
+def classes_of(arguments: Sequence[Any]) -> Sequence[type]:
+    kinds: Sequence[type] = tuple(map(type, arguments))
+    return kinds if NESTINGS.isdisjoint(kinds) else tuple(map(type, tree_leaves(tuple(arguments))))
+
+
+def note_tensors(program: Program, arguments: Sequence[Any], results: Any) -> None:
+    """From now on results for arguments of these classes are Tensors where those of the function itself are."""
+    found = [isinstance(y, Tensor) for y in tree_leaves(results)]
+    if len(found) == len(list(tree_leaves(program.trace.results))):
+        program.of_tensors[classes_of(arguments)] = found
 
 
 def belongs_to_graph(call: Call, arguments: Sequence[Any]) -> bool:

@@ -54,6 +54,22 @@ def test_another_result_is_refused_at_each_call(name):
                 f(X.copy())
 
 
+def test_an_array_that_is_given_twice():
+    f = tg.jit(lambda x, y: x * 2.0 if x is y else x * 3.0)
+    with without_numba():
+        try:
+            found = f(X, X)
+        except TraceError:
+            return
+    np.testing.assert_allclose(found, 2.0 * X)
+
+
+def test_results_have_the_class_of_those_of_the_function_itself():
+    f = lambda W: tg.value_and_grad(lambda s: np.sum((s * W) ** 2))(np.ones(3))  # noqa: E731
+    with without_numba():
+        assert [type(y) for y in tg.jit(f)(X[0])] == [type(y) for y in f(X[0])] == [float, np.ndarray]
+
+
 def test_the_message_names_the_entry_and_both_numbers():
     def loss(x):
         return {"squares": x * (2.0 if traced() else 3.0)}
@@ -92,6 +108,8 @@ def far_apart(x):
 SAME = {
     "chaos": lambda x: far_apart(np.abs(x) / 4.0 + 0.01),
     "cancellation": lambda x: (x - x.mean()).sum(),
+    "cancellation of whole numbers": lambda x: (lambda n: (n / 7.0 - (n / 7.0).mean()).sum())(x > 0),
+    "a gradient of 0": lambda x: tg.grad(lambda b: np.tanh((x + b - (x + b).mean(0)) / x.std(0)).sum())(X[0]),
     "near a tie": lambda x: np.sum(x) > np.sum(x[::-1]),
     "NaN": lambda x: np.log(x),
     "in float32": lambda x: np.tanh(x.astype(np.float32)).sum(axis=0),
