@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile import packed, uncompiled, written_arguments
+from tinygrad_edu.compile import packed, uncompiled, untraceable, written_arguments
 from tinygrad_edu.compile.call import CAREFUL, Call, check_argument, prepare_call, structure
 from tinygrad_edu.compile.first_run import compared, on_leaves, with_gradients
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
@@ -28,6 +28,7 @@ from tinygrad_edu.compile.traced_results import as_traced, frame_of, refuse_othe
 from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, copy_of_array, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.arrays.positions import in_dtype_of
+from tinygrad_edu.core.askers import HERE
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.lost_gradients import mark
 from tinygrad_edu.core.pytree import flatten, leaf_names, tree_leaves, tree_map, with_leaves
@@ -58,13 +59,12 @@ class ArrayFunction:
         self.first_change = first_change
         self.programs: dict[Any, list[Program]] = {}
         self.calls: dict[Any, Call] = {}
-        self.by_class = False  # does a trace ask for the classes of its arguments? Then they belong to the keys
+        self.asked = set[str]()  # do traces ask for the "class" of arguments, or their "identity"? It belongs to keys
         self.quick = QuickCalls()
 
     def source(self, name: str) -> str:
         """The newest program's loops, then the operations that they call."""
-        listing: str = list(self.programs.values())[-1][-1].listing(name)
-        return listing
+        return str(list(self.programs.values())[-1][-1].listing(name))
 
     def module_source(self, name: str) -> str:
         """The newest program's text, as it is compiled."""
@@ -205,7 +205,7 @@ class ArrayFunction:
             given = list(tree_leaves(tuple(arguments)))
             given = given if signature(given, by) else [check_argument(x) for x in given]
             key = (flatten(tuple(arguments), []), signature(given, by))
-        if own := own_attributes(list(tree_leaves(tuple(arguments))), self.by_class):
+        if own := own_attributes(list(tree_leaves(tuple(arguments))), self.asked):
             key = (*key, own)
         call = self.calls.get(key)
         if call is None or not call.fits():
@@ -220,15 +220,15 @@ class ArrayFunction:
         """The program of this structure and these sizes."""
         leaves = list(tree_leaves(tuple(arguments)))
         structures = by, flatten(tuple(arguments), []), *map(structure, given)
-        key = *structures, own_attributes(leaves, self.by_class)
+        key = *structures, own_attributes(leaves, self.asked)
         for program in self.programs.get(key, []):
             captured = [number_array(x) for x in program.trace.captured.values()]
             sizes = program.sizes([*given, *captured])
             if sizes is not None and [structure(x) for x in captured] == program.captured_structure:
                 return prepare_call(program, sizes, [*given, *captured])
         program = self.run_trace(lambda: self.trace_program(arguments, given, by))
-        self.by_class |= program.trace.asked
-        key = *structures, own_attributes(leaves, self.by_class)
+        self.asked |= program.trace.asked
+        key = *structures, own_attributes(leaves, self.asked)
         self.programs.setdefault(key, []).append(program)
         arrays = [*given, *map(number_array, program.trace.captured.values())]
         sizes = program.sizes(arrays)
@@ -254,6 +254,8 @@ class ArrayFunction:
         own = list(trace.inputs.values())
         with explain_failure(self.f, arguments):
             results = trace.run(lambda: with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
+            if HERE.identity and "identity" not in trace.asked:  # the trace has asked for the hash of a Tensor
+                return self.program_for(arguments, given, by, written_out, fixed, mixed)
             trace.written = written_arguments.writes_to(trace, own)
             trace.frame = frame_of(results, trace.written)
             results = results if trace.frame is None else trace.frame.pick(results)
@@ -279,6 +281,7 @@ class ArrayFunction:
     def input_nodes(self, trace: Trace, arguments: Sequence[Any], given: Sequence[Any]) -> list[Any]:
         """The nodes with which the function is called, nested like its arguments."""
         leaves = list(tree_leaves(tuple(arguments)))
+        untraceable.refuse_caught(leaves)
         trace.numbers = {x.dtype for x in leaves if is_double(x)}
         trace.floats = np.dtype(common_dtype(given, trace.numbers))
         trace.mixed = len(float_dtypes(given) | trace.numbers) > 1
@@ -292,7 +295,7 @@ class ArrayFunction:
             withhold(node, argument)
             if isinstance(argument, Tensor):
                 trace.tensors.append(node)
-        return nodes
+        return list(with_leaves(nodes, trace.one_for_each(leaves))) if HERE.identity else nodes
 
     def program_of(
         self,
@@ -308,7 +311,7 @@ class ArrayFunction:
         if by.removesuffix(CAREFUL):
             closed_over = [trace.inputs[k] for k, x in trace.captured.items() if getattr(x, "requires_grad", False)]
             wanted = select_inputs(own, arguments, by) if by.startswith("arguments") else closed_over
-            found = trace.gradients(wanted)
+            found = trace.gradients([trace.same.get(x, x) for x in wanted])
             results = {"result": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, found, strict=True)}
         else:
             results = {f"result{i}": y for i, y in enumerate(outputs)}

@@ -6,7 +6,7 @@ and a function that reads one is refused: otherwise `getattr(X, "scale", 1.0)` w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.stands_for import mark
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.identity import first_places
 from tinygrad_edu.core.methods.spellings import OF_TENSOR
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
@@ -21,11 +22,13 @@ from tinygrad_edu.errors import TraceError
 WITHHELD = "withheld by jit"  # not an identifier, so it cannot be the name of an attribute
 
 
-def own_attributes(arguments: Sequence[Any], by_class: bool = False) -> tuple[tuple[Any, ...], ...]:
+def own_attributes(arguments: Sequence[Any], asked: Container[str] = ()) -> tuple[tuple[Any, ...], ...]:
     """For each argument the names that were set on it, and the dtype of a number that is no Python float; () if there
-    are none at all. `by_class`: and its class."""
+    are none at all. `asked`: and its "class", or its "identity", the first place that is given the same array."""
     found: tuple[Any, ...] = tuple([tuple(vars(x)) if x.__class__ is Tensor else dtype_of_number(x) for x in arguments])
-    found = tuple([(type(x), *names) for x, names in zip(arguments, found, strict=True)]) if by_class else found
+    found = tuple([(type(x), *names) for x, names in zip(arguments, found, strict=True)]) if "class" in asked else found
+    if "identity" in asked:
+        found = tuple([(place, *names) for place, names in zip(first_places(arguments), found, strict=True)])
     return found if any(found) else ()
 
 

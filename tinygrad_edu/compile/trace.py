@@ -23,6 +23,7 @@ from tinygrad_edu.compile.unread import original, read_of
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import Dtype
 from tinygrad_edu.core.graph import topological
+from tinygrad_edu.core.identity import first_places
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.core.readings import numbers_of_frame, refuse_own_rules
@@ -62,7 +63,8 @@ class Trace:
     of_inputs: dict[Traced, Any] = field(default_factory=dict)  # their dtypes; None: a number
     known: dict[Traced, Any] = field(default_factory=dict)  # the dtypes of nodes that have been asked for theirs
     casts: set[Any] = field(default_factory=set)  # the dtypes of floats that the function casts to, besides `floats`
-    asked: bool = False  # for the class of a node, which depends on that of the arguments
+    asked: set[str] = field(default_factory=set)  # for the "class" of a node, or whether two are one: "identity"
+    same: dict[Traced, Traced] = field(default_factory=dict)  # inputs for which others stand: see one_for_each
     in_float64: bool = False  # it computes with float64 whatever its arrays hold
     meets_double: bool = False  # there are both float32 and float64 among what it computes
     draws: bool = False  # belongs to a training step, which may draw random numbers and change buffers of the model
@@ -94,6 +96,13 @@ class Trace:
         x = self.inputs[name] = Traced(sizes, name=name, label=name)
         self.of_inputs[x] = getattr(array, "dtype", FLOAT if shape else None)
         return x
+
+    def one_for_each(self, leaves: Sequence[Any]) -> list[Traced]:
+        """The inputs for these arguments, one for an array that is given twice."""
+        self.asked.add("identity")
+        inputs = list(self.inputs.values())
+        self.same = {x: inputs[i] for x, i in zip(inputs, first_places(leaves), strict=True)}
+        return list(self.same.values())
 
     def mask(self, like: Traced, p: float, rng: np.random.Generator) -> Traced:
         """An array of that shape that is drawn anew in each step: 0 with probability p, else 1/(1 - p)."""

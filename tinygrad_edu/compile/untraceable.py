@@ -63,6 +63,16 @@ def refuse_noticing() -> None:
         )
 
 
+def refuse_caught(given: Sequence[Any]) -> None:
+    """Errors: TraceError for a function of Python's numbers that catches what 1 / 0.0 raises: a program gives inf."""
+    if HERE.caught and any(type(x) in (float, int) for x in given):
+        raise TraceError(
+            f"except {HERE.caught} acts on an error of Python's numbers, as of 1 / 0.0 and 1e300**3, and a compiled "
+            "function gives inf or nan: look at the numbers, as in tg.ops.where(y == 0, 0.0, x / y), give NumPy's "
+            "numbers, which raise no error either, or call the function without jit"
+        )
+
+
 def fails(f: Callable[..., Any], arguments: Sequence[Any]) -> bool:
     """Does the function raise an error when it is not compiled?"""
     try:

@@ -14,20 +14,36 @@ import abc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from dis import get_instructions
 from functools import partial
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from tinygrad_edu.core.aliases import Node, Option
+from tinygrad_edu.core.identity import Path, compared_objects, may_be_array
 from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.whose_code import is_foreign
 
 PROBES = {"getattr", "hasattr"}  # functions that ask for attributes that may be missing; code may also catch the error
-# (the names to lend in its code, may it ask which attributes there are? how it notices what NumPy warns of)
-Asked = tuple[set[str], bool, str]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What code asks for: the names to lend to it; may it ask which attributes there are? How it notices what NumPy
+    warns of; the error of Python's numbers that it catches; what it compares objects with by `is`.
+    """
+
+    lent: frozenset[str]
+    probes: bool
+    notices: str
+    caught: str
+    objects: frozenset[Path]
+
+
 RAISING = {"call", "log", "print", "raise"}  # what np.errstate can do beside warning and ignoring
 FLOATING = {"FloatingPointError", "RuntimeWarning"}
+OF_NUMBERS = {"ArithmeticError", "OverflowError", "ZeroDivisionError"}  # what 1 / 0.0 and 1e300**3 raise
 KNOWN: dict[int, tuple[CodeType, Asked]] = {}  # by id: the hash of a code object takes longer than all the rest
 MOST, SEEN = 4096, 256  # code objects that are known; things that are looked through for one function
 LACKING: set[str] = set()  # names that nodes have, and arrays or numbers lack
@@ -42,7 +58,8 @@ class _Seen(threading.local):
     def forget(self) -> None:
         self.spaces: dict[Key, dict[str, Any]] = {}  # where to lend which name
         self.probes = False
-        self.notices = ""
+        self.notices = self.caught = ""
+        self.identity = False  # does it ask whether two objects are one?
 
 
 HERE = _Seen()  # what the functions seen last by this thread ask for
@@ -55,11 +72,13 @@ def note_function(x: FunctionType) -> None:
         if len(KNOWN) >= MOST:
             KNOWN.clear()
         known = KNOWN[id(x.__code__)] = x.__code__, questions_in(x.__code__)
-    lent, probes, notices = known[1]
-    for name in lent:
+    asked = known[1]
+    for name in asked.lent:
         HERE.spaces[id(x.__globals__), name] = x.__globals__
-    HERE.probes |= probes
-    HERE.notices = HERE.notices or notices
+    HERE.probes |= asked.probes
+    HERE.notices = HERE.notices or asked.notices
+    HERE.caught = HERE.caught or asked.caught
+    HERE.identity |= any(may_be_array(path, x.__globals__) for path in asked.objects)
 
 
 def functions_seen(f: object) -> Iterator[FunctionType]:
@@ -84,25 +103,31 @@ def functions_seen(f: object) -> Iterator[FunctionType]:
 @contextmanager
 def seen_in(f: object) -> Iterator[None]:
     """A block for which is noted what a function and those of the user's that it names ask for."""
-    before = HERE.spaces, HERE.probes, HERE.notices
+    before = vars(HERE).copy()
     HERE.forget()
     for x in functions_seen(f):
         note_function(x)
     try:
         yield
     finally:
-        HERE.spaces, HERE.probes, HERE.notices = before
+        vars(HERE).update(before)
 
 
 def questions_in(code: CodeType) -> Asked:
     """What a function's code, or that of a function inside it, asks for."""
     names = set(code.co_names)
     catches = any(each.opname == "POP_EXCEPT" for each in get_instructions(code))
-    found = [questions_in(each) for each in code.co_consts if isinstance(each, CodeType)]
+    inner = [questions_in(each) for each in code.co_consts if isinstance(each, CodeType)]
     probes = (catches and not names.isdisjoint(LACKING)) or not names.isdisjoint(PROBES)
-    lent = (LENDING.keys() & names).union(*(inner[0] for inner in found))
-    notices = [*how_it_notices(code, names, catches), *(inner[2] for inner in found)]
-    return lent, probes or any(inner[1] for inner in found), next(filter(None, notices), "")
+    notices = [*how_it_notices(code, names, catches), *(each.notices for each in inner)]
+    caught = [*(sorted(names & OF_NUMBERS) if catches else ()), *(each.caught for each in inner)]
+    return Asked(
+        frozenset(LENDING.keys() & names).union(*(each.lent for each in inner)),
+        probes or any(each.probes for each in inner),
+        next(filter(None, notices), ""),
+        next(filter(None, caught), ""),
+        frozenset(compared_objects(code)).union(*(each.objects for each in inner)),
+    )
 
 
 def how_it_notices(code: CodeType, names: set[str], catches: bool) -> Iterator[str]:

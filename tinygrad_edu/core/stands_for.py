@@ -121,6 +121,7 @@ def hash_told(x: Node) -> int:
             raise TypeError(f"unhashable type: {kinds[0].__module__ + '.' + kinds[0].__name__!r}")
         if not all(hasattr(kind, "parents") for kind in kinds):  # a Tensor may be a key, as in state[p]
             x.refuse_question("the hash, as the key of a dict or the member of a set,")
+        HERE.identity = True
     return object.__hash__(x)
 
 

@@ -64,6 +64,44 @@ def test_of_numbers():
         tg.jit(f)(2.0)
 
 
+def quotient(x, y):
+    try:
+        return x / y
+    except ZeroDivisionError:
+        return -7.0 * x
+
+
+def rounded_quotient(x, y):
+    try:
+        return x // y
+    except ArithmeticError:
+        return -7.0 * x
+
+
+def power(x, y):
+    try:
+        return (x * 1e300) ** (3.0 - y)
+    except OverflowError:
+        return -7.0 * x
+
+
+def inverse_power(x, y):
+    try:
+        return y ** (-x)
+    except (ValueError, ZeroDivisionError):
+        return -7.0 * x
+
+
+@pytest.mark.parametrize("f", [quotient, rounded_quotient, power, inverse_power])
+def test_what_only_numbers_of_python_raise(f):
+    """The first call may not raise it, and a program never does."""
+    assert f(2.0, 0.0) == -14.0
+    with without_numba(), pytest.raises(TinygradError, match=r"except [A-Z]"):
+        tg.jit(f)(2.0, 1.0)
+    with without_numba(), np.errstate(all="ignore"):  # NumPy's numbers raise nothing
+        np.testing.assert_allclose(tg.jit(f)(X, X), f(X, X), rtol=1e-6)
+
+
 def test_errors_that_numbers_raise_too():
     def f(x):
         try:

@@ -84,7 +84,7 @@ def eager_classes(x: Node) -> tuple[Any, ...]:
     """The class, or several where it is not known which."""
     if not ACTIVE.traces:  # left behind by a trace
         return (type(x),)
-    ACTIVE.traces[-1].asked = True
+    ACTIVE.traces[-1].asked.add("class")
     marked = said(x)
     if type(marked) is tuple:
         return marked

@@ -19,7 +19,7 @@ from tinygrad_edu.compile.ir.work import CALL
 from tinygrad_edu.compile.passes.exact_range import EXACT, KEEP_WHOLE, WholeNumbers, read_exactly, refuse_computed
 from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.scalar.tape_loops import LEAF
-from tinygrad_edu.compile.untraceable import call_with_nodes, explain_failure
+from tinygrad_edu.compile.untraceable import call_with_nodes, explain_failure, refuse_caught
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, tracing
@@ -134,6 +134,7 @@ class TapeProgram:
     """One trace: the tape, the rows of the arguments on it, and what the function returns."""
 
     def __init__(self, f: Function, nesting: Any, given: Sequence[Any]) -> None:
+        refuse_caught(given)
         self.nesting = nesting
         self.inputs = inputs = [TracedValue(number(x)) for x in given]
         with tracing("value_trace", TracedValue):

@@ -34,7 +34,7 @@ from tinygrad_edu.core.transforms.depth import at_work, inside_transform
 from tinygrad_edu.core.transforms.origins import origins_beside, remember_each
 from tinygrad_edu.core.transforms.plain_pull import PLAIN, graph_of, like, plain_like, plain_pull, unwrap
 from tinygrad_edu.core.transforms.seeds import exact, zero_like
-from tinygrad_edu.core.transforms.variables import call_with_nodes, is_node, variable
+from tinygrad_edu.core.transforms.variables import call_with_nodes, is_node, shared, variable
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.core.writes.other_names import unwatched
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, ShapeError
@@ -94,7 +94,7 @@ def value_and_grad(
         chosen, extra = places_of(which, len(arguments)), list[Any]()
 
         def number(*x: Node) -> Any:
-            result = f(*replace_arguments(arguments, chosen, x), **options)
+            result = f(*shared(f, arguments, replace_arguments(arguments, chosen, x)), **options)
             if not has_aux:
                 return result
             y, extra[:] = split_pair(result)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.aliases import Node, Option
+from tinygrad_edu.core.aliases import ArrayLike, Node, Option
+from tinygrad_edu.core.askers import HERE, seen_in
+from tinygrad_edu.core.identity import first_places
 from tinygrad_edu.core.modes import MODES, forgive, none_caught
-from tinygrad_edu.core.pytree import own_nesting, tree_leaves, tree_map
+from tinygrad_edu.core.pytree import own_nesting, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
@@ -33,6 +35,23 @@ def variable(x: Node, dtype: Option = None) -> Any:
     if hasattr(type(made), "stands"):
         made.stands = Tensor if np.ndim(x) else value_or_tensor
     return made
+
+
+def shared(f: Callable[..., Any], primals: ArrayLike, nodes: ArrayLike) -> Any:
+    """The nodes for the primals; where f asks whether two objects are one, one node for an array that is given twice.
+
+    Then the gradient at each of its places is that by the array, as PyTorch's.
+    """
+    leaves = list(tree_leaves(primals))
+    if len(set(map(id, leaves))) == len(leaves):
+        return nodes
+    places = first_places(leaves)
+    with seen_in(f):
+        if not HERE.identity or len(set(places)) == len(places):
+            return nodes
+    made = list(tree_leaves(nodes))
+    new = {places[i]: y for i, (x, y) in reversed(list(enumerate(zip(leaves, made, strict=True)))) if y is not x}
+    return with_leaves(nodes, [new.get(place, y) for place, y in zip(places, made, strict=True)])
 
 
 def value_or_tensor() -> tuple[Any, ...]:
@@ -84,7 +103,7 @@ def call_watched(f: Callable[..., Any], primals: tuple[Any, ...], dtype: Option)
     """(new nodes, the result). Errors: GraphError if f reads what `+=` has written to under another name."""
     outermost = MODES.memory is None
     with watching() as memory:
-        variables = tree_map(functools.partial(variable, dtype=dtype), primals)
+        variables = shared(f, primals, tree_map(functools.partial(variable, dtype=dtype), primals))
         if outermost:
             pairs = zip(tree_leaves(variables), tree_leaves(primals), strict=True)
             memory.of_tensor.update({x: True for x, given in pairs if isinstance(given, Tensor)})
