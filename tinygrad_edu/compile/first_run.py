@@ -49,14 +49,15 @@ def compared(
     forget: Callable[[], None] = lambda: None,
     writes: bool = True,
     note: Callable[[Any], None] = lambda results: None,
+    key: Any = None,
 ) -> Any:
-    """run(); at the first run of a program, its results have to be those of f.
+    """run(); at the first run of a program, and of each further `key`, its results have to be those of f.
 
     `look`: what of the results of run() is compared; `forget`: called where they differ; `writes`: is what the
     arguments hold afterwards compared too? `note`: called with the results of f, before run().
     Errors: TraceError where they differ.
     """
-    if program.is_compared:
+    if key in program.compared:
         return run()
     given = list(tree_leaves(tuple(arguments)))
     own = own_run(f, arguments, program) if not overlap(given) else None
@@ -71,7 +72,7 @@ def compared(
     except TraceError:
         forget()
         raise
-    program.is_compared = True
+    program.compared.add(key)
     return found
 
 

@@ -197,3 +197,21 @@ def test_questions_are_answered_as_for_an_array_or_refused(number):
         except TraceError:
             return
     np.testing.assert_allclose(found, f(X))
+
+
+NUMBERS = {
+    "whole": lambda a, b: a * b + 1,
+    "a quotient": lambda a, b: a // b,
+    "a ratio": lambda a, b: a / b,
+    "a truth value": lambda a, b: a > b,
+    "several": lambda a, b: (a - b, {"half": a * 0.5}, a == b),
+    "a power": lambda a, b: a**b,
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_single_numbers_have_the_class_of_those_of_the_function_itself(name):
+    f = NUMBERS[name]
+    compiled = tg.jit(f)
+    for given in ((7, 2), (7.0, 2.0), (7, 2.0), (2, 7), (7, 2)):
+        assert repr(compiled(*given)) == repr(f(*given))

@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.first_run import compared, float_of, on_leaves, with_gradients
 from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.truth import is_comparison, refuse_own
 from tinygrad_edu.compile.ir.work import CALL
 from tinygrad_edu.compile.passes.exact_range import EXACT, KEEP_WHOLE, WholeNumbers, read_exactly, refuse_computed
+from tinygrad_edu.compile.scalar.listing import python_lines
 from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.scalar.tape_loops import LEAF
 from tinygrad_edu.compile.untraceable import call_with_nodes, explain_failure, refuse_caught
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, tracing
-from tinygrad_edu.core.operation import EVERYWHERE, Operation
+from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.operators import install
-from tinygrad_edu.core.pytree import flatten, tree_map, unflatten
+from tinygrad_edu.core.pytree import flatten, tree_leaves, tree_map, unflatten, with_leaves
 from tinygrad_edu.core.stands_for import class_told, let_answer, refuse_number, set_class
 from tinygrad_edu.core.stretched_values import LEFT, warn_stretched_values
 from tinygrad_edu.core.transforms.origins import remember_call
@@ -151,7 +151,8 @@ class TapeProgram:
         self.closed_over = [x for x in self.tape.leaves if not isinstance(x, TracedValue)]
         self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
         self.lock = threading.RLock()  # guards the tape's numbers
-        self.is_compared = False  # with what the function itself gives: see first_run.py
+        self.compared: set[Any] = set()  # the kinds of runs that were compared with the function: see first_run.py
+        self.classes: dict[Any, list[Any]] = {}  # int or bool of results, else None, by the types of the arguments
         self.changes_python = False  # does its trace change anything in Python? Set by forms.py
         self.whole: dict[Any, Any] = {}  # rows of whole numbers, by the types of the arguments
 
@@ -184,6 +185,17 @@ class TapeProgram:
         if not floats:
             refuse_computed(float(np.sum(~(np.abs(data[self.whole_rows(kinds)]) <= EXACT["float64"]))), "float64")
         return unflatten(self.result_nesting, iter(data[self.output_rows].tolist()))
+
+    def note_classes(self, kinds: tuple[type, ...], results: Any) -> None:
+        """Results for arguments of these types have the classes of those of the function itself: int, bool or float."""
+        found = [class_of_number(y) for y in tree_leaves(results)]
+        if any(found):
+            self.classes[kinds] = found
+
+    def in_classes(self, y: Any, given: Sequence[Any]) -> Any:
+        """Results of the tape, which are floats, as whole numbers and truth values where the function gives these."""
+        found = self.classes.get(tuple(map(type, given))) if self.classes else None
+        return y if found is None else with_leaves(y, map(in_class, tree_leaves(y), found))
 
     def whole_rows(self, kinds: tuple[type, ...]) -> list[int]:
         """The rows of what Python computes exactly, from arguments that are ints, and whose last digit counts."""
@@ -249,8 +261,9 @@ class ScalarFunction:
     def call(self, arguments: Sequence[Any], name: str) -> Any:
         """The result as plain numbers; a Value if it depends on Values that the function closes over."""
         program, given = self.program(arguments)
-        run = partial(self.run_program, program, arguments, given, name)
-        return compared(program, on_leaves(self.f, float_of), arguments, run, partial(tree_map, float_of))
+        run, kinds = partial(self.run_program, program, arguments, given, name), tuple(map(type, given))
+        note = partial(program.note_classes, kinds)
+        return compared(program, self.f, arguments, run, note=note, key=kinds)
 
     def run_program(self, program: TapeProgram, arguments: Sequence[Any], given: Sequence[Any], name: str) -> Any:
         """The same, by a program that there is."""
@@ -261,7 +274,7 @@ class ScalarFunction:
             y = program.forward(given)
             partials = program.slopes() if closed_over else []
         if not closed_over:
-            return y
+            return program.in_classes(y, given)
         return number_node(name, y, partials, program.slopes_at(given), lambda: self.f(*arguments), closed_over)
 
     def value_and_gradients(self, arguments: Sequence[Any], *_: Any) -> tuple[Any, Any]:
@@ -284,7 +297,7 @@ class ScalarFunction:
         """The result, its gradient added to the Values that the function closes over."""
         program, given = self.program(arguments)
         own, run = on_leaves(self.f, float_of), partial(self.run_backward, program, given)
-        result, gradients = compared(program, own, arguments, run, lambda both: both[0])
+        result, gradients = compared(program, own, arguments, run, lambda both: both[0], key="backward")
         for x, g in zip(program.closed_over, gradients, strict=True):
             x.grad += g
         return result
@@ -304,47 +317,14 @@ class ScalarFunction:
         return self.source(name)
 
 
+def class_of_number(x: Any) -> Any:
+    """bool or int; None for a float."""
+    return bool if isinstance(x, (bool, np.bool_)) else int if isinstance(x, (int, np.integer)) else None
+
+
+def in_class(x: float, kind: Any) -> Any:
+    return x if kind is None or not x.is_integer() else kind(x)
+
+
 def number(x: Any) -> float:
     return x.data if isinstance(x, Value) else constant(x).data
-
-
-def python_lines(program: TapeProgram, name: str) -> Iterable[str]:
-    """The trace as a Python function that returns the results and the gradients of the inputs."""
-    tape = program.tape
-    nodes = list(tape.rows.items())
-    at = row_names(program)
-    yield f"def {name}({', '.join(at[i] for i in program.input_rows)}):"
-    for node, i in nodes:
-        inputs = ", ".join(at[tape.rows[p]] for p in node.parents)
-        if node.op is not None:
-            yield f"    {at[i]} = {node.op.name}({inputs})"
-        elif i not in program.input_rows:
-            yield f"    {at[i]} = {literal(float(tape.data[i]))}"
-    yield "    # backward: d_v is the derivative of the result with respect to v"
-    yield f"    {' = '.join(f'd_{x}' for x in at)} = 0.0"
-    yield f"    d_{at[program.output_rows[-1]]} = 1.0"
-    for node, i in reversed(nodes):
-        if node.op is not None and node.op.partials is not None:
-            letters = [at[tape.rows[p]] for p in node.parents]
-            indent = "    "
-            if node.op.domain is not EVERYWHERE:  # its derivative may be infinite
-                yield f"    if d_{at[i]} != 0.0:"
-                indent = "        "
-            for letter, text in zip(letters, partial_texts(node.op, at[i], letters), strict=True):
-                yield f"{indent}d_{letter} += d_{at[i]} * ({text})"
-    results = ", ".join(at[i] for i in program.output_rows)
-    yield f"    return ({results},), ({''.join(f'd_{at[i]}, ' for i in program.input_rows)})"
-
-
-def row_names(program: TapeProgram) -> list[str]:
-    """A name for each row: its label or argument name if that is free, else v and the row's number."""
-    found: dict[int, str] = {}
-    taken: set[str] = set()
-    labelled = [(row, f"x{k}") for k, row in enumerate(program.input_rows)]
-    labelled += zip(program.closed_over_rows, (x.label for x in program.closed_over), strict=True)
-    for row, label in labelled:
-        if not label:
-            continue
-        found[row] = free_name(label, taken, ())
-        taken.add(found[row])
-    return [found.get(i, f"v_{i}") for i in range(len(program.tape.rows))]
