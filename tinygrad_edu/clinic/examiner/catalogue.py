@@ -120,8 +120,8 @@ class Mutant:
         """Plain before far-fetched: one scope and one place, or every place, before a single time step.
 
         A form late in a row of many is less likely than a plain form of another row: with twenty forms to choose from,
-        one gives some numbers by chance, as |y - t| those of a flipped sign where all errors are negative. What was read
-        off the learner's numbers comes after what was not: |g| is g with another sign in some entries.
+        one gives some numbers by chance, as |y - t| those of a flipped sign where all errors are negative. What
+        was read off the learner's numbers comes after what was not: |g| is g with another sign in some entries.
         """
         place = bool(self.changes) if self.slip.code in ("sign_flipped", "constant_factor") else False
         late = self.one_of_many or (self.order >= LATE and self.slip.code not in BY_STEP)
