@@ -34,8 +34,8 @@ from tinygrad_edu.errors import TraceError
 Function = Callable[..., Any]
 MOST_WORK = 2**26  # numbers computed: about 0.2 s
 # Of float64 and of float32: small changes of the arguments, relative, which are also what results may differ by, of the
-# largest of their array; and what rounding may leave where the result is 0, of the largest number that f is given.
-NUDGES, NOISE = (1e-9, 1e-5), (1e-12, 1e-4)
+# largest of their array; and what rounding may leave where the result is 0, of 1 or the largest number that f is given.
+NUDGES, NOISE = (1e-9, 1e-5), (1e-12, 1e-5)
 ROOM = 100.0  # times the change of the results when the arguments change by a nudge
 WITHOUT_ARGUMENTS = 1e-3  # what they may differ by where no argument can be nudged
 
@@ -67,7 +67,7 @@ def compared(
     try:
         if own is not None:
             single = program.has_float32() or any(map(is_single, given))
-            noise = NOISE[single] * max([largest(leaf_numbers(x)) for x in [*given, *program.read_anew()]], default=0.0)
+            noise = NOISE[single] * max(1.0, *[largest(leaf_numbers(x)) for x in [*given, *program.read_anew()]])
             own.refuse_difference(look(found), tuple(arguments) if writes else own.after, NUDGES[single], noise)
     except TraceError:
         forget()
@@ -188,14 +188,15 @@ def overlap(given: Sequence[Any]) -> bool:
 
 
 def nudged(arguments: Any, nudge: float, seed: int) -> Any:
-    """The arguments with each float changed by a small part of it, up or down at random."""
+    """The arguments with each float changed by a small part of it, a 0 by one of the largest, up or down at random."""
     rng, made = np.random.default_rng(seed), dict[int, Any]()
 
     def change(x: ArrayLike) -> Any:
         if not has_floats(x):
             return x
         array = leaf_numbers(x)
-        moved = (array * (1.0 + nudge * rng.choice([-1.0, 1.0], array.shape))).astype(array.dtype)
+        steps = np.where(array == 0.0, largest(array) or 1.0, array) * rng.choice([-nudge, nudge], array.shape)
+        moved = (array + steps).astype(array.dtype)
         return moved if isinstance(x, np.ndarray) else type(x)(moved)
 
     return tree_map(lambda x: made[id(x)] if id(x) in made else made.setdefault(id(x), change(x)), arguments)

@@ -109,6 +109,10 @@ SAME = {
     "chaos": lambda x: far_apart(np.abs(x) / 4.0 + 0.01),
     "cancellation": lambda x: (x - x.mean()).sum(),
     "cancellation of whole numbers": lambda x: (lambda n: (n / 7.0 - (n / 7.0).mean()).sum())(x > 0),
+    "balanced classes": lambda x: tg.grad(lambda b: np.mean((x @ (0.0 * b) + b.sum() - np.sign(X[:, 0])) ** 2))(
+        x[0] * 0.0
+    ),
+    "what is 0, of numbers in the text": lambda x: (lambda z: (np.exp(z) / np.exp(z).sum()).sum() - 1.0)(0.0 * x + 0.3),
     "a gradient of 0": lambda x: tg.grad(lambda b: np.tanh((x + b - (x + b).mean(0)) / x.std(0)).sum())(X[0]),
     "near a tie": lambda x: np.sum(x) > np.sum(x[::-1]),
     "NaN": lambda x: np.log(x),
