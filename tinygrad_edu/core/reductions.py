@@ -20,6 +20,7 @@ from tinygrad_edu.core.broadcasting import (
 )
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import reshape, transpose
+from tinygrad_edu.core.writes.other_names import unwatched
 from tinygrad_edu.errors import SettingError, ShapeError
 
 
@@ -133,7 +134,8 @@ def var(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False
     """
     deviation = x - mean(x, axis=axis, keepdims=True)
     # as in NumPy: at least 0, so that the variance of one number is NaN
-    free = ops.maximum(degrees_of_freedom(count_reduced(x, axis) * 1.0, ddof), 0.0)
+    with unwatched():  # in a trace a number without a dtype of its own, as Python's
+        free = ops.maximum(degrees_of_freedom(count_reduced(x, axis) * 1.0, ddof), 0.0)
     return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / free
 
 

@@ -93,7 +93,12 @@ def like(x: Node, found: Iterator[Any], again: bool, origins: Origins) -> Any:
     """The next gradient in the type of x: a number, an array or a node."""
     if x is None:
         return None
-    return next(found) if again else remember_result(plain_like(x, next(found)), origins)
+    return gradient_in_dtype(x, next(found)) if again else remember_result(plain_like(x, next(found)), origins)
+
+
+def gradient_in_dtype(x: Node, g: Node) -> Any:
+    """The gradient by a Tensor in its dtype, as `backward` gives it. Beside float64 that of float32 is float64."""
+    return g.astype(x.dtype) if type(x) is type(g) is Tensor and x.dtype != g.dtype and x.dtype.kind == "f" else g
 
 
 def unwrap(x: Node) -> Any:
