@@ -76,11 +76,16 @@ def far_numbers(name: str, x: ArrayLike, y: ArrayLike, tolerance: float) -> Diff
 
 
 def distances(a: Any, b: Any) -> Any:
-    """|a - b| for each entry: 0 for equal ones, NaN included, inf where only one is finite or a number."""
+    """|a - b| for each entry: 0 for equal ones, NaN included, inf where only one is finite or a number.
+
+    Whole numbers above 2⁵³ that float64 cannot tell apart are 1 apart.
+    """
+    equal = a == b
     with np.errstate(all="ignore"):
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
         apart = np.abs(a - b)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    same = equal | (np.isnan(a) & np.isnan(b))
+    apart = np.where((a == b) & ~same, 1.0, apart)
     return np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.compile.call import Call
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import FLOAT, is_comparison
+from tinygrad_edu.compile.passes.exact_range import refuse_rounded
 from tinygrad_edu.compile.program import Program
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
@@ -69,9 +70,14 @@ def gives_floats(dtypes: Sequence[Any]) -> bool:
 
 
 def in_dtype(y: ArrayLike, dtype: Dtype | None) -> Any:
-    """A result in NumPy's dtype; `int` is that of Python's whole numbers, None that of the program."""
+    """A result in NumPy's dtype; `int` is that of Python's whole numbers, None that of the program.
+
+    Errors: DtypeError for whole numbers that the program's floats have rounded.
+    """
     if dtype is None:
         return y
+    if dtype is int or dtype.kind in "iu":
+        refuse_rounded(y)
     if isinstance(y, np.ndarray):
         return y.astype(np.int64 if dtype is int else dtype, copy=False)
     return int(y) if dtype is int else dtype.type(y)

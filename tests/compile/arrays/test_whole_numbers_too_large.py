@@ -75,8 +75,10 @@ def test_single_numbers(name, x):
 
 
 def test_powers_of_a_number_that_happens_to_be_whole():
-    f = tg.jit(lambda x: x**3 - 2 * x)  # rounded as other numbers are: only a remainder needs the last digit
-    assert f(10**6) == 1e18 - 2e6
+    f = tg.jit(lambda x: x**3 - 2 * x)
+    with pytest.raises(DtypeError, match="too large"):  # Python's result is a whole number of 18 digits
+        f(10**6)
+    assert f(1e6) == 1e18 - 2e6
     assert f.value_and_grad(10**6) == (1e18 - 2e6, 3e12 - 2.0)
 
 
@@ -168,3 +170,14 @@ def test_an_array_without_axes_is_a_number(name, dtype):
     f = lambda x: WITHOUT_AXES[name](x, k)  # noqa: E731
     with without_numba():
         np.testing.assert_allclose(tg.jit(f)(x), f(x), rtol=1e-6)
+
+
+def test_a_result_of_whole_numbers_is_exact_or_refused():
+    made = lambda i: (i * 1103515245 + 12345) * 1103515245  # noqa: E731
+    with without_numba():
+        for f, x in ((made, np.ones(3, bool)), (lambda i: np.where(i > 0, 2**53 + 1, 0), np.ones(3))):
+            with pytest.raises(TinygradError):
+                tg.jit(f)(x)
+        with pytest.raises(DtypeError, match="too large"):
+            tg.jit(lambda x: x * x + 1)(2**30 + 1)
+        assert repr(tg.jit(lambda x: x * x + 1)(2**20 + 1)) == repr((2**20 + 1) ** 2 + 1)

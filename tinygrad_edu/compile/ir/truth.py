@@ -46,8 +46,9 @@ def plain_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """`Tensor.__array__`. Errors: TraceError for whole numbers, which are meant to index a plain array."""
     if is_integer_kind(x.kind) and (x.sizes or x.op is not None):  # a number among the arguments may become an option
         raise TraceError(
-            f"{x!r} cannot be the index of a plain array: in a compiled function write np.take(table, i, axis=0). "
-            "The one-hot rows np.eye(k)[y] are y[:, None] == np.arange(k), or tg.data.one_hot(y, k)"
+            f"{x!r} cannot be the index of a plain array: in a compiled function write np.take(tg.Tensor(table), i, "
+            "axis=0), or give the table as an argument. The one-hot rows np.eye(k)[y] are y[:, None] == np.arange(k), "
+            "or tg.data.one_hot(y, k)"
         )
     return Tensor.__array__(x, dtype, copy)
 

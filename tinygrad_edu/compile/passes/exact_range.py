@@ -246,6 +246,12 @@ def wraps(x: Traced, kind: Kind) -> bool:
     return kind is not int and not (is_narrow(kind) and x.kind is not FLOAT)
 
 
+def refuse_rounded(y: Any) -> None:
+    """Errors: DtypeError if y, floats that stand for whole numbers, cannot tell these apart."""
+    dtype = "float32" if getattr(y, "dtype", None) == np.float32 else "float64"
+    refuse_computed(float(np.count_nonzero(np.abs(y) > EXACT[dtype])), dtype)
+
+
 def refuse_computed(count: float, dtype: str) -> None:
     """Errors: DtypeError if the program has counted such numbers."""
     if count != 0.0:

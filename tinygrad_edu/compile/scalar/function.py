@@ -15,7 +15,14 @@ from tinygrad_edu.compile.first_run import compared, float_of, on_leaves, with_g
 from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.truth import is_comparison, refuse_own
 from tinygrad_edu.compile.ir.work import CALL
-from tinygrad_edu.compile.passes.exact_range import EXACT, KEEP_WHOLE, WholeNumbers, read_exactly, refuse_computed
+from tinygrad_edu.compile.passes.exact_range import (
+    EXACT,
+    KEEP_WHOLE,
+    WholeNumbers,
+    read_exactly,
+    refuse_computed,
+    refuse_rounded,
+)
 from tinygrad_edu.compile.scalar.listing import python_lines
 from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.scalar.tape_loops import LEAF
@@ -323,7 +330,10 @@ def class_of_number(x: Any) -> Any:
 
 
 def in_class(x: float, kind: Any) -> Any:
-    return x if kind is None or not x.is_integer() else kind(x)
+    if kind is None or not x.is_integer():
+        return x
+    refuse_rounded(x)
+    return kind(x)
 
 
 def number(x: Any) -> float:
