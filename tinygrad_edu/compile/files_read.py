@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.user_code import is_foreign
+from tinygrad_edu.core.mutex import Mutex
 
 CODE = (".py", ".pyc", ".so")  # imports and tracebacks read these
 FROM = threading.local()  # .paths: the files that this thread's trace has opened; unset outside of a trace
-LOCK = threading.RLock()
+LOCK = Mutex()
 # np.loadtxt opens by a function of its own
 OPENS: list[Any] = [x for x in (builtins, io, getattr(np.lib, "_datasource", None)) if x is not None]
 # what tells of a file or folder without opening it: os.path.exists and getsize, Path.glob, os.walk
@@ -62,13 +63,13 @@ def files_read() -> Iterator[list[FileRead]]:
     found: list[FileRead] = []
     before = getattr(FROM, "paths", None)
     FROM.paths = paths = dict[str, None]()
-    with LOCK:
+    with LOCK.freed(), LOCK.taken:
         NESTED.append(start() if not NESTED else lambda: None)
     try:
         yield found
     finally:
         FROM.paths = None if before is None else before | paths
-        with LOCK:
+        with LOCK.freed(), LOCK.taken:
             end = NESTED.pop() if len(NESTED) > 1 else NESTED.pop(0)
             end()
         found += map(FileRead, paths)

@@ -17,13 +17,14 @@ import functools
 import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.mutex import Mutex
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.pytree import rebuild
 from tinygrad_edu.core.tensor import Tensor
@@ -32,10 +33,10 @@ from tinygrad_edu.errors import TraceError
 
 NUMBERS, FORM, GRADIENT = "numbers", "form", "gradient"  # kinds of reading; "form" is shape and dtype
 Readings = dict[int, set[str]]
-MUTEX = threading.Lock()  # guards CHANGED
+MUTEX = Mutex()  # guards CHANGED
 # by id of a thing whose class notes readers: [number of threads watching it, its own class]
 CHANGED: dict[int, list[Any]] = {}
-STANDING_IN = threading.Lock()  # one trace at a time: two would restore each other's stand-ins
+STANDING_IN = Mutex()  # one trace at a time: two would restore each other's stand-ins
 PATIENCE = 2.0  # seconds to wait; a traced function that waits for another thread would deadlock
 SLOTS: dict[type, dict[str, Any]] = {kind: {k: getattr(kind, k) for k in names} for kind, names in (
     (Tensor, ("array", "gradient")), (Value, ("data", "grad")),
@@ -111,7 +112,7 @@ def readings(things: Iterable[Any]) -> Iterator[Readings]:
 
 def change_class(x: Any) -> None:
     """Give an object a class that notes who reads it."""
-    with MUTEX:
+    with MUTEX.freed(), MUTEX.taken:
         known = CHANGED.setdefault(id(x), [0, type(x)])
         known[0] += 1
         if known[0] == 1:
@@ -120,7 +121,7 @@ def change_class(x: Any) -> None:
 
 def change_back(x: Any) -> None:
     """End the noting for one thread; the last thread gives the object its own class back."""
-    with MUTEX:
+    with MUTEX.freed(), MUTEX.taken:
         known = CHANGED[id(x)]
         known[0] -= 1
         if not known[0]:
@@ -305,21 +306,16 @@ def stand_ins(places: Sequence[tuple[Put, Any, Any]], hidden: set[int]) -> Itera
     `hidden`: the ids of arrays that are found elsewhere too: they stay as they are. Errors: TraceError where another
     thread has its own in place for long.
     """
-    if not STANDING_IN.acquire(timeout=PATIENCE):
-        raise TraceError("another thread is tracing")
-    made: dict[int, StandIn] = {}
-    changed: list[tuple[Put, Any, Any]] = []
-    try:
+    with STANDING_IN.freed(), ExitStack() as back:
+        if STANDING_IN.is_mine() or not STANDING_IN.taken.acquire(timeout=PATIENCE):
+            raise TraceError("another trace is running")
+        made: dict[int, StandIn] = {}
         for put, key, found in places:
             other = with_stand_ins(found, made, hidden)
             if other is not found:
-                changed.append((put, key, found))
+                back.callback(put, key, found)
                 put(key, other)
         yield
-    finally:
-        for put, key, found in changed:
-            put(key, found)
-        STANDING_IN.release()
 
 
 def with_stand_ins(x: Any, made: dict[int, StandIn], hidden: set[int]) -> Any:

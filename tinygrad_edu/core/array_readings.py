@@ -12,20 +12,20 @@ import builtins
 import dis
 import functools
 import inspect
-import threading
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.modes import UNUSUAL
+from tinygrad_edu.core.mutex import Mutex
 from tinygrad_edu.core.readings import bind
 from tinygrad_edu.errors import OperandError, TinygradError
 
 PACKAGE = __name__.rpartition(".")[0]  # functions of this package are rebound for arrays; all others stay as they are
 BOUND: dict[Any, Any] = {}  # what is bound already, by function and by module
 BEGUN: dict[Any, Any] = {}  # functions being bound: not all the names they read are bound yet
-BINDING = threading.RLock()
+BINDING = Mutex()
 AXES = {"axis", "axes", "axis1", "axis2", "axisa", "axisb", "axisc", "source", "destination", "dim"}
 
 
@@ -38,7 +38,7 @@ def for_arrays(x: Any) -> Any:
         return x
     if x in BOUND:
         return BOUND[x]
-    with BINDING:
+    with BINDING.freed(), BINDING.taken:
         return BEGUN[x] if x in BEGUN else bind_all(x)
 
 

@@ -51,7 +51,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
         found = sweep(order, seed, pull) if quick else cotangents(order, seed, pull_with_care)
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
             found = cotangents(order, seed, pull_with_care)
-    with ACCUMULATING:
+    with ACCUMULATING.freed(), ACCUMULATING.taken:
         PASSES[0] += 1
         leaves = [x for x in found if not x.parents]
         spent = [x for x in leaves if is_forgotten(x.gradient, x._spent)]

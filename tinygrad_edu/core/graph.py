@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from tinygrad_edu.core.mutex import Mutex
 from tinygrad_edu.core.user_line import warn_user
 from tinygrad_edu.errors import ForgottenZeroGradWarning
 
 Node = Any
 
 # Held while a backward pass adds to gradients: two threads doing "read, add, write" on one leaf could lose an update.
-ACCUMULATING = threading.RLock()
+ACCUMULATING = Mutex()
 PASSES = [0]  # how often backward() was called on a Tensor
-# the lock must be free in the child: the thread that held it at the fork does not exist there
+
+
+def wait_to_fork() -> None:
+    """Fork between two backward passes of other threads, so that no gradient in the child is half added."""
+    ACCUMULATING.taken.acquire()
+
+
+def go_on() -> None:
+    """The end of the wait, which Ctrl-C may have ended before."""
+    if ACCUMULATING.is_mine():
+        ACCUMULATING.taken.release()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=ACCUMULATING.acquire, after_in_parent=ACCUMULATING.release, after_in_child=ACCUMULATING.release
-    )
+    os.register_at_fork(before=wait_to_fork, after_in_parent=go_on, after_in_child=go_on)
 
 
 def parent_nodes(node: Node) -> Iterable[Node]:

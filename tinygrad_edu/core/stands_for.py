@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -24,13 +23,14 @@ from tinygrad_edu.core.aliases import Node, Option
 from tinygrad_edu.core.askers import HERE, LACKING, lend, take_back
 from tinygrad_edu.core.methods.plain_arrays import OF_NODES
 from tinygrad_edu.core.methods.spellings import Missing
+from tinygrad_edu.core.mutex import Mutex
 from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.whose_code import INSIDE, asked_by_user, class_asked, is_printing
 from tinygrad_edu.errors import TraceError
 
-MUTEX = threading.Lock()  # guards OPEN
+MUTEX = Mutex()  # guards OPEN
 OPEN: list[bool] = []  # for each thread in which the user's function runs on nodes: may it ask for attributes?
 WATCHED: list[Any] = []  # classes of nodes whose hash is watched only while there is such a thread
 TELLING: list[Any] = []  # all classes of nodes that stand for something
@@ -197,14 +197,14 @@ def said(x: Node) -> Any:
 def users_function() -> Iterator[None]:
     """A block in which the user's function runs on nodes."""
     probes = HERE.probes
-    with MUTEX:
+    with MUTEX.freed(), MUTEX.taken:
         OPEN.append(probes)
         watch()
         keys = lend()
     try:
         yield
     finally:
-        with MUTEX:
+        with MUTEX.freed(), MUTEX.taken:
             take_back(keys)
             OPEN.remove(probes)
             watch()

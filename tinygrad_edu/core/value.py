@@ -122,7 +122,7 @@ class Value(FlatNode, metaclass=NodeClass):
         if self.left is None:  # a leaf: d(self)/d(self) = 1
             self.grad += 1.0
             return
-        with ACCUMULATING:
+        with ACCUMULATING.freed(), ACCUMULATING.taken:
             order, spent = inner_nodes(self)  # a topological order, in which all gradients are 0 now
             refuse_forgotten(spent)
             if "Values" in MARKED:

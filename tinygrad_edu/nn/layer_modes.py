@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from weakref import WeakValueDictionary
 
+from tinygrad_edu.core.mutex import Mutex
 from tinygrad_edu.nn.module import FORCED, Module
 
-LOCKS: WeakValueDictionary[int, Any] = WeakValueDictionary()  # id of a model -> its lock, while some thread uses it
-NEW = threading.Lock()  # guards LOCKS
+LOCKS: WeakValueDictionary[int, Mutex] = WeakValueDictionary()  # id of a model -> its lock, while some thread uses it
+NEW = Mutex()  # guards LOCKS
 
 
 class Modes:
@@ -19,6 +18,12 @@ class Modes:
 
     def __init__(self, model: Module) -> None:
         self.modes = [(module, module.training) for module in model.modules()]
+
+    def __enter__(self) -> None:
+        """Whatever is done to the modes from now on is undone at the end."""
+
+    def __exit__(self, *error: object) -> None:
+        self.restore()
 
     def restore(self) -> None:
         for module, training in self.modes:
@@ -39,14 +44,10 @@ def modes_kept(model: Module) -> Iterator[None]:
     >>> model[0].training, model[1].training
     (True, False)
     """
-    with NEW:
-        lock = LOCKS.setdefault(id(model), threading.RLock())
-    with lock:
-        modes = Modes(model)
-        try:
-            yield
-        finally:
-            modes.restore()
+    with NEW.freed(), NEW.taken:
+        lock = LOCKS.setdefault(id(model), Mutex())
+    with lock.freed(), lock.taken, Modes(model):
+        yield
 
 
 @contextmanager

@@ -8,9 +8,10 @@ machine two wait for milliseconds (batches of 32, float64: 0.26 s with one, 0.7 
 from __future__ import annotations
 
 import functools
-import threading
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
+
+from tinygrad_edu.core.mutex import Mutex
 
 ALONE = 2**18  # multiplications; OpenBLAS uses one thread up to here anyway
 SMALL = 2_000_000
@@ -20,17 +21,17 @@ class OneThread:
     """BLAS in one thread while anyone is inside; the last to leave restores the previous number."""
 
     def __init__(self) -> None:
-        self.lock, self.inside = threading.Lock(), 0
+        self.lock, self.inside = Mutex(), 0
         self.limit: Any = None
 
     def __enter__(self) -> None:
-        with self.lock:
+        with self.lock.freed(), self.lock.taken:
             if self.inside == 0:
                 self.limit = controller().limit(limits=1, user_api="blas")
             self.inside += 1
 
     def __exit__(self, *error: Any) -> None:
-        with self.lock:
+        with self.lock.freed(), self.lock.taken:
             self.inside -= 1
             if self.inside == 0:
                 self.limit.restore_original_limits()

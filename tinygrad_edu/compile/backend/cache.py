@@ -18,7 +18,6 @@ import re
 import shutil
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from tinygrad_edu import interrupts
 from tinygrad_edu.compile.backend import compiler, held_modules, private_folders
 from tinygrad_edu.compile.backend.aliases import IRValue, Signature
 from tinygrad_edu.compile.backend.parse import ieee
+from tinygrad_edu.core.mutex import Mutex
 
 GENERATOR = "1"  # part of a program's key: raise it if the same text must be compiled differently
 # Generated modules import these, so their machine code goes into each program: a change here needs a new program.
@@ -46,7 +46,7 @@ MACHINE_CODE = "__pycache__/*.nb[ic]"
 PROGRAM = re.compile(r"tinygrad_edu_\w+_[0-9a-f]{20}")  # a folder's name, as `name_of_module` makes it
 WRITTEN = ("program.py", "*.tmp", "__pycache__/program.*")  # all files that are ever written into such a folder
 KEEP = " cache=True,"  # the option by which a text makes Numba keep its machine code
-LOCK = threading.Lock()  # one compilation at a time in a process
+LOCK = Mutex()  # one compilation at a time in a process
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,23 @@ def load(text: str, name: str) -> Any:
     is compiled again. Where nothing can be written, nothing is kept. Without a compiler the text runs as plain Python.
     """
     module_name = name_of_module(text, name)
-    with LOCK:
-        if (found := held_modules.in_use(module_name)) is not None:
-            return found
-        if compiler.missing():
-            return execute(module_name, text)
-        home = ready(folder() / module_name)
-        with suppress(Exception):
-            return execute(module_name, text, write_program(home, text))
-        try:
-            home = empty_folder(home)
-            return execute(module_name, text, write_program(home, text))
-        except OSError:  # the disk is full, or the size of files is limited
-            return execute(module_name, text.replace(KEEP, ""))
+    with LOCK.freed(), LOCK.taken:
+        found = held_modules.in_use(module_name)
+        return module_of(text, module_name) if found is None else found
+
+
+def module_of(text: str, module_name: str) -> Any:
+    """The same for a program that is not loaded yet."""
+    if compiler.missing():
+        return execute(module_name, text)
+    home = ready(folder() / module_name)
+    with suppress(Exception):
+        return execute(module_name, text, write_program(home, text))
+    try:
+        home = empty_folder(home)
+        return execute(module_name, text, write_program(home, text))
+    except OSError:  # the disk is full, or the size of files is limited
+        return execute(module_name, text.replace(KEEP, ""))
 
 
 def ready(home: Path) -> Path:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ast
-import threading
 from typing import Any
+
+from tinygrad_edu.core.mutex import Mutex
 
 # CPython 3.11 counts the depth of a tree in one variable for all threads: if two threads parse at once, one may end
 # with SystemError, "AST constructor recursion depth mismatch" (seen with 3.11.7, in two threads of Dask).
-LOCK = threading.Lock()
+LOCK = Mutex()
 
 
 def parse(text: str, mode: str = "exec") -> Any:
     """ast.parse(text)."""
-    with LOCK:
+    with LOCK.freed(), LOCK.taken:
         return ast.parse(text, mode=mode)
 
 

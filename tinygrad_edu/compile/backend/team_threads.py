@@ -13,6 +13,7 @@ from typing import Any
 
 from tinygrad_edu.compile.backend.blas_threads import ONE_THREAD, controller, for_product
 from tinygrad_edu.compile.backend.compiler import missing
+from tinygrad_edu.core.mutex import Mutex
 
 # Multiplications of the largest product: from SHARED on, helpers are worth it where they answer quickly, from LARGE on
 # everywhere; of all such products of a training, from TOTAL on: the threads take 0.2 ms to begin and to end.
@@ -32,17 +33,17 @@ class Helpers:
     """
 
     def __init__(self) -> None:
-        self.count, self.near, self.lock, self.inside = 0, False, threading.Lock(), 0
+        self.count, self.near, self.lock, self.inside = 0, False, Mutex(), 0
         self.threads: list[threading.Thread] = []
 
     def __enter__(self) -> None:
-        with self.lock:
+        with self.lock.freed(), self.lock.taken:
             if self.inside == 0:
                 self.start()
             self.inside += 1
 
     def __exit__(self, *error: Any) -> None:
-        with self.lock:
+        with self.lock.freed(), self.lock.taken:
             self.inside -= 1
             if self.inside == 0:
                 self.stop()

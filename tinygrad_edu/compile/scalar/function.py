@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -30,6 +29,7 @@ from tinygrad_edu.compile.untraceable import call_with_nodes, explain_failure, r
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, tracing
+from tinygrad_edu.core.mutex import Mutex
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.pytree import flatten, tree_leaves, tree_map, unflatten, with_leaves
@@ -157,7 +157,7 @@ class TapeProgram:
         self.output_rows = self.tape.outputs
         self.closed_over = [x for x in self.tape.leaves if not isinstance(x, TracedValue)]
         self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
-        self.lock = threading.RLock()  # guards the tape's numbers
+        self.lock = Mutex()  # guards the tape's numbers
         self.compared: set[Any] = set()  # the kinds of runs that were compared with the function: see first_run.py
         self.classes: dict[Any, list[Any]] = {}  # int or bool of results, else None, by the types of the arguments
         self.changes_python = False  # does its trace change anything in Python? Set by forms.py
@@ -242,7 +242,7 @@ class TapeProgram:
         """A function that returns `slopes` for these arguments and the Values' numbers at that time."""
 
         def now() -> list[float]:
-            with self.lock:
+            with self.lock.freed(), self.lock.taken:
                 self.forward(given)
                 return self.slopes()
 
@@ -277,7 +277,7 @@ class ScalarFunction:
         closed_over = program.closed_over if MODES.recording else []
         if closed_over and program.result_nesting is not None:
             return self.f(*arguments)
-        with program.lock:
+        with program.lock.freed(), program.lock.taken:
             y = program.forward(given)
             partials = program.slopes() if closed_over else []
         if not closed_over:
@@ -296,7 +296,7 @@ class ScalarFunction:
 
     def run_both(self, program: TapeProgram, given: Sequence[Any]) -> tuple[Any, Any]:
         """The same, by a program that there is."""
-        with program.lock:
+        with program.lock.freed(), program.lock.taken:
             both = program.forward(given), program.backward()
         return tuple(remember_call(self.f, both, program.closed_over if MODES.recording else [], given))
 
@@ -311,7 +311,7 @@ class ScalarFunction:
 
     def run_backward(self, program: TapeProgram, given: Sequence[Any]) -> tuple[Any, Sequence[float]]:
         """(the result, its gradient by each Value that the function closes over)."""
-        with program.lock:
+        with program.lock.freed(), program.lock.taken:
             return program.forward(given), program.slopes()
 
     def source(self, name: str) -> str:

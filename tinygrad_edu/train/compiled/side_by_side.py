@@ -14,12 +14,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.core.mutex import Mutex
 from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
@@ -232,10 +232,10 @@ class Answers:
     """Predictions of runs when they are asked for, whatever has become of their models: by a model kept for this."""
 
     def __init__(self, model: Module, X: Array) -> None:
-        self.model, self.X, self.lock = copy.deepcopy(model), X.copy(), Lock()
+        self.model, self.X, self.lock = copy.deepcopy(model), X.copy(), Mutex()
 
     def __call__(self, weights: Array) -> Array:
-        with self.lock:
+        with self.lock.freed(), self.lock.taken:
             put_weights(self.model, self.model.parameters(), weights)
             return np.asarray(self.model(self.X).array)
 
