@@ -18,6 +18,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from types import ModuleType
 from typing import Any
 
 from tinygrad_edu import interrupts
-from tinygrad_edu.compile.backend import compiler, held_modules, private_folders
+from tinygrad_edu.compile.backend import compiler, forks, held_modules, private_folders
 from tinygrad_edu.compile.backend.aliases import IRValue, Signature
 from tinygrad_edu.compile.backend.parse import ieee
 from tinygrad_edu.core.mutex import Mutex
@@ -155,6 +156,7 @@ def call_first(function: Any, *arguments: IRValue) -> Any:
         return function(*arguments)
     gc.disable()
     try:
+        forks.WITHOUT_COLLECTOR.append(threading.get_ident())
         with interrupts.Passed():
             return function(*arguments)
     except RuntimeError as error:
@@ -162,6 +164,7 @@ def call_first(function: Any, *arguments: IRValue) -> Any:
             raise KeyboardInterrupt from error
         raise
     finally:
+        forks.WITHOUT_COLLECTOR.clear()
         gc.enable()
 
 
