@@ -55,20 +55,27 @@ class ClosureWatch:
 
         A list that it fills is harmless; a counter or a generator whose numbers end up in the program is not.
         Errors: TraceError if the second trace gives another program; ChangesStateError if it changes what the
-        programs for other arguments have read, which then stays as it was.
+        programs for other arguments have read. What it has changed then stays as it was.
         """
-        guard, state = self.guard or Guard(self.f), PythonState(f=self.f)
+        state = PythonState(f=self.f)
+        try:
+            return self.program_of(trace, self.guard or Guard(self.f), state)
+        except BaseException:
+            state.restore()
+            raise
+
+    def program_of(self, trace: Callable[[], Any], guard: Guard, state: PythonState) -> Any:
+        """The program, and the guard of what it has read."""
         nodes = [x for _, x in guard.things if isinstance(x, (Tensor, Value))]
         with readings(nodes) as read, files_read() as files:
             program = trace()
         changed = state.opaque or state.first_change()
         program.changes_python = bool(changed)
         if changed and not self.fits():
-            what = self.first_change()
-            state.restore()
-            raise ChangesStateError(f"{self.name} changes {what}, which it reads for other arguments")
+            raise ChangesStateError(f"{self.name} changes {self.first_change()}, which it reads for other arguments")
         if changed or state.outside or guard.may_ask_outside:
             guard = self.refuse_difference(program, trace, state, changed, guard)
+            state.put_back_nodes()
         unread = {id(x) for x in nodes}
         if any(isinstance(x, np.ndarray) for x in program.read_anew()):
             unread |= self.look_for_readers(guard, program, trace, read)
@@ -89,12 +96,13 @@ class ClosureWatch:
         try:
             with asked_outside(state.iterators.values()) as asked:
                 again = trace()
+            counted = later_otherwise(state, trace, again.signature())
             source = next((name for name in generators_drawn_from(after) if name in drawn), "")
             # what every trace changes, such as a list of losses that it appends to, is not compared
             guard.settle(earlier)
         finally:
             after.restore()
-        if asked or source or program.signature() != again.signature():
+        if asked or source or counted or program.signature() != again.signature():
             seen = (
                 f"it changes {source or changed}"
                 if source or changed
@@ -126,6 +134,17 @@ class ClosureWatch:
             after.restore()
         read.update({x: found[x] for x in arrays & found.keys()})
         return {x for x in arrays if NUMBERS not in read.get(x, ())}
+
+
+def later_otherwise(state: PythonState, trace: Callable[[], Any], signature: Any) -> bool:
+    """Does the trace of a function that counts give another program later, as of `x if self.n < 3 else 0 * x`?"""
+    counting = [kept.count_on() for kept in state.kept if kept.first_change()]
+    if not any(counting):
+        return False
+    try:
+        return bool(trace().signature() != signature)
+    except Exception:  # the count may have a limit
+        return False
 
 
 def generators_drawn_from(state: PythonState) -> list[str]:

@@ -91,6 +91,12 @@ class PythonState:
         for cache in self.caches:  # their contents were computed from what has just been restored
             cache.cache_clear()
 
+    def put_back_nodes(self) -> None:
+        """Put back what was there before where a trace has left its nodes, which mean nothing later."""
+        for kept in self.kept:
+            if kept.first_change():
+                kept.put_back_nodes()
+
     def keep(
         self, name: str, thing: Any, read: Callable[[], Any], write: Callable[[Any], Any], entries: str = ""
     ) -> Any:

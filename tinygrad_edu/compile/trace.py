@@ -12,7 +12,7 @@ from tinygrad_edu.compile.codegen.names import TRAINING, free_name
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.ir.casts import ROUNDED
 from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions
-from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
+from tinygrad_edu.compile.ir.node import COUNTER, Size, Traced, as_node, differentiate
 from tinygrad_edu.compile.ir.replay import replay
 from tinygrad_edu.compile.ir.stands_for import mark
 from tinygrad_edu.compile.ir.truth import FLOAT, TRUTH, as_float
@@ -75,6 +75,7 @@ class Trace:
     keep: frozenset[str] = frozenset()
     written_out: frozenset[Any] | None = frozenset()  # steps of loops that are unrolled; None: all
     begun: int = field(default_factory=lambda: next(CLOCK))  # Tensors made later belong to the trace
+    first: int = field(default_factory=lambda: next(COUNTER))  # nodes made earlier belong to another trace
     lookups: list[Traced] = field(default_factory=list)  # nodes that read at an index
     dropped: list[Traced] = field(default_factory=list)  # those of `lookups` on which no result depends
     leaves: set[Traced] = field(default_factory=set)  # nodes inside loop bodies, which are meaningless outside
@@ -219,9 +220,22 @@ class Trace:
 
     def refuse_leaks(self, results: Iterable[Traced]) -> None:
         """Errors: TraceError if a result depends on a value that exists only inside one round of a loop."""
+        results = list(results)
+        self.refuse_stale(results)
         for root in results if self.leaves else ():
             if any(x in self.leaves for x in topological(root, lambda x: x.parents)):
                 raise TraceError("a value computed in a step of scan reaches the result without being returned")
+
+    def refuse_stale(self, results: Iterable[Traced]) -> None:
+        """Errors: TraceError if a result depends on an input of an earlier trace, which has been kept in Python."""
+        nodes = (x for root in results for x in topological(root, lambda x: x.parents))
+        kept = next((x for x in nodes if x.op is None and x.made < self.first and x.label), None)
+        if kept is not None:
+            raise TraceError(
+                f"what was computed of {kept.label} in an earlier call was kept in Python (an attribute, a dict, a "
+                "list), and this call computes with it, which a compiled program cannot do: give it as an argument, "
+                "and return the new one"
+            )
 
     def run(self, f: Callable[[], Any]) -> Any:
         """Run f() with all that it closes over as further inputs; sizes that turn out to be equal are noted."""
