@@ -14,6 +14,7 @@ from typing import Any, overload
 from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.forms import ChangesStateError, Forms, Task
 from tinygrad_edu.compile.in_graph import meets_graph
+from tinygrad_edu.compile.numpy_errors import are_raised
 from tinygrad_edu.compile.quick_call import QuickCall, signature
 from tinygrad_edu.compile.scalar.function import ScalarFunction
 from tinygrad_edu.compile.static_arguments import Named, StaticArguments
@@ -65,6 +66,8 @@ class CompiledFunction:
         return name if named is self else (type(self), (self.f, *self.options))
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        if are_raised():  # by NumPy; a program does not
+            return self.f(*arguments, **named)
         if not (named or (UNUSUAL and not MODES.usual) or DEPTH.level):
             leaves: list[Any] = []
             quick = self.again((), arguments, leaves)
@@ -84,15 +87,15 @@ class CompiledFunction:
 
         Inside a transform or another compiled function they are nodes, as from `tg.value_and_grad`.
         """
-        one = argnum.__class__ is int
-        usual = not (named or (UNUSUAL and not MODES.usual) or DEPTH.level or DEPTH.losses)
+        one, raising = argnum.__class__ is int, are_raised()
+        usual = not (raising or named or (UNUSUAL and not MODES.usual) or DEPTH.level or DEPTH.losses)
         if usual and (one or argnum.__class__ is tuple):
             leaves: list[Any] = []
             quick = self.again((argnum,) if one else argnum, arguments, leaves)
             if quick is not None and (both := quick.value_and_gradients(leaves, arguments)) is not None:
                 return both[0], both[1][0] if one else tuple(both[1])
         # a program does not stop at a NaN, and its gradients are not nodes
-        if at_work() or MODES.anomaly or (MODES.recording and (DEPTH.level or DEPTH.losses)):
+        if at_work() or raising or MODES.anomaly or (MODES.recording and (DEPTH.level or DEPTH.losses)):
             return derivatives.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
         given: list[Any] = []
         nesting = flat(arguments, named, given)
@@ -142,6 +145,8 @@ class CompiledFunction:
         nested: bool = False,
     ) -> Any:
         """Run the task with the program for this call, or the plain function with a warning that says why."""
+        if are_raised():
+            return run_plainly()
         forms = self.fitting()
         reason = "" if forms is not None else self.note_of_change()
         if forms is not None:
@@ -257,13 +262,13 @@ def jit(
     draw or count by itself (random numbers, a counter) is refused. Numbers that Python reads while the function is
     traced (`if A[0] > 0`, `w.data`, `float(A[0])`, `A * 2` of an array) are compared by a checksum before each call,
     which takes 1.4 ns a number (what a checksum may miss: core/writes/checksum.py); after 8 changes the function runs
-    without jit, with a warning. Reading the numbers of an argument in this way is refused.
+    without jit, with a warning. So it does, without one, where NumPy raises, as under np.errstate(all="raise"). Reading
+    the numbers of an argument in this way is refused.
 
     Results are Tensors where they are computed from Tensors, and plain numbers and arrays elsewhere, as without jit, in
     NumPy's dtypes: x * np.float64(1.1), x / np.sqrt(64) and x * np.arange(3) of float32 are float64 (with Python's 1.1
-    and 8.0, and beside Tensors, float32). A single number in float64 is Python's float, others are NumPy's.
-    The compiled function also has `f.value_and_grad(*arguments)`, by the first argument or by those of `argnum=(0, 1)`,
-    `f.backward(*arguments)`, by what it closes over, and `f.source`.
+    and 8.0, and beside Tensors, float32). A single number in float64 is Python's float, others are NumPy's. It has
+    `f.value_and_grad(*arguments)` (`argnum=(0, 1)`), `f.backward(*arguments)` by what it closes over, and `f.source`.
     f: the function to compile.
     accurate: for arrays, use the C library's exp, expm1, log, log1p, tanh and erf, and add in order. By default these
         are our own fast kernels (within 3 ulp), and sums are added in parts. Functions of numbers are always accurate.
