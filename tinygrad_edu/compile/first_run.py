@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.call_state import CallState
 from tinygrad_edu.compile.differences import Difference, changes, first_difference, largest, leaf_numbers
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.uncompiled import plain
@@ -89,7 +90,7 @@ class OwnRun:
 
     def run(self, arguments: Any, quiet: bool = True) -> tuple[Any, Any]:
         """(the results, the arguments afterwards) on copies. `quiet`: without NumPy's warnings about numbers."""
-        copies, state = copies_of(arguments), PythonState(f=self.f) if self.watched else None
+        copies, state = copies_of(arguments), CallState(f=self.f) if self.watched else None
         try:
             with np.errstate(all="ignore") if quiet else nullcontext():
                 return self.f(*copies), copies

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.array_function import ArrayFunction
+from tinygrad_edu.compile.call_state import CallState, is_generator
 from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.files_read import files_read
 from tinygrad_edu.compile.ir.truth import NumpyKindError
 from tinygrad_edu.compile.outside import asked_outside
-from tinygrad_edu.compile.python_state import SHARED, PythonState
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
-from tinygrad_edu.compile.settings_read import GENERATORS
 from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
 from tinygrad_edu.compile.variants import PLAIN, Variants
 from tinygrad_edu.core.modes import MODES, switch_mode
@@ -57,14 +56,14 @@ class ClosureWatch:
         Errors: TraceError if the second trace gives another program; ChangesStateError if it changes what the
         programs for other arguments have read. What it has changed then stays as it was.
         """
-        state = PythonState(f=self.f)
+        state = CallState(f=self.f)
         try:
             return self.program_of(trace, self.guard or Guard(self.f), state)
         except BaseException:
             state.restore()
             raise
 
-    def program_of(self, trace: Callable[[], Any], guard: Guard, state: PythonState) -> Any:
+    def program_of(self, trace: Callable[[], Any], guard: Guard, state: CallState) -> Any:
         """The program, and the guard of what it has read."""
         nodes = [x for _, x in guard.things if isinstance(x, (Tensor, Value))]
         with readings(nodes) as read, files_read() as files:
@@ -85,14 +84,14 @@ class ClosureWatch:
         return program
 
     def refuse_difference(
-        self, program: Any, trace: Callable[[], Any], state: PythonState, changed: str, earlier: Guard
+        self, program: Any, trace: Callable[[], Any], state: CallState, changed: str, earlier: Guard
     ) -> Guard:
         """What the function closes over after its trace, such as a list that the trace has made.
 
         Errors: TraceError if another trace gives another program.
         """
         drawn = generators_drawn_from(state)
-        after, guard = PythonState(f=self.f), Guard(self.f)
+        after, guard = CallState(f=self.f), Guard(self.f)
         try:
             with asked_outside(state.iterators.values()) as asked:
                 again = trace()
@@ -121,7 +120,7 @@ class ClosureWatch:
 
         What it asks for goes to `read`.
         """
-        after = PythonState(f=self.f)
+        after = CallState(f=self.f)
         arrays = {id(x) for _, x in guard.things if type(x) is np.ndarray} - guard.hidden
         try:
             with stand_ins(guard.places, guard.hidden), readings(()) as found:
@@ -136,9 +135,9 @@ class ClosureWatch:
         return {x for x in arrays if NUMBERS not in read.get(x, ())}
 
 
-def later_otherwise(state: PythonState, trace: Callable[[], Any], signature: Any) -> bool:
+def later_otherwise(state: CallState, trace: Callable[[], Any], signature: object) -> bool:
     """Does the trace of a function that counts give another program later, as of `x if self.n < 3 else 0 * x`?"""
-    counting = [kept.count_on() for kept in state.kept if kept.first_change()]
+    counting = [kept.count_on() for kept in state.kept if kept.first_change()] if state.is_own else []
     if not any(counting):
         return False
     try:
@@ -147,13 +146,13 @@ def later_otherwise(state: PythonState, trace: Callable[[], Any], signature: Any
         return False
 
 
-def generators_drawn_from(state: PythonState) -> list[str]:
+def generators_drawn_from(state: CallState) -> list[str]:
     """The names of the random generators that have changed.
 
     Two traces that drew from one may be equal: a coin shows the same side twice every other time. Another thread may
     have drawn from a generator that all share, but hardly during both traces.
     """
-    return [x.name for x in state.kept if (x.name in SHARED or isinstance(x.thing, GENERATORS)) and x.first_change()]
+    return [x.name for x in state.kept if is_generator(x) and x.first_change()]
 
 
 class Forms:

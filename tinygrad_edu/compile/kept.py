@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu.compile.user_code import same
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
@@ -68,11 +69,11 @@ class Kept:
         return bool(far)
 
 
-def is_counter(x: Any) -> bool:
+def is_counter(x: object) -> bool:
     return type(x) is int
 
 
-def holds_node(x: Any) -> bool:
+def holds_node(x: Samples) -> bool:
     """Is it a node, or a dict, list or tuple with one?"""
     try:
         return any(isinstance(leaf, NODES) and hasattr(type(leaf), "eager_classes") for leaf in tree_leaves(x))

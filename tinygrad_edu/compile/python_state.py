@@ -46,6 +46,7 @@ from tinygrad_edu.compile.user_code import (
     words_in,
     wrapped_in,
 )
+from tinygrad_edu.compile.writers import may_write
 from tinygrad_edu.core.askers import HERE, note_function
 from tinygrad_edu.core.tensor import Tensor
 
@@ -60,6 +61,7 @@ class PythonState:
 
     `foreign`: does any of the user's own code take part? `outside`: does it hold a clock, or chance? `opaque`: what
     cannot be compared, such as an iterator, which every look would advance; "" if there is nothing of the kind.
+    `writers`: functions of the user's that may change what is there; `words`: the names in all of them.
     """
 
     def __init__(self, **roots: Any) -> None:
@@ -68,6 +70,7 @@ class PythonState:
         self.caches: list[Any] = []  # functools caches that were empty at the start
         self.iterators: dict[str, Any] = {}  # by name; the first one ends the search
         self.foreign, self.outside, self.opaque = False, False, ""
+        self.writers, self.words = list[str](), set[str]()
         HERE.forget()
         places = [*roots.items(), *zip(SHARED, RANDOM, strict=False)]
         self.keep(TORCH, of_torch, of_torch.global_torch_state, of_torch.put_global_torch_state)
@@ -90,12 +93,6 @@ class PythonState:
                 kept.write(kept.was)
         for cache in self.caches:  # their contents were computed from what has just been restored
             cache.cache_clear()
-
-    def put_back_nodes(self) -> None:
-        """Put back what was there before where a trace has left its nodes, which mean nothing later."""
-        for kept in self.kept:
-            if kept.first_change():
-                kept.put_back_nodes()
 
     def keep(
         self, name: str, thing: Any, read: Callable[[], Any], write: Callable[[Any], Any], entries: str = ""
@@ -265,6 +262,8 @@ class PythonState:
             self.foreign = True
             note_function(x)
             words = words_in(x.__code__)
+            self.words |= words
+            self.writers += [name] if may_write(x.__code__) else []
             yield from ((free, cell) for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True))
             yield f"{name}.__defaults__", x.__defaults__
             yield f"{name}.__kwdefaults__", x.__kwdefaults__
