@@ -27,7 +27,7 @@ import numpy as np
 from tinygrad_edu.compile.entries import ABSENT, Entries, NamesRead
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.notes import Notes, Place
-from tinygrad_edu.compile.settings_read import GENERATORS, states_read
+from tinygrad_edu.compile.settings_read import GENERATORS, flags_read, states_read
 from tinygrad_edu.compile.user_code import (
     ATOMS,
     ENVIRONMENT,
@@ -278,6 +278,8 @@ class StateWalk(Notes):
             yield from ((name, each) for each in self.note(Entries(name, lambda: x.flat, x.flat)))
         else:
             self.things.append((name, x))
+        for check in flags_read(self.known, name, x):
+            self.note(check)
         # the mask of a masked array, for example
         yield from self.of_dict(name, attributes := attribute_space(x), attributes)
 

@@ -93,6 +93,12 @@ def settings_read(names: set[str]) -> Iterator[Entries]:
             yield Entries(what, answer)
 
 
+def flags_read(names: set[str], name: str, x: Any) -> Iterator[Entries]:
+    """The check for an array that the code can reach, where it asks whether it may be written to and the like."""
+    if "flags" in names:
+        yield Entries(f"{name}.flags", lambda: told(lambda: x.flags))
+
+
 def states_read(names: set[str], name: str, x: Any) -> Iterator[Entries]:
     """The check for a generator that the code can reach, where it asks for its state."""
     if not STATES.isdisjoint(names):

@@ -27,6 +27,14 @@ def switch_division():
     np.seterr(divide="ignore" if np.geterr()["divide"] != "ignore" else "warn")
 
 
+ARRAY = np.ones(2)
+LOCKED = {"w": ARRAY}
+
+
+def switch_writing():
+    ARRAY.flags.writeable = not ARRAY.flags.writeable
+
+
 SETTINGS = {  # (a function of x, what changes it)
     "a generator's state": (lambda x: x * number(RNG.bit_generator.state), RNG.random),
     "state of the bits": (lambda x: x * number(BITS.state), BITS.random_raw),
@@ -47,6 +55,8 @@ SETTINGS = {  # (a function of x, what changes it)
         lambda x: x * np.get_printoptions()["precision"],
         lambda: np.set_printoptions(precision=np.get_printoptions()["precision"] + 1),
     ),
+    "flags of an array": (lambda x: x * (2.0 if ARRAY.flags.writeable else 1.0), switch_writing),
+    "flags of an entry": (lambda x: x * (2.0 if LOCKED["w"].flags["WRITEABLE"] else 1.0), switch_writing),
     "folder": (lambda x: x * len(os.getcwd()), lambda: os.chdir(os.path.dirname(os.getcwd()))),
     "depth": (lambda x: x * sys.getrecursionlimit(), lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 1)),
 }
