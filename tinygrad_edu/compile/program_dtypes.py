@@ -29,7 +29,8 @@ def settle_dtypes(trace: Trace, given: Sequence[Any], outputs: Sequence[Traced],
     A number of NumPy's in float64 makes float64 of the float32 beside it, and so do whole numbers of 32 bits and more.
     Not of a Tensor, nor where the program is for gradients, which come from Tensors without jit.
     """
-    arrays = [*given, *map(number_array, trace.captured.values())]
+    captured = [(trace.of_inputs[trace.inputs[name]], number_array(x)) for name, x in trace.captured.items()]
+    arrays = [*given, *(x for dtype, x in captured if dtype in (None, x.dtype))]  # not the 0s and 1s of a transform
     known, floats = trace.run(lambda: dtypes_behind(outputs, trace.of_inputs, trace.dtypes))
     if not by.removesuffix(CAREFUL):
         refuse_half(outputs, known)

@@ -110,7 +110,10 @@ class Traced(Tensor):
     @staticmethod
     def exact(array: Any) -> Traced:
         """0s and 1s that a transform needs, as an input that does not decide the program's dtype."""
-        return ACTIVE.traces[-1].note_dtype(as_node(np.asarray(array, np.float32)), np.asarray(array).dtype)  # type: ignore[no-any-return]
+        trace, dtype = ACTIVE.traces[-1], np.asarray(array).dtype
+        node = as_node(np.asarray(array, np.float32))
+        trace.of_inputs[node] = dtype
+        return trace.note_dtype(node, dtype)  # type: ignore[no-any-return]
 
     @staticmethod
     def noted(x: Traced, like: Any) -> Traced:

@@ -67,9 +67,9 @@ def numpys_floats(x: Traced, known: Mapping[Traced, Any]) -> Any:
 
 
 def add_dtypes(roots: Sequence[Traced], known: Dtypes, noted: Mapping[Traced, Any]) -> None:
-    """The dtypes of all nodes behind these."""
+    """The dtypes of all nodes behind these. A trace asks at each operation, so what is known is not walked again."""
     for root in roots:
-        for x in topological(root, lambda x: x.parents):
+        for x in topological(root, lambda x: [p for p in x.parents if p not in known]):
             if x in known:
                 continue
             if op_name(x) == "scan":
