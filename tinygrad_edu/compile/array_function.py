@@ -91,7 +91,7 @@ class ArrayFunction:
         """The results as plain numbers and arrays; Tensors where they depend on Tensors."""
         call, inputs = self.prepare(arguments, by="")
         run = partial(self.run_call, call, inputs, arguments, name)
-        note = partial(note_tensors, call.program, arguments)
+        note = partial(note_tensors, call, arguments)
         return compared(call.program, self.f, arguments, run, forget=self.quick.known.clear, note=note)
 
     def run_call(self, call: Call, inputs: list[Any], arguments: Sequence[Any], name: str) -> Any:

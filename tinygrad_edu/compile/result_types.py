@@ -14,7 +14,6 @@ from tinygrad_edu.compile.call import Call
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import FLOAT, is_comparison
 from tinygrad_edu.compile.passes.exact_range import refuse_rounded
-from tinygrad_edu.compile.program import Program
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.graph import topological
@@ -52,11 +51,14 @@ def classes_of(arguments: Sequence[Any]) -> Sequence[type]:
     return kinds if NESTINGS.isdisjoint(kinds) else tuple(map(type, tree_leaves(tuple(arguments))))
 
 
-def note_tensors(program: Program, arguments: Sequence[Any], results: Any) -> None:
-    """From now on results for arguments of these classes are Tensors where those of the function itself are."""
+def note_tensors(call: Call, arguments: Sequence[Any], results: Any) -> None:
+    """From now on results for arguments of these classes are Tensors where those of the function itself are.
+
+    Where a gradient may flow on, what is computed from Tensors stays one: f's own plain numbers would lose it.
+    """
     found = [isinstance(y, Tensor) for y in tree_leaves(results)]
-    if len(found) == len(list(tree_leaves(program.trace.results))):
-        program.of_tensors[classes_of(arguments)] = found
+    if not call.outer_tensors() and len(found) == len(list(tree_leaves(call.program.trace.results))):
+        call.program.of_tensors[classes_of(arguments)] = found
 
 
 def belongs_to_graph(call: Call, arguments: Sequence[Any]) -> bool:
