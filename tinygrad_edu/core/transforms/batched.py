@@ -74,7 +74,7 @@ def outside() -> Iterator[Any]:
     """
     if not LEVELS.open:
         raise TraceError(
-            "a sample of vmap means something only in the thread that runs vmap, while it runs: do not use threads"
+            "a sample of vmap means something only in the thread that runs vmap, while it runs: do not keep it"
         )
     level, before, MODES.samples = LEVELS.open.pop(), MODES.samples, "vmap"
     try:
