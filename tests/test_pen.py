@@ -55,7 +55,7 @@ SLIPS = (  # (what is done, the error, what it says)
     (lambda: VALUE @ 2.0, tg.errors.OperandError, r"write x \* y"),
     (lambda: int(VALUE), tg.errors.DetachedError, r"int\(x.data\)"),
     (lambda: TENSOR.item(), tg.errors.ShapeError, r"shape \(3,\) holds 3: take one"),
-    (lambda: float(TENSOR), tg.errors.DetachedError, r"x\[i\].item\(\) gives one of its 3 numbers, x.data all"),
+    (lambda: float(TENSOR), tg.errors.DetachedError, r"x\[i\].item\(\) gives one number, x.data all"),
     (lambda: tg.Tensor(CLASSES), tg.errors.DtypeError, "give the loss the plain list or array of integers"),
     (lambda: tg.ops.cross_entropy(LOGITS, tg.Tensor(CLASSES * 1.0)), tg.errors.ShapeError, "plain integers"),
     (lambda: tg.ops.cross_entropy(CLASSES, LOGITS), tg.errors.ShapeError, r"swapped\? Write cross_entropy\(logits"),

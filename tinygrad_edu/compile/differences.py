@@ -49,7 +49,7 @@ def kind(x: ArrayLike) -> str:
     if array is None:
         return f"{x!r:.80}"
     if array.ndim:
-        return f"an array of {array.dtype} with shape {array.shape}"
+        return f"an array of {array.dtype.name} with shape {array.shape}"
     return {"b": "a truth value", "f": "a float"}.get(array.dtype.kind, "a whole number")
 
 

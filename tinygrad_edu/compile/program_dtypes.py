@@ -55,9 +55,10 @@ def refuse_half(outputs: Sequence[Traced], known: Mapping[Traced, Any]) -> None:
     """Errors: TraceError for roots and the like of truth values or 8 bits, which are float16 in NumPy."""
     for x in dict.fromkeys(x for y in outputs for x in topological(y, lambda x: x.parents)):
         if known.get(x) == HALF:
+            made = f"{op_name(x)} of truth values or whole numbers of 8 bits" if x.op is not None else "an array here"
             raise TraceError(
-                f"{op_name(x)} of truth values or whole numbers of 8 bits is float16 in NumPy, with 3 digits, and is "
-                "not compiled: write x.astype(float) or x.astype(np.float32) first"
+                f"{made} is float16 in NumPy, with 3 digits, and is not compiled: write x.astype(float) or "
+                "x.astype(np.float32) first"
             )
 
 

@@ -262,6 +262,7 @@ def with_pytorchs_options(init: Callable[..., None]) -> Callable[..., None]:
     kinds = [p.kind for p in inspect.signature(init).parameters.values()]
     places = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) - 1
     named = check_arguments(init)
+    own = {"maximize", *OF_SPEED, *inspect.signature(init).parameters}
     named_only = inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds
 
     @functools.wraps(init)
@@ -269,7 +270,7 @@ def with_pytorchs_options(init: Callable[..., None]) -> Callable[..., None]:
         for name in INSTEAD.keys() & options.keys():
             if options.pop(name):
                 raise SettingError(f"{type(self).__name__}({name}=...) is not here. {INSTEAD[name]}")
-        if not arguments and "params" not in options:
+        if not arguments and "params" not in options and own.issuperset(options):
             raise no_parameters(self, options)
         if named_only and len(arguments) > places:
             refuse_unnamed(self, arguments[places:])
