@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
-from tinygrad_edu.clinic.diagnosis.overfitting import samples_judged, tell_unchecked
+from tinygrad_edu.clinic.diagnosis.overfitting import lies_apart, samples_judged, tell_unchecked
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.train import fit
 
@@ -152,3 +152,30 @@ def test_a_run_of_fit_knows_its_own_history():
     run = fit(nn.MLP([6, 3, 1]), X, y, loss="mse", optimizer="adam", epochs=2, progress=False)
     with pytest.raises(SettingError, match="history"):
         diagnose(run, history={"loss": [1.0, 0.5]})
+
+
+def memorized(seed):
+    """A network that learns 28 noisy samples by heart, of which 12 more were held out."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, 10))
+    y = np.where(X[:, :1] + 0.8 * rng.normal(size=(40, 1)) > 0, 1.0, -1.0)
+    return fit(
+        nn.MLP([10, 64, 1], seed=seed), X, y, loss="mse", optimizer=lambda p: optim.Adam(p, lr=0.01), epochs=100,
+        validation=0.3,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_validation_loss_that_turns_up_is_a_cause_or_noticed(seed):
+    found = diagnose(memorized(seed))
+    assert "overfitting" in [*[x.code for x in found.causes], *[x.code for x in found.symptoms]]
+    assert "validation loss" in str(found)
+
+
+def test_runs_that_lie_apart_are_no_accident():
+    trial = lambda *losses: SimpleNamespace(worths=tuple(-x for x in losses))  # noqa: E731
+    late, early = trial(1.5, 1.6, 1.7, 1.8, 1.85), trial(1.25, 1.31, 1.26, 1.3, 1.28)
+    assert lies_apart(early, late)
+    assert not lies_apart(late, early)
+    assert not lies_apart(trial(1.25, 1.31, 1.26, 1.3, 1.55), late)
+    assert not lies_apart(trial(1.2, 1.2, 1.2), trial(1.5, 1.5, 1.5))  # 1 of 20 by chance
