@@ -321,7 +321,7 @@ class ForgottenZeroGradWarning(UserWarning):
     ...     warnings.simplefilter("always")
     ...     (w * w).backward()
     >>> print(caught[0].message)
-    Value(...label='w'): an optimizer has used this gradient already, and a second one is now being added to it. ...
+    Value 'w': an optimizer has used this gradient already, and a second one is now being added to it. ...
     """
 
 

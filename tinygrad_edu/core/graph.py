@@ -82,11 +82,22 @@ def cotangents(
     return found
 
 
+def leaf_in_words(leaf: Any) -> str:
+    """A leaf by its label or what it is."""
+    kind = type(leaf).__name__
+    if leaf.label:
+        return f"{kind} {leaf.label!r}"
+    return f"{kind} of shape {leaf.shape}" if getattr(leaf, "shape", ()) else f"a {kind}"
+
+
 def warn_forgotten(leaves: Sequence[object]) -> None:
-    """Warn that a gradient which an optimizer has used is being added to."""
+    """Warn that a gradient which an optimizer has used is being added to.
+
+    Without numbers: Python shows a text once for each line of a program, and a loop has other numbers in each round.
+    """
     others = f" (and {len(leaves) - 1} more)" if len(leaves) > 1 else ""
     warn_user(
-        f"{leaves[0]!r}{others}: an optimizer has used this gradient already, and a second one is now being added to "
-        "it. Call zero_grad() before the next backward()",
+        f"{leaf_in_words(leaves[0])}{others}: an optimizer has used this gradient already, and a second one is now "
+        "being added to it. Call zero_grad() before the next backward()",
         ForgottenZeroGradWarning,
     )

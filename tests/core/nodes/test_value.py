@@ -154,7 +154,7 @@ def test_a_gradient_that_an_optimizer_has_used_warns_when_added_to():
     optimizer = tg.optim.SGD([x], lr=0.1)
     (x * x).backward()
     optimizer.step()
-    with pytest.warns(ForgottenZeroGradWarning, match=r"label='w'.*zero_grad"):
+    with pytest.warns(ForgottenZeroGradWarning, match=r"Value 'w'.*zero_grad"):
         (x * x).backward()
 
 
