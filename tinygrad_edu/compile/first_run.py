@@ -130,8 +130,8 @@ class OwnRun:
         name = getattr(self.f, "__name__", "the function")
         raise TraceError(
             f"{name} computes something else when it is compiled: {difference.seen}, where {name} by itself gives "
-            f"{difference.expected}. It asks something about its arguments that a compiled function answers otherwise. "
-            "Call it without jit"
+            f"{difference.expected}. Probably it asks something about its arguments that a compiled function answers "
+            "otherwise (a class, a text, which object it is). Call it without jit"
         )
 
 
@@ -209,6 +209,4 @@ def is_single(x: ArrayLike) -> bool:
 
 def has_floats(x: ArrayLike) -> bool:
     """Is it an argument that can be nudged?"""
-    return (isinstance(x, float) and not isinstance(x, bool)) or (
-        type(x) in (np.ndarray, Tensor) and leaf_numbers(x).dtype.kind == "f"
-    )
+    return isinstance(x, float) or (type(x) in (np.ndarray, Tensor) and leaf_numbers(x).dtype.kind == "f")
