@@ -84,14 +84,19 @@ def is_integer_kind(kind: Kind) -> bool:
 
 
 @functools.cache
-def kind_by_numpy(operation: Operation, *kinds: Kind) -> Kind:
-    """The dtype of NumPy's result; FLOAT for floats of any width. Errors: TypeError, as for True - True."""
+def dtype_by_numpy(operation: Operation, *kinds: Any) -> Any:
+    """The dtype of NumPy's result, asked for; None where NumPy has no such function. `int`, `float`: Python's."""
     function = None if operation.scipy_name else getattr(np, operation.numpy_name, None)
     if function is None:
-        return FLOAT
+        return None
     with np.errstate(all="ignore"):
-        found = np.asarray(function(*[1 if kind is int else np.ones(1, kind) for kind in kinds])).dtype
-    return found if found.kind in "biu" else FLOAT
+        return np.asarray(function(*[kind(1) if isinstance(kind, type) else np.ones(1, kind) for kind in kinds])).dtype
+
+
+def kind_by_numpy(operation: Operation, *kinds: Kind) -> Kind:
+    """The same, FLOAT for floats of any width. Errors: TypeError, as for True - True."""
+    found = dtype_by_numpy(operation, *kinds)
+    return found if found is not None and found.kind in "biu" else FLOAT
 
 
 def kind_of_node(op: Any, parents: Sequence[Any]) -> Kind:

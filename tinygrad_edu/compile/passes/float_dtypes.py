@@ -6,7 +6,6 @@ Only where it is certain that NumPy's result is float32 is a result converted; t
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
 from tinygrad_edu.compile.ir.stands_for import origin
-from tinygrad_edu.compile.ir.truth import FLOAT, TRUTH, is_comparison
+from tinygrad_edu.compile.ir.truth import FLOAT, TRUTH, dtype_by_numpy, is_comparison
 from tinygrad_edu.compile.rounds.body import picked
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.operation import Operation
@@ -149,16 +148,6 @@ def is_pythons(x: Traced, dtypes: Sequence[Any]) -> bool:
     if not isinstance(x.op, Operation) or any(dtype is not None for dtype in dtypes):
         return False
     return issubclass(origin(x), float) or all(map(is_constant, x.parents))
-
-
-@functools.cache
-def dtype_by_numpy(operation: Operation, *kinds: Any) -> Any:
-    """The dtype of NumPy's result, asked for; None where NumPy has no such function. `int`, `float`: Python's."""
-    function = None if operation.scipy_name else getattr(np, operation.numpy_name, None)
-    if function is None:
-        return None
-    with np.errstate(all="ignore"):
-        return np.asarray(function(*[kind(1) if isinstance(kind, type) else np.ones(1, kind) for kind in kinds])).dtype
 
 
 def joint_dtype(dtypes: Sequence[Any]) -> Any:
