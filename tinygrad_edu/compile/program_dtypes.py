@@ -30,7 +30,7 @@ def settle_dtypes(trace: Trace, given: Sequence[Any], outputs: Sequence[Traced],
     Not of a Tensor, nor where the program is for gradients, which come from Tensors without jit.
     """
     captured = [(trace.of_inputs[trace.inputs[name]], number_array(x)) for name, x in trace.captured.items()]
-    arrays = [*given, *(x for dtype, x in captured if dtype in (None, x.dtype))]  # not the 0s and 1s of a transform
+    arrays = [*given, *(x for dtype, x in captured if dtype is None or dtype == x.dtype)]  # not a transform's 0s
     known, floats = trace.run(lambda: dtypes_behind(outputs, trace.of_inputs, trace.dtypes))
     if not by.removesuffix(CAREFUL):
         refuse_half(outputs, known)

@@ -180,7 +180,9 @@ class Trace:
 
     def cast(self, x: Traced, dtype: Dtype) -> Traced:
         """x in that dtype of floats; from the first cast on the function has both, and the program float64."""
-        self.mixed |= any(each not in (None, self.floats) and each.kind == "f" for each in self.of_inputs.values())
+        # not `in (None, self.floats)`: np.dtype(float) == None
+        others = [each for each in self.of_inputs.values() if each is not None and each != self.floats]
+        self.mixed |= any(each.kind == "f" for each in others)
         if x.dtype == dtype:
             return self.note_dtype(x, dtype)
         if dtype != self.floats:
