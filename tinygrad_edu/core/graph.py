@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tinygrad_edu.core.mutex import Mutex
-from tinygrad_edu.core.user_line import warn_user
+from tinygrad_edu.core.user_line import leaf_in_words, warn_user
 from tinygrad_edu.errors import ForgottenZeroGradWarning
 
 Node = Any
@@ -82,19 +82,8 @@ def cotangents(
     return found
 
 
-def leaf_in_words(leaf: Any) -> str:
-    """A leaf by its label or what it is."""
-    kind = type(leaf).__name__
-    if leaf.label:
-        return f"{kind} {leaf.label!r}"
-    return f"{kind} of shape {leaf.shape}" if getattr(leaf, "shape", ()) else f"a {kind}"
-
-
 def warn_forgotten(leaves: Sequence[object]) -> None:
-    """Warn that a gradient which an optimizer has used is being added to.
-
-    Without numbers: Python shows a text once for each line of a program, and a loop has other numbers in each round.
-    """
+    """Warn that a gradient which an optimizer has used is being added to."""
     others = f" (and {len(leaves) - 1} more)" if len(leaves) > 1 else ""
     warn_user(
         f"{leaf_in_words(leaves[0])}{others}: an optimizer has used this gradient already, and a second one is now "

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 HERE = str(Path(__file__).parents[1])
 
@@ -28,6 +29,17 @@ def warn_user(words: str, kind: type[Warning]) -> None:
     if TELLING.told is not None:
         TELLING.told.add(kind)
     warnings.warn(words, kind, stacklevel=1 + level_of(users_frame(sys._getframe(0))))
+
+
+def leaf_in_words(leaf: Any) -> str:
+    """A leaf by its label or what it is, without numbers.
+
+    Python shows a text once for each line of a program, and a loop has other numbers in each round.
+    """
+    kind = type(leaf).__name__
+    if leaf.label:
+        return f"{kind} {leaf.label!r}"
+    return f"{kind} of shape {leaf.shape}" if getattr(leaf, "shape", ()) else f"a {kind}"
 
 
 def users_frame(frame: FrameType) -> FrameType:

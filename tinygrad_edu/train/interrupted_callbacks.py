@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.python_state import Kept, PythonState
+from tinygrad_edu.compile.kept import Kept
+from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.settings_read import GENERATORS
 from tinygrad_edu.compile.user_code import attribute_space
 from tinygrad_edu.train.code_of_runs import known_to

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_edu.compile.python_state import SHARED, Kept, PythonState
+from tinygrad_edu.compile.kept import Kept
+from tinygrad_edu.compile.python_state import SHARED, PythonState
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train.snapshot import generators
