@@ -237,11 +237,12 @@ def test_a_gradient_needs_one_number():
         tg.grad(tg.ops.exp)(X)
 
 
-@pytest.mark.parametrize("result", ["text", None, [1.0, 2.0], (tg.Value(1.0),)], ids=repr)
-@pytest.mark.parametrize("transform", [tg.grad, tg.jacobian, tg.hessian])
-def test_a_result_that_is_no_number_is_refused(transform, result):
-    with pytest.raises(TinygradError):
-        transform(lambda x: result)(2.0)
+@pytest.mark.parametrize("result", ["text", None, ["text"], [1.0, 2.0], (tg.Value(1.0),)], ids=repr)
+def test_a_result_that_is_no_number_is_refused(result):
+    lists = isinstance(result, (list, tuple)) and result[0] != "text"  # jacobian has one for each entry
+    for transform in [tg.grad, tg.hessian] if lists else [tg.grad, tg.jacobian, tg.hessian]:
+        with pytest.raises(TinygradError):
+            transform(lambda x: result)(2.0)
 
 
 @pytest.mark.parametrize("x", ["text", None, 1j, np.array(["a"]), np.array([1, 2])], ids=repr)

@@ -10,7 +10,7 @@ tuples of them count as one argument. Inside another transform the results stay 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from tinygrad_edu import checks
 from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
-from tinygrad_edu.core.derivative_numbers import remember
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
@@ -203,31 +202,36 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     """Return f(*primals), and the derivative of f along the tangents, Σ ∂f/∂xᵢ·tᵢ.
 
     It is computed by two backward passes: the pull-back is linear in ȳ, so its own pull-back gives this derivative.
-    f: a function of numbers or arrays.
+    f: a function of numbers or arrays; of a tuple, list or dict of results there is a derivative for each.
     primals: the point, a tuple of arguments.
     tangents: the direction, a tuple of the same shapes.
 
     >>> jvp(lambda x: x * x, (3.0,), (1.0,))
     (9.0, 6.0)
+    >>> jvp(grad(lambda a, b: a * a * b, (0, 1)), (2.0, 5.0), (1.0, 0.0))
+    ((20.0, 4.0), (10.0, 4.0))
     """
     checks.function("f", f, "vjp")
     refuse_numbers(primals, tangents)
     nested, recorded, name = is_nested([list(primals), list(tangents)]), MODES.recording, getattr(f, "__name__", "")
     with inside_transform():
         y, pull, variables = pull_back(f, primals, dtype_of_arrays(primals), name)
-        dummy = seed_variable(y)  # seeded with 1: a gradient of 0 would stay 0 even where the derivative is infinite
-        pairs = leaf_pairs(pull(dummy), tuple(tangents))
+        # 1s, or 0 for a forgotten return: a gradient of 0 would stay 0 even where the derivative is infinite
+        seeds = 0.0 if y is None else tree_map(seed_variable, y)
+        pairs = leaf_pairs(pull(seeds), tuple(tangents))
         weighted = [as_variable(g) * t for g, t in pairs if g is not None]  # None: not given
         total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
-        dummies = list(dummy.flat) if is_object(dummy) else [dummy]
+        each = [x for leaf in given_leaves(seeds) for x in (leaf.flat if is_object(leaf) else (leaf,))]
         with unwatched():
-            found = derivatives(total, dummies, 1.0, nested)
-        tangent = np.reshape(np.array(found, dtype=object), y.shape) if is_object(dummy) else found[0]
+            found = derivatives(total, each, 1.0, nested)
+        rest = iter(found)
+        tangent = tree_map(lambda seed: next_tangent(seed, rest), seeds)
     if nested:
         return y, tangent
-    beside = [*dummies, *tree_leaves(variables)]
+    beside = [*each, *tree_leaves(variables)]
     origins = origins_beside(total, graph_of(total), beside, name, primals) if recorded else {}
-    return remember_each(unwrap(y), origins), remember(plain_like(unwrap(y), tangent), origins)
+    results = unwrap(y)
+    return remember_each(results, origins), remember_each(tree_map(plain_tangent, results, tangent), origins)
 
 
 def refuse_numbers(primals: Node, tangents: Node) -> None:
@@ -238,8 +242,23 @@ def refuse_numbers(primals: Node, tangents: Node) -> None:
         refuse_deep(x)
 
 
+def next_tangent(seed: Node, found: Iterator[Any]) -> Any:
+    """The next of the derivatives by seeds, in the form of this seed."""
+    if seed is None:
+        return None
+    if is_object(seed):
+        return np.reshape(np.array([next(found) for _ in seed.flat], dtype=object), seed.shape)
+    return next(found)
+
+
+def plain_tangent(y: ArrayLike, tangent: Node) -> Any:
+    return None if tangent is None else plain_like(y, tangent)
+
+
 def seed_variable(y: Node) -> Any:
     """Ones like y, as nodes: what a pull-back is linear in."""
+    if y is None:
+        return None
     if is_object(y):
         return np.reshape(np.array([Value(1.0) for _ in y.flat], dtype=object), y.shape)
     return variable(exact(np.ones(np.shape(y), y.dtype)) if isinstance(y, Tensor) else 1.0)
@@ -267,7 +286,8 @@ def dtype_of_arrays(primals: Node) -> Any:
 def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any]:
     """ȳ·∂y/∂x for each input, as nodes when they are to be differentiated again."""
     if isinstance(y, (dict, list, tuple)) and isinstance(seed, type(y)):
-        return sum_over_leaves(y, seed, lambda leaf, part: derivatives(leaf, inputs, part, again))
+        found = sum_over_leaves(y, seed, lambda leaf, part: derivatives(leaf, inputs, part, again))
+        return found or [zero_like(x) for x in inputs]  # nothing in the nesting
     if isinstance(y, Value) and isinstance(seed, Tensor):  # one seed per sample of a vmap: scale by it
         return [ops.mul(seed, g) for g in value.plain_gradients(y, inputs, 1.0)]
     if isinstance(y, Value):
@@ -278,7 +298,7 @@ def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any
         return derivatives(weight_sum(y, seed), inputs, 1.0, again)
     if np.ndim(y) or not isinstance(y, (int, float, np.number, np.ndarray)):
         raise OperandError(
-            f"a transform needs a function that returns one Value, Tensor or number, not {type(y).__name__}"
+            f"a transform needs a function that returns Values, Tensors or numbers, not {type(y).__name__}"
             + (": does it lack a `return`?" if y is None else "")
             + (": join them with np.stack or np.concatenate" if isinstance(y, (list, tuple)) else "")
         )

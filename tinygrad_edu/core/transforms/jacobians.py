@@ -28,7 +28,7 @@ from tinygrad_edu.core.transforms.seeds import exact
 def jacobian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, **options: Option) -> Function:
     """Return the Jacobian of f, all ∂yᵢ/∂xⱼ, as a function of the same arguments; shape of y, then shape of x.
 
-    f: a function of arrays; of dicts, lists and tuples of them there is a Jacobian for each array.
+    f: a function of arrays; of dicts, lists and tuples of them, as arguments or results, there is a Jacobian for each.
     argnum: the index of the argument to differentiate with respect to (several: a tuple of Jacobians).
     argnums: the same, under JAX's name.
 
@@ -39,8 +39,8 @@ def jacobian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, 
     return make_jacobian(f, argnum if argnums is None else argnums)
 
 
-def make_jacobian(f: Function, which: Argnum, of_trees: bool = False) -> Function:
-    """`jacobian`; `of_trees`: f may return dicts, lists and tuples of arrays, with a Jacobian for each."""
+def make_jacobian(f: Function, which: Argnum) -> Function:
+    """`jacobian` for the arguments meant. In a nesting of results each has its own, as in JAX."""
     checks.function("f", f, "jacobian")
 
     @functools.wraps(f)
@@ -48,12 +48,13 @@ def make_jacobian(f: Function, which: Argnum, of_trees: bool = False) -> Functio
         places = places_of(which, len(arguments))
         primals = tuple(arguments[i] for i in places)
         y, pull = vjp(lambda *x: f(*replace_arguments(arguments, places, x), **options), *primals)
-        if not (of_trees and isinstance(y, (dict, list, tuple))):
+        if not isinstance(y, (dict, list, tuple)):
             found = all_rows(pull, y, primals)
             return found if is_several(which) else found[0]
         leaves = list(tree_leaves(y))
-        each = [all_rows(functools.partial(pull_leaf, pull, y, i), leaf, primals) for i, leaf in enumerate(leaves)]
-        return with_leaves(y, [found if is_several(which) else found[0] for found in each])
+        pulls = [functools.partial(pull_leaf, pull, y, i) for i in range(len(leaves))]
+        each = [leaf if leaf is None else all_rows(p, leaf, primals) for p, leaf in zip(pulls, leaves, strict=True)]
+        return with_leaves(y, [found if found is None or is_several(which) else found[0] for found in each])
 
     return matrix
 
@@ -92,7 +93,7 @@ def hessian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, *
     """
     refuse_options("hessian", options)
     which = argnum if argnums is None else argnums
-    return make_jacobian(grad(f, which), which, of_trees=True)
+    return make_jacobian(grad(f, which), which)
 
 
 def hvp(f: Function, primals: Node, tangents: Node) -> Any:
