@@ -19,6 +19,7 @@ from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
 from tinygrad_edu.clinic.diagnosis.certain import certainties
 from tinygrad_edu.clinic.diagnosis.combined import fewest_together, scales_before_work, steady, with_more_work
 from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
+from tinygrad_edu.clinic.diagnosis.explosion import tell_from_high_rate
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
@@ -286,7 +287,7 @@ class DiagnosisSession:
         return self.card(False, [], verdict)
 
     def named(self, causes: list[FoundCause]) -> Diagnosis:
-        goal = self.trials.bench.goal
+        causes, goal = tell_from_high_rate(self.trials, causes), self.trials.bench.goal
         reaches = not self.subject.diverged and goal.is_reached(self.estimate, self.task)
         code = causes[0].code
         verdict = f"The run misses the goal ({self.measured()})"
