@@ -22,5 +22,4 @@ from tinygrad_edu.core.arrays import scores as scores
 from tinygrad_edu.core.arrays import sorting as sorting
 from tinygrad_edu.core.arrays import special_arrays as special_arrays
 from tinygrad_edu.core.arrays import statistics as statistics
-from tinygrad_edu.core.methods import tensor_methods as tensor_methods
 from tinygrad_edu.core.writes import overwrite as overwrite

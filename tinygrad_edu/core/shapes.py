@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.aliases import ArrayLike, Axis
+from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.row_sums import sum_rows
 from tinygrad_edu.errors import DetachedError, OperandError, ShapeError
@@ -46,6 +46,12 @@ def inverse(axes: Axes | None) -> list[int] | None:
 def list_axes(axes: Axes | None) -> Sequence[int] | None:
     """An order of axes, which NumPy lets be one number: the one axis of a vector."""
     return [int(axes)] if isinstance(axes, (int, np.integer)) else axes
+
+
+@array_op(vjp=lambda g, _y, _x, dtype: (g,), linear=True)
+def astype(x: ArrayLike, /, dtype: Option) -> Any:
+    """x in another dtype of floats.  x̄ = ȳ, in the dtype of x."""
+    return np.asarray(x).astype(dtype)
 
 
 @array_op(vjp=lambda g, _y, x, index: (put(g, index, x.shape),), linear=True)

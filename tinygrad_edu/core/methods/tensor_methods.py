@@ -19,16 +19,10 @@ from tinygrad_edu.core.methods.plain_arrays import Count as Count
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.methods.plain_arrays import count_of as count_of
 from tinygrad_edu.core.methods.torch_names import as_whole_array
-from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 from tinygrad_edu.errors import OperandError, ShapeError
 
 UNTYPED: Any = np  # NumPy 2.5 has no type for keepdims that may be either
-
-
-@array_op(vjp=lambda g, _y, _x, dtype: (g,), linear=True)
-def astype(x: ArrayLike, /, dtype: Option) -> Any:
-    """x in another dtype of floats.  x̄ = ȳ, in the dtype of x."""
-    return np.asarray(x).astype(dtype)
 
 
 class TensorMethods:
