@@ -13,7 +13,7 @@ Whole arrays, half an hour more:
 6. `tensor`         `Tensor`: the same operations over NumPy arrays, `record` keeps the graph
 7. `backward`       the pull-back at one node, and broadcasting undone
 8. `shapes`, `broadcasting`, `reductions`, `linalg`   array operations, each with its pull-back
-9. `numpy_protocol` how `np.tanh(x)` finds the operation
+9. `numpy_protocol/` how `np.tanh(x)` finds the operation
 10. `transforms/`   functions of functions: grad, vjp and jvp in derivatives.py, jacobian and hessian in jacobians.py
 
 What you can leave for later has a folder of its own:

@@ -27,7 +27,7 @@ from tinygrad_edu.core.lost_gradients import (
     joined,
     note_numbers,
 )
-from tinygrad_edu.core.numpy_names import find
+from tinygrad_edu.core.numpy_protocol.names import find
 from tinygrad_edu.core.pytree import tree_map
 
 Array = np.ndarray[Any, Any]

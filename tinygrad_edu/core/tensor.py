@@ -42,7 +42,7 @@ from tinygrad_edu.core.methods.spellings import OF_TENSOR, SLIPS_OF_TENSOR, Miss
 from tinygrad_edu.core.methods.tensor_methods import TensorMethods, count_of
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.node_class import NodeClass
-from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
+from tinygrad_edu.core.numpy_protocol.dispatch import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation
 from tinygrad_edu.core.places import Place, find_place
 from tinygrad_edu.core.plain_numbers import number_error

@@ -193,12 +193,12 @@ class Value(FlatNode, metaclass=NodeClass):
         return self
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Node, **options: Option) -> Any:
-        from tinygrad_edu.core.numpy_protocol import call_ufunc
+        from tinygrad_edu.core.numpy_protocol.dispatch import call_ufunc
 
         return call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: ArrayLike, arguments: ArrayLike, options: Option) -> Any:
-        from tinygrad_edu.core.numpy_protocol import call_function
+        from tinygrad_edu.core.numpy_protocol.dispatch import call_function
 
         return call_function(function, arguments, options)
 
@@ -231,7 +231,7 @@ def is_array(x: Node) -> bool:
 
 def over_arrays(operation: Operation, arguments: Sequence[Any]) -> Any:
     """An operation on a Value and arrays: an array of Values, one for each entry."""
-    from tinygrad_edu.core.numpy_protocol import box_value
+    from tinygrad_edu.core.numpy_protocol.dispatch import box_value
 
     return operation.on_arrays(*map(box_value, arguments))
 

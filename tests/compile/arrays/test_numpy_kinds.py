@@ -12,7 +12,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
-from tinygrad_edu.core.numpy_names import differentiable
+from tinygrad_edu.core.numpy_protocol.names import differentiable
 from tinygrad_edu.errors import DtypeError, TinygradError, TraceError
 
 X = np.array([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0], [0.3, 0.0, 2.0]])

@@ -5,8 +5,8 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.core.numpy_names import without_derivative
-from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
+from tinygrad_edu.core.numpy_protocol.names import without_derivative
+from tinygrad_edu.core.numpy_protocol.without_numbers import WITHOUT_NUMBERS
 
 SPECIAL = np.array([1.0, -2.0, 0.0, -0.0, np.nan, np.inf, -np.inf, 1.0 + 1e-9, 3.0])
 PAIRS = (np.logical_and, np.logical_or, np.logical_xor)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.numpy_names import differentiable
+from tinygrad_edu.core.numpy_protocol.names import differentiable
 from tinygrad_edu.errors import TinygradError
 
 DRAW = np.random.default_rng(5)

@@ -18,7 +18,7 @@ from tinygrad_edu.compile.ir.stands_for import origin
 from tinygrad_edu.compile.ir.truth import FLOAT
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import Dtype, Node, Option
-from tinygrad_edu.core.numpy_protocol import call_function
+from tinygrad_edu.core.numpy_protocol.dispatch import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, Operation
 from tinygrad_edu.core.tensor import Tensor
 

@@ -30,12 +30,12 @@ from tinygrad_edu.compile.unread import original
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.numpy_protocol import call_function
+from tinygrad_edu.core.numpy_protocol.dispatch import call_function
+from tinygrad_edu.core.numpy_protocol.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.stands_for import class_told, set_class
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.writes.other_names import refuse_old, unwatched, watched
 from tinygrad_edu.errors import TraceError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.methods.torch_arguments import refuse_out
-from tinygrad_edu.core.numpy_options import by_options
+from tinygrad_edu.core.numpy_protocol.options import by_options
 from tinygrad_edu.core.one_name import places_of, refuse_second_name
 
 SPREADS = ("std", "var")

@@ -20,7 +20,7 @@ from tinygrad_edu.core.arrays.positions import numbers
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.methods.torch_arguments import refuse_out
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.numpy_options import by_options
+from tinygrad_edu.core.numpy_protocol.options import by_options
 from tinygrad_edu.core.one_name import refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 from tinygrad_edu.core.writes.write_guard import has_changed_since

@@ -19,7 +19,8 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.broadcasting import broadcast_to, unbroadcast
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, switch_mode
-from tinygrad_edu.core.numpy_protocol import call_function
+from tinygrad_edu.core.numpy_protocol.dispatch import call_function
+from tinygrad_edu.core.numpy_protocol.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.readings import refuse_own_operands
@@ -30,7 +31,6 @@ from tinygrad_edu.core.transforms import batch_rules
 from tinygrad_edu.core.transforms import batched_index as batched_index  # fills RULES_OF_INDEX
 from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError, holds_nan, in_dtype_of, numbers_needed
 from tinygrad_edu.core.transforms.class_in_loop import classes_in_loop
-from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.writes.other_names import refuse_old, unwatched
 from tinygrad_edu.core.writes.write_guard import refuse_changed
 from tinygrad_edu.errors import TinygradError, TraceError
