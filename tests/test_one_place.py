@@ -89,7 +89,7 @@ PLACES = {
         """,
     ),
     "loss": (
-        "core/losses.py",
+        "core/losses/losses.py",
         '''
         @loss()
         def fourth_power(prediction: ArrayLike, target: ArrayLike) -> Any:

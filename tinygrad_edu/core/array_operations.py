@@ -4,8 +4,6 @@ from tinygrad_edu.core import shapes as shapes  # isort: skip
 from tinygrad_edu.core import broadcasting as broadcasting  # isort: skip
 from tinygrad_edu.core import reductions as reductions  # isort: skip
 from tinygrad_edu.core import linalg as linalg  # isort: skip
-from tinygrad_edu.core import class_losses as class_losses
-from tinygrad_edu.core import losses as losses
 from tinygrad_edu.core.arrays import chosen as chosen
 from tinygrad_edu.core.arrays import contractions as contractions
 from tinygrad_edu.core.arrays import conv as conv
@@ -22,4 +20,6 @@ from tinygrad_edu.core.arrays import scores as scores
 from tinygrad_edu.core.arrays import sorting as sorting
 from tinygrad_edu.core.arrays import special_arrays as special_arrays
 from tinygrad_edu.core.arrays import statistics as statistics
+from tinygrad_edu.core.losses import class_losses as class_losses
+from tinygrad_edu.core.losses import losses as losses
 from tinygrad_edu.core.writes import overwrite as overwrite

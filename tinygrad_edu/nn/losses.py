@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.core import array_operations as array_operations  # fills the table with the losses on arrays
-from tinygrad_edu.core.losses import Loss
+from tinygrad_edu.core.losses.losses import Loss
 from tinygrad_edu.core.operation import COMPOSED
 from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.errors import unknown_name
@@ -20,8 +20,8 @@ from tinygrad_edu.errors import unknown_name
 LOSSES: dict[str, Loss] = {name: entry for name, entry in COMPOSED.items() if isinstance(entry, Loss)}
 globals().update(LOSSES)
 if TYPE_CHECKING:  # the same for type checkers
-    from tinygrad_edu.core.class_losses import *  # noqa: F403
-    from tinygrad_edu.core.losses import *  # noqa: F403
+    from tinygrad_edu.core.losses.class_losses import *  # noqa: F403
+    from tinygrad_edu.core.losses.losses import *  # noqa: F403
 
 
 def find(name: str | Callable[..., Any]) -> Callable[..., Any]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from tinygrad_edu.compile.user_code import is_own_class
 from tinygrad_edu.core.aliases import ArrayLike, Samples
+from tinygrad_edu.core.losses.targets import mark_checked
 from tinygrad_edu.core.modes import MODES, no_grad
-from tinygrad_edu.core.targets import mark_checked
 from tinygrad_edu.core.transforms.depth import inside_loss
 from tinygrad_edu.data.batching import orders
 from tinygrad_edu.errors import NonScalarBackwardError, SettingError, ShapeError

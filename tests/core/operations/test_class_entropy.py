@@ -5,8 +5,8 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.core import row_sums
-from tinygrad_edu.core.class_losses import cross_entropy
 from tinygrad_edu.core.fast.class_entropy import class_entropy
+from tinygrad_edu.core.losses.class_losses import cross_entropy
 from tinygrad_edu.core.row_sums import sum_rows
 
 LOGITS = np.random.default_rng(0).normal(size=(6, 4)) * 3.0

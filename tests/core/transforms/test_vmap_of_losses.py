@@ -6,7 +6,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.core.losses import COMPOSED
+from tinygrad_edu.core.losses.losses import COMPOSED
 from tinygrad_edu.errors import DtypeError, SettingError
 
 RNG = np.random.default_rng(0)

@@ -55,7 +55,7 @@ class Traced(Tensor):
     kind: truths.Kind  # the dtype that NumPy would give it
     made: int  # number in the order of creation
     derived: bool | str  # not made by the user's function, but for a derivative (True) or all samples of vmap ("vmap")
-    checked: bool  # targets of a loss that have been checked already (core/targets.py)
+    checked: bool  # targets of a loss that have been checked already (core/losses/targets.py)
     stands: Any  # what it stands for in eager code, where it is known; unset for the others
     origin: Any  # set once it is asked for: ir/stands_for.py
 

@@ -15,9 +15,9 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.arrays.sorting import entries_along
 from tinygrad_edu.core.broadcasting import sum
+from tinygrad_edu.core.losses.targets import one_hot
 from tinygrad_edu.core.operation import array_op
 from tinygrad_edu.core.reductions import log_softmax, softmax
-from tinygrad_edu.core.targets import one_hot
 
 REDUCTIONS = ("mean", "sum")
 

@@ -16,10 +16,10 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.arrays.scores import deviations, standard_scores
 from tinygrad_edu.core.broadcasting import REDUCE, sum
-from tinygrad_edu.core.class_losses import cross_entropy
 from tinygrad_edu.core.fast.class_entropy import form_on_tensors
 from tinygrad_edu.core.fast.freed_memory import keep_freed_memory
 from tinygrad_edu.core.fast.values import with_name
+from tinygrad_edu.core.losses.class_losses import cross_entropy
 from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.core.ops import gelu
 from tinygrad_edu.core.reductions import exp_shares, log_shares, log_softmax, mean, softmax

@@ -18,6 +18,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.broadcasting import broadcast_to, unbroadcast
 from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.losses.targets import rows_of_classes
 from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.numpy_protocol.dispatch import call_function
 from tinygrad_edu.core.numpy_protocol.without_numbers import WITHOUT_NUMBERS
@@ -25,7 +26,6 @@ from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, i
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.readings import refuse_own_operands
 from tinygrad_edu.core.stands_for import class_told, hash_told, let_answer, set_class
-from tinygrad_edu.core.targets import rows_of_classes
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms import batch_rules
 from tinygrad_edu.core.transforms import batched_index as batched_index  # fills RULES_OF_INDEX

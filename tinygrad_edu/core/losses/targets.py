@@ -12,8 +12,8 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
+from tinygrad_edu.core.losses.target_advice import fix_of_classes, fix_of_range, fix_of_shape, fix_of_sign
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.target_advice import fix_of_classes, fix_of_range, fix_of_shape, fix_of_sign
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 

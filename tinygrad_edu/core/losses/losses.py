@@ -27,11 +27,7 @@ import numpy as np
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.conversion import as_plain_array
-from tinygrad_edu.core.modes import UNUSUAL
-from tinygrad_edu.core.operation import COMPOSED, Composed
-from tinygrad_edu.core.readings import numbers_of_frame
-from tinygrad_edu.core.shapes import expand_dims
-from tinygrad_edu.core.targets import (
+from tinygrad_edu.core.losses.targets import (
     class_numbers_or_probabilities,
     classes_or_probabilities,
     from_0_to_1,
@@ -43,6 +39,10 @@ from tinygrad_edu.core.targets import (
     quick_shape,
     refuse_text,
 )
+from tinygrad_edu.core.modes import UNUSUAL
+from tinygrad_edu.core.operation import COMPOSED, Composed
+from tinygrad_edu.core.readings import numbers_of_frame
+from tinygrad_edu.core.shapes import expand_dims
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError, unknown_name
 
 Check = Callable[[str, Any, Any], Any]
@@ -131,7 +131,7 @@ def loss(
 def mse(prediction: ArrayLike, target: ArrayLike) -> Any:
     """(p - t)², in the mean the mean squared error.  p̄ = 2(p - t)/n.
 
-    >>> from tinygrad_edu.core.losses import mse
+    >>> from tinygrad_edu.core.losses.losses import mse
     >>> float(mse([1.0, 3.0], [1.0, 1.0]))
     2.0
     """
@@ -142,7 +142,7 @@ def mse(prediction: ArrayLike, target: ArrayLike) -> Any:
 def mae(prediction: ArrayLike, target: ArrayLike) -> Any:
     """|p - t|, in the mean the mean absolute error.  p̄ = sign(p - t)/n.
 
-    >>> from tinygrad_edu.core.losses import mae
+    >>> from tinygrad_edu.core.losses.losses import mae
     >>> float(mae([1.0, 3.0], [1.0, 1.0]))
     1.0
     """
@@ -153,7 +153,7 @@ def mae(prediction: ArrayLike, target: ArrayLike) -> Any:
 def huber(prediction: ArrayLike, target: ArrayLike, delta: float = 1.0) -> Any:
     """e²/2 where |e| ≤ δ, else δ(|e| - δ/2), e = p - t.  p̄ = e/n, kept within ±δ/n. (Huber 1964)
 
-    >>> from tinygrad_edu.core.losses import huber
+    >>> from tinygrad_edu.core.losses.losses import huber
     >>> float(huber([0.5], [0.0])), float(huber([3.0], [0.0]))
     (0.125, 2.5)
     """
@@ -167,7 +167,7 @@ def bce(prediction: ArrayLike, target: ArrayLike) -> Any:
 
     p̄ = (p - t)/(p(1 - p))/n. For logits, bce_with_logits loses no digits when p is near 0 or 1.
 
-    >>> from tinygrad_edu.core.losses import bce
+    >>> from tinygrad_edu.core.losses.losses import bce
     >>> round(float(bce([0.5], [1.0])), 4)
     0.6931
     """
@@ -178,7 +178,7 @@ def bce(prediction: ArrayLike, target: ArrayLike) -> Any:
 def bce_with_logits(prediction: ArrayLike, target: ArrayLike) -> Any:
     """The cross-entropy of p = σ(z) against t in [0, 1]: max(z, 0) - z·t + log(1 + e^(-|z|)).  z̄ = (σ(z) - t)/n.
 
-    >>> from tinygrad_edu.core.losses import bce_with_logits
+    >>> from tinygrad_edu.core.losses.losses import bce_with_logits
     >>> round(float(bce_with_logits([0.0], [1.0])), 4), float(bce_with_logits([1000.0], [1.0]))
     (0.6931, 0.0)
     """
@@ -192,7 +192,8 @@ def delta_rule(prediction: ArrayLike, target: ArrayLike) -> Any:
     That rule is exact for the cross-entropy of σ(z), so this is bce_with_logits; the squared error of σ(z) has the
     gradient (σ(z) - t)·σ'(z), which vanishes where a unit is saturated, right or wrong.
 
-    >>> from tinygrad_edu.core import losses, ops
+    >>> from tinygrad_edu.core.losses import losses
+    >>> from tinygrad_edu.core import ops
     >>> from tinygrad_edu.core.transforms.derivatives import grad
     >>> z = np.array([4.0])  # of a saturated unit whose target is 0
     >>> grad(lambda z: losses.delta_rule(z, [0.0]))(z).round(4)
@@ -209,7 +210,7 @@ def hinge(prediction: ArrayLike, target: ArrayLike) -> Any:
 
     Targets 0 and 1 are refused: a class called 0 would cost 1 whatever the prediction, and never be learned.
 
-    >>> from tinygrad_edu.core.losses import hinge
+    >>> from tinygrad_edu.core.losses.losses import hinge
     >>> float(hinge([0.5, 3.0], [1.0, 1.0]))
     0.25
     """
@@ -222,7 +223,7 @@ def poisson(prediction: ArrayLike, target: ArrayLike) -> Any:
 
     scikit-learn's half Poisson deviance adds t·log t - t, which no prediction changes: the gradient is the same.
 
-    >>> from tinygrad_edu.core.losses import poisson
+    >>> from tinygrad_edu.core.losses.losses import poisson
     >>> float(poisson([0.0], [2.0]))
     1.0
     """

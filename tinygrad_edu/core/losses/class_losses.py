@@ -14,10 +14,8 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.losses import as_arrays, in_dtype_of, loss
-from tinygrad_edu.core.reductions import log_softmax
-from tinygrad_edu.core.shapes import getitem
-from tinygrad_edu.core.targets import (
+from tinygrad_edu.core.losses.losses import as_arrays, in_dtype_of, loss
+from tinygrad_edu.core.losses.targets import (
     are_class_numbers,
     class_numbers_or_probabilities,
     classes_or_probabilities,
@@ -28,6 +26,8 @@ from tinygrad_edu.core.targets import (
     quick_shape,
     refuse_targets,
 )
+from tinygrad_edu.core.reductions import log_softmax
+from tinygrad_edu.core.shapes import getitem
 from tinygrad_edu.errors import ShapeError
 
 
@@ -44,7 +44,7 @@ def cross_entropy(
 
     `label_smoothing`, ε: t becomes (1 - ε)·t + ε/classes.
 
-    >>> from tinygrad_edu.core.class_losses import cross_entropy
+    >>> from tinygrad_edu.core.losses.class_losses import cross_entropy
     >>> round(float(cross_entropy([[0.0, 0.0]], [1])), 4), abs(float(cross_entropy([[0.0, 1000.0]], [1])))
     (0.6931, 0.0)
     >>> round(float(cross_entropy([[0.0, 0.0], [9.0, 0.0]], [1, -1], ignore_index=-1)), 4)
@@ -61,7 +61,7 @@ def nll(
 ) -> Any:
     """-Σ t·log p of each row of logarithms log p (rows, classes), as log_softmax makes them; torch's nll_loss.
 
-    >>> from tinygrad_edu.core.class_losses import nll
+    >>> from tinygrad_edu.core.losses.class_losses import nll
     >>> round(float(nll(np.log([[0.25, 0.75]]), [1])), 4)
     0.2877
     """
@@ -145,7 +145,7 @@ def kl_div(prediction: ArrayLike, target: ArrayLike, log_target: bool = False) -
     The mean is over all entries, as in PyTorch; the divergence of each row, on average, is reduction="batchmean".
     (Kullback and Leibler 1951)
 
-    >>> from tinygrad_edu.core.class_losses import kl_div
+    >>> from tinygrad_edu.core.losses.class_losses import kl_div
     >>> round(float(kl_div(np.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean")), 4)
     0.6931
     """
@@ -167,7 +167,7 @@ def multi_margin(
     `p`, 1 or 2. With `weight` each row costs as much as its class says, and the mean is over the rows.
     (Crammer and Singer 2001; in the form of Weston and Watkins 1999, as torch's multi_margin_loss)
 
-    >>> from tinygrad_edu.core.class_losses import multi_margin
+    >>> from tinygrad_edu.core.losses.class_losses import multi_margin
     >>> float(multi_margin([[0.0, 0.5, 2.0]], [1]))
     1.0
     """
