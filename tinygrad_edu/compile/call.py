@@ -13,8 +13,8 @@ from tinygrad_edu.compile.passes.exact_range import COUNT, EXACT, refuse_compute
 from tinygrad_edu.compile.program import Array, Program, number_array
 from tinygrad_edu.compile.untraceable import untraceable
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
+from tinygrad_edu.core.formulas.readings import refuse_own_rules
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 

@@ -24,8 +24,8 @@ from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fill
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.unread import array_unnoted
+from tinygrad_edu.core.formulas.readings import refuse_masked
 from tinygrad_edu.core.pytree import tree_leaves
-from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 
 Array = np.ndarray[Any, Any]

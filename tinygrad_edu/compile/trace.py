@@ -22,11 +22,11 @@ from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DE
 from tinygrad_edu.compile.unread import original, read_of
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import Dtype
+from tinygrad_edu.core.formulas.readings import numbers_of_frame, refuse_own_rules
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.identity import first_places
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.pytree import tree_leaves
-from tinygrad_edu.core.readings import numbers_of_frame, refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.writes.other_names import MADE_BY_PROGRAM, ArrayMemory, refuse_old, watching
 from tinygrad_edu.core.writes.write_guard import CLOCK

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.formulas.whole_numbers import is_mask, is_whole, refuse_narrow
 from tinygrad_edu.core.operation import array_op
 from tinygrad_edu.core.shapes import one_axis, reshape
-from tinygrad_edu.core.whole_numbers import is_mask, is_whole, refuse_narrow
 from tinygrad_edu.errors import ShapeError
 
 Axes = int | Sequence[int] | None

@@ -57,7 +57,7 @@ class Power(Operation):
     @functools.cached_property
     def array_function(self) -> Callable[..., Any]:
         """xⁿ of arrays, quick for whole n."""
-        from tinygrad_edu.core.powers import power  # not above: the scalar engine runs without NumPy
+        from tinygrad_edu.core.formulas.powers import power  # not above: the scalar engine runs without NumPy
 
         return power
 

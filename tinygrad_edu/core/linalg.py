@@ -10,9 +10,9 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.broadcasting import sum, sum_products, unbroadcast
+from tinygrad_edu.core.formulas.whole_numbers import typed
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, transpose
-from tinygrad_edu.core.whole_numbers import typed
 
 Array = np.ndarray[Any, Any]
 

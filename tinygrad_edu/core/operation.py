@@ -19,12 +19,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Option
-from tinygrad_edu.core.array_readings import Body, bind_for_arrays, for_arrays
-from tinygrad_edu.core.ieee_floats import elementwise
-from tinygrad_edu.core.limits import Curve
+from tinygrad_edu.core.formulas.array_readings import Body, bind_for_arrays, for_arrays
+from tinygrad_edu.core.formulas.ieee_floats import elementwise
+from tinygrad_edu.core.formulas.limits import Curve
+from tinygrad_edu.core.formulas.readings import NUMBERS, bind, ieee, in_precision, of_shape, plain_array, values_to_save
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.one_name import in_our_words
-from tinygrad_edu.core.readings import NUMBERS, bind, ieee, in_precision, of_shape, plain_array, values_to_save
 from tinygrad_edu.errors import OperandError, ShapeError, TinygradError
 
 Box = Sequence[tuple[float, float]]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.formulas.readings import Live
 from tinygrad_edu.core.operation import Operation
-from tinygrad_edu.core.readings import Live
 from tinygrad_edu.errors import OperandError, ShapeError
 
 NUMPYS_NAMES = {  # NumPy's names for functions of `math`

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
+from tinygrad_edu.core.formulas.row_sums import sum_rows
 from tinygrad_edu.core.operation import array_op, compose
-from tinygrad_edu.core.row_sums import sum_rows
 from tinygrad_edu.errors import DetachedError, OperandError, ShapeError
 
 Axes = int | Sequence[int]

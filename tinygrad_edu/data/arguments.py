@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Samples
-from tinygrad_edu.core.readings import refuse_masked
+from tinygrad_edu.core.formulas.readings import refuse_masked
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 Array = np.ndarray[Any, Any]

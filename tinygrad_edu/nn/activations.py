@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.limits import lowest_and_highest
+from tinygrad_edu.core.formulas.limits import lowest_and_highest
 from tinygrad_edu.core.one_name import rename
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.errors import SettingError, unknown_name

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.charts.chart import Band, Chart, Line, Panel
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.readings import refuse_masked
+from tinygrad_edu.core.formulas.readings import refuse_masked
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.pen import check_arguments

@@ -15,8 +15,8 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import ArrayLike, Node
+from tinygrad_edu.core.formulas.limits import FLAT
 from tinygrad_edu.core.graph import parent_nodes, topological
-from tinygrad_edu.core.limits import FLAT
 from tinygrad_edu.core.modes import switch_mode
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.tensor import Tensor

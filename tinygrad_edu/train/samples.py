@@ -11,9 +11,9 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import Dtype, Samples
 from tinygrad_edu.core.column_names import column_names, refuse_other_columns
+from tinygrad_edu.core.formulas.readings import refuse_masked
 from tinygrad_edu.core.losses.target_advice import fix_of_classes
 from tinygrad_edu.core.modes import no_grad
-from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.layer_modes import modes_kept

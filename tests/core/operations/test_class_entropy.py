@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import row_sums
 from tinygrad_edu.core.fast.class_entropy import class_entropy
+from tinygrad_edu.core.formulas import row_sums
+from tinygrad_edu.core.formulas.row_sums import sum_rows
 from tinygrad_edu.core.losses.class_losses import cross_entropy
-from tinygrad_edu.core.row_sums import sum_rows
 
 LOGITS = np.random.default_rng(0).normal(size=(6, 4)) * 3.0
 CLASSES = np.array([3, 0, 1, 1, 2, 0])

@@ -6,8 +6,8 @@ import math
 import pytest
 
 from tinygrad_edu.core import ops  # noqa: F401  (fills the table)
+from tinygrad_edu.core.formulas.readings import ieee, without_numpy
 from tinygrad_edu.core.operation import TABLE
-from tinygrad_edu.core.readings import ieee, without_numpy
 
 POINTS = [0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, -2.5, 1e3, -1e3, 1e308, -1e308, 1e-308, math.inf, -math.inf, math.nan]
 # At their poles, and where 0 meets infinity, these follow SciPy's own conventions.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, jit
-from tinygrad_edu.core.powers import FEW, power
+from tinygrad_edu.core.formulas.powers import FEW, power
 
 EXPONENTS = [n / 2 for n in range(-14, 15)]
 SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-300, -1e-300, 1e300, -1e300, 1e-42, -1e-42, 3e38, -3e38]

@@ -17,10 +17,10 @@ from tinygrad_edu.compile.ir.constants import is_whole_input, op_name, value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size
 from tinygrad_edu.compile.unread import original
 from tinygrad_edu.core.conversion import check_cast, check_size
+from tinygrad_edu.core.formulas.readings import refuse_own_rules
+from tinygrad_edu.core.formulas.whole_numbers import is_narrow, narrow_error
 from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, ArrayOperation, Operation, is_flat
-from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.whole_numbers import is_narrow, narrow_error
 from tinygrad_edu.errors import TraceError
 
 Kind = Any  # a dtype; `int` for Python's integers, which take on the dtype of an array beside them

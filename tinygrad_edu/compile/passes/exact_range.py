@@ -32,9 +32,9 @@ from tinygrad_edu.compile.ir.truth import (
 )
 from tinygrad_edu.compile.rounds.body import pick, picked
 from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.formulas.whole_numbers import is_narrow
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.operation import Operation
-from tinygrad_edu.core.whole_numbers import is_narrow
 from tinygrad_edu.errors import DtypeError
 
 COUNT = "inexact"  # the name of that result

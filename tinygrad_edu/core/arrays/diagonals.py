@@ -11,9 +11,9 @@ from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.arrays.positions import offsets
 from tinygrad_edu.core.arrays.rearrange import moveaxis
 from tinygrad_edu.core.broadcasting import sum
+from tinygrad_edu.core.formulas.whole_numbers import is_mask, is_whole
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import pad, put, ravel, reshape
-from tinygrad_edu.core.whole_numbers import is_mask, is_whole
 from tinygrad_edu.errors import ShapeError
 
 

@@ -14,10 +14,10 @@ from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.arrays.rearrange import roll
 from tinygrad_edu.core.arrays.statistics import cumprod
 from tinygrad_edu.core.broadcasting import Axes, axes_of, sum
+from tinygrad_edu.core.formulas.whole_numbers import as_floats, is_mask, is_whole
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.reductions import degrees_of_freedom, max, min, prod, root
 from tinygrad_edu.core.shapes import cumsum, reshape
-from tinygrad_edu.core.whole_numbers import as_floats, is_mask, is_whole
 
 
 def is_nan(x: ArrayLike) -> Any:

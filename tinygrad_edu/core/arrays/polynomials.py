@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.formulas.whole_numbers import is_mask
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.shapes import stack
-from tinygrad_edu.core.whole_numbers import is_mask
 from tinygrad_edu.errors import ShapeError
 
 

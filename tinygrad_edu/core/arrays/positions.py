@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis
+from tinygrad_edu.core.formulas.readings import refuse_complex
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.readings import refuse_complex
 from tinygrad_edu.core.shapes import reshape
 from tinygrad_edu.errors import TraceError
 

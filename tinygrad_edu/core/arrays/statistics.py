@@ -10,9 +10,10 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.arrays.positions import in_dtype_of, numbers, offsets
 from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count_reduced, sum
+from tinygrad_edu.core.formulas.readings import refuse_complex, refuse_masked
+from tinygrad_edu.core.formulas.whole_numbers import as_floats, is_mask
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, compose
-from tinygrad_edu.core.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.reductions import can_divide, counted_products, differ_much, exact_of, max, mean, min, prod
 from tinygrad_edu.core.shapes import (
     atleast_2d,
@@ -27,7 +28,6 @@ from tinygrad_edu.core.shapes import (
     swapaxes,
     transpose,
 )
-from tinygrad_edu.core.whole_numbers import as_floats, is_mask
 from tinygrad_edu.errors import ShapeError
 
 # averages

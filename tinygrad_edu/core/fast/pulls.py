@@ -22,8 +22,8 @@ from tinygrad_edu.core.arrays.scores import share_of_scores, standard_scores
 from tinygrad_edu.core.broadcasting import sum
 from tinygrad_edu.core.elementary import exponent_of_slope
 from tinygrad_edu.core.fast.class_entropy import class_entropy, pull_class_entropy
+from tinygrad_edu.core.formulas.powers import power
 from tinygrad_edu.core.linalg import matmul
-from tinygrad_edu.core.powers import power
 from tinygrad_edu.core.reductions import log_softmax, softmax
 from tinygrad_edu.core.reductions import max as largest
 from tinygrad_edu.core.shapes import getitem, inverse, put, reshape, transpose

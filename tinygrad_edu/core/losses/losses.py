@@ -27,6 +27,7 @@ import numpy as np
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.conversion import as_plain_array
+from tinygrad_edu.core.formulas.readings import numbers_of_frame
 from tinygrad_edu.core.losses.targets import (
     class_numbers_or_probabilities,
     classes_or_probabilities,
@@ -41,7 +42,6 @@ from tinygrad_edu.core.losses.targets import (
 )
 from tinygrad_edu.core.modes import UNUSUAL
 from tinygrad_edu.core.operation import COMPOSED, Composed
-from tinygrad_edu.core.readings import numbers_of_frame
 from tinygrad_edu.core.shapes import expand_dims
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError, unknown_name
 

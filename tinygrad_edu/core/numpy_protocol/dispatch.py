@@ -14,6 +14,8 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.arrays.special_arrays import SCIPYS
+from tinygrad_edu.core.formulas.readings import numbers_of_frame
+from tinygrad_edu.core.formulas.whole_numbers import as_floats, is_whole
 from tinygrad_edu.core.modes import MODES, forgive
 from tinygrad_edu.core.numpy_protocol.names import (
     INSTEAD,
@@ -29,8 +31,6 @@ from tinygrad_edu.core.numpy_protocol.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.one_name import SECOND, refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
-from tinygrad_edu.core.readings import numbers_of_frame
-from tinygrad_edu.core.whole_numbers import as_floats, is_whole
 from tinygrad_edu.errors import DetachedError, OperandError, UnsupportedNumpyError
 from tinygrad_edu.spelling import near_names
 

@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.broadcasting import broadcast_to, unbroadcast
+from tinygrad_edu.core.formulas.readings import refuse_own_operands
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.losses.targets import rows_of_classes
 from tinygrad_edu.core.modes import MODES, switch_mode
@@ -24,7 +25,6 @@ from tinygrad_edu.core.numpy_protocol.dispatch import call_function
 from tinygrad_edu.core.numpy_protocol.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
-from tinygrad_edu.core.readings import refuse_own_operands
 from tinygrad_edu.core.stands_for import class_told, hash_told, let_answer, set_class
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms import batch_rules

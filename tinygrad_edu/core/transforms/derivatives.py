@@ -19,12 +19,12 @@ from tinygrad_edu import checks
 from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
+from tinygrad_edu.core.formulas.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, refuse_deep, tree_leaves, tree_map
-from tinygrad_edu.core.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.stands_for import plain_results
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options

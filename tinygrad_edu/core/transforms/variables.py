@@ -11,10 +11,10 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.askers import HERE, seen_in
+from tinygrad_edu.core.formulas.readings import refuse_own_rules
 from tinygrad_edu.core.identity import first_places
 from tinygrad_edu.core.modes import MODES, forgive, none_caught
 from tinygrad_edu.core.pytree import own_nesting, tree_leaves, tree_map, with_leaves
-from tinygrad_edu.core.readings import refuse_own_rules
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
 from tinygrad_edu.core.value import Value

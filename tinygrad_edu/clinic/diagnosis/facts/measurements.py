@@ -17,7 +17,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.limits import FLAT
+from tinygrad_edu.core.formulas.limits import FLAT
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.nn import losses

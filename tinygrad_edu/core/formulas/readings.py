@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.ieee_floats import MATH, Real
+from tinygrad_edu.core.formulas.ieee_floats import MATH, Real
 from tinygrad_edu.errors import DtypeError, OperandError
 
 NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a subclass of float, but NumPy handles it

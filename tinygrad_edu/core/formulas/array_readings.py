@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Option
+from tinygrad_edu.core.formulas.readings import bind
 from tinygrad_edu.core.modes import UNUSUAL
 from tinygrad_edu.core.mutex import Mutex
-from tinygrad_edu.core.readings import bind
 from tinygrad_edu.errors import OperandError, TinygradError
 
-PACKAGE = __name__.rpartition(".")[0]  # functions of this package are rebound for arrays; all others stay as they are
+PACKAGE = __name__.rsplit(".", 2)[0]  # functions of core are rebound for arrays; all others stay as they are
 BOUND: dict[Any, Any] = {}  # what is bound already, by function and by module
 BEGUN: dict[Any, Any] = {}  # functions being bound: not all the names they read are bound yet
 BINDING = Mutex()
