@@ -128,6 +128,13 @@ class OwnRun:
 
     def refuse(self, difference: Difference) -> None:
         name = getattr(self.f, "__name__", "the function")
+        if other := getattr(self.f, "value_differs", ""):
+            raise TraceError(
+                f"{name} asks something that a derivative without jit answers otherwise (isinstance(x, np.ndarray), "
+                "type(x), a text): that one calls it with Tensors, jit with nodes that answer as arrays do. "
+                f"Here {other}, so the two are not derivatives of one function. Ask np.ndim(x) or x.shape, which all "
+                "answer alike"
+            )
         raise TraceError(
             f"{name} computes something else when it is compiled: {difference.seen}, where {name} by itself gives "
             f"{difference.expected}. Probably it asks something about its arguments that a compiled function answers "
@@ -166,13 +173,15 @@ def with_gradients(f: Function, wanted: Iterable[int] | None) -> Function:
     def both(*arguments: Any) -> tuple[Any, Any]:
         y = plain(f(*copies_of(arguments)))
         places = sorted(wanted) if wanted else list(range(len(arguments)))
-        gradients = value_and_grad(f, tuple(places))(*copies_of(arguments))[1]
+        value, gradients = value_and_grad(f, tuple(places))(*copies_of(arguments))
+        differs = first_difference(plain(value), y, f"the value of tg.value_and_grad({name})", max(NUDGES))
+        vars(both)["value_differs"] = f"{differs.seen}, and {name} by itself {differs.expected}" if differs else ""
         found = tree_map(lambda _: None, arguments)
         for i, g in zip(places, gradients, strict=True):
             found = (*found[:i], tree_map(plain, g), *found[i + 1 :])
         return y, found
 
-    both.__name__ = getattr(f, "__name__", "the function")
+    both.__name__ = name = getattr(f, "__name__", "the function")
     return both
 
 

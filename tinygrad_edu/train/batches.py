@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim import clip_by_norm, clip_by_value
-from tinygrad_edu.train.job import Job, trained_flags
+from tinygrad_edu.train.job import NOTHING_TO_TRAIN, Job, trained_flags
 
 Array = np.ndarray[Any, Any]
 
@@ -27,8 +27,7 @@ def step(job: Job, rows: Array) -> float:
     loss = job.batch_loss(*[array[rows] for array in job.data])
     if not getattr(loss, "requires_grad", True) and not any(trained_flags(job.optimizer)):
         raise SettingError(
-            "all parameters of the optimizer are frozen (requires_grad=False): nothing is left to train. A callback "
-            "that freezes the last of them ends the run by returning True"
+            f"{NOTHING_TO_TRAIN}. A callback that freezes the last of them ends the run by returning True"
         )
     loss.backward()
     if job.settings.clip_value is not None:

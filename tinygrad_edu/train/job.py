@@ -234,6 +234,9 @@ class Job:
         return True
 
 
+NOTHING_TO_TRAIN = "all parameters of the optimizer are frozen (requires_grad=False): nothing is left to train"
+
+
 def trained_flags(optimizer: Optimizer) -> list[bool]:
     """Which of its parameters need a gradient; the others stay as they are."""
     return [getattr(p, "requires_grad", True) for p in optimizer.params]

@@ -139,6 +139,35 @@ def test_whole_numbers_have_one_zero():
         assert tg.jit(lambda n: np.arctan2(n % 2, -1))(N).tolist() == np.arctan2(N % 2, -1).tolist()
 
 
+EXPONENTS = (2, 3, 1.0, 2.0, 3.0, 0.5, -1.0, np.int64(2), np.float64(2.0), np.float32(2.0))
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.int32, np.uint64])
+@pytest.mark.parametrize("transform", [tg.jit, tg.vmap])
+def test_powers_beside_float32_have_numpys_dtypes(transform, dtype):
+    """b**2.0 of truth values was float32 in a program with a float32 array, and np.power(b, 2) was int8 as b**2 is."""
+
+    def powers(n, x):
+        return [power(n, k) for k in EXPONENTS for power in (np.power, lambda n, k: n**k)], x + 1
+
+    n, x = np.array([1, 0, 1]).astype(dtype), np.ones(3, np.float32)
+    with np.errstate(all="ignore"), without_numba():
+        expected, found = powers(n, x), transform(powers)(n, x)
+    assert [y.dtype for y in found[0]] == [y.dtype for y in expected[0]]
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
+def test_whole_numbers_of_which_numpy_makes_floats():
+    """NumPy's text about the dtype, "Invalid integer data type 'f'", was the error."""
+    u = np.arange(5, dtype=np.uint8)
+    f = lambda u: (np.int64(3) + np.sum(u), (np.sum(u) - np.int64(30)) % 7, np.cumsum(u) * np.int32(2))  # noqa: E731
+    with without_numba():
+        found = tg.jit(f)(u)
+    for a, b in zip(found, f(u), strict=True):
+        assert np.asarray(a).dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
 if __name__ == "__main__":
     with without_numba():
         wrong, found = differences(range(int(sys.argv[1])))

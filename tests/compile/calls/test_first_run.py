@@ -87,6 +87,21 @@ def test_gradients_are_compared_too():
             g.value_and_grad(X)  # the same value at X, and half of its gradient
 
 
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: np.sum(x * 2 if isinstance(x, np.ndarray) else x * 3), X),
+        (lambda x: np.sum(x * 2 if type(x) is np.ndarray else x * 3), X),
+        (lambda x: x**2 if isinstance(x, float) else x**3, 3.0),
+    ],
+)
+def test_a_derivative_without_jit_that_answers_a_question_otherwise_is_named(f, x):
+    """It was accused of what the function by itself had not given."""
+    with without_numba(), pytest.raises(TraceError, match="calls it with Tensors") as caught:
+        tg.jit(f).value_and_grad(x)
+    assert f"is {tg.value_and_grad(f)(x)[0]}, and <lambda> by itself {f(x)}" in str(caught.value)
+
+
 def test_numbers_closed_over_and_backward():
     w, W = Value(3.0), Tensor(X, requires_grad=True)
     scalar = tg.jit(lambda a: a * w * (2.0 if traced() else 3.0))

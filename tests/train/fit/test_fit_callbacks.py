@@ -8,7 +8,7 @@ import pytest
 from tests.compile.programs import training_without_numba
 from tests.train.fit.test_fit_state import Net, X, Y, assert_as_eager, makes, run_of
 from tinygrad_edu import fit, fit_many, nn, optim
-from tinygrad_edu.errors import SettingError, TraceError
+from tinygrad_edu.errors import SettingError, TinygradError, TraceError
 from tinygrad_edu.train import Checkpoint, Histograms, choose
 
 
@@ -262,3 +262,13 @@ def test_a_run_that_has_frozen_everything_says_so():
     settings = {"loss": "mse", "optimizer": "sgd", "epochs": 3, "callbacks": [freeze], "compiled": False}
     with pytest.raises(SettingError, match="all parameters of the optimizer are frozen"):
         fit(nn.MLP([3, 1], seed=0), np.ones((4, 3)), np.ones(4), **settings)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_an_optimizer_of_frozen_parameters_alone(compiled):
+    model = nn.MLP([3, 1], seed=0)
+    for p in model.parameters():
+        p.requires_grad = False
+    settings = {"loss": "mse", "optimizer": optim.SGD(model.parameters(), 0.1), "epochs": 3, "compiled": compiled}
+    with pytest.raises(TinygradError, match=r"all parameters of the optimizer are frozen .*: nothing is left to train"):
+        fit(model, np.ones((4, 3)), np.ones(4), **settings)

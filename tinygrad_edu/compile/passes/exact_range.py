@@ -192,10 +192,10 @@ def kind_of(x: Traced, kinds: Mapping[Traced, Kind], loops: Mapping[Traced, Whol
     found = [p.kind if is_integer_kind(p.kind) or p.kind == TRUTH else kinds.get(p) for p in operands]
     if None in found or not (x.op.name in KEEP_WHOLE or x.op.name in ADDS or x.op.name == "matmul"):
         return None
-    if not isinstance(x.op, Operation):
-        return kind_of_arrays(x.op.name, found)
     typed = [kind for kind in found if kind is not int]
-    return np.result_type(*typed) if typed else int
+    joint = np.result_type(*typed) if typed else int
+    kind = joint if isinstance(x.op, Operation) else kind_of_arrays(x.op.name, found)
+    return kind if is_integer_kind(kind) or kind == TRUTH else None  # of int64 and uint64 NumPy makes float64
 
 
 def read_exactly(whole: WholeNumbers, roots: Iterable[Any] = ()) -> dict[Any, set[Any]]:

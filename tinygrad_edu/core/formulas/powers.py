@@ -19,7 +19,8 @@ FEW = 64  # numbers; of fewer, three calls of NumPy's cost more than its scalar 
 def power(x: ArrayLike, n: ArrayLike) -> Any:
     """xⁿ: products and quotients for -2 ≤ n ≤ 4, |x|ⁿ with the sign put back for other whole n, else NumPy's power."""
     if x.__class__ is not np.ndarray or x.dtype.kind != "f" or not (n.__class__ is float or n.__class__ is int):
-        return np.power(x, n)
+        # of a mask, x**2 is int8 and np.power(x, 2) int64
+        return x**n if x.__class__ is np.ndarray and x.dtype.kind == "b" else np.power(x, n)
     if n in QUICK:
         return QUICK[n](x)
     if x.size < FEW or not float(n).is_integer():

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.arrays.special_arrays import SCIPYS
 from tinygrad_edu.core.formulas.readings import numbers_of_frame
-from tinygrad_edu.core.formulas.whole_numbers import as_floats, is_whole
+from tinygrad_edu.core.formulas.whole_numbers import as_floats, is_mask, is_whole, typed
 from tinygrad_edu.core.modes import MODES, forgive
 from tinygrad_edu.core.numpy_protocol.names import (
     INSTEAD,
@@ -93,6 +93,8 @@ def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict
         return operation(*inputs, **options)  # matmul, vecdot and similar: not elementwise
     if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and (x.ndim or x.dtype == object) for x in inputs):
         return operation.on_arrays(*map(box_value, inputs))
+    if ufunc is np.power and is_mask(inputs[0]):
+        inputs = inputs[0], typed(inputs[1], inputs[0])
     return operation(*(map(as_floats, inputs) if ufunc in OF_FLOATS else inputs))
 
 

@@ -11,7 +11,6 @@ from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.python_state import SHARED, PythonState
 from tinygrad_edu.compile.user_code import is_own_class
 from tinygrad_edu.core.operation import ArrayOperation, Operation
-from tinygrad_edu.core.printing import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.nn.kept import PLAIN, untrained
@@ -28,7 +27,7 @@ from tinygrad_edu.train.compiled.moving import OF_A_JOB, as_later, refuse_frozen
 from tinygrad_edu.train.compiled.program import TrainingProgram
 from tinygrad_edu.train.compiled.session import CompiledSession, common_dtype
 from tinygrad_edu.train.compiled.sizes_of_job import choose_sizes
-from tinygrad_edu.train.compiled.task import CompiledTask
+from tinygrad_edu.train.compiled.task import CompiledTask, refuse_frozen
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.snapshot import generators
@@ -338,13 +337,3 @@ def trace_once(job: Job, stacked: bool) -> TrainingProgram:
     buffers = [id(array) for _, array in untrained(job.model)]
     program.kept_in = [buffers.index(id(kept)) for kept, _ in program.step.trace.followed]
     return program
-
-
-def refuse_frozen(optimizer: Optimizer) -> None:
-    """A parameter that needs no gradient gets no update. Errors: TraceError."""
-    frozen = [p for p in optimizer.params if isinstance(p, Tensor) and not p.requires_grad]
-    if frozen:
-        raise TraceError(
-            f"the optimizer holds {frozen[0].label or preview(frozen[0])}, whose requires_grad is False: make it anew, "
-            "without groups, after the parameters are frozen"
-        )

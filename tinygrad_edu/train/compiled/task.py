@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tinygrad_edu.core.printing import preview
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import TraceError
+from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.job import NOTHING_TO_TRAIN
 
 Rule = Callable[..., tuple[Any, ...]]
 MEMORY_NAMES = ("m0", "m1", "m2")
@@ -31,3 +35,16 @@ class CompiledTask:
     clip_norm: bool = False
     stops: Callable[[Any, float], Any] | None = None
     clip_value: bool = False
+
+
+def refuse_frozen(optimizer: Optimizer) -> None:
+    """A parameter that needs no gradient gets no update. Errors: TraceError."""
+    frozen = [p for p in optimizer.params if isinstance(p, Tensor) and not p.requires_grad]
+    if frozen:
+        name = frozen[0].label or preview(frozen[0])
+        raise TraceError(
+            NOTHING_TO_TRAIN
+            if len(frozen) == len(optimizer.params)
+            else f"the optimizer holds {name}, whose requires_grad is False: make it anew, without groups, after the "
+            "parameters are frozen"
+        )
