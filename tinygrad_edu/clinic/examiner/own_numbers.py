@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.followed import Followed, same_gradients
+from tinygrad_edu.clinic.examiner.followed import Backward, Followed, same_gradients
 from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.learner.inputs import changed_names, parameters
+from tinygrad_edu.clinic.examiner.learner.reachable import MutableState
+from tinygrad_edu.clinic.examiner.learner.stored_draws import are_untouched, find_draws
 from tinygrad_edu.clinic.examiner.lines.first_change import first_change
 from tinygrad_edu.clinic.examiner.lines.lines import FoundPlace, from_here
 from tinygrad_edu.clinic.examiner.report import BackpropReport
@@ -21,6 +23,10 @@ Array = np.ndarray[Any, Any]
 DRAWS_ANEW = (
     "Your backward draws random numbers after forward has drawn its own, so it has another dropout mask, or other "
     "noise: store what forward draws, and use that in backward."
+)
+OWN_DRAWS = (
+    "Your backward draws random numbers of its own, and is right for the loss with these. The loss that forward has "
+    "given just before is another one: it has other random numbers. If both draw a dropout mask, store that of forward."
 )
 IN_PLACE = "This line changes the parameters in place: work on a copy, and update them when all gradients are made."
 EACH_TIME = (
@@ -40,7 +46,7 @@ def drawn_anew(run: Followed, rate: float | None) -> BackpropReport | None:
     """The report on a backward that is right only with the random numbers which forward has drawn already.
 
     In training, backward comes after forward, and what it draws then is new. A backward that computes all of the loss
-    again, with a mask of its own, is right in its own way.
+    again, with a mask of its own, is right in its own way, and a note says so; but not where forward keeps a mask.
     """
     state = run.learner.state
     if state is None or run.backward.alone or not state.has_drawn():
@@ -50,12 +56,30 @@ def drawn_anew(run: Followed, rate: float | None) -> BackpropReport | None:
     now = state.with_draws_of_now()
     later, place = replace(run.learner, state=now), first_change(in_turn.function, handed, now.has_drawn)
     _, given = in_turn.follow(run.learner, run.weights)
-    if same_gradients(given, run.given) or judge(later, run.weights, given, rate).ok:
+    if same_gradients(given, run.given):
         return None
-    report = judge(run.learner, run.weights, given, rate)
+    report, in_its_own_way = judge(run.learner, run.weights, given, rate), judge(later, run.weights, given, rate).ok
+    if report.ok:
+        return None
+    if in_its_own_way and not keeps_draws_unread(run, in_turn, now):
+        return replace(run.report, note=f"{OWN_DRAWS} {run.report.note}".strip())
     name_in_note(report, DRAWS_ANEW)
     report.places = [found_at(place, "This line draws new numbers.", report)] if place else []
-    return None if report.ok else report
+    return report
+
+
+def keeps_draws_unread(run: Followed, in_turn: Backward, now: MutableState) -> bool:
+    """Does forward keep what it draws, and does the backward, which is right for draws of its own, leave it there?"""
+    handed: list[Any] = []
+    learner = run.learner
+    try:
+        kept = find_draws(
+            learner, run.weights, now, lambda: handed.append(in_turn.prepare(learner, run.weights))
+        )  # fmt: skip
+        in_turn.function(*handed)
+    except Exception:  # forward need not run at other parameters
+        return False
+    return are_untouched(kept, learner.roots)
 
 
 def found_at(place: tuple[str, int], sentence: str, report: BackpropReport) -> FoundPlace:
