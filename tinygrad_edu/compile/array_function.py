@@ -28,11 +28,11 @@ from tinygrad_edu.compile.traced_results import as_traced, frame_of, refuse_othe
 from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, copy_of_array, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.arrays.positions import in_dtype_of
-from tinygrad_edu.core.askers import HERE
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.lost_gradients import mark
 from tinygrad_edu.core.pytree import flatten, leaf_names, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.askers import HERE
 from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.writes.checksum import checksum
 

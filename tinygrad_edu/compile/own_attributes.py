@@ -14,9 +14,9 @@ import numpy as np
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.stands_for import mark
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.identity import first_places
 from tinygrad_edu.core.methods.spellings import OF_TENSOR
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.identity import first_places
 from tinygrad_edu.errors import TraceError
 
 WITHHELD = "withheld by jit"  # not an identifier, so it cannot be the name of an attribute

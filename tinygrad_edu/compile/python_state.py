@@ -47,8 +47,8 @@ from tinygrad_edu.compile.user_code import (
     wrapped_in,
 )
 from tinygrad_edu.compile.writers import may_write
-from tinygrad_edu.core.askers import HERE, note_function
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.askers import HERE, note_function
 
 MOST = 20_000  # things that can be noted; a run with more is eager
 RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # the global generators

@@ -24,10 +24,10 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import Dtype
 from tinygrad_edu.core.formulas.readings import numbers_of_frame, refuse_own_rules
 from tinygrad_edu.core.graph import topological
-from tinygrad_edu.core.identity import first_places
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.identity import first_places
 from tinygrad_edu.core.writes.other_names import MADE_BY_PROGRAM, ArrayMemory, refuse_old, watching
 from tinygrad_edu.core.writes.write_guard import CLOCK
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.askers import HERE
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.pytree import flatten, tree_map
-from tinygrad_edu.core.stands_for import users_function
-from tinygrad_edu.core.user_errors import without_numpys_words
+from tinygrad_edu.core.tracing.askers import HERE
+from tinygrad_edu.core.tracing.stands_for import users_function
+from tinygrad_edu.core.tracing.user_errors import without_numpys_words
 from tinygrad_edu.errors import TinygradError, TraceError
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.askers import PROBES as PROBES
-from tinygrad_edu.core.whose_code import is_foreign as is_foreign
+from tinygrad_edu.core.tracing.askers import PROBES as PROBES
+from tinygrad_edu.core.tracing.whose_code import is_foreign as is_foreign
 
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
 ENVIRONMENT = {"environ", "getenv"}  # names by which code reads environment variables

@@ -41,12 +41,12 @@ from tinygrad_edu.core.methods.plain_scalars import read_gradient
 from tinygrad_edu.core.methods.spellings import OF_TENSOR, SLIPS_OF_TENSOR, Missing, read_only, refuse_slips, tell
 from tinygrad_edu.core.methods.tensor_methods import TensorMethods, count_of
 from tinygrad_edu.core.modes import MODES, UNUSUAL
-from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.numpy_protocol.dispatch import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation
 from tinygrad_edu.core.places import Place, find_place
 from tinygrad_edu.core.plain_numbers import number_error
 from tinygrad_edu.core.printing import in_percent_format, is_compiled
+from tinygrad_edu.core.tracing.node_class import NodeClass
 from tinygrad_edu.core.writes import augmented
 from tinygrad_edu.core.writes.other_names import refuse_old
 from tinygrad_edu.core.writes.overwrite import overwrite, refuse_plain_write

@@ -28,7 +28,6 @@ from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological, warn_
 from tinygrad_edu.core.lost_gradients import MARKED, RECENT, REMEMBERING, warn_lost
 from tinygrad_edu.core.methods.spellings import OF_VALUE, SLIPS_OF_VALUE, NameSlip, tell
 from tinygrad_edu.core.modes import MODES, forgive
-from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.one_name import refuse_graph_of_gradients
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.places import find_place
@@ -36,6 +35,7 @@ from tinygrad_edu.core.plain_numbers import number_error
 from tinygrad_edu.core.printing import in_percent_format, is_compiled
 from tinygrad_edu.core.stretched_values import LEFT as LEFT_OF_PAIRS
 from tinygrad_edu.core.stretched_values import warn_stretched_values
+from tinygrad_edu.core.tracing.node_class import NodeClass
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
-from tinygrad_edu.core.askers import HERE, seen_in
+from tinygrad_edu.core.tracing.askers import HERE, seen_in
 
 X = np.array([1.0, 2.0, 3.0])
 W = tg.Tensor(X, requires_grad=True)

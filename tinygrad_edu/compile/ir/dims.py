@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.core.methods.plain_arrays import Count, count_of_shape
-from tinygrad_edu.core.stands_for import class_told, set_class
+from tinygrad_edu.core.tracing.stands_for import class_told, set_class
 from tinygrad_edu.errors import TraceError
 
 NAME = re.compile(r"[A-Za-z_]\w*")

@@ -34,8 +34,8 @@ from tinygrad_edu.core.numpy_protocol.dispatch import call_function
 from tinygrad_edu.core.numpy_protocol.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
-from tinygrad_edu.core.stands_for import class_told, set_class
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.stands_for import class_told, set_class
 from tinygrad_edu.core.writes.other_names import refuse_old, unwatched, watched
 from tinygrad_edu.errors import TraceError
 

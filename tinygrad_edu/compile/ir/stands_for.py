@@ -15,13 +15,13 @@ import numpy as np
 from tinygrad_edu.compile.ir.constants import is_constant
 from tinygrad_edu.compile.ir.dims import ACTIVE
 from tinygrad_edu.compile.ir.truth import FLOAT
-from tinygrad_edu.core import stands_for
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.operation import TABLE
-from tinygrad_edu.core.stands_for import said
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing import stands_for
+from tinygrad_edu.core.tracing.stands_for import said
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import TraceError
 

@@ -33,8 +33,8 @@ from tinygrad_edu.core.mutex import Mutex
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.pytree import flatten, tree_leaves, tree_map, unflatten, with_leaves
-from tinygrad_edu.core.stands_for import class_told, let_answer, refuse_number, set_class
 from tinygrad_edu.core.stretched_values import LEFT, warn_stretched_values
+from tinygrad_edu.core.tracing.stands_for import class_told, let_answer, refuse_number, set_class
 from tinygrad_edu.core.transforms.origins import remember_call
 from tinygrad_edu.core.value import PARENTS, Value, constant, is_array, over_arrays
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError

@@ -25,8 +25,8 @@ from tinygrad_edu.core.numpy_protocol.dispatch import call_function
 from tinygrad_edu.core.numpy_protocol.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
-from tinygrad_edu.core.stands_for import class_told, hash_told, let_answer, set_class
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.stands_for import class_told, hash_told, let_answer, set_class
 from tinygrad_edu.core.transforms import batch_rules
 from tinygrad_edu.core.transforms import batched_index as batched_index  # fills RULES_OF_INDEX
 from tinygrad_edu.core.transforms.batch_rules import NumbersNeededError, holds_nan, in_dtype_of, numbers_needed

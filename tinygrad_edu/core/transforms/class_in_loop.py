@@ -9,8 +9,8 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import Node
 from tinygrad_edu.core.graph import topological
-from tinygrad_edu.core.stands_for import said
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.stands_for import said
 
 
 def classes_in_loop(x: Node, parents: Callable[[Node], list[Any]]) -> tuple[Any, ...]:

@@ -25,8 +25,8 @@ from tinygrad_edu.core.modes import MODES, recording, switch_mode
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import given_leaves, leaf_pairs, refuse_deep, tree_leaves, tree_map
-from tinygrad_edu.core.stands_for import plain_results
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.stands_for import plain_results
 from tinygrad_edu.core.transforms.argnums import at_places, is_several, places_of, refuse_options
 from tinygrad_edu.core.transforms.auxiliary import plain_auxiliary
 from tinygrad_edu.core.transforms.depth import at_work, inside_transform

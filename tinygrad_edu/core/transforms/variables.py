@@ -10,13 +10,13 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
-from tinygrad_edu.core.askers import HERE, seen_in
 from tinygrad_edu.core.formulas.readings import refuse_own_rules
-from tinygrad_edu.core.identity import first_places
 from tinygrad_edu.core.modes import MODES, forgive, none_caught
 from tinygrad_edu.core.pytree import own_nesting, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
+from tinygrad_edu.core.tracing.askers import HERE, seen_in
+from tinygrad_edu.core.tracing.identity import first_places
+from tinygrad_edu.core.tracing.user_errors import is_of_user, without_numpys_words
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.core.writes.other_names import refuse_old, watching
 from tinygrad_edu.errors import DetachedError, GraphError

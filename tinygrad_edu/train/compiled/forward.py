@@ -26,8 +26,8 @@ from tinygrad_edu.compile.untraceable import refuse_noticing
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
-from tinygrad_edu.core.stands_for import users_function
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.stands_for import users_function
 from tinygrad_edu.core.writes.write_guard import CLOCK
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.ending import INEXACT, OWN_NAN

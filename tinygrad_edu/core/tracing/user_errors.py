@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.errors import TinygradError
 
-LIBRARIES = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent))
+LIBRARIES = (str(Path(__file__).parents[2]), str(Path(np.__file__).parent))
 
 
 def without_numpys_words(error: Exception) -> Exception:

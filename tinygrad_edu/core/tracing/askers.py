@@ -21,9 +21,9 @@ from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from tinygrad_edu.core.aliases import Node, Option
-from tinygrad_edu.core.identity import Path, compared_objects, may_be_array
-from tinygrad_edu.core.node_class import NodeClass
-from tinygrad_edu.core.whose_code import is_foreign
+from tinygrad_edu.core.tracing.identity import Path, compared_objects, may_be_array
+from tinygrad_edu.core.tracing.node_class import NodeClass
+from tinygrad_edu.core.tracing.whose_code import is_foreign
 
 PROBES = {"getattr", "hasattr"}  # functions that ask for attributes that may be missing; code may also catch the error
 

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import Node, Option
-from tinygrad_edu.core.askers import HERE, LACKING, lend, take_back
 from tinygrad_edu.core.methods.plain_arrays import OF_NODES
 from tinygrad_edu.core.methods.spellings import Missing
 from tinygrad_edu.core.mutex import Mutex
-from tinygrad_edu.core.node_class import NodeClass
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
-from tinygrad_edu.core.whose_code import INSIDE, asked_by_user, class_asked, is_printing
+from tinygrad_edu.core.tracing.askers import HERE, LACKING, lend, take_back
+from tinygrad_edu.core.tracing.node_class import NodeClass
+from tinygrad_edu.core.tracing.whose_code import INSIDE, asked_by_user, class_asked, is_printing
 from tinygrad_edu.errors import TraceError
 
 MUTEX = Mutex()  # guards OPEN
