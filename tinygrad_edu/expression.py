@@ -13,8 +13,8 @@ import unicodedata
 from collections.abc import Collection, Mapping
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.conversions.printing import preview
 from tinygrad_edu.core.operation import TABLE, Operation
-from tinygrad_edu.core.printing import preview
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import ExpressionError, unknown_name
 

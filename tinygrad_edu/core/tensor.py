@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.core import copies, one_name
+from tinygrad_edu.core import one_name
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.anomaly import refuse_anomaly
 from tinygrad_edu.core.backward import backward, shape_error
-from tinygrad_edu.core.conversion import (
+from tinygrad_edu.core.conversions import copies
+from tinygrad_edu.core.conversions.conversion import (
     FLOATS,
     elementwise_operand,
     first_dtype,
@@ -31,6 +32,8 @@ from tinygrad_edu.core.conversion import (
     plain_index,
     unpack,
 )
+from tinygrad_edu.core.conversions.plain_numbers import number_error
+from tinygrad_edu.core.conversions.printing import in_percent_format, is_compiled
 from tinygrad_edu.core.fast.tensors import install_for_tensors
 from tinygrad_edu.core.fast.whole_tensors import install_for_arrays
 from tinygrad_edu.core.lost_gradients import REMEMBERING, mark
@@ -44,8 +47,6 @@ from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol.dispatch import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation
 from tinygrad_edu.core.places import Place, find_place
-from tinygrad_edu.core.plain_numbers import number_error
-from tinygrad_edu.core.printing import in_percent_format, is_compiled
 from tinygrad_edu.core.tracing.node_class import NodeClass
 from tinygrad_edu.core.writes import augmented
 from tinygrad_edu.core.writes.other_names import refuse_old

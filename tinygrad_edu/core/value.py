@@ -16,9 +16,12 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.core import copies, ops
+from tinygrad_edu.core import ops
 from tinygrad_edu.core.added_numbers import LEFT, SUMS, warn_added
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
+from tinygrad_edu.core.conversions import copies
+from tinygrad_edu.core.conversions.plain_numbers import number_error
+from tinygrad_edu.core.conversions.printing import in_percent_format, is_compiled
 from tinygrad_edu.core.fast.collector import spare_older
 from tinygrad_edu.core.fast.flat_node import CONSTANT, FlatNode
 from tinygrad_edu.core.fast.values import install_for_values
@@ -31,8 +34,6 @@ from tinygrad_edu.core.modes import MODES, forgive
 from tinygrad_edu.core.one_name import refuse_graph_of_gradients
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.places import find_place
-from tinygrad_edu.core.plain_numbers import number_error
-from tinygrad_edu.core.printing import in_percent_format, is_compiled
 from tinygrad_edu.core.stretched_values import LEFT as LEFT_OF_PAIRS
 from tinygrad_edu.core.stretched_values import warn_stretched_values
 from tinygrad_edu.core.tracing.node_class import NodeClass

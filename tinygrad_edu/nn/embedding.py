@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.checks import whole as whole_number
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
-from tinygrad_edu.core.conversion import as_plain_array
+from tinygrad_edu.core.conversions.conversion import as_plain_array
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.checks import is_whole, whole
 from tinygrad_edu.core.aliases import ArrayLike, Model
-from tinygrad_edu.core.conversion import as_plain_array
+from tinygrad_edu.core.conversions.conversion import as_plain_array
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
-from tinygrad_edu.core.conversion import float_array, is_float
-from tinygrad_edu.core.printing import preview
+from tinygrad_edu.core.conversions.conversion import float_array, is_float
+from tinygrad_edu.core.conversions.printing import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import DtypeError, OperandError, SettingError, ShapeError, TinygradError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, Option
-from tinygrad_edu.core.conversion import dtype_asked
+from tinygrad_edu.core.conversions.conversion import dtype_asked
 from tinygrad_edu.core.one_name import places_of, rename
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.pen import names_of, unknown_argument

@@ -12,9 +12,9 @@ import numpy as np
 
 from tinygrad_edu.checks import flag
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.conversions.printing import preview
 from tinygrad_edu.core.graph import PASSES
 from tinygrad_edu.core.methods.spellings import Missing, tell
-from tinygrad_edu.core.printing import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import OperandError, SettingError

@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_edu.compile.ir.constants import is_whole_input, op_name, value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, Size
 from tinygrad_edu.compile.unread import original
-from tinygrad_edu.core.conversion import check_cast, check_size
+from tinygrad_edu.core.conversions.conversion import check_cast, check_size
 from tinygrad_edu.core.formulas.readings import refuse_own_rules
 from tinygrad_edu.core.formulas.whole_numbers import is_narrow, narrow_error
 from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, ArrayOperation, Operation, is_flat

@@ -26,7 +26,7 @@ import numpy as np
 
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
-from tinygrad_edu.core.conversion import as_plain_array
+from tinygrad_edu.core.conversions.conversion import as_plain_array
 from tinygrad_edu.core.formulas.readings import numbers_of_frame
 from tinygrad_edu.core.losses.targets import (
     class_numbers_or_probabilities,

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
-from tinygrad_edu.core.conversion import array_operand, dtype_asked
+from tinygrad_edu.core.conversions.conversion import array_operand, dtype_asked
+from tinygrad_edu.core.conversions.printing import is_compiled, preview
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.printing import is_compiled, preview
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]

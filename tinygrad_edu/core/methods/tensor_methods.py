@@ -14,7 +14,7 @@ from tinygrad_edu import checks
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.core.arrays.positions import index_of, numbers
-from tinygrad_edu.core.conversion import check_cast, dtype_asked, is_float, refuse_dtype, unpack
+from tinygrad_edu.core.conversions.conversion import check_cast, dtype_asked, is_float, refuse_dtype, unpack
 from tinygrad_edu.core.methods.plain_arrays import Count as Count
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.methods.plain_arrays import count_of as count_of

@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, Node, Option
 from tinygrad_edu.core.arrays.positions import numbers
-from tinygrad_edu.core.conversion import dtype_asked
+from tinygrad_edu.core.conversions.conversion import dtype_asked
 from tinygrad_edu.core.methods import torch_meanings
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.one_name import places_of, rename

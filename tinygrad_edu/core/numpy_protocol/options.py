@@ -18,7 +18,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.arrays.chosen import index_by_mode, pad_by_mode, size_along
 from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.broadcasting import Axes, broadcast_to
-from tinygrad_edu.core.conversion import is_float
+from tinygrad_edu.core.conversions.conversion import is_float
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 from tinygrad_edu.core.shapes import concatenate
 from tinygrad_edu.errors import OperandError

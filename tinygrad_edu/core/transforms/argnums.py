@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from tinygrad_edu import checks
-from tinygrad_edu.core.printing import preview
+from tinygrad_edu.core.conversions.printing import preview
 from tinygrad_edu.errors import OperandError, SettingError
 
 INSTEAD = {  # options of JAX's transforms that do not exist here, and why

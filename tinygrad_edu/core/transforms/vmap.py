@@ -12,10 +12,10 @@ from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.arrays.rearrange import moveaxis
 from tinygrad_edu.core.broadcasting import broadcast_to
+from tinygrad_edu.core.conversions.printing import preview
 from tinygrad_edu.core.formulas.readings import refuse_own_rules
 from tinygrad_edu.core.methods.torch_words import class_for_code
 from tinygrad_edu.core.modes import MODES, errors_raised
-from tinygrad_edu.core.printing import preview
 from tinygrad_edu.core.pytree import leaf_pairs, refuse_deep, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.shapes import getitem, stack
 from tinygrad_edu.core.tensor import Tensor

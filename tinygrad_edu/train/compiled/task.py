@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_edu.core.printing import preview
+from tinygrad_edu.core.conversions.printing import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.optim import Optimizer

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
+from tinygrad_edu.core.conversions.printing import preview
 from tinygrad_edu.core.formulas.readings import refuse_masked, refuse_own_operands, refuse_own_rules
-from tinygrad_edu.core.printing import preview
 from tinygrad_edu.errors import DetachedError, DtypeError, OperandError, ShapeError
 
 Array = np.ndarray[Any, Any]
