@@ -36,9 +36,9 @@ HOMES = {
     "core.transforms.derivatives": ("grad", "value_and_grad", "vjp", "jvp"),
     "core.transforms.jacobians": ("jacobian", "hessian", "hvp"),
     "core.places": ("record_lines",),
-    "core.check": ("gradcheck", "taylor_slope"),
+    "core.transforms.check": ("gradcheck", "taylor_slope"),
     "core.own_operations": ("operation",),
-    "core.scan": ("scan",),
+    "core.transforms.scan": ("scan",),
     "core.transforms.vmap": ("vmap",),
     "compile.jit": ("jit",),
     "draw": ("draw", "Drawing"),
@@ -70,14 +70,14 @@ WHERE = {name: module for module, names in HOMES.items() for name in names}
 if TYPE_CHECKING:
     from tinygrad_edu import cases, clinic, course, data, errors, estimators, nn, ops, optim, stats, train
     from tinygrad_edu.compile.jit import jit
-    from tinygrad_edu.core.check import gradcheck, taylor_slope
     from tinygrad_edu.core.modes import detect_anomaly, no_grad
     from tinygrad_edu.core.own_operations import operation
     from tinygrad_edu.core.places import record_lines
-    from tinygrad_edu.core.scan import scan
     from tinygrad_edu.core.tensor import Tensor
+    from tinygrad_edu.core.transforms.check import gradcheck, taylor_slope
     from tinygrad_edu.core.transforms.derivatives import grad, jvp, value_and_grad, vjp
     from tinygrad_edu.core.transforms.jacobians import hessian, hvp, jacobian
+    from tinygrad_edu.core.transforms.scan import scan
     from tinygrad_edu.core.transforms.vmap import vmap
     from tinygrad_edu.core.value import Value
     from tinygrad_edu.draw import Drawing, draw

@@ -10,7 +10,6 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
-from tinygrad_edu.core.value_array import as_values
 from tinygrad_edu.errors import OperandError, SettingError, unknown_name
 from tinygrad_edu.names import ActivationName, BackEndName, InitializerName, NormName
 from tinygrad_edu.nn import init as initializers
@@ -27,6 +26,7 @@ from tinygrad_edu.nn.inputs import random_generator, refuse_widths
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm, LayerNorm
 from tinygrad_edu.nn.parameters import parameter
+from tinygrad_edu.nn.value_array import as_values
 
 NORMS = {"layer": LayerNorm, "batch": BatchNorm}
 

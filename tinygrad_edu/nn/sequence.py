@@ -15,8 +15,8 @@ from tinygrad_edu import ops
 from tinygrad_edu.checks import optional, whole
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, Model, State
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.scan import rolled
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.transforms.scan import rolled
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.names import InitializerName

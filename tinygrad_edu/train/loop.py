@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.core.formulas.readings import refuse_masked
 from tinygrad_edu.core.modes import no_grad
-from tinygrad_edu.core.scan import by_position
+from tinygrad_edu.core.transforms.scan import by_position
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module

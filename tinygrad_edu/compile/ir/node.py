@@ -131,7 +131,7 @@ class Traced(Tensor):
 
     @staticmethod
     def scan(step: Any, state: Any, xs: Any, count: int | None) -> Any:
-        """`core.scan` as a loop of the program; None where its rounds have to be traced one by one."""
+        """`scan` as a loop of the program; None where its rounds have to be traced one by one."""
         return DECOMPOSITIONS["scan"](step, state, xs, count) if MODES.tensor_trace is Traced else None
 
     def rows_of(self, labels: Any) -> Traced:

@@ -8,11 +8,11 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from tinygrad_edu.core.aliases import Node
-from tinygrad_edu.core.derivative_numbers import remember
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
+from tinygrad_edu.core.transforms.derivative_numbers import remember
 from tinygrad_edu.core.transforms.origins import origins_beside
 from tinygrad_edu.core.transforms.plain_pull import unwrap
 from tinygrad_edu.core.transforms.variables import is_node

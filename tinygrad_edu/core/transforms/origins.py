@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Node
-from tinygrad_edu.core.derivative_numbers import remember
 from tinygrad_edu.core.lost_gradients import Origins, origins_of
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.transforms.derivative_numbers import remember
 from tinygrad_edu.core.transforms.plain_pull import WalkedGraph, graph_of
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.backward import has_nan, pull, pull_with_care
-from tinygrad_edu.core.derivative_numbers import remember_result
 from tinygrad_edu.core.fast.pulls import gradient_order, sweep
 from tinygrad_edu.core.fast.values_backward import plain_order, plain_sweep
 from tinygrad_edu.core.graph import cotangents
@@ -24,6 +23,7 @@ from tinygrad_edu.core.pytree import tree_map
 from tinygrad_edu.core.stretched_targets import SQUARES, warn_stretched
 from tinygrad_edu.core.stretched_values import LEFT, warn_stretched_values
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.transforms.derivative_numbers import remember_result
 from tinygrad_edu.core.transforms.seeds import zero_like
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.core.writes.write_guard import was_written

@@ -21,7 +21,7 @@ from tinygrad_edu.errors import GradcheckError, NonScalarBackwardError, OperandE
 __all__ = ["grad", "gradcheck", "value_and_grad"]
 Function = Callable[..., Any]
 Argnum = int | Sequence[int]
-STEP = 1e-6  # relative step of a central difference, as in core.check
+STEP = 1e-6  # relative step of a central difference, as in check.py
 
 
 class _Depth(threading.local):
