@@ -18,12 +18,17 @@ Whole arrays, half an hour more:
 
 What you can leave for later has a folder of its own:
 
+`formulas/`                 what a formula of the table means on floats and on arrays
 `elementwise/`, `arrays/`   more rows of the table; `ops` and `array_operations` collect all rows
+`losses/`                   losses, composed of rows, and the checks of their targets
 `fast/`                     the usual cases of the above, written out for speed: the same bits
 `writes/`                   arrays that are written to between forward and backward
+`conversions/`              what may become a node, and what a node may become
 `methods/`                  PyTorch's and NumPy's names for what a Tensor can do anyway
+`tracing/`                  the user's own functions while they run on nodes
 
-The files that are left here: losses.py, class_losses.py and targets.py hold the losses; readings.py, array_readings.py
-and own_functions.py bind one formula to floats or to arrays; conversion.py, one_name.py, shape_errors.py and
-printing.py hold checks and sentences; modes.py, anomaly.py and places.py hold what a thread can switch on.
+The files that are left here: lost_gradients.py, added_numbers.py, stretched_values.py and stretched_targets.py warn of
+programs that run and do something else, at the line that user_line.py finds; own_operations.py and own_functions.py
+take operations of the user's; pytree.py, one_name.py, column_names.py and shape_errors.py are about arguments;
+modes.py, anomaly.py and places.py hold what a thread can switch on, mutex.py what threads share.
 """
