@@ -38,7 +38,7 @@ def tell_from_high_rate(t: Trials, causes: Sequence[FoundCause]) -> list[FoundCa
         return others  # the rate alone does it, and is named
     if CLIP in found.change and (lower := lower_instead(t, found, others)):
         return [*lower, *(cause for cause in others if cause.trial is not found.trial)]
-    return [renamed(t, cause) if cause is found else cause for cause in causes]
+    return [as_rate(t, cause) if cause is found else cause for cause in causes]
 
 
 def shrinks(record: Record) -> bool:
@@ -56,7 +56,7 @@ def lower_instead(t: Trials, found: FoundCause, others: Sequence[FoundCause]) ->
     for change in slower(t.record, kept):
         whole = t.trial({**kept, **change}, RATE.code)
         if whole is not None and t.beats(whole) and (alone := t.trial(change, RATE.code)) is not None:
-            return named_by_rate(necessary(t, [replace(alone, code=RATE.code), *rest], whole))
+            return with_rate(necessary(t, [replace(alone, code=RATE.code), *rest], whole))
     return []
 
 
@@ -70,12 +70,12 @@ def slower(record: Record, kept: Change) -> Iterator[Change]:
         yield from ({**rate, **longer} for rate in rates)
 
 
-def named_by_rate(causes: list[FoundCause]) -> list[FoundCause]:
+def with_rate(causes: list[FoundCause]) -> list[FoundCause]:
     """The causes of a repair, if the rate is one of them."""
     return causes if any(cause.code == RATE.code for cause in causes) else []
 
 
-def renamed(t: Trials, found: FoundCause) -> FoundCause:
+def as_rate(t: Trials, found: FoundCause) -> FoundCause:
     """The rate, where it is above the largest stable one and shorter steps mend the run; else nothing is claimed."""
     if CLIP not in found.change or not t.record.reach > 1.0:
         return replace(found, sentence=tell_change(t, found.trial), evidence="")

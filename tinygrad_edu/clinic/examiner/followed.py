@@ -6,10 +6,8 @@ parameters and with the same random numbers.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +15,13 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.learner.gradients import Given, match_gradients, of_call
 from tinygrad_edu.clinic.examiner.learner.inputs import LearnerForward
+from tinygrad_edu.clinic.examiner.learner.own_errors import NOT_STORED, tell_errors
 from tinygrad_edu.clinic.examiner.lines.recorder import record_run
 from tinygrad_edu.clinic.examiner.lines.recording import Recording
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
-NOT_STORED = (KeyError, AttributeError, TypeError, NameError, IndexError)  # what reading an empty cache raises
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,8 @@ class Backward:
         handed = learner.form.fill(weights)
         if not self.alone:
             learner.rewind()
-            learner.function(handed)  # handed on: it may store its values in the object that holds the parameters
+            with tell_errors("your forward"):
+                learner.function(handed)  # handed on: it may store its values in the object that holds the parameters
         if not self.in_turn:
             learner.rewind()
         return handed
@@ -52,10 +51,8 @@ class Backward:
     def follow(self, learner: LearnerForward, weights: dict[str, Array]) -> tuple[Recording, Given]:
         """Run it once, and take its gradients."""
         handed = self.prepare(learner, weights)
-        try:
+        with tell_errors("your backward", NOT_STORED):
             recording = record_run(self.function, handed)
-        except NOT_STORED as error:
-            raise ExaminerError(words_of_error(error)) from error
         grads = of_call(recording.result, self.function)
         if grads is None:
             raise ExaminerError("the backward returned None: is a `return grads` missing?")
@@ -123,14 +120,3 @@ def right_alone(
 def same_gradients(one: Given, other: Given) -> bool:
     common = one.grads.keys() & other.grads.keys()
     return all(np.array_equal(one.grads[n], other.grads[n], equal_nan=True) for n in common)
-
-
-def words_of_error(error: Exception) -> str:
-    """What an error of the learner's backward says, where, and what to do if something was not stored for it."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"your backward raised {type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno}). "
-        "forward(params) was run just before it. If backward reads what another function stores (a cache, self.h, "
-        "a dropout mask), give the function that stores it as forward, or call it at the beginning of backward, or "
-        "pass the gradients: check_backprop(forward, params, backward(params))"
-    )

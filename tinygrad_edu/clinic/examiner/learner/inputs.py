@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import number, optional
+from tinygrad_edu.clinic.examiner.learner.own_errors import tell_errors
 from tinygrad_edu.clinic.examiner.learner.reachable import MutableState
 from tinygrad_edu.clinic.examiner.learner.structure import Structure, without_graph
 from tinygrad_edu.errors import ExaminerError, NameNotFoundError, ShapeError, unknown_name
@@ -116,7 +117,8 @@ class LearnerForward:
         """The loss on plain numbers, one call."""
         self.rewind()
         handed = self.form.fill(params)
-        loss = self.function(handed)
+        with tell_errors("your forward"):
+            loss = self.function(handed)
         for name in changed_names(handed, params)[:1]:
             raise ExaminerError(
                 f"forward writes into params[{name!r}]: what it computes then depends on how often it is called. "

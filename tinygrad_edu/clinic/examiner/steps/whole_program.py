@@ -23,6 +23,7 @@ from tinygrad_edu.clinic.examiner.learner.learner_program import (
     form_of,
     whole_numbers,
 )
+from tinygrad_edu.clinic.examiner.learner.own_errors import tell_errors
 from tinygrad_edu.clinic.examiner.learner.reachable import preserve
 from tinygrad_edu.clinic.examiner.learner.structure import Leaf, Structure
 from tinygrad_edu.clinic.examiner.lines.recorder import record_run
@@ -85,7 +86,8 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     """Run the step once, find what it changed, and judge that."""
     before, numbers = program.leaves(), program.numbers()
     states = floats_in(program.roots)
-    recording = record_run(program.step)
+    with tell_errors("your step"):
+        recording = record_run(program.step)
     drawn = program.state.has_drawn()
     after, later = program.numbers(), floats_in(program.roots)
     held = {id(leaf.given) for leaf in program.leaves().values()}
