@@ -229,7 +229,7 @@ def simplify(operation: Operation, node: Traced) -> Traced:
     if strong and operation.name in NEUTRAL and truths.may_widen():  # x · np.float64(1) is float64
         return node
     # n ** 2.0 is of floats
-    same_dtype = node.parents[-1].kind is int or not truths.is_whole_noted(node.parents[0])
+    same_dtype = operation.name != "pow" or node.parents[1].kind is int or not truths.is_whole_noted(node.parents[0])
     if operation.name == "pow" and values[1] in POWERS and node.parents[0].sizes == node.sizes and same_dtype:
         return POWERS[values[1]](node.parents[0])  # type: ignore[no-any-return]
     chosen = node.parents[1 if values[0] else 2] if operation.name == "where" else node
@@ -237,7 +237,7 @@ def simplify(operation: Operation, node: Traced) -> Traced:
         return chosen if truths.replaces(chosen, node) else shapes_like(chosen, node)
     if (neutral := NEUTRAL.get(operation.name)) is not None:
         a, b = node.parents
-        if same(values[1], neutral) and truths.replaces(a, node) and (operation.name != "pow" or same_dtype):
+        if same(values[1], neutral) and truths.replaces(a, node) and same_dtype:
             return a  # type: ignore[no-any-return]
         if operation.name in ("add", "mul") and same(values[0], neutral) and truths.replaces(b, node):
             return b  # type: ignore[no-any-return]

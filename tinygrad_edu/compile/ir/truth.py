@@ -216,7 +216,7 @@ def noted_as(x: Any, kind: Kind) -> Any:
 def is_whole_noted(x: Any) -> bool:
     """Is it of whole numbers or truth values, or of floats that stand for them?"""
     noted = ACTIVE.traces[-1].dtypes.get(x) if ACTIVE.traces else None
-    return x.kind is not FLOAT or getattr(noted, "kind", "f") in "biu"
+    return x.kind is not FLOAT or (isinstance(noted, np.dtype) and noted.kind in "biu")
 
 
 Make = Callable[[Operation, Sequence[Any]], Any]
