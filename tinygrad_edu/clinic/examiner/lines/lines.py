@@ -30,6 +30,7 @@ from tinygrad_edu.clinic.examiner.lines.factor_lines import (
 )
 from tinygrad_edu.clinic.examiner.lines.misplaced import (
     ONE_SAMPLE,
+    comes_to,
     find_renaming,
     is_another,
 )
@@ -214,7 +215,7 @@ def place_in_words(
     label = label or "a derivative of the loss"
     if made.remark:
         text = f"{what} {made.remark}"
-    elif not trail.is_one(factor) and label.startswith("the "):
+    elif not trail.is_one(factor) and (label.startswith("the ") or comes_to(trail.made, made, wanted)):
         text = f"{what} is {factor:.4g} times {label}: a factor is missing, or there is one too many."
     elif not trail.is_one(factor) and is_another(made.value, wanted):
         text = f"{what} is {factor:.4g} times {label}, and not a multiple of the one that is needed here."

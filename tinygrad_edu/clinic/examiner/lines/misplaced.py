@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.lines.recording import RESULT, Made
+from tinygrad_edu.clinic.examiner.lines.recording import RESULT, Key, Made
 from tinygrad_edu.clinic.examiner.lines.trail import FORWARD, MADE, PART, RIGHT, SCALED, UNKNOWN, Trail
 from tinygrad_edu.clinic.examiner.lines.untouched import is_gradient, last_of, letters_and_digits
 
@@ -185,6 +185,17 @@ def is_another(x: Array, wanted: Sequence[Array]) -> bool:
     """Is a derivative of the size of those that are wanted no multiple of any of them?"""
     alike = [d.ravel() for d in wanted if d.size == x.size > 1]
     return bool(alike) and all(abs(cosine(d, x.ravel())) < 1.0 - 1e-9 for d in alike)
+
+
+def comes_to(recording: Mapping[Key, Made], made: Made, wanted: Sequence[Array]) -> bool:
+    """Is a multiple of a wanted derivative made of it later? Then it belongs here, as ∂L/∂a does before ∂L/∂z."""
+    made_of_it = {made.key}
+    for later in recording.values():
+        if later.order > made.order and not made_of_it.isdisjoint(later.inputs):
+            made_of_it.add(later.key)
+            if any(d.size == later.value.size > 1 for d in wanted) and not is_another(later.value, wanted):
+                return True
+    return False
 
 
 def cosine(a: Array, b: Array) -> float:
