@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dis import HAVE_ARGUMENT, Instruction, get_instructions, opmap, stack_effect
+from itertools import pairwise
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -34,6 +35,7 @@ COMPUTED = {
     "locals",
     "vars",
 }
+METHOD = {"LOAD_METHOD", "LOAD_ATTR"}  # the first in Python 3.11
 CALLS = "PRECALL" if "PRECALL" in opmap else "CALL"  # in Python 3.11, and in later versions
 HEAP = 1 << 9  # CPython's Py_TPFLAGS_HEAPTYPE: set for classes made by a class statement
 HOLDERS = {"argparse", "collections", "queue", "types", "_thread"}  # their objects hold what the user puts in
@@ -134,7 +136,22 @@ def globals_in(code: CodeType) -> set[str]:
 
 def reads_globals(code: CodeType) -> bool:
     """Does it read globals by names that are not in the code?"""
-    return not {"globals", "eval", "exec"}.isdisjoint(names_in(code))
+    if not {"globals", "eval", "exec"}.isdisjoint(names_without_modes(code)):
+        return True
+    return any(reads_globals(each) for each in code.co_consts if isinstance(each, CodeType))
+
+
+def names_without_modes(code: CodeType) -> set[str]:
+    """The names in this code alone, but `eval` where each is a call without arguments: Python's own takes a text, so
+    that `model.eval()` is a method. Taken for Python's, it would make everything among the globals part of the state.
+    """
+    names = set(code.co_names)
+    if "eval" not in names:
+        return names
+    steps = [each for each in get_instructions(code) if each.opname != "PRECALL"]
+    uses = [(step, after) for step, after in pairwise(steps) if step.argval == "eval" and step.opname != "LOAD_CONST"]
+    modes = all(x.opname in METHOD and after.opname == "CALL" and after.arg == 0 for x, after in uses)
+    return names - {"eval"} if modes else names
 
 
 def texts_in(x: Any) -> set[str]:
@@ -156,7 +173,7 @@ def modules_of(words: AbstractSet[str]) -> list[ModuleType]:
 
 def computes_names(code: CodeType) -> bool:
     """Does it, or a function inside it, look up attributes by names that are not in the code?"""
-    if COMPUTED & set(code.co_names) or ("getattr" in code.co_names and not gives_names(code)):
+    if COMPUTED & names_without_modes(code) or ("getattr" in code.co_names and not gives_names(code)):
         return True
     return any(computes_names(each) for each in code.co_consts if isinstance(each, CodeType))
 
