@@ -79,7 +79,8 @@ def steady(t: Trials, causes: list[FoundCause]) -> list[FoundCause]:
     more = t.record.setup.difference({name: x for name, x in whole.change.items() if name not in trial.change})
     proof = f"{first.proof} With {more} too: {whole.reached} of {whole.count}."
     spares = [] if whole.beats(trial) else [trial]
-    remedy = f"{texts_of(first.code)[1]} {changes_together(t, whole, spares=spares)}"
+    told = BY_CODE[first.code].remedy_by(trial.change) if first.code in BY_CODE else texts_of(first.code)[1]
+    remedy = f"{told} {changes_together(t, whole, spares=spares)}"
     return [replace(first, proof=proof, remedy=remedy, change=dict(whole.change), trial=whole), *causes[1:]]
 
 
@@ -150,7 +151,7 @@ def cause_of_trial(
 ) -> FoundCause:
     cause = BY_CODE[trial.code]
     proof = prove_together(t, trial.change, without, whole, alone=trial, spares=spares)
-    remedy = f"{cause.remedy} {changes_together(t, whole, first, spares)}"
+    remedy = f"{cause.remedy_by(trial.change)} {changes_together(t, whole, first, spares)}"
     evidence = cause.evidence(t.symptoms)
     sentence = cause.sentence if evidence else tell_without_symptom(t.record.setup.difference(trial.change))
     return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(whole.change), whole)

@@ -20,6 +20,7 @@ Row = tuple[float, Cause, Trial]  # (suspicion, cause, the trial that proves it)
 HALF = 0.5  # share of the seeds; a change that helps this many is part of a repair
 READ = ("bent_logits", "mismatched")  # symptoms that are seen in the setup, without a run
 USUAL = ("inputs_not_scaled", "lr_too_low", "lr_too_high")  # changes that cost nothing
+PLAIN = {"inputs": "standardized"}
 MANY = 100  # times the epochs
 FAR_BELOW = 0.05  # of the largest stable rate; 95% of healthy runs have more (symptoms/limits.py)
 BEYOND_CHANCE = 0.1  # largest probability that a change which always helped did so by chance
@@ -128,13 +129,19 @@ def control(t: Trials, trial: Trial) -> Trial | None:
 
 
 def make_cause(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> FoundCause:
-    proof = f"{short(t.as_is)}; {short(trial)}"
+    proof = "; ".join(short(each) for each in (t.as_is, *plainly_scaled(t, trial), trial))
     turned = "as far the other way, " * (check is not None and is_turned(t.record.setup.rate, trial, check))
     proof += f"; as a control, {turned}{short(check)}." if check is not None else "."
     evidence = cause.evidence(t.symptoms)
-    remedy = f"{cause.remedy} {faster(t, trial) or values_here(t, trial)}".strip()
+    remedy = f"{cause.remedy_by(trial.change)} {faster(t, trial) or values_here(t, trial)}".strip()
     sentence = cause.sentence if evidence else tell_without_symptom(t.record.setup.difference(trial.change), alone=True)
     return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(trial.change), trial)
+
+
+def plainly_scaled(t: Trials, trial: Trial) -> list[Trial]:
+    """The trial with inputs scaled by mean and deviation alone, where another form of them repairs the run."""
+    other = trial.change.get("inputs", PLAIN["inputs"]) != PLAIN["inputs"]
+    return [each for each in t.done if each.change == PLAIN][-1:] if other else []
 
 
 def is_turned(rate: float, trial: Trial, check: Trial) -> bool:

@@ -65,15 +65,19 @@ def higher_rate(record: Record) -> Iterator[Change]:
 
 
 def scale_inputs(record: Record) -> Iterator[Change]:
-    """By mean and deviation; where a few samples lie far out, by logarithms, or with these cut off, first."""
+    """By mean and deviation; where a few samples lie far out, by logarithms, or with these cut off, after that.
+
+    What stands for a missing number, such as -999, is cut off first: scaling it makes no number of it.
+    """
     if record.setup.inputs is not None or record.task.X.dtype.kind != "f" or record.task.X.ndim not in (2, 3):
         return
-    if heavy_tail(record) is not None:
-        yield {"inputs": "without extremes"} if sentinel(record.task.X) else {"inputs": "logarithms"}
+    far = heavy_tail(record) is not None
+    missing = far and sentinel(record.task.X)
+    yield from one(missing, inputs="without extremes")
     yield {"inputs": "standardized"}
     yield from faster_when_scaled(record)
-    if heavy_tail(record) is not None:
-        yield {"inputs": "logarithms"} if sentinel(record.task.X) else {"inputs": "without extremes"}
+    yield from one(far, inputs="logarithms")
+    yield from one(far and not missing, inputs="without extremes")
 
 
 def faster_when_scaled(record: Record) -> Iterator[Change]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.clinic.diagnosis.causes import changes
@@ -17,7 +17,7 @@ class Cause:
     """A reason why a network does not learn.
 
     symptoms: how much each speaks for it, by code; changes(record): the single changes that test it, the most likely
-    first; sentence: what is wrong; remedy: what to do.
+    first; sentence: what is wrong; remedy: what to do; remedies: what to do where a change sets this value.
     """
 
     code: str
@@ -25,6 +25,12 @@ class Cause:
     changes: Callable[[Record], Iterator[Change]]
     sentence: str
     remedy: str
+    remedies: Mapping[str, str] = field(default_factory=dict)
+
+    def remedy_by(self, change: Change) -> str:
+        """What to do, in the words of the change that repairs."""
+        values = (x for x in change.values() if isinstance(x, str))
+        return next((self.remedies[x] for x in values if x in self.remedies), self.remedy)
 
     def suspicion(self, symptoms: Sequence[Symptom]) -> float:
         """How much the symptoms speak for it."""
@@ -61,6 +67,12 @@ CAUSES: list[Cause] = [
         "The inputs are not scaled: large features drown out the others, saturate units and force small steps.",
         "Scale each feature to mean 0 and standard deviation 1 on the training data "
         "(data.standardize, StandardScaler).",
+        {
+            "logarithms": "A few values are far larger than the rest: take sign(x)·log(1 + |x|) of each feature, and "
+            "scale that to mean 0 and standard deviation 1.",
+            "without extremes": "Cut off the few values that are far out, or fill them in where they stand for missing "
+            "ones, and then scale each feature to mean 0 and standard deviation 1.",
+        },
     ),
     Cause(
         "targets_out_of_range",
