@@ -9,18 +9,26 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile import packed, uncompiled, untraceable, written_arguments
-from tinygrad_edu.compile.call import CAREFUL, Call, check_argument, prepare_call, structure
+from tinygrad_edu.compile.call import CAREFUL, Call, check_argument, prepare_call, signature, structure
 from tinygrad_edu.compile.first_run import compared, on_leaves, with_gradients
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import hold
+from tinygrad_edu.compile.kept_results import kept_by_trace
 from tinygrad_edu.compile.own_attributes import is_double, own_attributes, withhold
 from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, count_inexact
 from tinygrad_edu.compile.passes.float_dtypes import common_dtype, float_dtypes
 from tinygrad_edu.compile.program import Program, number_array
 from tinygrad_edu.compile.program_dtypes import program_dtype, settle_dtypes, whole_inputs
 from tinygrad_edu.compile.quick_call import QuickCalls
-from tinygrad_edu.compile.result_types import belongs_to_graph, in_dtype, note_tensors, with_tensors
+from tinygrad_edu.compile.result_types import (
+    belongs_to_graph,
+    in_dtype,
+    keep_numbers,
+    note_tensors,
+    split_dtypes,
+    with_tensors,
+)
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.stretched import with_warning
 from tinygrad_edu.compile.trace import Trace
@@ -85,6 +93,7 @@ class ArrayFunction:
                     x.gradient = g if x.gradient is None else x.gradient + g
         if call.program.trace.written:
             written_arguments.write_beside(call, found, arguments, ())
+        keep_numbers(call, found, arguments)
         return found["result"]
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:
@@ -99,7 +108,8 @@ class ArrayFunction:
         if not (wanted := call.outer_tensors()) or not belongs_to_graph(call, arguments):
             found = with_tensors(call, self.plain_results(call, inputs, arguments), arguments)
             return found if call.program.trace.frame is None else call.program.trace.frame.fill(found)
-        if not isinstance(call.program.trace.results, Traced) or call.program.trace.written:
+        trace = call.program.trace
+        if not isinstance(trace.results, Traced) or trace.written or trace.kept:
             return self.f(*arguments)
         kept = tree_map(copy_of_array, tuple(arguments))
         again = self.unless_changed(name, lambda: self.f(*kept), call)
@@ -111,7 +121,7 @@ class ArrayFunction:
         if uncompiled.is_way(arguments):
             found = uncompiled.results(self.f, arguments)
             return found if frame is None else frame.pick(found)
-        if call.program.trace.written:
+        if call.program.trace.written or call.program.trace.kept:
             return written_arguments.run_and_write(self, call, inputs, arguments)
         found = self.results(call, inputs)
         # a NaN may come from 0·∞, which counts as 0
@@ -175,8 +185,9 @@ class ArrayFunction:
         call, found = self.differentiate(arguments, by)
         if call.program.trace.written:
             written_arguments.write_beside(call, found, arguments, copied)
-        elif chosen:
+        elif chosen and not call.program.trace.kept:
             self.quick.keep(tuple(sorted(chosen)), call, arguments)
+        keep_numbers(call, found, arguments)
         each = [found.get(f"d_{name}") for name in call.program.trace.inputs]
         both = (
             found["result"],
@@ -256,23 +267,26 @@ class ArrayFunction:
             results = trace.run(lambda: with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
             if HERE.identity and "identity" not in trace.asked:  # the trace has asked for the hash of a Tensor
                 return self.program_for(arguments, given, by, written_out, fixed, mixed)
-            trace.written = written_arguments.writes_to(trace, own)
-            trace.frame = frame_of(results, trace.written)
+            trace.written, trace.kept = written_arguments.writes_to(trace, own), kept_by_trace()
+            trace.frame = frame_of(results, [*trace.written, *trace.kept])
             results = results if trace.frame is None else trace.frame.pick(results)
             outputs = list(tree_leaves(results))
             refuse_others(outputs if outputs or not trace.frame else own[:1], results)
             # looked up before `run`, in which arrays of Tensors would count as read by the function
             whole = whole_inputs(trace, own, arguments)
             trace.in_float64 |= computes_in_float64(outputs, whole)
-            dtypes = settle_dtypes(trace, given, outputs, by)
+            left = [x for keep in trace.kept for x in keep.nodes()]
+            dtypes = settle_dtypes(trace, given, [*outputs, *left], by)
+            dtypes, trace.kept_dtypes = split_dtypes(dtypes, len(outputs))
             if trace.meets_double and not trace.mixed:
                 return self.program_for(arguments, given, by, written_out, fixed, mixed=True)
-            with_writes = trace.run(lambda: with_repeats_rolled((results, [write.node for write in trace.written])))
-            trace.results, nodes = with_writes
+            beside = [write.node for write in trace.written], left
+            trace.results, (nodes, trace.left) = trace.run(lambda: with_repeats_rolled((results, beside)))
             for write, node in zip(trace.written, nodes, strict=True):
                 write.node = node
             outputs = list(tree_leaves(trace.results))
-            inexact = trace.run(lambda: count_inexact(outputs, whole, program_dtype(trace, given)))
+            counted = [*outputs, *trace.left]
+            inexact = trace.run(lambda: count_inexact(counted, whole, program_dtype(trace, given)))
         with compiling(getattr(self.f, "__name__", "the function")):
             program = self.program_of(trace, own, outputs, inexact, arguments, given, by)
         program.result_dtypes = dtypes
@@ -316,6 +330,7 @@ class ArrayFunction:
         else:
             results = {f"result{i}": y for i, y in enumerate(outputs)}
         results |= {f"written{i}": write.node for i, write in enumerate(trace.written)}
+        results |= {f"kept{i}": x for i, x in enumerate(trace.left)}
         if inexact is not None:
             results[COUNT] = inexact
         program = packed.program_of(trace, results, program_dtype(trace, given), self.accurate, self.parallel)
@@ -331,20 +346,3 @@ def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> l
     chosen = {int(i) for i in numbers.split(",")}
     places = [i for i, x in enumerate(arguments) for _ in tree_leaves(x)]
     return [x for i, x in zip(places, own, strict=True) if i in chosen]
-
-
-def signature(arguments: Sequence[Any], by: str) -> tuple[Any, ...] | None:
-    """Shapes and dtypes of arguments that are arrays, Tensors or numbers; None where there are others."""
-    found: list[Any] = [by]
-    for x in arguments:
-        kind = x.__class__
-        if kind is Tensor:
-            x = x.array
-            kind = x.__class__
-        if kind is np.ndarray and x.dtype.kind in "fiub":
-            found.append((x.shape, x.dtype))
-        elif kind is float or kind is int:
-            found.append(kind)
-        else:
-            return None
-    return tuple(found)

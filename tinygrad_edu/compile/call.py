@@ -101,6 +101,23 @@ def structure(x: ArrayLike) -> Any:
     return (tuple(n == 1 for n in np.shape(x)), str(getattr(x, "dtype", "")))
 
 
+def signature(arguments: Sequence[Any], by: str) -> tuple[Any, ...] | None:
+    """Shapes and dtypes of arguments that are arrays, Tensors or numbers; None where there are others."""
+    found: list[Any] = [by]
+    for x in arguments:
+        kind = x.__class__
+        if kind is Tensor:
+            x = x.array
+            kind = x.__class__
+        if kind is np.ndarray and x.dtype.kind in "fiub":
+            found.append((x.shape, x.dtype))
+        elif kind is float or kind is int:
+            found.append(kind)
+        else:
+            return None
+    return tuple(found)
+
+
 def lay_out(x: ArrayLike, dtype: Dtype) -> Any:
     """An array in C order and its dtype; a number as a scalar of its type."""
     if x.__class__ is Tensor:

@@ -12,6 +12,7 @@ from tinygrad_edu.compile.call_state import CallState, is_generator
 from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.files_read import files_read
 from tinygrad_edu.compile.ir.truth import NumpyKindError
+from tinygrad_edu.compile.kept_results import keeping
 from tinygrad_edu.compile.outside import asked_outside
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
 from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
@@ -58,7 +59,8 @@ class ClosureWatch:
         """
         state = CallState(f=self.f)
         try:
-            return self.program_of(trace, self.guard or Guard(self.f), state)
+            with keeping(state):
+                return self.program_of(trace, self.guard or Guard(self.f), state)
         except BaseException:
             state.restore()
             raise

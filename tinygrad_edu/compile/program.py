@@ -132,7 +132,8 @@ class Program(ProgramBody):
         numbers = [(x.shape, x.dtype, x.tobytes()) for x in map(number_array, self.read_anew())]
         # body(), because the whole text takes as long as a trace
         constants = self.trace.frame.constants if self.trace.frame is not None else []
-        return self.parameters, self.body(), self.functions, numbers, constants
+        kept = [keep.name for keep in self.trace.kept]
+        return self.parameters, self.body(), self.functions, numbers, constants, kept
 
     def read_anew(self) -> Sequence[Any]:
         """The things the function closes over whose numbers the program reads at each call."""

@@ -5,7 +5,7 @@ Under `no_grad`, or if none of them requires a gradient, they belong to no graph
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.compile.call import Call
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import FLOAT, is_comparison
+from tinygrad_edu.compile.kept_results import put_each
 from tinygrad_edu.compile.passes.exact_range import refuse_rounded
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
@@ -42,7 +43,11 @@ def from_tensors(call: Call, arguments: Sequence[Any]) -> Sequence[bool]:
         return ()
     known = call.program.of_tensors
     if kinds not in known:
-        known[kinds] = made_of_tensors(call.program.trace, [i for i, kind in enumerate(kinds) if kind is Tensor])
+        given, results = (
+            [i for i, kind in enumerate(kinds) if kind is Tensor],
+            list(tree_leaves(call.program.trace.results)),
+        )
+        known[kinds] = made_of_tensors(call.program.trace, given, results)
     return known[kinds]
 
 
@@ -85,16 +90,34 @@ def in_dtype(y: ArrayLike, dtype: Dtype | None) -> Any:
     return int(y) if dtype is int else dtype.type(y)
 
 
+def split_dtypes(dtypes: Sequence[Any], count: int) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Those of the first results and of the others, nothing where all have the program's own."""
+    parts = dtypes[:count], dtypes[count:]
+    first, others = [part if any(dtype is not None for dtype in part) else () for part in parts]
+    return first, others
+
+
 def tensor_of(y: Any, dtype: Dtype) -> Tensor:
     return y if isinstance(y, Tensor) else Tensor(y if isinstance(y, np.ndarray) else np.asarray(y, dtype))
 
 
-def made_of_tensors(trace: Trace, given: Sequence[int]) -> list[bool]:
+def keep_numbers(call: Call, by_name: Mapping[str, Any], arguments: Sequence[Any]) -> None:
+    """Put what the function keeps in Python where it keeps it, as NumPy's numbers or Tensors."""
+    trace = call.program.trace
+    if trace.kept:
+        kinds = classes_of(arguments)
+        of_tensors = made_of_tensors(trace, [i for i, kind in enumerate(kinds) if kind is Tensor], trace.left)
+        dtypes = trace.kept_dtypes or [None] * len(trace.left)
+        found = [in_dtype(by_name[f"kept{i}"], dtype) for i, dtype in enumerate(dtypes)]
+        each = zip(found, dtypes, of_tensors, strict=True)
+        put_each(trace.kept, [tensor_of(y, dtype or call.program.dtype) if own else y for y, dtype, own in each])
+
+
+def made_of_tensors(trace: Trace, given: Sequence[int], results: Sequence[Traced]) -> list[bool]:
     """For each result: is it computed from a Tensor? A comparison of Tensors gives plain truth values."""
     inputs = list(trace.inputs.values())
     found = {trace.inputs[name] for name, x in trace.captured.items() if isinstance(x, Tensor)}
     found |= {inputs[i] for i in given}
-    results = list(tree_leaves(trace.results))
     for y in results:
         for x in topological(y, lambda x: x.parents):
             if not found.isdisjoint(x.parents) and x.kind is FLOAT and not is_comparison(x):

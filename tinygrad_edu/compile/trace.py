@@ -82,6 +82,9 @@ class Trace:
     tensors: list[Traced] = field(default_factory=list)  # inputs that stand for arguments which are Tensors
     frame: Any = None  # the results with the constants among them, which are not part of the program
     written: list[Any] = field(default_factory=list)  # what the function has written into its arguments by `+=`
+    kept: list[Any] = field(default_factory=list)  # what it leaves in Python of what it computes: kept_results.py
+    left: list[Traced] = field(default_factory=list)  # the nodes in `kept`
+    kept_dtypes: Sequence[Any] = ()  # NumPy's dtypes of these
     memory: ArrayMemory = field(default_factory=ArrayMemory)  # of the last run: what its += have written to
 
     node = staticmethod(as_node)

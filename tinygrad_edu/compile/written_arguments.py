@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_edu.compile.call import CAREFUL, Call
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.program import number_array
+from tinygrad_edu.compile.result_types import keep_numbers
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.backward import has_nan
@@ -48,7 +49,10 @@ def writes_to(trace: Trace, arguments: Sequence[Traced]) -> list[Write]:
 
 
 def run_and_write(function: Any, call: Call, inputs: list[Any], arguments: Sequence[ArrayLike]) -> Any:
-    """The results; the caller's arrays hold what was written into them. Arrays that overlap are left to NumPy."""
+    """The results; the caller's arrays hold what was written into them, and Python's objects what they keep.
+
+    Arrays that overlap are left to NumPy.
+    """
     leaves = list(tree_leaves(tuple(arguments)))
     arrays = [x for x in [*leaves, *[x for x, _, _ in call.captured]] if isinstance(x, np.ndarray)]
     if any(np.may_share_memory(a, b) for a, b in combinations(arrays, 2)):
@@ -60,6 +64,7 @@ def run_and_write(function: Any, call: Call, inputs: list[Any], arguments: Seque
         by_name = call.by_name(inputs)
     for i, write in enumerate(call.program.trace.written):
         write_into(show(leaves[write.place], write.steps), by_name[f"written{i}"])
+    keep_numbers(call, by_name, arguments)
     return function.nested(call, by_name)
 
 

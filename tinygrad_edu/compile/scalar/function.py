@@ -14,6 +14,7 @@ from tinygrad_edu.compile.first_run import compared, float_of, on_leaves, with_g
 from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.truth import is_comparison, refuse_own
 from tinygrad_edu.compile.ir.work import CALL
+from tinygrad_edu.compile.kept_results import kept_by_trace, put_each
 from tinygrad_edu.compile.passes.exact_range import (
     EXACT,
     KEEP_WHOLE,
@@ -152,9 +153,12 @@ class TapeProgram:
             raise OperandError(
                 f"a compiled function returns numbers that it computes from its arguments, not {self.result!r:.80}"
             )
-        self.tape = Tape(outputs, inputs, lambda leaf: isinstance(leaf, TracedValue))
+        self.kept = kept_by_trace()
+        left = [x for keep in self.kept for x in keep.nodes()]
+        self.tape = Tape([*outputs, *left], inputs, lambda leaf: isinstance(leaf, TracedValue))
         self.input_rows = np.array([self.tape.row(x) for x in inputs], dtype=np.int64)
-        self.output_rows = self.tape.outputs
+        self.kept_rows = self.tape.outputs[len(outputs) :]
+        self.output_rows = self.tape.outputs = self.tape.outputs[: len(outputs)]
         self.closed_over = [x for x in self.tape.leaves if not isinstance(x, TracedValue)]
         self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
         self.lock = Mutex()  # guards the tape's numbers
@@ -175,7 +179,8 @@ class TapeProgram:
         """Equal for two traces that compute the same from the same Values."""
         tape, own = self.tape, [*self.input_rows, *self.closed_over_rows]
         constants = np.where((tape.code == LEAF) & ~np.isin(np.arange(tape.code.size), own), tape.data, 0.0)
-        return tape.code.tobytes(), tape.inputs.tobytes(), constants.tobytes(), [x.data for x in self.closed_over]
+        kept = [keep.name for keep in self.kept]
+        return tape.code.tobytes(), tape.inputs.tobytes(), constants.tobytes(), [x.data for x in self.closed_over], kept
 
     def read_anew(self) -> Sequence[Any]:
         """The Values the function closes over whose numbers the program reads at each call."""
@@ -189,6 +194,8 @@ class TapeProgram:
         data[self.input_rows] = given if floats else [number(x) for x in given]
         data[self.closed_over_rows] = [x.data for x in self.closed_over]
         self.tape.forward()
+        if self.kept:
+            put_each(self.kept, data[self.kept_rows].tolist())
         if not floats:
             refuse_computed(float(np.sum(~(np.abs(data[self.whole_rows(kinds)]) <= EXACT["float64"]))), "float64")
         return unflatten(self.result_nesting, iter(data[self.output_rows].tolist()))
@@ -275,7 +282,7 @@ class ScalarFunction:
     def run_program(self, program: TapeProgram, arguments: Sequence[Any], given: Sequence[Any], name: str) -> Any:
         """The same, by a program that there is."""
         closed_over = program.closed_over if MODES.recording else []
-        if closed_over and program.result_nesting is not None:
+        if closed_over and (program.result_nesting is not None or program.kept):
             return self.f(*arguments)
         with program.lock.freed(), program.lock.taken:
             y = program.forward(given)

@@ -18,6 +18,7 @@ import numpy as np
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.optim import clip_by_norm, clip_by_value, flat
+from tinygrad_edu.train.compiled.moving import CHANGED_BY_STEPS
 from tinygrad_edu.train.compiled.session import CompiledSession
 from tinygrad_edu.train.ending import OWN_NAN
 from tinygrad_edu.train.first_batch import note_first
@@ -176,7 +177,7 @@ class Comparison:
             before.restore()
             python.restore()
         if changed:
-            raise TakenBackError(f"each step changes {changed}, which a compiled program would do only once")
+            raise TakenBackError(CHANGED_BY_STEPS.format(changed))
         # As in the program: the loss of an epoch is NaN if the square of its last step is not finite.
         moved = np.sum(np.square(after - start, dtype=self.session.program.dtype))
         return value if np.isfinite(moved) else np.full(1, np.nan), own, after

@@ -26,6 +26,10 @@ from tinygrad_edu.nn.kept import untrained
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 
+CHANGED_BY_STEPS = (
+    "each step changes {}, which a compiled program would do only once: what is kept to be looked at later is better "
+    "kept where the model does not train, `if not self.training: self.weights = ...`"
+)
 OF_A_JOB = {
     "array_class",
     *("model", "optimizer", "loss", "batch_loss", "data", "samples", "batch_size", "settings", "held_out", "own_code"),

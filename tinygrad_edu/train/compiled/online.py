@@ -22,7 +22,7 @@ from tinygrad_edu.nn.sequence import Recurrent
 from tinygrad_edu.optim import Optimizer, flat
 from tinygrad_edu.train.compiled.comparison import CLOSE, TRACED
 from tinygrad_edu.train.compiled.forward import loss_if_exact, why_nan
-from tinygrad_edu.train.compiled.moving import as_later, refuse_frozen_numbers, refuse_outside
+from tinygrad_edu.train.compiled.moving import CHANGED_BY_STEPS, as_later, refuse_frozen_numbers, refuse_outside
 from tinygrad_edu.train.compiled.program import product_of, tuple_of, views
 from tinygrad_edu.train.compiled.programs import refuse_difference, refuse_optimizer
 from tinygrad_edu.train.compiled.session import common_dtype, common_steps
@@ -278,7 +278,7 @@ def trace_series(job: Any) -> OnlineProgram:
             refuse_difference(made.text, refuse_outside(functools.partial(trace_watched, job)))
             refuse_difference(made.text, trace_as_later(job))
             if changed := state.first_change():
-                raise TraceError(f"each step changes {changed}, which a compiled program would do only once")
+                raise TraceError(CHANGED_BY_STEPS.format(changed))
         return made
     finally:
         state.restore()

@@ -23,7 +23,13 @@ from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.comparison import Comparison
 from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes, OfSizes
 from tinygrad_edu.train.compiled.forward import forward_trace
-from tinygrad_edu.train.compiled.moving import OF_A_JOB, as_later, refuse_frozen_numbers, refuse_outside
+from tinygrad_edu.train.compiled.moving import (
+    CHANGED_BY_STEPS,
+    OF_A_JOB,
+    as_later,
+    refuse_frozen_numbers,
+    refuse_outside,
+)
 from tinygrad_edu.train.compiled.program import TrainingProgram
 from tinygrad_edu.train.compiled.session import CompiledSession, common_dtype
 from tinygrad_edu.train.compiled.sizes_of_job import choose_sizes
@@ -260,7 +266,7 @@ def trace_job(job: Job, stacked: bool = True) -> TrainingProgram:
             refuse_difference(program.signature, trace_as_later(job))
             changed = what_a_step_changes(job, state)
             if changed:
-                raise TraceError(f"each step changes {changed}, which a compiled program would do only once")
+                raise TraceError(CHANGED_BY_STEPS.format(changed))
         return program
     finally:
         state.restore()

@@ -1,0 +1,111 @@
+"""What a function keeps in Python of what it computes: `self.attention = softmax(x)`, `losses.append(loss)`.
+
+A program does not repeat what a trace does in Python. So the nodes that a trace leaves there are further results of its
+program, and each call puts the new numbers where the function itself would have put them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tinygrad_edu.compile.kept import ABSENT, OF_DICT, Kept, holds_node
+from tinygrad_edu.compile.python_state import PythonState
+from tinygrad_edu.compile.unread import readings
+from tinygrad_edu.compile.user_code import same
+from tinygrad_edu.core.pytree import tree_leaves, with_leaves
+
+OF_OBJECT = ".{0}"  # how to write an attribute of an object
+
+
+@dataclass
+class Keep:
+    """Something kept under a name; `tree`: what a trace has left there; `put`: how to put something else there."""
+
+    name: str
+    tree: Any
+    put: Callable[[Any], None]
+
+    def nodes(self) -> list[Any]:
+        return list(filter(is_traced_node, tree_leaves(self.tree)))
+
+    def put_numbers(self, numbers: Iterable[Any]) -> None:
+        """Put the next of these numbers in the place of the nodes."""
+        rest = iter(numbers)
+        self.put(with_leaves(self.tree, [next(rest) if is_traced_node(x) else x for x in tree_leaves(self.tree)]))
+
+
+class Keeping:
+    """What the traces of a function leave in Python, beginning from a state of it."""
+
+    def __init__(self, state: PythonState) -> None:
+        self.state = state
+        self.seen: dict[int, Any] = {}  # nodes of earlier traces
+
+    def new(self) -> list[Keep]:
+        """What holds nodes of this trace, the latest one."""
+        with readings(()):  # the compiler's own look is none of the function's
+            places = [Keep(*part) for kept in self.state.kept if kept.first_change() for part in changed_entries(kept)]
+        found = [place for place in places if any(id(x) not in self.seen for x in place.nodes())]
+        self.seen |= {id(x): x for place in found for x in place.nodes()}
+        return found
+
+
+class _Traces(threading.local):
+    keeping: Keeping | None = None
+
+
+HERE = _Traces()
+
+
+@contextmanager
+def keeping(state: PythonState) -> Iterator[None]:
+    """A block of traces of a function whose state this is."""
+    before, HERE.keeping = HERE.keeping, Keeping(state)
+    try:
+        yield
+    finally:
+        HERE.keeping = before
+
+
+def kept_by_trace() -> list[Keep]:
+    """What the trace that has just run in this thread has left in Python."""
+    return [] if HERE.keeping is None else HERE.keeping.new()
+
+
+def put_each(kept: Sequence[Keep], numbers: Sequence[Any]) -> None:
+    """Put the numbers of a call, in the order of the nodes, where its program keeps them."""
+    rest = iter(numbers)
+    for keep in kept:
+        keep.put_numbers(rest)
+
+
+def is_traced_node(x: object) -> bool:
+    return hasattr(type(x), "eager_classes")
+
+
+def changed_entries(kept: Kept) -> Iterator[tuple[str, Any, Callable[[Any], None]]]:
+    """The entries of a thing that have changed, and the thing itself where it has none: (name, content, how to set)."""
+    now, was = kept.read(), kept.was
+    if kept.entries:
+        for key, x in now.items():
+            if not same(x, was.get(key, ABSENT)) and holds_node(x):
+                yield kept.name + kept.entries.format(key), x, partial(entry_setter(kept), key)
+    elif isinstance(now, list):
+        for x in now[len(was) :] if same(now[: len(was)], was) else ():
+            if holds_node(x):
+                yield kept.name, x, kept.thing.append
+    elif holds_node(now):
+        yield kept.name, now, kept.write
+
+
+def entry_setter(kept: Kept) -> Callable[[Any, Any], None]:
+    """How to set one entry of it, or attribute."""
+    if kept.entries == OF_OBJECT:
+        return partial(setattr, kept.thing)
+    assert kept.entries == OF_DICT or type(kept.thing) is dict  # the globals of a module
+    return kept.thing.__setitem__  # type: ignore[no-any-return]
