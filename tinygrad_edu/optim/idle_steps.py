@@ -20,7 +20,9 @@ from tinygrad_edu.core.user_line import users_frame, warn_user
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.core.writes.write_guard import CLOCK
 from tinygrad_edu.nn.parameters import Unused, depends_on
+from tinygrad_edu.optim.other_models import find_unused, has_gradient
 
+LOOKED_AT = 2  # the step without a gradient at which another model is looked for
 TRIES = 3  # steps that are compared with the one before, where no backward() was between them
 
 
@@ -46,16 +48,18 @@ class Steps:
 
     def __init__(self) -> None:
         self.idle, self.passes, self.told, self.by_hand = 0, -1, False, BY_HAND[0]
-        self.compared, self.tick = 0, next(CLOCK)
+        self.compared, self.tick, self.unfed = 0, next(CLOCK), 0
         self.gradients: list[Any] = []
         LEFT[0] = LEFT_OF_PAIRS[0] = OF_AN_OPTIMIZER
 
     def look_for_gradients(self, optimizer: Any) -> None:
         """After one of the first steps: had it anything to do? Frozen parameters alone are meant."""
         if any(map(has_gradient, optimizer.params)) or not any(map(wants_gradient, optimizer.params)):
-            self.idle = 0
+            self.idle = self.unfed = 0
             return
         lost, passed = any(map(is_lost, optimizer.params)), PASSES[0] != self.passes
+        if not lost:
+            self.look_for_other_models(optimizer)
         if isinstance(optimizer.params[0], Value):
             if not (lost or has_loss_of_values(optimizer)):
                 return
@@ -72,6 +76,23 @@ class Steps:
             else "no parameter has a gradient. Call backward() of the loss before it"
         )
         warn_user(f"{type(optimizer).__name__}.step() has changed nothing, twice: {why}", IdleStepWarning)
+
+    def look_for_other_models(self, optimizer: Any) -> None:
+        """After a step without any gradient, the second in a row: does another model have some, which nobody uses?"""
+        if any(map(has_gradient, optimizer.params)):
+            self.unfed = 0
+            return
+        self.unfed += 1
+        here = users_frame(sys._getframe(1)).f_locals
+        name = find_unused(optimizer, here) if self.unfed == LOOKED_AT and not self.told else ""
+        if name:
+            self.told, kind = True, type(optimizer).__name__
+            warn_user(
+                f"{kind}.step() has changed nothing, twice: backward() gives gradients to {name}, whose parameters no "
+                f"optimizer holds. This {kind} was made for others, perhaps for an earlier {name}: make it again after "
+                f"{name}, with its parameters",
+                IdleStepWarning,
+            )
 
     def has_computed(self) -> bool:
         """Was there an operation on Tensors since the last look?"""
@@ -95,11 +116,6 @@ class Steps:
                 "several steps along one gradient are meant, as in a line search, p.grad = p.grad says so",
                 IdleStepWarning,
             )
-
-
-def has_gradient(p: Any) -> bool:
-    """A Value always has a number there: 0 may be a gradient, or none."""
-    return p.gradient is not None if isinstance(p, Tensor) else p.grad != 0.0
 
 
 def has_loss_of_values(optimizer: Any) -> bool:

@@ -208,7 +208,7 @@ class Optimizer(TrainedParameters):
         loss = None if closure is None else computed_by(closure)
         if PASSES[0] == self.seen.passes and any(self.t):
             self.seen.look_for_new(self)
-        steps, places, remembered = self.steps, count(), self.memory
+        steps, places, remembered, g = self.steps, count(), self.memory, None
         for own in self.groups or [self]:
             lr = own.schedule(steps)
             # params first, so that zip takes no place at the end of a group
@@ -223,6 +223,8 @@ class Optimizer(TrainedParameters):
                     replace(p, w)
         if steps < 2:
             self.seen.look_for_gradients(self)
+        elif g is None:
+            self.seen.look_for_other_models(self)
         self.seen.passes = PASSES[0]
         return loss
 
