@@ -24,8 +24,13 @@ WITHHELD = "withheld by jit"  # not an identifier, so it cannot be the name of a
 
 def own_attributes(arguments: Sequence[Any], asked: Container[str] = ()) -> tuple[tuple[Any, ...], ...]:
     """For each argument the names that were set on it, and the dtype of a number that is no Python float; () if there
-    are none at all. `asked`: and its "class", or its "identity", the first place that is given the same array."""
-    found: tuple[Any, ...] = tuple([tuple(vars(x)) if x.__class__ is Tensor else dtype_of_number(x) for x in arguments])
+    are none at all. `asked`: and its "class", or its "identity", the first place that is given the same array.
+
+    A Tensor is told from an array: `x += 1` changes the caller's array, and of a Tensor it makes a further node.
+    """
+    found: tuple[Any, ...] = tuple(
+        [(Tensor, *vars(x)) if x.__class__ is Tensor else dtype_of_number(x) for x in arguments]
+    )
     found = tuple([(type(x), *names) for x, names in zip(arguments, found, strict=True)]) if "class" in asked else found
     if "identity" in asked:
         found = tuple([(place, *names) for place, names in zip(first_places(arguments), found, strict=True)])
