@@ -252,11 +252,3 @@ def test_nodes_of_another_function():
         g(X)
         np.testing.assert_allclose(kept.mean, np.tanh(X))
         np.testing.assert_allclose(tg.jit(lambda z: z + kept.mean)(X), X + np.tanh(X))
-
-
-def test_samples_of_vmap_that_were_kept():
-    """Used later, the error is about what was kept, too, not about threads alone."""
-    kept = Kept()
-    tg.vmap(lambda x: (setattr(kept, "mean", x * 2), x)[1])(np.ones((2, 3)))
-    with pytest.raises(TraceError, match="do not keep it"):
-        kept.mean + 1.0

@@ -56,12 +56,12 @@ LEVELS = _Levels()
 
 
 @contextmanager
-def batch(size: ArrayLike) -> Iterator[None]:
-    """A block in which every operation of this thread works on samples."""
+def batch(size: ArrayLike) -> Iterator[Any]:
+    """A block in which every operation of this thread works on samples, all of which refer to what it gives."""
     LEVELS.open.append((MODES.tensor_trace, size))
     try:
         with switch_mode("tensor_trace", Batched):
-            yield
+            yield LEVELS.open[-1]
     finally:
         LEVELS.open.pop()
 
@@ -88,7 +88,7 @@ def outside() -> Iterator[Any]:
 class Batched(Tensor):
     """One sample of `inner`, whose first axis counts the samples; `common`: inner is the same for all of them."""
 
-    __slots__ = ("__weakref__", "common", "inner", "level", "stands")
+    __slots__ = ("__weakref__", "common", "inner", "level", "run", "stands")
 
     of_samples = True  # tells code that sees only the class, as in MODES.tensor_trace, that this is a vmap
 
@@ -100,7 +100,7 @@ class Batched(Tensor):
     def __init__(
         self, inner: ArrayLike, common: bool, op: ArrayLike = None, parents: ArrayLike = (), options: Option = None
     ) -> None:
-        self.inner, self.common, self.level = inner, common, len(LEVELS.open)
+        self.inner, self.common, self.level, self.run = inner, common, len(LEVELS.open), LEVELS.open[-1:]
         self._op, self._parents, self._options = op, tuple(parents), options or {}
         self.gradient, self.label, self.requires_grad, self._spent = None, "", True, False
 

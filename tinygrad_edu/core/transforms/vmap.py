@@ -31,6 +31,7 @@ from tinygrad_edu.core.transforms.batched import (
 )
 from tinygrad_edu.core.transforms.class_in_loop import is_of_tensor
 from tinygrad_edu.core.transforms.depth import DEPTH
+from tinygrad_edu.core.transforms.kept_samples import settle_kept_samples
 from tinygrad_edu.core.transforms.variables import is_node
 from tinygrad_edu.core.writes.other_names import refuse_old, watching
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
@@ -52,7 +53,8 @@ def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
     for batches (convolutions, indices that differ between samples) run sample by sample. A function that looks at
     numbers (`if x > 0`, x.item(), np.sort) is run from its start for each sample; under `jit` it is refused by name.
     f may write to its arrays, which are copies (`x *= 2`). Where it runs once, random numbers that it draws are the
-    same for all samples: draw them outside, one for each; a counter, list or iterator of Python's moves on once.
+    same for all samples: draw them outside, one for each; a counter or iterator of Python's moves on once. A
+    function that keeps samples in Python and reads them there (`self.mean`) goes on by a loop after the first one.
     Errors: ShapeError where the arguments differ in the number of samples, SettingError for in_axes that do not fit.
 
     >>> import numpy as np
@@ -68,21 +70,28 @@ def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
 
     @functools.wraps(f)
     def over_batch(*arguments: ArrayLike, **options: Option) -> Any:
-        axes = axes_for(arguments, in_axes)
-        size = number_of_samples(arguments, axes)
-        try:
-            with numpys_words_taken_off():
-                return all_at_once(f, arguments, options, axes, out_axes, size)
-        except NumbersNeededError:
-            if MODES.tensor_trace is not None and MODES.tensor_trace is not Batched:
-                raise TraceError(
-                    "vmap of a function that looks at numbers of its samples cannot be compiled: choose with "
-                    "tg.ops.where(condition, a, b), or call the function without jit"
-                ) from None
-        with numpys_words_taken_off():
-            return one_after_the_other(f, arguments, options, axes, out_axes, size)
+        return run_samples(f, arguments, options, axes_for(arguments, in_axes), out_axes)
 
     return over_batch
+
+
+def run_samples(f: Function, arguments: Sequence[Any], options: Option, axes: list[Any], out_axes: ArrayLike) -> Any:
+    """All at once, and where that cannot be, one after the other."""
+    size, run, found = number_of_samples(arguments, axes), list[Any](), None
+    try:
+        with numpys_words_taken_off():
+            found = [all_at_once(f, arguments, options, axes, out_axes, size, run)]
+    except NumbersNeededError:
+        if MODES.tensor_trace is not None and MODES.tensor_trace is not Batched:
+            raise TraceError(
+                "vmap of a function that looks at numbers of its samples cannot be compiled: choose with "
+                "tg.ops.where(condition, a, b), or call the function without jit"
+            ) from None
+    depends = bool(run) and settle_kept_samples(f, run, size, found is None, is_nested(arguments))
+    if found is not None and not depends:
+        return found[0]
+    with numpys_words_taken_off():
+        return one_after_the_other(f, arguments, options, axes, out_axes, size, found)
 
 
 def axes_for(arguments: Sequence[Any], in_axes: ArrayLike) -> list[Any]:
@@ -139,11 +148,19 @@ def is_nested(arguments: ArrayLike) -> bool:
 
 
 def all_at_once(
-    f: Function, arguments: ArrayLike, options: Option, axes: ArrayLike, out_axes: ArrayLike, size: ArrayLike
+    f: Function,
+    arguments: ArrayLike,
+    options: Option,
+    axes: ArrayLike,
+    out_axes: ArrayLike,
+    size: ArrayLike,
+    run: list[Any],
 ) -> Any:
+    """The results of all samples by one run of f. `run`: gets what the samples refer to as long as they are there."""
     nested = is_nested(arguments)
     wholes = [x if axis is None else first_axis(as_tensor(x), axis) for x, axis in leaf_pairs(list(arguments), axes)]
-    with batch(size):
+    with batch(size) as level:
+        run.append(level)
         given = leaf_pairs(list(arguments), axes)
         leaves = [own(x) if axis is None else Batched(x, False) for x, (_, axis) in zip(wholes, given, strict=True)]
         for x, made in zip(tree_leaves(list(arguments)), leaves, strict=True):
@@ -216,21 +233,33 @@ def finish(y: Node, size: ArrayLike, axis: int | None, nested: bool, level: int)
 
 
 def one_after_the_other(
-    f: Function, arguments: ArrayLike, options: Option, axes: ArrayLike, out_axes: ArrayLike, size: ArrayLike
+    f: Function,
+    arguments: ArrayLike,
+    options: Option,
+    axes: ArrayLike,
+    out_axes: ArrayLike,
+    size: ArrayLike,
+    found: list[Any] | None,
 ) -> Any:
-    """The function on each sample, and the results stacked."""
+    """The function on each sample, and the results stacked. `found`: results of which the first one is right."""
     if not size:
         raise ShapeError(
             "vmap over no samples, of a function that looks at their numbers: the shape of the result cannot be known"
         )
     results, kind = [], class_for_code(each.__code__ for each in functions_seen(f))
-    for i in range(int(size)):
+    if found is not None:
+        results = [tree_map(first_sample, found[0], axes_of_results(out_axes, found[0]))]
+    for i in range(len(results), int(size)):
         leaves = [
             own(x) if axis is None else sample_of(x, axis, i, kind) for x, axis in leaf_pairs(list(arguments), axes)
         ]
         results.append(f(*with_leaves(list(arguments), leaves), **tree_map(own, options)))
     nested = is_nested(arguments)
     return tree_map(lambda axis, *ys: stack_samples(ys, axis, nested), axes_of_results(out_axes, results[0]), *results)
+
+
+def first_sample(y: Node, axis: int | None) -> Any:
+    return y if axis is None else getitem(y, (*(slice(None),) * (axis % np.ndim(y)), 0))
 
 
 def sample_of(x: Node, axis: int, i: int, kind: type) -> Any:
