@@ -15,6 +15,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup, times_sched
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns, heavy_tail, padded
 from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
+from tinygrad_edu.clinic.diagnosis.symptoms.outputs import tell_probabilities
 from tinygrad_edu.clinic.diagnosis.symptoms.settings import mismatch
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.core.operation import Operation
@@ -71,8 +72,7 @@ def scale_inputs(record: Record) -> Iterator[Change]:
     """
     if record.setup.inputs is not None or record.task.X.dtype.kind != "f" or record.task.X.ndim not in (2, 3):
         return
-    far = heavy_tail(record) is not None
-    missing = far and sentinel(record.task.X)
+    missing = (far := heavy_tail(record) is not None) and sentinel(record.task.X)
     yield from one(missing, inputs="without extremes")
     yield {"inputs": "standardized"}
     yield from faster_when_scaled(record)
@@ -165,6 +165,8 @@ def fitting_loss(record: Record) -> Iterator[Change]:
         change = standard_loss(setup, task)
     if change and fits(setup, change):
         yield {**plain, **change}
+    elif setup.link == "sigmoid" and tell_probabilities(record):
+        yield {"loss": "bce"}  # of a class of one's own the loss can be changed, and the sigmoid cannot
 
 
 def fits(setup: Setup, change: Change) -> bool:

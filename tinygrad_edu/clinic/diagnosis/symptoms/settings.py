@@ -10,6 +10,7 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import ADAPTIVE, Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
+from tinygrad_edu.clinic.diagnosis.symptoms.outputs import tell_probabilities
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, symptom
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.schedule import as_schedule
@@ -130,7 +131,7 @@ def no_bias(record: Record) -> Measured:
 def mismatched(record: Record) -> Measured:
     """A loss that is not for these targets, or not for this last activation."""
     setup, task = record.setup, record.task
-    text = mismatch(setup, task)
+    text = mismatch(setup, task) or tell_probabilities(record)
     mild = text.startswith(CLASSES) or text.startswith(NUMBERED)  # losses of this kind often work all the same
     return Symptom("for_numbers" if mild else "mismatched", math.inf, 1.0, text) if text else None
 
