@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import dask
 import joblib
 import pytest
 from distributed import Client, LocalCluster
+from distributed.utils import get_mp_context
 from sklearn.model_selection import GridSearchCV
 
 from tests.train.sweeps.test_sweeps import CASES, X, Y, assert_identical, many, sgd
@@ -27,6 +29,15 @@ pytestmark = [
     pytest.mark.optimized,
     pytest.mark.filterwarnings("ignore"),
 ]  # distributed's warnings about itself
+LOADED = ["distributed", "joblib", "numba", "sklearn.model_selection", "tinygrad_edu.estimators", "tinygrad_edu.train"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_processes():
+    """Workers are forked from a process that has loaded what they need, and nothing else; the example starts anew."""
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        get_mp_context().set_forkserver_preload(LOADED)
+        yield
 
 
 @pytest.fixture
@@ -59,8 +70,10 @@ def shared_client(two_workers):
 
 
 def cluster(**given):
-    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
-    return LocalCluster(**settings | given)
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"} | given
+    if settings["processes"]:  # as it is now: they are forked from a process begun before
+        settings["env"] = {cache.VARIABLE: os.environ[cache.VARIABLE]}
+    return LocalCluster(**settings)
 
 
 def test_a_cluster_gives_the_serial_numbers(shared_client):
