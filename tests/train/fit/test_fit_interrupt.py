@@ -101,19 +101,19 @@ def interrupted_at(moment, case, compiled):
     """A run with KeyboardInterrupt raised at the n-th line of this package that it comes to; the lines counted."""
     kept, count = [], 0
 
-    def trace(frame, event, _):
+    def of_line(frame, event, _):
         nonlocal count
-        file = frame.f_code.co_filename
-        if not file.startswith(PACKAGE):
-            return None
         if event == "line" and kept:
             count += 1
             if count == moment:
                 raise KeyboardInterrupt
-        return trace
+        return of_line
+
+    def of_call(frame, event, _):
+        return of_line if frame.f_code.co_filename.startswith(PACKAGE) else None
 
     found, before = None, sys.gettrace()
-    sys.settrace(trace)
+    sys.settrace(of_call)
     try:
         found = run(case, compiled, kept=kept)
     except KeyboardInterrupt:
