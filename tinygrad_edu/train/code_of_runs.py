@@ -67,7 +67,7 @@ def led_to_by(name: str, x: object) -> Known:
 def read_by(function: FunctionType) -> Known:
     """The globals, variables of a closure and defaults of a function."""
     space, names = function.__globals__, names_in(function.__code__)
-    for key in sorted(globals_of(function.__code__) & space.keys()):
+    for key in sorted(globals_in(function.__code__) & space.keys()):
         x = space[key]
         own = isinstance(x, ModuleType) and is_foreign(x.__name__)
         yield from ((f"{key}.{each}", vars(x)[each]) for each in sorted(names & vars(x).keys())) if own else [(key, x)]
@@ -78,12 +78,6 @@ def read_by(function: FunctionType) -> Known:
             continue
     yield from ((f"{function.__name__}()", x) for x in function.__defaults__ or ())
     yield from (function.__kwdefaults__ or {}).items()
-
-
-@lru_cache(4096)
-def globals_of(code: CodeType) -> frozenset[str]:
-    """The globals that a function's code names."""
-    return frozenset(globals_in(code))
 
 
 def methods_of(kind: type) -> Known:
