@@ -52,6 +52,20 @@ def test_single_slips_and_pairs_have_a_probe_that_holds(way, other):
     assert str(probe) in str(report)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_backward_that_is_handed_over_is_run_at_the_probe_by_the_report_itself(way, other):
+    """The same pairs of slips: one of them is left, the learner's, and the other is told as ruled out."""
+    report = check_backprop(forward, SAME, lambda p: grads(p, WAYS[way], **OTHERS[other]))
+    assert report.certain
+    assert report.probe is None
+    assert all(way in {slip.code for slip in e} for e in report.explanations)
+    (rest,) = {*WAYS} - {way}
+    assert any(rest in words for words in report.ruled_out)
+    assert "ruled out, which give the same numbers here" in str(report)
+    assert "To tell them apart" not in str(report)
+
+
 def test_weights_updated_too_early_are_predicted_from_the_gradients_there():
     """Where W1 = W2 - lr·dW2, the old W1 in place of W2 is the same as the updated W2."""
     lr = 0.1

@@ -47,6 +47,7 @@ from tinygrad_edu.clinic.examiner.lines.recording import Recording
 from tinygrad_edu.clinic.examiner.lines.suspects import Hints
 from tinygrad_edu.clinic.examiner.own_numbers import drawn_anew, refuse_chance, tell_of_writes
 from tinygrad_edu.clinic.examiner.report import BackpropReport
+from tinygrad_edu.clinic.examiner.run_probe import rule_out
 from tinygrad_edu.clinic.examiner.scale_factors import common_factors
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.errors import ExaminerError
@@ -116,6 +117,8 @@ def check_backward(
     report, beside = verdict_at_kink(run, rate) or (run.report, None)
     if report.ok:
         return report
+    if report is run.report:
+        rule_out(run, rate)
     add_places(report, beside.recording if beside else run.recording, beside.weights if beside else run.weights, rate)
     tell_of_writes(run, rate)
     return report

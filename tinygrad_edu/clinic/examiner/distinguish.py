@@ -124,6 +124,11 @@ def largest(
         gap = np.abs(a - b) if a.shape == b.shape else np.zeros(a.shape)
         if a.size and gap.max() > APART * max(float(np.abs(a).max()), float(np.abs(b).max())):
             index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
-            one, other = (" with ".join(map(str, e)) for e in explanations)
+            one, other = map(words_of_explanation, explanations)
             return Probe(params, name, index, (one, other), float(a[index]), float(b[index]))
     return None
+
+
+def words_of_explanation(explanation: Explained) -> str:
+    """The mistakes of an explanation, one or two, in words."""
+    return " with ".join(map(str, explanation))

@@ -25,6 +25,7 @@ SCOPE = {
     "below": " Only in what it passes to the layer below: this layer's own gradients are right.",
 }
 EXAMPLES = 3  # entries shown side by side
+RULED_OUT = "Your backward was run at other weights too. There these are ruled out, which give the same numbers here:"
 ALIKE = "None of the other weights that were tried tells them apart: on this data they are the same."
 
 
@@ -83,6 +84,7 @@ class BackpropReport:
     note: a remark for the reader, if any.
     probe: parameters at which two explanations differ.
     alike: they gave the same numbers at all other parameters that were tried.
+    ruled_out: mistakes that give the same numbers here, and not at other parameters, where the backward was run too.
     places: lines of the learner's backward, best first, where it was handed over as a callable and could be followed.
     followed: could it be followed?
     missing: names with no gradient, or one that is 0 throughout.
@@ -107,6 +109,7 @@ class BackpropReport:
     note: str = ""
     probe: Any = None
     alike: bool = False
+    ruled_out: tuple[str, ...] = ()
     network: Network | None = field(default=None, repr=False)
     places: list[FoundPlace] = field(default_factory=list)
     followed: bool = False
@@ -251,6 +254,11 @@ class BackpropReport:
         return [f"  {row[0]:<{widths[0]}}  " + "  ".join(f"{row[k]:>{widths[k]}}" for k in shown) for row in rows]
 
     def others(self) -> list[str]:
+        told = f"{RULED_OUT} {'; or '.join(dict.fromkeys(self.ruled_out))}."
+        return [*self.others_left(), *(["", told] if self.ruled_out else [])]
+
+    def others_left(self) -> list[str]:
+        """The other explanations that give the same numbers, and how to tell them apart."""
         if len(self.explanations) < 2:
             return []
         named = [" with ".join(map(str, e)) for e in self.explanations[1:]]
