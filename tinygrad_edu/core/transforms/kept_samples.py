@@ -91,7 +91,7 @@ class SampleSearch:
             self.places.append((name, x))
 
     def is_sample(self, x: object) -> bool:
-        return type(x) is Batched and self.run in x.run
+        return type(x) is Batched and any(each is self.run for each in x.run)
 
     def are_only_set(self) -> bool:
         """Are all of them attributes that no code reads before it sets them?"""
