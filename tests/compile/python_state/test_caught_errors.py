@@ -21,7 +21,6 @@ LOOKS = {
     "float": lambda x: float(x[0]),
     "int": lambda x: int(x[2]),
     "item": lambda x: x[0].item(),
-    "asarray": lambda x: np.asarray(x).copy(),
     "write": set_first,
     "whole": lambda x: x.astype(int),
     "format": lambda x: len(f"{x[0]:.2f}"),

@@ -25,6 +25,7 @@ from tinygrad_edu.core.methods.spellings import Missing
 from tinygrad_edu.core.mutex import Mutex
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.tracing.array_makers import array_makers
 from tinygrad_edu.core.tracing.askers import HERE, LACKING, lend, take_back
 from tinygrad_edu.core.tracing.node_class import NodeClass
 from tinygrad_edu.core.tracing.whose_code import INSIDE, asked_by_user, class_asked, is_printing
@@ -202,7 +203,8 @@ def users_function() -> Iterator[None]:
         watch()
         keys = lend()
     try:
-        yield
+        with array_makers():
+            yield
     finally:
         with MUTEX.freed(), MUTEX.taken:
             take_back(keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tinygrad_edu.core.formulas.readings import refuse_own_rules
 from tinygrad_edu.core.modes import MODES, forgive, none_caught
 from tinygrad_edu.core.pytree import own_nesting, tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.array_makers import NEEDED, array_makers
 from tinygrad_edu.core.tracing.askers import HERE, seen_in
 from tinygrad_edu.core.tracing.identity import first_places
 from tinygrad_edu.core.tracing.user_errors import is_of_user, without_numpys_words
@@ -90,6 +92,10 @@ def call_with_nodes(f: Callable[..., Any], primals: tuple[Any, ...], dtype: Opti
     except (TypeError, ValueError, AttributeError, DetachedError) as error:
         if (other := without_numpys_words(error)) is not error:
             raise other from None
+        if error.__class__ is DetachedError and not NEEDED:
+            NEEDED.append(True)
+            forgive(error)
+            return call_with_nodes(f, primals, dtype)
         nodes = MODES.value_trace is not None or any(is_node(x) for x in tree_leaves(primals))
         if dtype is not None or nodes or is_of_user(error):
             raise
@@ -109,7 +115,7 @@ def call_watched(f: Callable[..., Any], primals: tuple[Any, ...], dtype: Option)
         if outermost:
             pairs = zip(tree_leaves(variables), tree_leaves(primals), strict=True)
             memory.of_tensor.update({x: True for x, given in pairs if isinstance(given, Tensor)})
-        with none_caught():
+        with none_caught(), array_makers() if NEEDED else nullcontext():
             y = f(*own_nesting(variables))
         if MODES.written:
             refuse_old(list(tree_leaves(y)), GraphError)
