@@ -24,6 +24,11 @@ def is_nan(x: ArrayLike) -> Any:
     return ops.not_equal(x, x)
 
 
+def replace_nan(x: ArrayLike, instead: float) -> Any:
+    """x with that number in place of NaN. Whole numbers have no NaN, and stay whole numbers."""
+    return x if is_whole(x) else ops.where(is_nan(x), instead, x)
+
+
 @compose()
 def nan_to_num(x: ArrayLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """x with other numbers for NaN and infinities (by default 0 and the largest finite ones). Their gradient is 0."""
@@ -39,13 +44,13 @@ def nan_to_num(x: ArrayLike, nan: float = 0.0, posinf: float | None = None, negi
 @compose()
 def nansum(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """Σ over the axes of the entries that are not NaN; NaN gets gradient 0."""
-    return sum(ops.where(is_nan(x), 0.0, x), axis=axis, keepdims=keepdims)
+    return sum(replace_nan(x, 0.0), axis=axis, keepdims=keepdims)
 
 
 @compose()
 def nanprod(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """Π over the axes of the entries that are not NaN."""
-    return prod(ops.where(is_nan(x), 1.0, x), axis=axis, keepdims=keepdims)
+    return prod(replace_nan(x, 1.0), axis=axis, keepdims=keepdims)
 
 
 @compose()
@@ -96,13 +101,13 @@ def nanmin(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
 @compose()
 def nancumsum(x: ArrayLike, axis: int | None = None) -> Any:
     """Running sums along an axis (of all numbers by default) of the entries that are not NaN."""
-    return cumsum(ops.where(is_nan(x), 0.0, x), axis=axis)
+    return cumsum(replace_nan(x, 0.0), axis=axis)
 
 
 @compose()
 def nancumprod(x: ArrayLike, axis: int | None = None) -> Any:
     """Running products along an axis (of all numbers by default) of the entries that are not NaN."""
-    return cumprod(ops.where(is_nan(x), 1.0, x), axis=axis)
+    return cumprod(replace_nan(x, 1.0), axis=axis)
 
 
 # rounded, real
