@@ -11,6 +11,8 @@ from functools import partial
 from types import MethodType
 from typing import Any, overload
 
+import numpy as np
+
 from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.forms import ChangesStateError, Forms, Task
 from tinygrad_edu.compile.in_graph import meets_graph
@@ -18,8 +20,9 @@ from tinygrad_edu.compile.numpy_errors import are_raised
 from tinygrad_edu.compile.quick_call import QuickCall, signature
 from tinygrad_edu.compile.scalar.function import ScalarFunction
 from tinygrad_edu.compile.static_arguments import Named, StaticArguments
+from tinygrad_edu.core.conversions.conversion import float_array
 from tinygrad_edu.core.modes import MODES, UNUSUAL
-from tinygrad_edu.core.pytree import flatten, refuse_deep
+from tinygrad_edu.core.pytree import flatten, refuse_deep, tree_leaves
 from tinygrad_edu.core.transforms import derivatives
 from tinygrad_edu.core.transforms.argnums import is_several, places_of
 from tinygrad_edu.core.transforms.depth import DEPTH, inside_loss
@@ -86,6 +89,7 @@ class CompiledFunction:
         """(result, its gradient), as plain numbers and arrays; several gradients for a sequence of argument numbers.
 
         Inside a transform or another compiled function they are nodes, as from `tg.value_and_grad`.
+        Errors: DtypeError for arrays of whole numbers or truth values to differentiate by, as there.
         """
         one, raising = argnum.__class__ is int, are_raised()
         usual = not (raising or named or (UNUSUAL and not MODES.usual) or DEPTH.level or DEPTH.losses)
@@ -100,6 +104,7 @@ class CompiledFunction:
         given: list[Any] = []
         nesting = flat(arguments, named, given)
         wanted = places_of(argnum, len(arguments))
+        refuse_whole_numbers([arguments[i] for i in wanted])
         chosen = None if named else frozenset(wanted)
 
         def run_plainly() -> tuple[Any, dict[int, Any]]:
@@ -301,6 +306,13 @@ def flat(arguments: Sequence[Any], named: dict[str, Any], given: list[Any]) -> A
     except RecursionError:
         refuse_deep((arguments, named))
         raise
+
+
+def refuse_whole_numbers(arguments: Sequence[Any]) -> None:
+    """Errors: DtypeError for arrays of whole numbers or truth values, by which no gradient is taken without jit."""
+    for x in tree_leaves(arguments):
+        if x.__class__ is np.ndarray and x.dtype.kind in "iub":
+            float_array(x)  # explains it
 
 
 def at_work() -> bool:

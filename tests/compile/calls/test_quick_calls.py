@@ -56,13 +56,16 @@ def same(found, expected):
 @pytest.mark.parametrize("name", ARRAYS)
 def test_every_kind_of_array_gives_what_the_long_way_gives(name):
     quick, slow = made(), made()
+    by = 1 if name == "whole numbers" else 0  # these have no gradient of their own
     warm(quick, W, 2.0)
     for _ in range(2):
         slow.arrays.quick.known.clear()
         same(quick(ARRAYS[name], 2.0), slow(ARRAYS[name], 2.0))
         slow.arrays.quick.known.clear()
         for found, expected in zip(
-            quick.value_and_grad(ARRAYS[name], 2.0), slow.value_and_grad(ARRAYS[name], 2.0), strict=True
+            quick.value_and_grad(ARRAYS[name], 2.0, argnum=by),
+            slow.value_and_grad(ARRAYS[name], 2.0, argnum=by),
+            strict=True,
         ):
             same(found, expected)
 
