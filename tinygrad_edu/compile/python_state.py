@@ -74,13 +74,17 @@ class PythonState:
         HERE.forget()
         places = [*roots.items(), *zip(SHARED, RANDOM, strict=False)]
         self.keep(TORCH, of_torch, of_torch.global_torch_state, of_torch.put_global_torch_state)
-        while places and not self.opaque:
+        while places and not self.is_over():
             name, x = places.pop()
             if not is_atom(type(x)) and id(x) not in self.seen:
                 self.seen[id(x)] = x  # keeps it alive, so that its id is not reused
                 places += self.inside(name, x)
                 if len(self.kept) > MOST:
                     self.opaque = f"{next(iter(roots))} keeps more than {MOST:,} things in Python"
+
+    def is_over(self) -> bool:
+        """Is nothing more to be looked for? One thing that cannot be compared is enough not to compile."""
+        return bool(self.opaque)
 
     def first_change(self, but: Container[int] = ()) -> str:
         """The name of the first thing that has changed, "" if nothing has; things of these ids are left out."""

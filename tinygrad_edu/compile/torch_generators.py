@@ -1,4 +1,4 @@
-"""The random generators of PyTorch, which a program may draw from: their states, without importing torch for that."""
+"""The random generators and tensors of PyTorch: what they hold, to be put back, without importing torch for that."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
+
 
 class AskTorch(type):
-    """Whether something is a torch.Generator can be asked before torch is there."""
+    """Whether something is of a class of torch's can be asked before torch is there."""
+
+    called: str  # the class there
 
     def __subclasscheck__(cls, kind: type) -> bool:
         torch = sys.modules.get("torch")
-        known = getattr(torch, "Generator", None)  # None while torch is being imported
+        known = getattr(torch, cls.called, None)  # None while torch is being imported
         return known is not None and issubclass(kind, known)
 
     def __instancecheck__(cls, x: object) -> bool:
@@ -22,6 +26,25 @@ class AskTorch(type):
 
 class TorchGenerator(metaclass=AskTorch):
     """Stands for torch.Generator in isinstance and issubclass."""
+
+    called = "Generator"
+
+
+class TorchTensor(metaclass=AskTorch):
+    """Stands for torch.Tensor."""
+
+    called = "Tensor"
+
+
+def numbers_of_torch(tensor: ArrayLike) -> Any:
+    """A copy of what a tensor holds."""
+    return tensor.detach().clone()
+
+
+def put_numbers_of_torch(tensor: ArrayLike, numbers: ArrayLike) -> None:
+    """Put them back; a tensor that still holds them is not touched, because a graph may use it."""
+    if not sys.modules["torch"].equal(tensor, numbers):
+        tensor.data.copy_(numbers)
 
 
 def state_of_torch(generator: Any) -> Any:

@@ -24,10 +24,11 @@ from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.core.user_line import each_once
 from tinygrad_edu.errors import SettingError, TinygradError
-from tinygrad_edu.interop import keras_models
+from tinygrad_edu.interop import keras_models, torch_modules
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.run import Run
+from tinygrad_edu.train.state_kept import state_kept
 
 Array = np.ndarray[Any, Any]
 
@@ -73,12 +74,26 @@ def diagnose(
         "history": None if history is None else history_in(history),
     }  # fmt: skip
     refuse_settings(seeds, budget_s)
-    if foreign.is_foreign(run_or_estimator):
-        refuse_weights(sample_weight)
-        return of_foreign(run_or_estimator, X, y, how, goal, seeds, budget_s)
+    with state_kept(trained=code_of(run_or_estimator), told=[loss, optimizer, lr, callbacks, scheduler]):
+        if foreign.is_foreign(run_or_estimator):
+            refuse_weights(sample_weight)
+            return of_foreign(run_or_estimator, X, y, how, goal, seeds, budget_s)
+        refuse_known(how)
+        return nonfinite(X) or of_our_own(run_or_estimator, X, y, sample_weight, goal, seeds, budget_s)
+
+
+def refuse_known(how: dict[str, Any]) -> None:
     if given := [name for name, x in how.items() if x is not None]:
         raise SettingError(f"{', '.join(given)}: a run of fit and an estimator already know this: leave it out")
-    return nonfinite(X) or of_our_own(run_or_estimator, X, y, sample_weight, goal, seeds, budget_s)
+
+
+def code_of(trained: Model) -> Any:
+    """Where code of the user's own may be in it: of a run not its data, because code is given copies of these."""
+    job = trained.job if isinstance(trained, Run) else None
+    if job is None:
+        return trained, [*trained.buffers()] if torch_modules.is_torch(trained) else []
+    rates = [x.parameters for schedule in job.optimizer.schedules for x in (schedule, *schedule.parts())]
+    return {**job.roots, "callbacks": job.settings.callbacks, "rates": rates}
 
 
 def refuse_weights(weight: Any) -> None:
