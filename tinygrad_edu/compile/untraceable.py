@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from tinygrad_edu.core.tracing.askers import HERE
 from tinygrad_edu.core.tracing.stands_for import users_function
 from tinygrad_edu.core.tracing.user_errors import without_numpys_words
 from tinygrad_edu.errors import TinygradError, TraceError
+
+LONGEST = 300  # letters of an error that is not ours
 
 
 @contextmanager
@@ -103,5 +106,6 @@ def compiling(name: str) -> Iterator[None]:
 def untraceable(name: str, error: Exception) -> TraceError:
     """The error, with the original one in its text."""
     error = without_numpys_words(error)
-    reason = " ".join(str(error).split())
-    return TraceError(f"{name} cannot be compiled; call it without jit: {type(error).__name__}: {reason:.300}")
+    most = len(str(error)) if isinstance(error, TinygradError) else LONGEST  # our own words say what to write instead
+    reason = textwrap.shorten(str(error), most + 1, placeholder=" ...")
+    return TraceError(f"{name} cannot be compiled; call it without jit: {type(error).__name__}: {reason}")

@@ -118,7 +118,9 @@ def of_our_own(trained: Any, X: Samples, y: Samples, weight: Any, goal: Any, see
             return of_curve_alone(trained, missing)
         trained, X, y = reload.with_job(trained, X, y), None, None
         notes = reload.other_data(trained)
-    return of_subject(with_weights(subject_of(trained, X, y), weight), goal, seeds, budget_s, notes)
+    subject = with_weights(subject_of(trained, X, y), weight)
+    notes += [f"the run as it was: {note}" for note in subject.notes]
+    return of_subject(subject, goal, seeds, budget_s, notes)
 
 
 def of_foreign(
@@ -312,7 +314,7 @@ SUGGESTED = {  # symptom -> causes that it suggests
     "negative": ("wrong_loss", "targets_out_of_range"),
     "at_chance": ("lr_too_low", "labels_random", "vanishing_gradient", "dead_relu", "inputs_not_scaled"),
     "divergence": ("lr_too_high", "exploding_gradient", "init_too_large", "inputs_not_scaled"),
-    "oscillation": ("lr_too_high", "momentum_too_high"),
+    "oscillation": ("lr_too_high", "momentum_too_high", "gradients_not_reset"),
     "flat": ("lr_too_low", "vanishing_gradient", "dead_relu", "saturated_activations", "symmetric_init"),
     "plateau": ("too_small_network", "missing_bias", "schedule_freezes_early", "unlucky_init", "labels_random"),
     "improving": ("too_few_epochs", "stopped_too_early", "lr_too_low"),

@@ -42,7 +42,8 @@ def all_others_learn(record: Record, as_is: Trial) -> bool:
 
     Where a layer of it is dead, which does happen by luck, that is the more likely cause.
     """
-    if record.setup.dialect not in FOREIGN or as_is.share < 1.0:
+    told = record.setup.dialect not in FOREIGN and not record.subject.fixed
+    if told or as_is.share < 1.0:
         return False
     few = as_is.count < SURELY and not record.subject.notes
     # units with weights that are not numbers pass as dead

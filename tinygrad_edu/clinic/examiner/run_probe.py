@@ -26,7 +26,7 @@ def rule_out(run: Followed, rate: float | None) -> None:
     def network_at(p: dict[str, Array]) -> Network:
         return network_of(learner, p, learner.loss(p))[0]
 
-    while len(report.ruled_out) < OTHERS and (gone := explanation_ruled_out(run, report)):
+    while len(report.ruled_out) < OTHERS and (gone := contradiction(run, report)):
         report.explanations = [e for e in report.explanations if words_of_explanation(e) != gone]
         report.ruled_out, report.probe = (*report.ruled_out, gone), None
         add_probe(report, Learner(run.weights, run.given.grads, rate), network_at)
@@ -34,7 +34,7 @@ def rule_out(run: Followed, rate: float | None) -> None:
             report.probe = replace(report.probe, params=learner.form.fill(report.probe.params))
 
 
-def explanation_ruled_out(run: Followed, report: BackpropReport) -> str:
+def contradiction(run: Followed, report: BackpropReport) -> str:
     """The one of the probe's two explanations whose number the backward does not give there; "" if that is open."""
     probe = report.probe
     if probe is None or probe.between[0] == probe.between[1]:

@@ -52,9 +52,9 @@ class LostUpdateWarning(UserWarning):
 def warn_of_lost_update(w: Node) -> None:
     name = w.label or "w"
     warnings.warn(
-        f"`{name} -= ...` of a parameter makes a further node under this name. The parameter itself, which a model or "
-        f"a list holds, keeps its numbers, so a training loop trains nothing. Write the update in a block `with "
-        f"tg.no_grad():`, as in PyTorch, or {name}.data -= ...; {name} = {name} - x says that a node is meant",
+        f"`{name} -= ...` of a parameter makes a further node under this name. If a model, a list or an optimizer "
+        f"holds the parameter, that keeps its numbers, and the loop trains nothing there. Write the update in a block "
+        f"`with tg.no_grad():`, as in PyTorch, or {name}.data -= ...; {name} = {name} - x says that a node is meant",
         LostUpdateWarning,
         stacklevel=4,
     )

@@ -28,6 +28,8 @@ from tinygrad_edu.train.recipe import Recipe
 from tinygrad_edu.train.run import Run
 
 Array = np.ndarray[Any, Any]
+NOT_HELD = "the optimizer did not hold {}, which were not trained; in the repetitions all are"
+NAMES = 4  # parameters that are named
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Subject:
     notes: tuple[str, ...] = ()  # parts of its training that cannot be repeated
     plain: Change = field(default_factory=dict)  # turns unlike dense layers into an nn.MLP of the same widths
     hidden: tuple[str, ...] = ()  # the activations of its hidden layers
-    fixed: tuple[str, ...] = ()  # frozen weights of another library's network
+    fixed: tuple[str, ...] = ()  # frozen weights of another library's network; those that the optimizer does not hold
 
     @property
     def ended_early(self) -> bool:
@@ -109,10 +111,23 @@ def of_run(run: Run, X: Samples, y: Samples) -> Subject:
     model = of_tensors(run.model)
     setup = Setup(**structure(model, job.start), **training(job))
     task = replace(look_at(task_of(X, y, setup)), held_out=job.held_out)
+    left = names_missing(job)
     return Subject(
         setup, task, model, dict(job.start), run.loss_curve, run.grad_norms, run.stop_reason,
         np.asarray(run.validation_curve, dtype=float), run.update_norms, job.progress.last is not None,
+        (NOT_HELD.format(names_in_short(left)),) if left else (), fixed=left,
     )  # fmt: skip
+
+
+def names_missing(job: Any) -> tuple[str, ...]:
+    """The names of the parameters that are not frozen, and that the optimizer does not hold."""
+    held = {id(p) for p in job.optimizer.params}
+    return tuple(name for name, p in job.model.named_parameters() if trained([p]) and id(p) not in held)
+
+
+def names_in_short(names: tuple[str, ...]) -> str:
+    """The first of these names, and that there are more."""
+    return f"{', '.join(names[:NAMES])}{' and more' if len(names) > NAMES else ''}"
 
 
 def training(job: Any) -> dict[str, Any]:
