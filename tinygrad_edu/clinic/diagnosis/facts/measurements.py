@@ -39,6 +39,7 @@ class MeasuredLayer:
     """A layer of weights on the samples: what it gives, the slopes of its activation there, and its parameters.
 
     slopes (samples, units): of the row of THE table that ends the layer; empty where none does.
+    gradient: of the weights; NaN where they are frozen.
     """
 
     number: int
@@ -141,7 +142,8 @@ class Moment:
         """One layer, which ends in a node of the graph."""
         row = node.op if ends_in_activation(node) else None
         weights: dict[str, Array] = self.model.state_dict()
-        return MeasuredLayer(number, data_of(node), slope_at(node), row, weights[weight], self.gradients[weight])
+        gradient = self.gradients.get(weight, np.array(math.nan))
+        return MeasuredLayer(number, data_of(node), slope_at(node), row, weights[weight], gradient)
 
     @property
     def hidden(self) -> list[MeasuredLayer]:
