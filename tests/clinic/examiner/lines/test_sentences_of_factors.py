@@ -53,3 +53,38 @@ def test_where_it_is_taken_for_another_that_is_still_said(activation):
     """act'(z1) is missing, so that ∂L/∂a1 stands for ∂L/∂z1, three times too large besides."""
     report = check_backprop(*program(activation, k1=3.0, slope1=False))
     assert "`d1` is 3 times ∂L/∂a1, and not a multiple of the one that is needed here." in str(report)
+
+
+def by_item(p, g):
+    p["W3"] -= 0.5 * g
+
+
+def by_item_anew(p, g):
+    p["W3"] += -0.25 * g
+
+
+def by_name(p, g):
+    W3 = p["W3"]
+    W3 -= 0.5 * g
+
+
+@pytest.mark.parametrize("update", [by_item, by_item_anew, by_name], ids=lambda f: f.__name__)
+def test_a_parameter_that_is_updated_too_early_is_said_to_change(update):
+    act, slope = ACTIVATIONS["tanh"]
+    forward, _, _ = program("tanh")
+
+    def backward(p):
+        a1 = act(X @ p["W1"] + p["b1"])
+        a2 = act(a1 @ p["W2"])
+        d3 = 2.0 * (a2 @ p["W3"] - T) / T.size
+        gradient = a2.T @ d3
+        update(p, gradient)
+        d2 = (d3 @ p["W3"].T) * slope(a2)
+        d1 = (d2 @ p["W2"].T) * slope(a1)
+        return {"W1": X.T @ d1, "b1": d1.sum(0), "W2": a1.T @ d2, "W3": gradient}
+
+    report = check_backprop(forward, W, backward)
+    (place,) = [x for x in report.places if "= " in x.source and "W3" in x.source]
+    factor = -0.25 if update is by_item_anew else -0.5
+    assert f"by {factor} times ∂L/∂W3: the lines after it read the new weights" in place.sentence
+    assert "whatever is done" not in str(report)

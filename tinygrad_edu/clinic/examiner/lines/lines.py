@@ -10,6 +10,7 @@ the line that explains most of the wrong gradients, and was run first, comes fir
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -215,6 +216,9 @@ def place_in_words(
     label = label or "a derivative of the loss"
     if made.remark:
         text = f"{what} {made.remark}"
+    elif is_update(made, label, names):
+        target = made.variable.removeprefix(ADDED)
+        text = f"This line changes `{target}` by {factor:.4g} times {label}: the lines after it read the new weights."
     elif not trail.is_one(factor) and (label.startswith("the ") or comes_to(trail.made, made, wanted)):
         text = f"{what} is {factor:.4g} times {label}: a factor is missing, or there is one too many."
     elif not trail.is_one(factor) and is_another(made.value, wanted):
@@ -241,6 +245,13 @@ def place_in_words(
         text = f"Everything that this line reads is right, and {lower(what)} is not a derivative of the loss."
     text = f"{text} It goes into the gradient of {', '.join(names)}."
     return FoundPlace(made.file, made.line, made.source, text, made.variable, names)
+
+
+def is_update(made: Made, label: str, names: tuple[str, ...]) -> bool:
+    """Does the line add a multiple of a parameter's gradient to it, before other gradients are made with it?"""
+    name, target = label.removeprefix("∂L/∂"), made.variable.removeprefix(ADDED)
+    parts = re.findall(r"\w+", target)
+    return target != made.variable and name != label and name not in names and parts[-1:] == [name]
 
 
 def is_of_size(made: Made, wanted: Sequence[Array]) -> bool:
