@@ -108,4 +108,5 @@ def untraceable(name: str, error: Exception) -> TraceError:
     error = without_numpys_words(error)
     most = len(str(error)) if isinstance(error, TinygradError) else LONGEST  # our own words say what to write instead
     reason = textwrap.shorten(str(error), most + 1, placeholder=" ...")
-    return TraceError(f"{name} cannot be compiled; call it without jit: {type(error).__name__}: {reason}")
+    kind = "" if isinstance(error, TraceError) else f"{type(error).__name__}: "
+    return TraceError(f"{name} cannot be compiled; call it without jit: {kind}{reason}")

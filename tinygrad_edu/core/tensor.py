@@ -228,7 +228,7 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
         if in_graph and MODES.recording and MODES.tensor_trace is None and (self._parents or not self.requires_grad):
             overwrite(self, plain_index(index), value)
             return
-        if not self._parents:
+        if not self._parents or MODES.tensor_trace is not None:
             refuse_plain_write(self, value)
         if self._parents or (self.requires_grad and MODES.recording):
             raise GraphError(

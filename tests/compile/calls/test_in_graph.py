@@ -166,7 +166,7 @@ def test_an_argument_without_axes_is_an_array_where_the_function_needs_one(x):
 @pytest.mark.parametrize(
     "f",
     [
-        lambda x: np.asarray(x) * 2.0,
+        lambda x: np.asarray(x, object) * 2.0,
         lambda x: np.fft.fft(x).real,
         lambda x: x.tobytes(),
         lambda x: x if x[0] > 0.0 else -x,

@@ -102,3 +102,44 @@ def test_what_a_program_closes_over_does_not_lose_its_gradient():
     for way in (f, tg.jit(f), lambda x: np.asarray(W)):
         with without_numba(), pytest.raises((DetachedError, TraceError), match="would silently lose its gradient"):
             way(X)
+
+
+def fill(x):
+    out = np.zeros(3)
+    for i in range(3):
+        out[i] = x[i] ** 2
+    return out
+
+
+def fill_a_row(x):
+    out = np.zeros((2, 3))
+    out[0] = x
+    return out
+
+
+def fill_a_node(x):
+    out = np.zeros_like(x)
+    out[:2] = x[1:]
+    return out
+
+
+def change_a_copy(x):
+    y = x.copy()
+    y[0] = 9.0
+    return y
+
+
+def at_once(x):
+    first = np.where(np.arange(len(x)) == 0, 9.0, x)
+    return np.array([x[i] ** 2 for i in range(3)]), first, np.concatenate([[9.0], x[1:]])
+
+
+@pytest.mark.parametrize("body", [fill, fill_a_row, fill_a_node, change_a_copy])
+def test_what_is_written_into_a_part_says_what_to_write(body):
+    """The advice was about math.tanh, int(x) and range(n), and was cut off in the middle of a word."""
+    for way in (tg.jit(body), tg.jit(tg.grad(lambda x: np.sum(body(x))))):
+        with pytest.raises(TraceError, match=r"make the whole array at once.*np\.concatenate\(\[value, x\[1:\]\]\)$"):
+            way(X)
+    with without_numba():
+        for found, expected in zip(tg.jit(at_once)(X), at_once(X), strict=True):
+            np.testing.assert_array_equal(found, expected)

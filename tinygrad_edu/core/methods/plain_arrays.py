@@ -7,6 +7,7 @@ user reads is a view of the same memory that knows these names too; the engine i
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -14,9 +15,11 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.conversions.conversion import array_operand, dtype_asked
+from tinygrad_edu.core.conversions.plain_numbers import WRITE_AT_ONCE
 from tinygrad_edu.core.conversions.printing import is_compiled, preview
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
+from tinygrad_edu.core.tracing.whose_code import is_storing
+from tinygrad_edu.errors import DetachedError, GraphError, ShapeError, TraceError
 
 Array = np.ndarray[Any, Any]
 Item = TypeVar("Item", bound=np.generic)
@@ -309,6 +312,8 @@ def is_view_of(value: ArrayLike, array: Array) -> bool:
 def as_plain_array(x: Node, dtype: Option = None, copy: bool | None = None) -> Any:
     """What np.asarray(x) gives. Errors: DetachedError where it would lose a gradient."""
     if x.requires_grad and MODES.recording and not is_compiled(x):
+        if MODES.tensor_trace is not None and is_storing(sys._getframe(1)):
+            raise TraceError(WRITE_AT_ONCE)
         raise DetachedError(
             f"a plain array made of {x!r} would silently lose its gradient. To join several Tensors use "
             f"np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_. {TO_FILL}; "

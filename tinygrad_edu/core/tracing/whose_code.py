@@ -88,3 +88,10 @@ def follow(step: Instruction, stack: list[Any], space: Mapping[str, Any]) -> Non
         effect -= step.arg or 0 if step.opname == "CALL" and "PRECALL" in opmap else 0  # in 3.11 PRECALL takes them
         kept = len(stack) + effect
         stack[max(kept - 1, 0) :] = [None] * min(kept, max(effect, 1))
+
+
+def is_storing(frame: FrameType | None) -> bool:
+    """Is the user's code about to write to an entry, as in `out[i] = x`?"""
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("tinygrad_edu."):
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_code[frame.f_lasti] == opmap["STORE_SUBSCR"]

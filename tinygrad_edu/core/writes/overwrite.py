@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node
+from tinygrad_edu.core.conversions.plain_numbers import WRITE_AT_ONCE
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ARRAY_TABLE, array_op
 from tinygrad_edu.core.shapes import as_tuple, getitem, inverse, is_basic
@@ -161,8 +162,10 @@ def refuse_plain_write(x: Node, value: ArrayLike) -> None:
     """Errors: TraceError where a value that is being traced is written into a Tensor; GraphError for a view."""
     if MODES.tensor_trace is None:
         refuse_view(x)
-    elif getattr(value, "requires_grad", False) and not hasattr(value, "of_samples"):  # vmap goes on by samples
-        raise TraceError("x[i] = value cannot be compiled: collect the entries in a list, and join them with np.stack")
+    elif hasattr(type(x), "eager_classes") or (
+        getattr(value, "requires_grad", False) and not hasattr(value, "of_samples")  # vmap goes on by samples
+    ):
+        raise TraceError(WRITE_AT_ONCE)
 
 
 def refuse_view(x: Node) -> None:
