@@ -82,6 +82,26 @@ def as_json(x: object) -> Any:
     return f"{x.__module__}.{x.__qualname__}"
 
 
+def is_same_setting(a: object, b: object) -> bool:
+    """Are they equal, or names of a thing of the user's in one module or another?
+
+    A script's file is __main__, __mp_main__ in processes that it spawns, and by its own name where it is imported.
+
+    >>> is_same_setting("__main__.loss", "script.loss"), is_same_setting("__main__.mse", "numpy.mse")
+    (True, False)
+    """
+    if a == b or not (isinstance(a, str) and isinstance(b, str)):
+        return a == b
+    parts = [text.split(".") for text in (a, b)]
+    common = 0
+    while common < min(map(len, parts)) and parts[0][-1 - common] == parts[1][-1 - common]:
+        common += 1
+    heads = [part[: len(part) - common] for part in parts]
+    return common > 0 and all(
+        head and all(map(str.isidentifier, head)) and is_foreign(".".join(head)) for head in heads
+    )
+
+
 def epochs_of(count: int) -> str:
     """A number of epochs in words.
 

@@ -18,7 +18,7 @@ from tinygrad_edu.nn.module import arrays_to_keep
 from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.changed import prints
 from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, CheckpointFile, read_checkpoint
-from tinygrad_edu.train.config import as_json, config
+from tinygrad_edu.train.config import as_json, config, is_same_setting
 from tinygrad_edu.train.first_batch import FirstBatch, refuse_other_beginning, refuse_other_loss
 from tinygrad_edu.train.job import Job, trained_flags
 from tinygrad_edu.train.kept_by_callbacks import are_states, changes, note_of, put_back
@@ -39,6 +39,7 @@ from tinygrad_edu.train.snapshot import Point, for_certain, generators
 from tinygrad_edu.train.state_outside import refuse_impossible, state_outside
 from tinygrad_edu.train.stopping import PATIENCE, TOL, WAITED
 
+OF_CODE = ("loss", "activation", "out_activation")  # settings that may be functions of the user's own
 START = ("init", "seed")  # attributes that only say how a model was initialized
 
 
@@ -119,7 +120,8 @@ def refuse_other_settings(job: Job, theirs: Mapping[str, Any]) -> None:
         pairs += [(name, theirs["model"].get(name), x) for name, x in ours["model"].items() if name not in START]
     else:
         pairs.append(("model", theirs["model"], ours["model"]))
-    other = [f"{name} was {before!r} and is {now!r} now" for name, before, now in pairs if before != now]
+    pairs = [each for each in pairs if not (each[0] in OF_CODE and is_same_setting(*each[1:])) and each[1] != each[2]]
+    other = [f"{name} was {before!r} and is {now!r} now" for name, before, now in pairs]
     if other:
         raise SettingError(f"a run is resumed with its own settings: {'; '.join(other)}")
 
