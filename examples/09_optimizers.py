@@ -48,7 +48,7 @@ for name, found in runs.items():
     jumps = abs(np.diff(curve[-10:])).mean() / curve[-10:].mean()
     print(f"{name:24} {curve[0]:9.4f} {curve[9]:9.4f} {curve[-1]:9.5f} {jumps:18.1%}")
 
-print("\nwhich schedules satisfy the two conditions of Robbins and Monro?")
+print("\nWhose rates add up to infinity, and their squares do not (the two conditions of Robbins and Monro)?")
 for schedule in (schedules.inverse_time(0.1), schedules.inverse_power(0.1, power=0.5), rates["Adam, cosine"]):
     verdict = tg.optim.robbins_monro(schedule)
     print(f"  {schedule!r}: {'both hold' if verdict else 'no'}")

@@ -30,7 +30,7 @@ def questions(count, rng):
 
 
 class Reader(nn.Module):
-    """Tokens and positions, one layer of attention with one head over pairs, and the answer at the last place."""
+    """Tokens, each with the one before it, one layer of attention with one head, and the answer at the last place."""
 
     def __init__(self, width=24):
         self.tokens = nn.Embedding(len(LETTERS) + 10, width, rng=0)

@@ -176,3 +176,12 @@ def argument(name: str, x: object, owner: str) -> str:
     """The setting as an error shows it: p=1.5, or Dropout(p=1.5)."""
     text = f"{name}={x!r:.80}"
     return f"{owner}({text})" if owner else text
+
+
+def entries_that_are(count: int) -> str:
+    """What is wrong with so many entries of an array, in words.
+
+    >>> entries_that_are(1), entries_that_are(2)
+    ('1 entry that is', '2 entries that are')
+    """
+    return f"{count} entry that is" if count == 1 else f"{count} entries that are"

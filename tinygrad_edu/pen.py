@@ -101,15 +101,14 @@ def refuse_file_by_place(owner: str, arguments: tuple[Any, ...]) -> None:
     >>> refuse_file_by_place("report", ("a run", "run.html"))
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.SettingError: report(..., 'run.html'): a file is not given by place here. Write tg.report(run, \
+    tinygrad_edu.errors.SettingError: report(..., 'run.html'): give the file by name. Write tg.report(run, \
 path='run.html')
     """
     for place, x in enumerate(arguments):
         if is_page_or_picture(x) or (place and isinstance(x, os.PathLike)):
             file = repr(str(x))
             raise SettingError(
-                f"{owner}({'..., ' * bool(place)}{file}): a file is not given by place here. "
-                f"Write {FILES[owner].format(file=file)}"
+                f"{owner}({'..., ' * bool(place)}{file}): give the file by name. Write {FILES[owner].format(file=file)}"
             )
 
 

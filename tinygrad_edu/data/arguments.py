@@ -35,7 +35,7 @@ def finite(name: str, array: ArrayLike) -> Array:
     if bad.any():
         place = tuple(int(i[0]) for i in np.nonzero(bad))
         raise SettingError(
-            f"{name} holds {int(bad.sum())} entries that are NaN or infinite, the first at index {place}"
+            f"{name} holds {checks.entries_that_are(int(bad.sum()))} NaN or infinite, the first at index {place}"
         )
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import Dtype, Samples
 from tinygrad_edu.core.column_names import column_names, refuse_other_columns
 from tinygrad_edu.core.formulas.readings import refuse_masked
@@ -86,7 +87,7 @@ def check_samples(data: Samples, name: str) -> Array:
     bad = array[:0] if looks_finite(array) else ~np.isfinite(array)
     if bad.any():
         raise SettingError(
-            f"{name} holds {int(bad.sum())} entries that are NaN or infinite, the first at index "
+            f"{name} holds {checks.entries_that_are(int(bad.sum()))} NaN or infinite, the first at index "
             f"{tuple(int(i[0]) for i in np.nonzero(bad))}: remove or replace them"
         )
     return array

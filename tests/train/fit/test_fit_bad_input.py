@@ -25,7 +25,7 @@ def last(array, value):
 EVERY_WAY = [  # (changes, error, text), for one output and mse unless stated otherwise
     ({"X": last(X, np.nan)}, SettingError, r"X holds 2 entries that are NaN or infinite, the first at index \(11, 0\)"),
     ({"X": last(X, np.inf)}, SettingError, "X holds 2 entries"),
-    ({"y": last(Y, np.nan)}, SettingError, r"y holds 1 entries that are NaN or infinite, the first at index \(11, 0\)"),
+    ({"y": last(Y, np.nan)}, SettingError, r"y holds 1 entry that is NaN or infinite, the first at index \(11, 0\)"),
     ({"X": X[:0], "y": Y[:0]}, SettingError, "(samples|times)=0"),
     ({"X": X[:0]}, (SettingError, ShapeError), "samples=0|X has 0"),
     ({"y": Y[:0]}, ShapeError, "X has 12 (rows and|time steps, but) y has 0"),
@@ -197,9 +197,7 @@ def test_what_is_not_finite_is_found_anywhere_and_large_numbers_are_none_of_it(d
         array[2, 2] = -np.finfo(dtype).max
         assert check_samples(array, "X") is not None
         array[6, 8] = bad
-        with pytest.raises(
-            SettingError, match=r"X holds 1 entries that are NaN or infinite, the first at index \(6, 8\)"
-        ):
+        with pytest.raises(SettingError, match=r"X holds 1 entry that is NaN or infinite, the first at index \(6, 8\)"):
             check_samples(array, "X")
 
 

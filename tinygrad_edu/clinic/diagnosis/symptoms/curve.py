@@ -144,9 +144,8 @@ def flat(losses: Array) -> Measured:
     fall = float(losses[0] - losses.min()) / max(abs(float(losses[0])), 1e-300)
     if fall >= limit or divergence(losses) is not None:  # a rising loss is not flat
         return None
-    return Symptom(
-        "flat", fall, limit, f"In {len(losses)} epochs the loss falls by only {fall:.2%} of its first value."
-    )
+    how = f"falls by only {fall:.2%} of its first value" if fall > 0.0 else "is never below its first value"
+    return Symptom("flat", fall, limit, f"In {len(losses)} epochs the loss {how}.")
 
 
 def smooth(losses: Array) -> tuple[Array, int]:
