@@ -57,10 +57,27 @@ def try_usual_changes(t: Trials, looked_at: set[str]) -> list[FoundCause]:
             continue
         looked_at.add(code)
         trial = t.try_cause(BY_CODE[code])
-        if trial is not None and t.beats(trial) and (trial := t.confirm(trial)).share >= ALWAYS:
+        if trial is not None and t.beats(trial) and (trial := surest(t, BY_CODE[code], trial)).share >= ALWAYS:
             slow = code == "lr_too_low" and 0.0 < t.record.reach < FAR_BELOW
             rows.append((t.suspicion(code) + 0.1 * slow, BY_CODE[code], trial))
     return rank(t, rows)
+
+
+def surest(t: Trials, cause: Cause, trial: Trial) -> Trial:
+    """The trial with more seeds; where it is not enough from all, the first of the cause's next changes that is.
+
+    A rate a hundred times as high may do for 4 of 5 seeds, and one a thousand times as high for all.
+    """
+    first = t.confirm(trial)
+    if first.share >= ALWAYS:
+        return first
+    every = list(cause.changes(t.record))
+    place = next((k for k, change in enumerate(every) if repr(change) == repr(dict(trial.change))), len(every))
+    for change in every[place + 1 :]:
+        other = t.trial(change, cause.code)
+        if other is not None and t.beats(other) and (other := t.confirm(other)).share >= ALWAYS:
+            return other
+    return first
 
 
 def complete(t: Trials, partly: Sequence[Row], proved: Sequence[Row]) -> list[Row]:
