@@ -34,9 +34,12 @@ def go(model, optimizer, epochs=6, **more):
 
 
 def state(model, optimizer):
-    weights = {name: x.tolist() for name, x in model.state_dict().items()}
+    weights = {name: x.tobytes() for name, x in model.state_dict().items()}
     rngs = [repr(rng.bit_generator.state) for rng in generators(model)]
-    return weights, repr(optimizer.state()), repr(optimizer.schedule), optimizer.lr, rngs, model.training
+    t, memory, memory_of_schedule = optimizer.state()
+    moments = [np.asarray(x).tobytes() for each in memory for x in each]  # their text is cut off, and takes 0.5 ms
+    schedule = repr(memory_of_schedule), repr(optimizer.schedule)
+    return weights, t, moments, schedule, optimizer.lr, rngs, model.training
 
 
 @pytest.fixture(scope="module")
