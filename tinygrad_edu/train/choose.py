@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,15 +75,22 @@ def choose(job: Job, compiled: bool | str) -> Way:
 
 
 def session_or_error(job: Job, how: str) -> Way:
-    """A job with its session. Errors: the eager error, if there is one, else TraceError."""
+    """A job with its session. Errors: those of `program_or_error`."""
+    return way_with(program_or_error(own_program, job, "compiled=True", "With compiled=False it trains"), job, how)
+
+
+def program_or_error(make: Callable[[Job], Any], job: Job, told: str, instead: str) -> Any:
+    """make(job), a program of the job. Errors: the eager error, if there is one, else TraceError.
+
+    told, instead: how the message of TraceError begins and ends.
+    """
     try:
-        program = own_program(job)
+        return make(job)
     except TraceError:
         raise
-    except Exception as error:
+    except Exception as error:  # code of the user's may raise anything in a trace
         refuse_as_eager(job)
-        raise TraceError(f"compiled=True: {first_line(error)}. With compiled=False it trains") from error
-    return way_with(program, job, how)
+        raise TraceError(f"{told}: {first_line(error)}. {instead}") from error
 
 
 def session_or_eager(job: Job) -> Way:

@@ -26,7 +26,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train import progress_bar, samples
-from tinygrad_edu.train.choose import training_program
+from tinygrad_edu.train.choose import program_or_error, training_program
 from tinygrad_edu.train.ending import refuse_own_nan
 from tinygrad_edu.train.fit import train_job as train_on
 from tinygrad_edu.train.job import Job, job_like, job_of
@@ -172,7 +172,8 @@ class ManyJobs:
         if not isinstance(made, Optimizer):
             raise SettingError(f"fit_many trains with steps of an optimizer, not with {type(made).__name__}: use fit")
         if not compiler.missing():
-            refuse_own_arrays(first, training_program(first).program)
+            program = program_or_error(training_program, first, "fit_many", "Train such models one by one with fit")
+            refuse_own_arrays(first, program.program)
         return first
 
     def job(self, place: tuple[float, int], like: Job | None = None) -> Job:

@@ -20,7 +20,7 @@ from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.proof.budget import Budget, NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.price import Prices
 from tinygrad_edu.core.modes import no_grad
-from tinygrad_edu.errors import SettingError, TraceError
+from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.module import Module, all_numbers
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.train.best_weights import restore_best
@@ -260,7 +260,7 @@ def program_for(first: Job, eager: float, times: int, budget: Budget) -> Any:
     wall, own = time.perf_counter(), time.thread_time()
     try:
         program = training_program(first)
-    except TraceError:
+    except Exception:  # code of the user's may raise anything in a trace; what is wrong without one, steps will tell
         return None
     spent = time.perf_counter() - wall
     slowed = min(max(1.0, spent / max(time.thread_time() - own, SHORTEST)), MOST_SLOWED)
