@@ -15,6 +15,7 @@ from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.kept_results import kept_by_trace
+from tinygrad_edu.compile.number_classes import gradient_like
 from tinygrad_edu.compile.own_attributes import is_double, own_attributes, withhold
 from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, count_inexact
 from tinygrad_edu.compile.passes.float_dtypes import common_dtype, float_dtypes
@@ -23,11 +24,12 @@ from tinygrad_edu.compile.program_dtypes import program_dtype, settle_dtypes, wh
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.result_types import (
     belongs_to_graph,
+    classes_of,
     in_dtype,
     keep_numbers,
-    note_tensors,
+    note_classes,
     split_dtypes,
-    with_tensors,
+    with_classes,
 )
 from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.stretched import with_warning
@@ -35,7 +37,6 @@ from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.compile.traced_results import as_traced, frame_of, refuse_others, with_constants, with_repeats_rolled
 from tinygrad_edu.compile.untraceable import call_with_nodes, compiling, copy_of_array, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
-from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.lost_gradients import mark
 from tinygrad_edu.core.pytree import flatten, leaf_names, tree_leaves, tree_map, with_leaves
@@ -100,13 +101,13 @@ class ArrayFunction:
         """The results as plain numbers and arrays; Tensors where they depend on Tensors."""
         call, inputs = self.prepare(arguments, by="")
         run = partial(self.run_call, call, inputs, arguments, name)
-        note = partial(note_tensors, call, arguments)
-        return compared(call.program, self.f, arguments, run, forget=self.quick.known.clear, note=note)
+        note, kinds = partial(note_classes, call, arguments), classes_of(arguments)
+        return compared(call.program, self.f, arguments, run, forget=self.quick.known.clear, note=note, key=kinds)
 
     def run_call(self, call: Call, inputs: list[Any], arguments: Sequence[Any], name: str) -> Any:
         """The results of a call that is laid out."""
         if not (wanted := call.outer_tensors()) or not belongs_to_graph(call, arguments):
-            found = with_tensors(call, self.plain_results(call, inputs, arguments), arguments)
+            found = with_classes(call, self.plain_results(call, inputs, arguments), arguments)
             return found if call.program.trace.frame is None else call.program.trace.frame.fill(found)
         trace = call.program.trace
         if not isinstance(trace.results, Traced) or trace.written or trace.kept:
@@ -169,10 +170,10 @@ class ArrayFunction:
         some = chosen is not None and len(chosen) < len(arguments)
         if uncompiled.is_way(arguments):
             call, _ = self.prepare(arguments, "arguments")  # refuses here, too, what cannot be compiled
-            both = uncompiled.value_and_gradients(self.f, arguments)
+            value, found = uncompiled.value_and_gradients(self.f, arguments)
             if call.program.trace.written:
                 written_arguments.write_by_running(self.f, arguments, copied)
-            return both
+            return value, with_leaves(found, map(gradient_like, tree_leaves(found), tree_leaves(tuple(arguments))))
         by = f"arguments {sorted(chosen)}" if some and chosen else "arguments"
         own, program = with_gradients(self.f, chosen), self.prepare(arguments, by)[0].program
         run = partial(self.run_both, arguments, chosen, copied, by)
@@ -191,7 +192,7 @@ class ArrayFunction:
         each = [found.get(f"d_{name}") for name in call.program.trace.inputs]
         both = (
             found["result"],
-            with_leaves(arguments := tuple(arguments), map(in_dtype_of, each, tree_leaves(arguments))),
+            with_leaves(arguments := tuple(arguments), map(gradient_like, each, tree_leaves(arguments))),
         )
         return tuple(remember_call(self.f, both, call.outer_tensors(), arguments))
 

@@ -272,8 +272,8 @@ def jit(
 
     Results are Tensors where they are computed from Tensors, and plain numbers and arrays elsewhere, as without jit, in
     NumPy's dtypes: x * np.float64(1.1), x / np.sqrt(64) and x * np.arange(3) of float32 are float64 (with Python's 1.1
-    and 8.0, and beside Tensors, float32). A single number in float64 is Python's float, others are NumPy's. It has
-    `f.value_and_grad(*arguments)` (`argnum=(0, 1)`), `f.backward(*arguments)` by what it closes over, and `f.source`.
+    and 8.0, and beside Tensors, float32). A single number in float64 is Python's float; others have f's class.
+    It has `f.value_and_grad(*arguments)` (`argnum=(0, 1)`), `f.backward(*arguments)` by what f closes over, `f.source`.
     f: the function to compile.
     accurate: for arrays, use the C library's exp, expm1, log, log1p, tanh and erf, and add in order. By default these
         are our own fast kernels (within 3 ulp), and sums are added in parts. Functions of numbers are always accurate.

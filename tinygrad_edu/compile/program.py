@@ -114,7 +114,7 @@ class Program(ProgramBody):
         self.parameters = list(dict.fromkeys([*trace.inputs, "work", *self.shapes, "results"]))
         self.workspaces = threading.local()
         self.captured_structure: list[Any] = []
-        self.of_tensors: dict[Sequence[type], list[bool]] = {}  # see result_types.py
+        self.classes: dict[Sequence[type], list[Any]] = {}  # of results, by those of the arguments: see result_types.py
         self.compared: set[Any] = set()  # the kinds of runs that were compared with the function: see first_run.py
         self.changes_python = False  # does its trace change anything in Python? Set by forms.py
         self.result_dtypes: Sequence[Any] = ()  # NumPy's, of the results, where they are not all the program's own

@@ -17,6 +17,7 @@ from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.packed import parts_of
 from tinygrad_edu.compile.passes.exact_range import COUNT
 from tinygrad_edu.compile.passes.float_dtypes import SINGLE
+from tinygrad_edu.compile.result_types import single_class
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
@@ -72,8 +73,8 @@ class QuickCall:
         self.places = [place for _, _, places in self.gradients for place in places]
         self.one_array_each = not any(nested for _, nested, _ in self.gradients)
         self.careful = call.program.trace.differentiated  # NaN may be 0·∞ here too
-        # float32 of a number, or a way to keep Python's
-        self.number = np.float32 if self.program.result_dtypes and not wanted else None
+        # float32 of a number, an array without axes, or a way to keep Python's number
+        self.number = None if wanted else single_class(call, arguments)
         self.numbers_alone = not (self.shapes or self.careful)
         self.key = object()  # key of the workspace, compared by identity: hashing the sizes would take 0.3 µs
         # Threads can share a workspace that is empty.

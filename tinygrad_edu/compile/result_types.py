@@ -1,11 +1,14 @@
-"""The results of a compiled call are Tensors where the function itself gives Tensors: of Tensors, closed over or given.
+"""The results of a compiled call have the classes of those of the function itself.
 
-Under `no_grad`, or if none of them requires a gradient, they belong to no graph; loss(x).item() works all the same.
+They are Tensors where it gives Tensors: of Tensors, closed over or given. Under `no_grad`, or if none of them requires
+a gradient, they belong to no graph; loss(x).item() works all the same. Single numbers are ints, NumPy's numbers or
+arrays without axes where its own are, as its run beside the first call shows; np.float64 is Python's float.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ from tinygrad_edu.compile.call import Call
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import FLOAT, is_comparison
 from tinygrad_edu.compile.kept_results import put_each
+from tinygrad_edu.compile.number_classes import class_of, in_class
 from tinygrad_edu.compile.passes.exact_range import refuse_rounded
 from tinygrad_edu.compile.trace import Trace
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
@@ -24,30 +28,30 @@ from tinygrad_edu.core.tensor import Tensor
 NESTINGS = frozenset([list, tuple, dict])
 
 
-def with_tensors(call: Call, found: Any, arguments: Sequence[Any]) -> Any:
-    """The plain results, as Tensors where they are computed from Tensors, closed over or given."""
-    wanted, program = from_tensors(call, arguments), call.program
+def with_classes(call: Call, found: Any, arguments: Sequence[Any]) -> Any:
+    """The plain results in the classes of the function's own: Tensors where they are computed from Tensors."""
+    wanted, program = result_classes(call, arguments), call.program
     if not any(wanted):
         return found
     dtypes = [dtype or program.dtype for dtype in program.result_dtypes] or [program.dtype] * len(wanted)
     if isinstance(program.trace.results, Traced):
-        return tensor_of(found, dtypes[0])
+        return tensor_or_number(found, wanted[0], dtypes[0])
     each = zip(tree_leaves(found), wanted, dtypes, strict=True)
-    return with_leaves(found, [tensor_of(y, dtype) if own else y for y, own, dtype in each])
+    return with_leaves(found, [tensor_or_number(y, kind, dtype) for y, kind, dtype in each])
 
 
-def from_tensors(call: Call, arguments: Sequence[Any]) -> Sequence[bool]:
-    """For each result: is it computed from a Tensor? Worked out once for arguments of these classes."""
-    kinds = classes_of(arguments)
-    if not call.tensors and Tensor not in kinds:
-        return ()
-    known = call.program.of_tensors
+def result_classes(call: Call, arguments: Sequence[Any]) -> Sequence[Any]:
+    """For each result: Tensor, the class of a number, the dtype of an array without axes, or None: as it is computed.
+
+    As noted at the first call with arguments of these classes; else Tensor for what is computed from Tensors.
+    """
+    kinds, known = classes_of(arguments), call.program.classes
     if kinds not in known:
-        given, results = (
-            [i for i, kind in enumerate(kinds) if kind is Tensor],
-            list(tree_leaves(call.program.trace.results)),
-        )
-        known[kinds] = made_of_tensors(call.program.trace, given, results)
+        if not call.tensors and Tensor not in kinds:
+            return ()
+        given = [i for i, kind in enumerate(kinds) if kind is Tensor]
+        made = made_of_tensors(call.program.trace, given, list(tree_leaves(call.program.trace.results)))
+        known[kinds] = [Tensor if own else None for own in made]
     return known[kinds]
 
 
@@ -56,19 +60,29 @@ def classes_of(arguments: Sequence[Any]) -> Sequence[type]:
     return kinds if NESTINGS.isdisjoint(kinds) else tuple(map(type, tree_leaves(tuple(arguments))))
 
 
-def note_tensors(call: Call, arguments: Sequence[Any], results: Any) -> None:
-    """From now on results for arguments of these classes are Tensors where those of the function itself are.
+def note_classes(call: Call, arguments: Sequence[Any], results: Any) -> None:
+    """From now on results for arguments of these classes have the classes of those of the function itself.
 
     Where a gradient may flow on, what is computed from Tensors stays one: f's own plain numbers would lose it.
     """
-    found = [isinstance(y, Tensor) for y in tree_leaves(results)]
-    if not call.outer_tensors() and len(found) == len(list(tree_leaves(call.program.trace.results))):
-        call.program.of_tensors[classes_of(arguments)] = found
+    trace, leaves = call.program.trace, list(tree_leaves(results))
+    if trace.frame is not None and len(leaves) == len(trace.frame.holes):
+        leaves = [y for y, computed in zip(leaves, trace.frame.holes, strict=True) if computed]
+    if not call.outer_tensors() and len(leaves) == len(list(tree_leaves(trace.results))):
+        call.program.classes[classes_of(arguments)] = list(map(class_of, leaves))
+
+
+def single_class(call: Call, arguments: Sequence[Any]) -> Callable[[float], Any] | None:
+    """What makes the single float that a program gives one of the function's own class; None for Python's float."""
+    kind = next(iter(result_classes(call, arguments)), None)
+    if isinstance(kind, np.dtype):
+        return partial(np.asarray, dtype=kind)
+    return kind or (np.float32 if call.program.result_dtypes else None)
 
 
 def belongs_to_graph(call: Call, arguments: Sequence[Any]) -> bool:
     """Does a result depend on a Tensor, and is it of floats? One that does not is a plain number or array."""
-    return gives_floats(call.program.result_dtypes) and any(from_tensors(call, arguments))
+    return gives_floats(call.program.result_dtypes) and Tensor in result_classes(call, arguments)
 
 
 def gives_floats(dtypes: Sequence[Any]) -> bool:
@@ -99,6 +113,11 @@ def split_dtypes(dtypes: Sequence[Any], count: int) -> tuple[Sequence[Any], Sequ
 
 def tensor_of(y: Any, dtype: Dtype) -> Tensor:
     return y if isinstance(y, Tensor) else Tensor(y if isinstance(y, np.ndarray) else np.asarray(y, dtype))
+
+
+def tensor_or_number(y: Any, kind: Any, dtype: Dtype) -> Any:
+    """A result as a Tensor of that dtype, or as a number of that class."""
+    return tensor_of(y, dtype) if kind is Tensor else in_class(y, kind)
 
 
 def keep_numbers(call: Call, by_name: Mapping[str, Any], arguments: Sequence[Any]) -> None:

@@ -15,13 +15,13 @@ from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.truth import is_comparison, refuse_own
 from tinygrad_edu.compile.ir.work import CALL
 from tinygrad_edu.compile.kept_results import kept_by_trace, put_each
+from tinygrad_edu.compile.number_classes import class_of, float_in_class, gradient_like, kinds_of
 from tinygrad_edu.compile.passes.exact_range import (
     EXACT,
     KEEP_WHOLE,
     WholeNumbers,
     read_exactly,
     refuse_computed,
-    refuse_rounded,
 )
 from tinygrad_edu.compile.scalar.listing import python_lines
 from tinygrad_edu.compile.scalar.tape import Tape
@@ -163,7 +163,7 @@ class TapeProgram:
         self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
         self.lock = Mutex()  # guards the tape's numbers
         self.compared: set[Any] = set()  # the kinds of runs that were compared with the function: see first_run.py
-        self.classes: dict[Any, list[Any]] = {}  # int or bool of results, else None, by the types of the arguments
+        self.classes: dict[Any, list[Any]] = {}  # of results, by those of the arguments: see number_classes.py
         self.changes_python = False  # does its trace change anything in Python? Set by forms.py
         self.whole: dict[Any, Any] = {}  # rows of whole numbers, by the types of the arguments
 
@@ -200,16 +200,16 @@ class TapeProgram:
             refuse_computed(float(np.sum(~(np.abs(data[self.whole_rows(kinds)]) <= EXACT["float64"]))), "float64")
         return unflatten(self.result_nesting, iter(data[self.output_rows].tolist()))
 
-    def note_classes(self, kinds: tuple[type, ...], results: Any) -> None:
-        """Results for arguments of these types have the classes of those of the function itself: int, bool or float."""
-        found = [class_of_number(y) for y in tree_leaves(results)]
+    def note_classes(self, kinds: tuple[Any, ...], results: Any) -> None:
+        """Results for arguments of these classes have the classes of those of the function itself."""
+        found = list(map(class_of, tree_leaves(results)))
         if any(found):
             self.classes[kinds] = found
 
     def in_classes(self, y: Any, given: Sequence[Any]) -> Any:
         """Results of the tape, which are floats, as whole numbers and truth values where the function gives these."""
-        found = self.classes.get(tuple(map(type, given))) if self.classes else None
-        return y if found is None else with_leaves(y, map(in_class, tree_leaves(y), found))
+        found = self.classes.get(kinds_of(given)) if self.classes else None
+        return y if found is None else with_leaves(y, map(float_in_class, tree_leaves(y), found))
 
     def whole_rows(self, kinds: tuple[type, ...]) -> list[int]:
         """The rows of what Python computes exactly, from arguments that are ints, and whose last digit counts."""
@@ -275,7 +275,7 @@ class ScalarFunction:
     def call(self, arguments: Sequence[Any], name: str) -> Any:
         """The result as plain numbers; a Value if it depends on Values that the function closes over."""
         program, given = self.program(arguments)
-        run, kinds = partial(self.run_program, program, arguments, given, name), tuple(map(type, given))
+        run, kinds = partial(self.run_program, program, arguments, given, name), kinds_of(given)
         note = partial(program.note_classes, kinds)
         return compared(program, self.f, arguments, run, note=note, key=kinds)
 
@@ -304,8 +304,10 @@ class ScalarFunction:
     def run_both(self, program: TapeProgram, given: Sequence[Any]) -> tuple[Any, Any]:
         """The same, by a program that there is."""
         with program.lock.freed(), program.lock.taken:
-            both = program.forward(given), program.backward()
-        return tuple(remember_call(self.f, both, program.closed_over if MODES.recording else [], given))
+            value, found = program.forward(given), program.backward()
+        if np.ndarray in map(type, given):
+            found = with_leaves(found, map(gradient_like, tree_leaves(found), given))
+        return tuple(remember_call(self.f, (value, found), program.closed_over if MODES.recording else [], given))
 
     def backward(self, arguments: Sequence[Any]) -> Any:
         """The result, its gradient added to the Values that the function closes over."""
@@ -329,18 +331,6 @@ class ScalarFunction:
     def module_source(self, name: str) -> str:
         """`source`: what really runs is a list of numbers that a compiled loop goes through."""
         return self.source(name)
-
-
-def class_of_number(x: Any) -> Any:
-    """bool or int; None for a float."""
-    return bool if isinstance(x, (bool, np.bool_)) else int if isinstance(x, (int, np.integer)) else None
-
-
-def in_class(x: float, kind: Any) -> Any:
-    if kind is None or not x.is_integer():
-        return x
-    refuse_rounded(x)
-    return kind(x)
 
 
 def number(x: Any) -> float:
