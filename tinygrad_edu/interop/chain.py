@@ -24,6 +24,7 @@ MERGES: dict[str, Callable[[Any, Any], Any]] = {  # how the outputs of both dire
 }
 USUAL_NORMS = {("LayerNorm", 1e-5, MOMENTUM), ("BatchNorm", 1e-5, MOMENTUM)}  # the settings that nn.MLP uses
 NORMS = {"LayerNorm": "layer", "BatchNorm": "batch"}
+SAMPLES = {"start_dim": 1, "end_dim": -1}  # of a Flatten that makes a row of each sample
 EVERY = ("*",)  # in place of the names of frozen arrays: all of them
 
 
@@ -34,8 +35,8 @@ class Step:
     merged, such as "ends concat"); what it is called, how large, and its arrays.
 
     arrays: by the names of our layers, weight (out, in); empty where the library has not told them. options: further
-    arguments of a recurrent or norm layer. frozen: the arrays that are not trained. sources: the id of the parameter of
-    torch that an array was made of.
+    arguments of a recurrent or norm layer, or the axes that a flatten merges. frozen: the arrays that are not trained.
+    sources: the id of the parameter of torch that an array was made of.
     """
 
     kind: str
@@ -64,7 +65,7 @@ class Chain:
     @property
     def flattens(self) -> bool:
         """Does it flatten samples of more than one axis, which nn.MLP does not take?"""
-        return any(step.kind == "flatten" and len(step.sizes) > 1 for step in self.steps)
+        return any(step.kind == "flatten" and (len(step.sizes) > 1 or step.options) for step in self.steps)
 
     def mlp(self) -> MLP | None:
         """The nn.MLP that it is; None where it has another form."""
@@ -90,6 +91,10 @@ class Chain:
     def module(self) -> Module:
         """An nn.MLP where it is one, else an nn.Sequential of the same layers."""
         return self.mlp() or self.sequential()
+
+    def whole(self) -> Module:
+        """`module`, but with a Flatten at its beginning too: without it nn.MLP takes rows alone."""
+        return self.sequential() if self.flattens else self.module()
 
     def sequential(self) -> Sequential:
         """An nn.Sequential with an entry for each step."""
@@ -121,7 +126,7 @@ class Form:
         found, place = cls(), 0
         order = {"linear": 0, "norm": 1, "activation": 2, "dropout": 3}
         for step in steps:
-            if step.kind == "flatten" and not found.layers:
+            if step.kind == "flatten" and not found.layers and step.options in ({}, SAMPLES):
                 continue
             if step.kind not in order or (not found.layers and step.kind != "linear"):
                 return None
@@ -176,7 +181,7 @@ def step_as_layer(step: Step) -> Any:
     if step.kind == "dropout":
         return nn.Dropout(step.p)
     if step.kind == "flatten":
-        return nn.Flatten()
+        return nn.Flatten(**step.options)
     if step.kind == "linear":
         return fill_layer(Linear(step.sizes[0], step.sizes[1], step.bias), step)
     if step.kind == "embedding":

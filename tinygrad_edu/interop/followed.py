@@ -19,7 +19,7 @@ import numpy as np
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.errors import OperandError
 from tinygrad_edu.interop import recurrent
-from tinygrad_edu.interop.chain import Chain, Step
+from tinygrad_edu.interop.chain import SAMPLES, Chain, Step
 from tinygrad_edu.interop.torch_modules import ACTIVATIONS, LAYERS, chain_of, is_torch, step_of
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
@@ -44,7 +44,7 @@ def from_torch(module: Any, X: Any = None) -> Module:
 
     module: a torch.nn.Sequential, or a module whose forward calls one layer after the other (found by torch.fx), of
     Linear, activations, Dropout, LayerNorm, BatchNorm1d, Embedding and Flatten. A model that nn.MLP can express becomes
-    one.
+    one; one that begins with Flatten is an nn.Sequential, which takes images too.
     X: some inputs. With them RNN, GRU and LSTM are taken too, and forwards that torch.fx cannot follow: the module is
     run on X, and what goes from layer to layer is compared.
     Errors: OperandError for what is not a torch module or no such row of layers, SettingError for a layer that has no
@@ -55,9 +55,14 @@ def from_torch(module: Any, X: Any = None) -> Module:
         ...
     tinygrad_edu.errors.OperandError: from_torch takes a torch.nn.Module, not 'a name'
     """
-    if X is None:
-        return chain_of(module).module()
-    return chain_of_run(module, X)[0].module()
+    chain = chain_of(module) if X is None else chain_from_input(*chain_of_run(module, X))
+    return chain.whole()
+
+
+def chain_from_input(chain: Chain, shaped: Shaped) -> Chain:
+    """With a step for what the forward does to the shape of X, if it makes a row of each sample."""
+    rows = isinstance(shaped, functools.partial) and len(shaped.keywords["shape"]) == 1
+    return Chain((Step("flatten", options=SAMPLES), *chain.steps)) if rows else chain
 
 
 def chain_of_run(module: Any, X: Any) -> tuple[Chain, Shaped]:
@@ -179,7 +184,8 @@ class FollowedRun:
     def refuse_other_outputs(self, chain: Chain, shaped: Shaped) -> None:
         """The proof: the row gives what the module gives."""
         with no_grad():
-            ours = np.asarray(chain.module().eval()(shaped(self.X.numpy().astype(float))).numpy())
+            found = chain.whole().eval()(shaped(self.X.numpy().astype(float)))
+            ours = found if isinstance(found, np.ndarray) else found.numpy()  # a Flatten alone gives plain arrays
         theirs = self.output.numpy()
         if ours.size != theirs.size or not np.allclose(ours.reshape(theirs.shape), theirs, 10 * CLOSE, 10 * CLOSE):
             raise OperandError(f"{self.kind}: its layers, applied one after the other, do not give its result")

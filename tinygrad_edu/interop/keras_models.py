@@ -69,7 +69,7 @@ def from_keras(model: Model) -> Module:
     if lost:
         warnings.warn(f"from_keras leaves out what only training uses: {', '.join(lost)}", stacklevel=3)
     chain = chain if is_object(model) else with_starts(chain)
-    return chain.sequential() if chain.flattens else chain.module()
+    return chain.whole()
 
 
 def is_object(model: Model) -> bool:

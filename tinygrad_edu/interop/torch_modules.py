@@ -31,7 +31,8 @@ USUAL: dict[str, dict[str, Any]] = {  # arguments for which these classes equal 
     "Hardtanh": {"min_val": -1.0, "max_val": 1.0},
 }  # fmt: skip
 FUNCTIONS = {name.lower(): name for name in ACTIVATIONS} | {"leaky_relu": "LeakyReLU", "log_softmax": "LogSoftmax"}
-SHAPES = ("flatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous", "float", "double")
+SHAPES = ("view", "reshape", "squeeze", "unsqueeze")
+SAME = ("contiguous", "float", "double")  # what a forward may call that changes neither numbers nor shapes
 
 
 def is_torch(module: Any) -> bool:
@@ -72,7 +73,7 @@ def refuse_other_outputs(module: Any, chain: Chain) -> None:
     if theirs is None:
         return
     with no_grad():
-        ours = np.asarray(chain.module().eval()(rows).numpy())
+        ours = np.asarray(chain.whole().eval()(rows).numpy())
     shapes = theirs.shape, (*theirs.shape, 1)  # a forward may squeeze a single output
     if ours.shape not in shapes or not np.allclose(ours.reshape(theirs.shape), theirs, 1e-6, 1e-8, equal_nan=True):
         raise OperandError(
@@ -157,12 +158,19 @@ def convert_node(module: Model, node: Any, kind: str) -> Iterator[Any]:
         name = node.target if isinstance(node.target, str) else node.target.__name__
         if name in FUNCTIONS:
             yield FUNCTIONS[name]
+        elif name == "flatten":
+            yield flatten_called(*node.args[1:], **node.kwargs)
         elif name in SHAPES:
-            yield "Flatten"
-        else:
+            yield name
+        elif name not in SAME:
             raise OperandError(f"{kind}: its forward calls {name}, which is not a layer that can be converted")
     elif node.op == "get_attr":
         raise OperandError(f"{kind}: its forward uses {node.target} directly, not through a layer")
+
+
+def flatten_called(start_dim: int = 0, end_dim: int = -1, **given: Any) -> Any:
+    """torch.flatten as a layer: by default it begins at another axis."""
+    return import_module("torch").nn.Flatten(start_dim, end_dim)
 
 
 def step_of(part: Any) -> list[Step]:
@@ -174,6 +182,8 @@ def step_of(part: Any) -> list[Step]:
         return [] if found == "identity" else [Step("activation", found)]
     if name in LAYERS:
         return [LAYERS[name](part)]
+    if name in SHAPES:  # whether they make a row of each sample is seen by the outputs
+        return [Step("flatten")]
     raise SettingError(f"{name} has no counterpart in from_torch: it takes {', '.join([*LAYERS, *ACTIVATIONS])}")
 
 
@@ -245,11 +255,16 @@ def embedding(layer: Model) -> Step:
     )  # fmt: skip
 
 
+def flatten(layer: Any) -> Step:
+    """With the axes that it merges."""
+    return Step("flatten", options={"start_dim": layer.start_dim, "end_dim": layer.end_dim})
+
+
 LAYERS: dict[str, Callable[[Any], Step]] = {
     "Linear": linear,
     "Dropout": lambda layer: Step("dropout", p=layer.p),
     "LayerNorm": layer_norm,
     "BatchNorm1d": batch_norm,
-    "Flatten": lambda layer: Step("flatten"),
+    "Flatten": flatten,
     "Embedding": embedding,
 }
