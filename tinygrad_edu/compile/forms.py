@@ -13,6 +13,7 @@ from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.files_read import files_read
 from tinygrad_edu.compile.ir.truth import NumpyKindError
 from tinygrad_edu.compile.kept_results import keeping
+from tinygrad_edu.compile.number_classes import kinds_of
 from tinygrad_edu.compile.outside import asked_outside
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
 from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
@@ -164,8 +165,9 @@ class Forms:
         self.f, self.name, self.watch = f, name, ClosureWatch(f, name)
         self.scalars = ScalarFunction(f, self.watch.run_trace)
         self.arrays = ArrayFunction(f, accurate, parallel, self.watch.run_trace, self.watch.first_change)
-        self.of_tensors: set[Any] = set()  # nestings of plain numbers for which the function computes with Tensors
-        self.of_values: set[Any] = set()  # nestings of 0-d arrays for which it computes with Values
+        # (nesting, classes) of plain numbers for which the function computes with Tensors
+        self.of_tensors: set[Any] = set()
+        self.of_values: set[Any] = set()  # the same of 0-d arrays for which it computes with Values
         self.newest: ScalarFunction | ArrayFunction | None = None
         self.variants = Variants(f, compiled)
 
@@ -187,7 +189,7 @@ class Forms:
     def choose(self, arguments: Sequence[Any], nesting: Any, given: list[Any]) -> ScalarFunction | ArrayFunction:
         """The form that fits the arguments: tape or program of arrays."""
         arrays = not PLAIN.issuperset(map(type, given)) and self.takes_arrays(nesting, arguments, given)
-        self.newest = self.arrays if arrays or self.computes_tensors(nesting, arguments) else self.scalars
+        self.newest = self.arrays if arrays or self.computes_tensors(nesting, arguments, given) else self.scalars
         return self.newest
 
     def takes_arrays(self, nesting: Any, arguments: Sequence[Any], given: list[Any]) -> bool:
@@ -197,22 +199,26 @@ class Forms:
         """
         if any(map(has_axes, given)):
             return True
-        if nesting in self.of_values or not any(isinstance(x, OF_NUMPY) for x in given):
+        key = nesting, kinds_of(given)
+        if key in self.of_values or not any(isinstance(x, OF_NUMPY) for x in given):
             return False
         failure = self.failure_with_arrays(arguments)
         # a Value would not know that it stands for an array, or for a number with a dtype
         if isinstance(failure, (WrittenNumberError, NumpyKindError)):
             raise failure
         if failure is not None:
-            self.of_values.add(nesting)
-        return nesting not in self.of_values
+            self.of_values.add(key)
+        return key not in self.of_values
 
-    def computes_tensors(self, nesting: Any, arguments: Sequence[Any]) -> bool:
+    def computes_tensors(self, nesting: Any, arguments: Sequence[Any], given: Sequence[Any]) -> bool:
         """Does the function need arrays for these plain numbers, as for Tensors that it closes over, or for x.T?
 
         A first trace, on Values, decides; if it fails, a second one does.
         """
-        if nesting not in self.of_tensors and nesting not in self.scalars.programs:
+        if nesting in self.scalars.programs:  # the tape does not ask what its numbers are
+            return False
+        key = nesting, kinds_of(given)
+        if key not in self.of_tensors:
             try:
                 self.scalars.program(arguments)
             except Exception:
@@ -221,8 +227,8 @@ class Forms:
                     if not nesting[1]:  # without arguments it can only be about the arrays that it closes over
                         raise failure from None
                     raise
-                self.of_tensors.add(nesting)
-        return nesting in self.of_tensors
+                self.of_tensors.add(key)
+        return key in self.of_tensors
 
     def failure_with_arrays(self, arguments: Sequence[Any]) -> Exception | None:
         """The error of a trace on arrays, if there is one."""

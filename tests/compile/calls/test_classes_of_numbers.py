@@ -102,3 +102,28 @@ def test_quick_calls_give_the_same_class():
     assert len(f.arrays.quick.known) == 1
     assert [type(y) for y in results] == [np.ndarray] * 3
     assert [y[()] for y in results] == [3.0, 3.0, 0.0]
+
+
+REFUSED = {
+    "powers of int8": (lambda x: x**2, np.int8(100)),
+    "powers of uint8, divided": (lambda x: x**2 // 100, np.uint8(3)),
+    "an attribute of NumPy's numbers": (lambda x: x * 2 if not hasattr(x, "nbytes") else x.nbytes * x, np.int16(3)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_is_of_that_class_of_arguments_alone(name):
+    """Other classes are computed as if nothing had been refused, and the refused one is not let through later."""
+    f, refused = REFUSED[name]
+    compiled = tg.jit(f)
+    with without_numba():
+        for x in (refused, np.float32(1.5), np.int32(3), refused, np.array(3), 2.5, type(refused)(2), np.int64(3), 3):
+            try:
+                found = compiled(x)
+            except TinygradError:
+                continue
+            assert kinds(found) == kinds(f(x)), repr(x)
+            assert found == f(x), repr(x)
+        if name.startswith("powers"):
+            with pytest.raises(TinygradError, match="wrap round"):
+                compiled(type(refused)(2))

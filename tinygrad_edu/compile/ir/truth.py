@@ -277,7 +277,7 @@ def refuse_fractions(operation: Operation, kind: Kind, parents: Sequence[Any]) -
     if operation.name == "pow" and not parents[1].sizes and not is_truth(parents[1]) and value_of(parents[1]) is None:
         raise NumpyKindError("whole numbers to the power of a number that may be below 0: write x.astype(float) ** n")
     if operation.name == "pow" and kind is not int and is_narrow(kind) and not is_truth(parents[0]):
-        raise narrow_error("powers", kind)
+        raise NumpyKindError(str(narrow_error("powers", kind)))
     if operation.name == "reciprocal" or power:
         raise NumpyKindError(
             f"{'whole numbers to the power of one below 0' if power else 'the reciprocal of whole numbers'}, which "
