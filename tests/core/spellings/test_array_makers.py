@@ -143,3 +143,11 @@ def test_what_is_written_into_a_part_says_what_to_write(body):
     with without_numba():
         for found, expected in zip(tg.jit(at_once)(X), at_once(X), strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+def test_lists_of_numbers_are_arrays_of_objects_on_the_tape():
+    """With a model of Values such a function can run in no other way."""
+    w = tg.Value(2.0)
+    compiled = tg.jit(lambda rows: (np.array(rows) * w).sum() + np.asarray([rows[0]])[0][1])
+    for x in (1.0, 3.0):
+        assert compiled([[x, 2.0], [0.5, x]]).data == 2.0 * (2.0 * x + 2.5) + 2.0

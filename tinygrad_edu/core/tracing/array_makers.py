@@ -54,12 +54,18 @@ def lent(name: str) -> Callable[..., Any]:
 def holds_no_node(x: ArrayLike) -> bool:
     """Is there no node in it of which an array with its gradient could be made?"""
     if type(x) in (list, tuple):
-        return all(map(holds_no_node, x))
+        return all(is_value(each) or holds_no_node(each) for each in x)
     kind: Any = type(x)
     if hasattr(kind, "eager_classes"):
         return not hasattr(kind, "__array_function__")
     known = MODES.tensor_trace is None and MODES.recording  # elsewhere it is a Tensor that the function closes over
     return not (known and hasattr(kind, "__array_function__") and getattr(x, "requires_grad", False))
+
+
+def is_value(x: ArrayLike) -> bool:
+    """Is it a Value of a traced function? NumPy makes an array of objects of several, as without jit."""
+    kind: Any = type(x)
+    return hasattr(kind, "eager_classes") and not hasattr(kind, "dtype")
 
 
 def node_of(x: Node, dtype: Dtype) -> Any:
