@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile import packed, uncompiled, untraceable, written_arguments
+from tinygrad_edu.compile import packed, uncompiled, written_arguments
 from tinygrad_edu.compile.call import CAREFUL, Call, check_argument, prepare_call, signature, structure
 from tinygrad_edu.compile.first_run import compared, on_leaves, with_gradients
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
@@ -296,7 +296,6 @@ class ArrayFunction:
     def input_nodes(self, trace: Trace, arguments: Sequence[Any], given: Sequence[Any]) -> list[Any]:
         """The nodes with which the function is called, nested like its arguments."""
         leaves = list(tree_leaves(tuple(arguments)))
-        untraceable.refuse_caught(leaves)
         trace.numbers = {x.dtype for x in leaves if is_double(x)}
         trace.floats = np.dtype(common_dtype(given, trace.numbers))
         trace.mixed = len(float_dtypes(given) | trace.numbers) > 1

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from tinygrad_edu.compile.kept import Kept
+from tinygrad_edu.compile.left_behind import hides_node
 from tinygrad_edu.compile.python_state import SHARED, PythonState
 from tinygrad_edu.compile.settings_read import GENERATORS
-from tinygrad_edu.core.aliases import Option
+from tinygrad_edu.compile.unread import read_of
+from tinygrad_edu.core.aliases import ArrayLike, Option
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import TraceError
 
 
 class CallState(PythonState):
@@ -32,11 +40,47 @@ class CallState(PythonState):
             if is_generator(kept) and kept.first_change():
                 kept.write(kept.was)
 
+    def settle_left_behind(self, name: str) -> list[Any]:
+        """Make plain numbers of the sizes that a trace has left, and return these.
+
+        Errors: TraceError for results in places unknown.
+        """
+        sizes: list[Any] = []
+        for kept in self.kept:
+            if kept.first_change():
+                if hides_node(kept.read()):
+                    raise TraceError(
+                        f"{name} keeps what it computes of its arguments inside of {kept.first_change()}, where a "
+                        "compiled program cannot put it: keep it in an attribute, a list, tuple or dict, return it, or "
+                        "call the function without jit"
+                    )
+                sizes += kept.settle_sizes()
+        return sizes
+
     def put_back_nodes(self) -> None:
         """Put back what was there before where a trace has left its nodes, which mean nothing later."""
         for kept in self.kept:
             if kept.first_change():
                 kept.put_back_nodes()
+
+    def change_of_each_call(self) -> str:
+        """What the function itself changes in Python, besides the results that it keeps; "" if there is nothing."""
+        changed = (kept for kept in self.kept if kept.first_change())
+        return next(filter(None, (kept.changes_itself() for kept in changed)), "") if self.is_own else ""
+
+    def refuse_written(self, values: Sequence[Any]) -> None:
+        """Errors: TraceError if one of these Values holds another number than before."""
+        for kept in self.kept:
+            if any(kept.thing is x for x in values) and kept.first_change():
+                raise TraceError(
+                    f"the function writes to {kept.name} and computes with it. A compiled function reads a Value that "
+                    "it closes over as it is when it is called: compute a new one"
+                )
+
+    def name_of(self, array: ArrayLike) -> str:
+        """The name of what shares memory with an array and was there before the trace; "" if there is nothing."""
+        arrays = (kept for kept in self.kept if isinstance(kept.thing, (np.ndarray, Tensor)))
+        return next((kept.name for kept in arrays if np.may_share_memory(read_of(kept.thing), read_of(array))), "")
 
 
 def is_generator(kept: Kept) -> bool:

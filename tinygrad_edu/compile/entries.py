@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.compile.files_read import FileRead
 from tinygrad_edu.compile.unread import FORM, GRADIENT, NUMBERS, Put, original
 from tinygrad_edu.compile.user_code import ATOMS, same
+from tinygrad_edu.core.aliases import Thing
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.core.writes.checksum import checksum
@@ -51,7 +52,7 @@ class Facts:
         self.keys: list[str] = []
         self.names: list[str] = []
 
-    def add(self, name: str, thing: Any, key: str) -> None:
+    def add(self, name: str, thing: Thing, key: str) -> None:
         self.things.append(thing)
         self.keys.append(key)
         self.names.append(f"{name}.{key}")
@@ -158,14 +159,14 @@ class Entries:
             kept = [
                 i
                 for i, (now, was) in pairs
-                if same_atom(now, was) or (any(was is each for each in NOTHING) and is_plain(now))
+                if is_unchanged(now, was) or (any(was is each for each in NOTHING) and is_plain(now))
             ]
             return [Entries(self.name, self.live.at(kept), None, [self.keys[i] for i in kept] if self.keys else ())]
         if isinstance(self.sized, dict):
             return [Entries(self.name, NamesRead(self.sized.get, [k for k, x in self.sized.items() if is_plain(x)]))]
         if isinstance(self.sized, list):
             old = zip(self.live(), self.was[:first], strict=False)
-            kept = [i for i, (now, was) in enumerate(old) if same_atom(now, was)]
+            kept = [i for i, (now, was) in enumerate(old) if is_unchanged(now, was)]
             return [Entries(self.name, NamesRead(partial(item_of, self.sized), kept))]
         return []
 
@@ -175,7 +176,7 @@ class Content:
 
     __slots__ = ("aspect", "name", "thing", "was")
 
-    def __init__(self, name: str, thing: Any, aspect: str = NUMBERS) -> None:
+    def __init__(self, name: str, thing: Thing, aspect: str = NUMBERS) -> None:
         self.name, self.thing, self.aspect = name, thing, aspect
         self.was = ASPECTS[aspect](thing)
 
@@ -192,23 +193,28 @@ class Content:
 Check = Entries | Lacks | Content | FileRead
 
 
-def is_plain(x: Any) -> bool:
+def is_plain(x: Thing) -> bool:
     """Is it made of plain numbers and texts?"""
     if isinstance(x, (list, tuple)):
         return all(map(is_plain, x))
     return isinstance(x, (*ATOMS, np.ndarray))
 
 
-def item_of(items: Sequence[Any], i: int, default: Any) -> Any:
+def item_of(items: Sequence[Any], i: int, default: Thing) -> Any:
     """The item of a list, which may have become shorter."""
     return items[i] if i < len(items) else default
 
 
-def same_atom(a: Any, b: Any) -> bool:
+def is_unchanged(now: Thing, was: Thing) -> bool:
+    """Is it the same thing, or does it hold the same plain numbers?"""
+    return now is was or (is_plain(now) and same(now, was))
+
+
+def same_atom(a: Thing, b: Thing) -> bool:
     return a is b or (isinstance(a, ATOMS) and same(a, b))
 
 
-def fingerprint_of(x: Any) -> Any:
+def fingerprint_of(x: Thing) -> Any:
     """Shape, dtype and checksum of an array; the number of a Value, as a text, which tells -0.0 and knows NaN again."""
     if isinstance(x, Value):
         return repr(x.data)
@@ -216,13 +222,13 @@ def fingerprint_of(x: Any) -> Any:
     return held.shape, held.dtype, checksum(held)
 
 
-def form(x: Any) -> Any:
+def form(x: Thing) -> Any:
     """Shape and dtype, of which a trace may have made plain numbers."""
     held = x.array if isinstance(x, Tensor) else x
     return held.shape, held.dtype
 
 
-def gradient_numbers(x: Any) -> Any:
+def gradient_numbers(x: Thing) -> Any:
     """The numbers of the gradient."""
     return fingerprint_of(x.grad) if isinstance(x.grad, np.ndarray) else repr(x.grad)
 

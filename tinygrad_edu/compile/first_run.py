@@ -72,7 +72,10 @@ def compared(
             own.refuse_difference(look(found), tuple(arguments) if writes else own.after, NUDGES[single], noise)
     except TraceError:
         forget()
+        if program.before is not None:  # what its trace has changed in Python
+            program.before.restore()
         raise
+    program.before = None
     program.compared.add(key)
     return found
 

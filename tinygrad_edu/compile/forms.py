@@ -10,16 +10,20 @@ import numpy as np
 from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.call_state import CallState, is_generator
 from tinygrad_edu.compile.closure_guard import Guard
+from tinygrad_edu.compile.entries import Entries
 from tinygrad_edu.compile.files_read import files_read
+from tinygrad_edu.compile.ir.stands_for import origin
 from tinygrad_edu.compile.ir.truth import NumpyKindError
 from tinygrad_edu.compile.kept_results import keeping
 from tinygrad_edu.compile.number_classes import kinds_of
 from tinygrad_edu.compile.outside import asked_outside
+from tinygrad_edu.compile.planted_errors import Place, on_trial, refuse_caught
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
 from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
 from tinygrad_edu.compile.variants import PLAIN, Variants
 from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.tracing.askers import HERE
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.core.writes.augmented import WrittenNumberError
 from tinygrad_edu.errors import TraceError
@@ -42,6 +46,7 @@ class ClosureWatch:
     def __init__(self, f: Function, name: str) -> None:
         self.f, self.name = f, name
         self.guard: Guard | None = None
+        self.keeps = False  # do calls of a program set anything in Python? Others may read it
 
     def fits(self) -> bool:
         """Is it still so?"""
@@ -54,30 +59,47 @@ class ClosureWatch:
     def run_trace(self, trace: Callable[[], Any]) -> Any:
         """A program, traced a second time if its trace has changed something in Python, or it reads arrays.
 
-        A list that it fills is harmless; a counter or a generator whose numbers end up in the program is not.
-        Errors: TraceError if the second trace gives another program; ChangesStateError if it changes what the
-        programs for other arguments have read. What it has changed then stays as it was.
+        What only the first call makes, such as a table, is harmless, and so are results that it keeps, which each call
+        sets again. A counter or a generator, which each call moves on, is not. Errors: TraceError if the second trace
+        gives another program, or changes something else too; ChangesStateError if the first changes what the programs
+        for other arguments have read. What it has changed is then put back.
         """
         state = CallState(f=self.f)
         try:
             with keeping(state):
-                return self.program_of(trace, self.guard or Guard(self.f), state)
+                return self.program_of(trace, self.guard_before(), state)
         except BaseException:
             state.restore()
             raise
 
+    def guard_before(self) -> Guard:
+        """What has been read so far; and, where calls of other programs set something, that too."""
+        if self.guard is None or not self.keeps:
+            return self.guard or Guard(self.f)
+        guard = Guard(self.f)
+        guard.contents.update(self.guard.contents)
+        guard.entries += [check for check in self.guard.entries if not isinstance(check, Entries)]
+        return guard
+
     def program_of(self, trace: Callable[[], Any], guard: Guard, state: CallState) -> Any:
         """The program, and the guard of what it has read."""
         nodes = [x for _, x in guard.things if isinstance(x, (Tensor, Value))]
-        with readings(nodes) as read, files_read() as files:
+        with readings(nodes) as read, files_read() as files, on_trial(wanted=HERE.catches) as places:
             program = trace()
         changed = state.opaque or state.first_change()
-        program.changes_python = bool(changed)
         if changed and not self.fits():
             raise ChangesStateError(f"{self.name} changes {self.first_change()}, which it reads for other arguments")
+        if changed:
+            program.changes_python, program.before = True, state
+            program.fix_sizes(state.settle_left_behind(self.name))
+        program.keep_arrays(state)
+        lines = [place for place, met in places.items() if of_python(met)]
+        if lines:
+            self.refuse_caught(trace, lines)
         if changed or state.outside or guard.may_ask_outside:
             guard = self.refuse_difference(program, trace, state, changed, guard)
             state.put_back_nodes()
+            self.keeps |= bool(changed)
         unread = {id(x) for x in nodes}
         if any(isinstance(x, np.ndarray) for x in program.read_anew()):
             unread |= self.look_for_readers(guard, program, trace, read)
@@ -89,22 +111,23 @@ class ClosureWatch:
     def refuse_difference(
         self, program: Any, trace: Callable[[], Any], state: CallState, changed: str, earlier: Guard
     ) -> Guard:
-        """What the function closes over after its trace, such as a list that the trace has made.
+        """What the function closes over after its trace, such as a table that the trace has made.
 
-        Errors: TraceError if another trace gives another program.
+        Errors: TraceError if another trace gives another program, or changes something.
         """
         drawn = generators_drawn_from(state)
         after, guard = CallState(f=self.f), Guard(self.f)
         try:
             with asked_outside(state.iterators.values()) as asked:
                 again = trace()
-            counted = later_otherwise(state, trace, again.signature())
+            again.fix_sizes(after.settle_left_behind(self.name))
+            again.keep_arrays(after)
             source = next((name for name in generators_drawn_from(after) if name in drawn), "")
-            # what every trace changes, such as a list of losses that it appends to, is not compared
-            guard.settle(earlier)
+            each = after.change_of_each_call() if state.is_own else ""
+            guard.settle(earlier)  # the results that it keeps are not compared
         finally:
             after.restore()
-        if asked or source or counted or program.signature() != again.signature():
+        if asked or source or program.signature() != again.signature():
             seen = (
                 f"it changes {source or changed}"
                 if source or changed
@@ -115,8 +138,21 @@ class ClosureWatch:
                 f"{self.name} computes something else at each call, which a compiled program cannot do: "
                 f"{state.opaque or seen}. Give the numbers as an argument"
             )
+        if each:
+            raise TraceError(
+                f"each call of {self.name} changes {each}, which a compiled program would do only once: return what is "
+                "new and keep it outside, or call the function without jit"
+            )
         guard.contents.update(earlier.contents)  # contents that earlier programs have read
         return guard
+
+    def refuse_caught(self, trace: Callable[[], Any], places: Sequence[Place]) -> None:
+        """Errors: TraceError if the function catches what Python's numbers raise at one of these places."""
+        after = CallState(f=self.f)
+        try:
+            refuse_caught(trace, places)
+        finally:
+            after.restore()
 
     def look_for_readers(self, guard: Guard, program: Any, trace: Callable[[], Any], read: Readings) -> set[int]:
         """The ids of the arrays whose numbers no trace asks for: a further one, with stand-ins for them, says so.
@@ -138,15 +174,9 @@ class ClosureWatch:
         return {x for x in arrays if NUMBERS not in read.get(x, ())}
 
 
-def later_otherwise(state: CallState, trace: Callable[[], Any], signature: object) -> bool:
-    """Does the trace of a function that counts give another program later, as of `x if self.n < 3 else 0 * x`?"""
-    counting = [kept.count_on() for kept in state.kept if kept.first_change()] if state.is_own else []
-    if not any(counting):
-        return False
-    try:
-        return bool(trace().signature() != signature)
-    except Exception:  # the count may have a limit
-        return False
+def of_python(met: Sequence[Any]) -> bool:
+    """Do any of these operations compute with Python's numbers alone? On the tape they may all do so."""
+    return not met or any(all(origin(x) is float for x in operands) for operands in met)
 
 
 def generators_drawn_from(state: CallState) -> list[str]:

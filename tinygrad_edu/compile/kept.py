@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_edu.compile.left_behind import SIZES, holds_node, things_in, with_plain_sizes
 from tinygrad_edu.compile.user_code import same
-from tinygrad_edu.core.aliases import Samples
-from tinygrad_edu.core.pytree import tree_leaves
-from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.value import Value
-from tinygrad_edu.errors import OperandError
 
-NODES = Tensor, Value
 ABSENT = object()  # equal to nothing else
-FAR = 277_200  # a multiple of 100 and of all numbers up to 12: beyond `n < 3`, and where `n % 10 == 0`
 OF_DICT = "[{0!r}]"  # how to write an entry of a dict
 
 
@@ -42,6 +36,17 @@ class Kept:
             return f"the order of {self.name}"  # d.move_to_end(key), d[key] = d.pop(key)
         return self.name + self.entries.format(other[0]) if other else ""
 
+    def changes_itself(self) -> str:
+        """`first_change`, but for results that are kept, which each call of a program sets (kept_results.py)."""
+        now, was = self.read(), self.was
+        if isinstance(now, list) and len(now) > len(was) and same(now[: len(was)], was):
+            return "" if all(map(holds_node, now[len(was) :])) else self.name
+        if not self.entries:
+            return "" if holds_node(now) else self.first_change()
+        other = [key for key, x in now.items() if not same(x, was.get(key, ABSENT)) and not holds_node(x)]
+        other += [key for key in was if key not in now]
+        return self.name + self.entries.format(other[0]) if other else ""
+
     def put_back_nodes(self) -> None:
         """The entries as they were that hold nodes of a trace; of a list that has grown these are left out."""
         now, was = self.read(), self.was
@@ -55,27 +60,13 @@ class Kept:
         else:
             self.write(was)
 
-    def count_on(self) -> bool:
-        """Let whole numbers that two traces have changed go on, until the next one makes them a multiple of FAR.
+    def settle_sizes(self) -> list[Any]:
+        """Put the lengths of this trace where it has left sizes, so that a later trace does not compute with them.
 
-        False where there are none.
+        Returns the sizes.
         """
-        now, was = self.read(), self.was
-        numbers, before = (now, was) if self.entries else ({"": now}, {"": was})
-        both = {key: (x, before[key]) for key, x in numbers.items() if is_counter(x) and is_counter(before.get(key))}
-        far = {key: n - n % FAR + (FAR - 1) * (x - n) + (x - n) // 2 for key, (x, n) in both.items() if x != n}
-        if far:
-            self.write({**now, **far} if self.entries else far[""])
-        return bool(far)
-
-
-def is_counter(x: object) -> bool:
-    return type(x) is int
-
-
-def holds_node(x: Samples) -> bool:
-    """Is it a node, or a dict, list or tuple with one?"""
-    try:
-        return any(isinstance(leaf, NODES) and hasattr(type(leaf), "eager_classes") for leaf in tree_leaves(x))
-    except OperandError:  # without end
-        return False
+        now = self.read()
+        sizes = [x for x in things_in(now) if type(x) in SIZES]
+        if sizes:
+            self.write(with_plain_sizes(now))
+        return sizes

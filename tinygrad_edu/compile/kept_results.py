@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tinygrad_edu.compile.kept import ABSENT, OF_DICT, Kept, holds_node
+from tinygrad_edu.compile.kept import ABSENT, OF_DICT, Kept
+from tinygrad_edu.compile.left_behind import holds_node, is_traced_node
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.unread import readings
 from tinygrad_edu.compile.user_code import same
@@ -82,10 +83,6 @@ def put_each(kept: Sequence[Keep], numbers: Sequence[Any]) -> None:
     rest = iter(numbers)
     for keep in kept:
         keep.put_numbers(rest)
-
-
-def is_traced_node(x: object) -> bool:
-    return hasattr(type(x), "eager_classes")
 
 
 def changed_entries(kept: Kept) -> Iterator[tuple[str, Any, Callable[[Any], None]]]:

@@ -117,6 +117,7 @@ class Program(ProgramBody):
         self.classes: dict[Sequence[type], list[Any]] = {}  # of results, by those of the arguments: see result_types.py
         self.compared: set[Any] = set()  # the kinds of runs that were compared with the function: see first_run.py
         self.changes_python = False  # does its trace change anything in Python? Set by forms.py
+        self.before: Any = None  # the state before that trace, until its first run
         self.result_dtypes: Sequence[Any] = ()  # NumPy's, of the results, where they are not all the program's own
 
     def work(self) -> float:
@@ -133,7 +134,20 @@ class Program(ProgramBody):
         # body(), because the whole text takes as long as a trace
         constants = self.trace.frame.constants if self.trace.frame is not None else []
         kept = [keep.name for keep in self.trace.kept]
-        return self.parameters, self.body(), self.functions, numbers, constants, kept
+        return self.parameters, self.body(), self.functions, numbers, constants, self.sizes_as_numbers(), kept
+
+    def sizes_as_numbers(self) -> set[Any]:
+        """The sizes that other sizes or numbers have been found equal to."""
+        return {(a, b) for a, b, equal in self.trace.conditions.answers if equal}
+
+    def fix_sizes(self, sizes: Sequence[Any]) -> None:
+        """Serve these alone, which the function has kept in Python as numbers."""
+        for n in sizes:
+            self.trace.conditions.note(n.text, str(n.length), True, True)
+
+    def keep_arrays(self, outside: Any) -> None:
+        """Keep what was in arrays that the function has made and written to; see met_arrays.py."""
+        self.trace.met.keep(self.trace.captured, outside)
 
     def read_anew(self) -> Sequence[Any]:
         """The things the function closes over whose numbers the program reads at each call."""

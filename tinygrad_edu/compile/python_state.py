@@ -28,6 +28,7 @@ from tinygrad_edu.compile import torch_generators as of_torch
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.kept import OF_DICT, Kept
 from tinygrad_edu.compile.outside import answers_otherwise
+from tinygrad_edu.compile.unread import number_unnoted
 from tinygrad_edu.compile.user_code import (
     ENVIRONMENT,
     ask_once,
@@ -47,8 +48,10 @@ from tinygrad_edu.compile.user_code import (
     wrapped_in,
 )
 from tinygrad_edu.compile.writers import may_write
+from tinygrad_edu.core.aliases import Thing
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.tracing.askers import HERE, note_function
+from tinygrad_edu.core.value import Value
 
 MOST = 20_000  # things that can be noted; a run with more is eager
 RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # the global generators
@@ -64,7 +67,7 @@ class PythonState:
     `writers`: functions of the user's that may change what is there; `words`: the names in all of them.
     """
 
-    def __init__(self, **roots: Any) -> None:
+    def __init__(self, **roots: Thing) -> None:
         self.kept, self.seen = list[Kept](), dict[int, Any]()
         self.spaces: set[Any] = set()  # (namespace, names) already looked through
         self.caches: list[Any] = []  # functools caches that were empty at the start
@@ -99,13 +102,13 @@ class PythonState:
             cache.cache_clear()
 
     def keep(
-        self, name: str, thing: Any, read: Callable[[], Any], write: Callable[[Any], Any], entries: str = ""
+        self, name: str, thing: Thing, read: Callable[[], Any], write: Callable[[Any], Any], entries: str = ""
     ) -> Any:
         """Note one thing; what it holds."""
         self.kept.append(Kept(name, thing, read, write, entries))
         return self.kept[-1].was
 
-    def inside(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def inside(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         """The things that one leads to, by name; notes what can change in it."""
         self.outside, look = self.outside or answers_otherwise(x), look_of(type(x))
         if look is not None:
@@ -126,7 +129,7 @@ class PythonState:
             return iter(())
         own = attribute_space(x)  # attributes of the user's, such as w.velocity
 
-        def write(was: Any) -> None:
+        def write(was: Thing) -> None:
             x.assign(was["numbers"])
             x.requires_grad = was["requires_grad"]
             own.clear()
@@ -135,63 +138,68 @@ class PythonState:
         self.keep(name, x, lambda: {"numbers": x.array.copy(), "requires_grad": x.requires_grad, "own": {**own}}, write)
         return ((f"{name}.{key}", each) for key, each in own.items())
 
-    def of_array(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
-        def write(was: Any) -> None:
+    def of_value(self, name: str, x: Value) -> Iterator[tuple[str, Any]]:
+        if not hasattr(type(x), "eager_classes"):  # else left behind by a trace
+            self.keep(name, x, lambda: number_unnoted(x), lambda was: setattr(x, "data", was))
+        return iter(())
+
+    def of_array(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
+        def write(was: Thing) -> None:
             x[...] = was
 
         self.keep(name, x, x.copy, write)
         return ((f"{name}[{i}]", each) for i, each in enumerate(x.flat)) if x.dtype.kind == "O" else iter(())
 
-    def of_mapping(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
-        def write(was: Any) -> None:
+    def of_mapping(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
+        def write(was: Thing) -> None:
             x.clear()
             x.update(was)
 
         found = self.keep(name, x, lambda: dict(x), write, OF_DICT)
         return ((f"{name}[{key!r:.40}]", each) for key, each in found.items())
 
-    def of_list(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
-        def write(was: Any) -> None:
+    def of_list(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
+        def write(was: Thing) -> None:
             x.clear()
             x.extend(was)
 
         found = self.keep(name, x, lambda: list(x), write)
         return ((f"{name}[{i}]", each) for i, each in enumerate(found))
 
-    def of_set(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
-        def write(was: Any) -> None:
+    def of_set(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
+        def write(was: Thing) -> None:
             x.clear()
             x.update(was)
 
         return ((name, each) for each in self.keep(name, x, lambda: set(x), write))
 
-    def of_tuple(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_tuple(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         return ((f"{name}[{i}]", each) for i, each in enumerate(x))
 
-    def of_generator(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_generator(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         bits = x.bit_generator if isinstance(x, np.random.Generator) else x
 
-        def write(was: Any) -> None:
+        def write(was: Thing) -> None:
             bits.state = was[0]
 
         self.keep(name, x, lambda: (bits.state, getattr(bits.seed_seq, "n_children_spawned", 0)), write)
         return iter(())
 
-    def of_random_state(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_random_state(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         self.keep(name, x, lambda: x.get_state(legacy=False), x.set_state)
         return iter(())
 
-    def of_torch_generator(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_torch_generator(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         self.keep(name, x, partial(of_torch.state_of_torch, x), partial(of_torch.put_torch_state, x))
         return iter(())
 
-    def of_random(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_random(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         if not answers_otherwise(x):  # SystemRandom has no state
             self.keep(name, x, x.getstate, x.setstate)
         return iter(())
 
-    def of_cell(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
-        def write(was: Any) -> None:
+    def of_cell(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
+        def write(was: Thing) -> None:
             x.cell_contents = was
 
         try:
@@ -199,18 +207,18 @@ class PythonState:
         except ValueError:  # the cell is still empty
             return iter(())
 
-    def of_method(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_method(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         return iter([(name, x.__self__), (name, x.__func__)])
 
-    def of_partial(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_partial(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         return iter([(name, x.func), (f"{name}.args", x.args), (f"{name}.keywords", x.keywords)])
 
-    def of_descriptor(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_descriptor(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         parts = [getattr(x, each, None) for each in ("__func__", "fget", "func")]
         return iter([(name, each) for each in parts if each is not None])
 
-    def of_bytes(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
-        def write(was: Any) -> None:
+    def of_bytes(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
+        def write(was: Thing) -> None:
             del x[:]
             x.extend(was)
 
@@ -223,11 +231,11 @@ class PythonState:
         except LookupError:  # the variable has no value yet
             return iter(())
 
-    def of_instance(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_instance(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         """The attributes of an object, and what its class keeps."""
         attributes = attribute_space(x)
 
-        def write(was: Any) -> None:
+        def write(was: Thing) -> None:
             attributes.clear()
             attributes.update(was)
 
@@ -239,12 +247,12 @@ class PythonState:
                 for slot in slots_of(kind):
                     yield from self.of_slot(f"{name}.{slot}", x, slot)
 
-    def of_class(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_class(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         """What the user's class keeps, and the functions in it."""
         if not is_own_class(x):
             return
 
-        def write(was: Any) -> None:
+        def write(was: Thing) -> None:
             for key in own(x).keys() - was.keys():
                 delattr(x, key)
             for key, each in was.items():
@@ -256,7 +264,7 @@ class PythonState:
         for key, each in self.keep(name, x, lambda: own(x), write, ".{0}").items():
             yield f"{name}.{key}", each
 
-    def of_slot(self, name: str, x: Any, slot: str) -> Iterator[tuple[str, Any]]:
+    def of_slot(self, name: str, x: Thing, slot: str) -> Iterator[tuple[str, Any]]:
         if hasattr(x, slot):
             yield name, self.keep(name, x, lambda: getattr(x, slot), lambda was: setattr(x, slot, was))
 
@@ -284,7 +292,7 @@ class PythonState:
         else:
             yield from closed_over(x)
 
-    def of_cache(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    def of_cache(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         """A function with a cache of its results."""
         if not x.cache_info().currsize:
             self.caches.append(x)
@@ -296,7 +304,7 @@ class PythonState:
             return
         self.spaces.add((id(space), frozenset(names)))
 
-        def write(was: Any) -> None:
+        def write(was: Thing) -> None:
             for each in select(space, names).keys() - was.keys():
                 del space[each]
             space.update(was)
@@ -310,6 +318,7 @@ class PythonState:
 
 LOOKS: list[tuple[Any, Callable[..., Iterator[tuple[str, Any]]]]] = [
     (Tensor, PythonState.of_tensor),
+    (Value, PythonState.of_value),
     (np.ndarray, PythonState.of_array),
     ((dict,), PythonState.of_mapping),
     ((list, deque), PythonState.of_list),

@@ -11,11 +11,12 @@ import numpy as np
 from tinygrad_edu.compile.codegen.names import TRAINING, free_name
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.ir.casts import ROUNDED
-from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions
+from tinygrad_edu.compile.ir.dims import ACTIVE, MADE, Conditions
 from tinygrad_edu.compile.ir.node import COUNTER, Size, Traced, as_node, differentiate
 from tinygrad_edu.compile.ir.replay import replay
 from tinygrad_edu.compile.ir.stands_for import mark
 from tinygrad_edu.compile.ir.truth import FLOAT, TRUTH, as_float
+from tinygrad_edu.compile.met_arrays import MetArrays
 from tinygrad_edu.compile.passes.float_dtypes import SINGLE, add_dtypes, dtype_of_input
 from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
@@ -76,6 +77,8 @@ class Trace:
     written_out: frozenset[Any] | None = frozenset()  # steps of loops that are unrolled; None: all
     begun: int = field(default_factory=lambda: next(CLOCK))  # Tensors made later belong to the trace
     first: int = field(default_factory=lambda: next(COUNTER))  # nodes made earlier belong to another trace
+    sizes_from: int = field(default_factory=lambda: next(MADE))  # the same for sizes
+    met: MetArrays = field(default_factory=MetArrays)
     lookups: list[Traced] = field(default_factory=list)  # nodes that read at an index
     dropped: list[Traced] = field(default_factory=list)  # those of `lookups` on which no result depends
     leaves: set[Traced] = field(default_factory=set)  # nodes inside loop bodies, which are meaningless outside
@@ -130,7 +133,7 @@ class Trace:
         """The input for an array that the function closes over, the same one each time."""
         array = numbers_of_frame(array)
         for name, known in self.captured.items():
-            if known is array:
+            if known is array and self.met.is_same(name, array):
                 return self.inputs[name]
         if isinstance(array, Tensor) and array.parents:
             if array._made > self.begun:
@@ -144,6 +147,7 @@ class Trace:
             raise OperandError(f"{array!r:.60} in a compiled function is neither a number nor an array of them")
         node = self.input(getattr(array, "label", "") or "given", read_of(array))
         self.captured[node.name] = array
+        self.met.note(node.name, array)
         mark(node, Tensor if isinstance(array, Tensor) else type(original(array)))
         return node
 

@@ -18,6 +18,7 @@ import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from inspect import getattr_static
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ SLOTS: dict[type, dict[str, Any]] = {kind: {k: getattr(kind, k) for k in names} 
     (Tensor, ("array", "gradient")), (Value, ("data", "grad")),
 )}  # fmt: skip
 ARRAY: Any = SLOTS[Tensor]["array"]  # the slot with a Tensor's numbers, whatever its class does with `array`
+NUMBER: Any = getattr_static(Value, "data")  # the same of a Value
 PARTS = ("T", "real", "mT")  # attributes that share the same memory
 FORMS = ("shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides")
 
@@ -335,6 +337,11 @@ def arrays_in(x: Any) -> Iterator[Any]:
     elif isinstance(x, tuple):
         for each in x:
             yield from arrays_in(each)
+
+
+def number_unnoted(x: Value) -> Any:
+    """The number of a Value, without asking it."""
+    return NUMBER.__get__(x)
 
 
 def read_of(x: ArrayLike) -> Any:

@@ -15,4 +15,5 @@ Option = Any  # one option of an operation, as NumPy's functions take them
 Samples = Any  # one row per sample: an array, nested lists or a data frame; also one weight per sample
 State = Any  # the state of a recurrent layer: an array, or a tuple of several
 Dtype = Any  # a dtype as NumPy takes it: "float32", np.float32, None
+Thing = Any  # what a function of the user keeps in Python, of any class
 Model = Any  # one of our Modules, a network of PyTorch or Keras, or an estimator

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.compile.programs import normal, without_numba
+from tests.compile.programs import normal, recorder, without_numba
 from tinygrad_edu import nn, ops
 
 IDS = np.array([[0, 3], [1, 1], [4, 0], [2, 2], [3, 4], [0, 0], [1, 4]])
@@ -109,10 +109,10 @@ def test_as_machine_code(name):
 
 
 def test_one_program_for_any_number_of_rounds():
-    f, traces = SCANS["state and y"][0], []
+    f, (note, traces) = SCANS["state and y"][0], recorder()
 
     def loss(W, U, x):
-        traces.append(x.shape)
+        note(x.shape)
         return total(f(W, U, x))
 
     compiled = assert_as_eager(loss, [normal(3, 4), normal(4, 4), normal(9, 2, 3)])

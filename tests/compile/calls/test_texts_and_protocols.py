@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.compile.programs import without_numba
+from tests.compile.programs import recorder, without_numba
 from tinygrad_edu.errors import TinygradError, TraceError
 
 V = np.array([0.5, -1.0, 2.0])
@@ -37,11 +37,11 @@ ASK = {
 
 @pytest.mark.parametrize("name", OPERANDS)
 def test_as_for_the_array(name):
-    log = []
+    note, log = recorder()
 
     def f(v):
         x = OPERANDS[name](v)
-        log.append([(key, ask(x)) for key, ask in ASK.items() if key != "squeezed is" or name == "v"])
+        note([(key, ask(x)) for key, ask in ASK.items() if key != "squeezed is" or name == "v"])
         return np.sum(v)
 
     f(V)

@@ -35,3 +35,23 @@ def test_as_without_jit(name, kind):
         x = kind(np.ones((rows, 2)))
         with without_numba():
             np.testing.assert_array_equal(np.asarray(compiled(x).data), np.asarray(f(x).data))
+
+
+BY_TEXT = {"(3,)": 2.0, "(40,)": 3.0}
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x * BY_TEXT[str(x.shape)],
+        lambda x: x * BY_TEXT[f"{x.shape}"],
+        lambda x: x * BY_TEXT[repr(x.shape)],
+        lambda x: x * len([0] * x.shape[0]),
+        lambda x: x * len(x.shape[0] * (0,)),
+    ],
+)
+def test_the_text_of_a_shape_decides_and_lists_are_as_long(f):
+    g = tg.jit(f)
+    with without_numba():
+        for n in (3, 40, 3):
+            np.testing.assert_array_equal(g(np.ones(n)), f(np.ones(n)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.compile.programs import training_without_numba, without_numba
+from tests.compile.programs import recorder, training_without_numba, without_numba
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.errors import TinygradError, TraceError
 
@@ -105,10 +105,10 @@ def answers(ask, x):
 
 def heard(way, operands, ask=QUESTIONS):
     """The answers in each run of a function of v in this way, by (operand, question)."""
-    log = []
+    note, log = recorder()
 
     def f(v):
-        log.append({(name, *pair): None for name in operands for pair in answers(ask, OPERANDS[name](v)).items()})
+        note({(name, *pair): None for name in operands for pair in answers(ask, OPERANDS[name](v)).items()})
         return np.sum(v)
 
     with without_numba():
@@ -206,10 +206,10 @@ def test_a_result_of_a_transform_is_plain_where_its_argument_is():
 
     for given in (V, Tensor(V)):
         expected = [isinstance(x, Tensor) for x in gradient_and_value(given)]
-        log = []
+        note, log = recorder()
 
-        def f(v, log=log):
-            log.append([isinstance(x, Tensor) for x in gradient_and_value(v)])
+        def f(v, note=note):
+            note([isinstance(x, Tensor) for x in gradient_and_value(v)])
             return np.sum(v)
 
         with without_numba():

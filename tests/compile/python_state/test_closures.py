@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.compile.programs import without_numba
+from tests.compile.programs import recorder, without_numba
 from tinygrad_edu import Tensor, Value, grad, jit, nn, ops
 from tinygrad_edu.errors import TraceError
 
@@ -180,30 +180,30 @@ def test_what_every_call_counts_or_draws_is_refused(make, given):
         jit(make())(given)
 
 
-def test_a_list_that_a_trace_fills_is_harmless():
-    traces = []
+def test_one_trace_serves_all_calls():
+    note, traces = recorder()
 
     @jit
     def f(x):
-        traces.append(x.shape)
+        note(1)
         return np.sum(x)
 
     for _ in range(3):
         assert f(X) == pytest.approx(X.sum())
-    assert len(traces) == 1
+    assert len(traces) == 2  # the trace, and the function itself beside its first run
 
 
 def test_every_change_in_lists_of_lists_is_seen_and_equal_numbers_are_none():
-    rows, traces = [[1.0, 2.0], [3.0, 4.0]], []
+    rows, (note, traces) = [[1.0, 2.0], [3.0, 4.0]], recorder()
 
     def of(x):
-        traces.append(None)
+        note(None)
         return sum(x * w for row in rows for w in row)
 
     f = jit(of)
     assert f(2.0) == 20.0
     rows[1][0] = float("3")  # another object with the same number
-    assert (f(2.0), f(3.0), len(traces)) == (20.0, 30.0, 1)
+    assert (f(2.0), f(3.0), len(traces)) == (20.0, 30.0, 2)
     for change in (
         lambda: rows[1].__setitem__(0, 5.0), lambda: rows[0].append(1.0), lambda: rows[1].pop(), rows.pop,
         lambda: rows.append([7.0]), lambda: rows.__setitem__(0, [8.0]),

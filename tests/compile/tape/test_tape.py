@@ -8,8 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.compile.programs import recorder
 from tests.core.operations.test_table import ROWS, SMOOTH, points
 from tinygrad_edu import Value, jit, ops
+from tinygrad_edu.compile.scalar.function import TracedValue
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.errors import NonScalarBackwardError, TraceError
 
@@ -69,7 +71,8 @@ def test_arithmetic_is_the_same_to_the_last_bit(row):
 @st.composite
 def graphs(draw):
     """A list of (operation, rows of its inputs), as a function of three numbers."""
-    names = st.sampled_from(sorted(set(ROWS) - {"tan", "sinh", "cosh", "exp", "expm1", "pow"}))  # the others overflow
+    overflow = {"tan", "sinh", "cosh", "exp", "expm1", "pow"}
+    names = st.sampled_from(sorted(set(ROWS) - overflow - {"copysign"}))  # the sign of log(-1.0) is anybody's
     steps = []
     for i in range(3, 3 + draw(st.integers(1, 12))):
         row = ROWS[draw(names)]
@@ -116,17 +119,17 @@ def test_random_graphs(steps, inputs):
 
 
 def test_arguments_and_closed_over_values_are_read_anew_without_a_new_trace():
-    w, traces = Value(2.0), []
+    w, (note, traces) = Value(2.0), recorder()
 
     @jit
     def f(x):
-        traces.append(None)
+        note(x)
         return w * x + w**2
 
     assert [f(1.0), f(3.0)] == [6.0, 10.0]
     w.data = 10.0
     assert f.value_and_grad(3.0) == (130.0, 10.0)
-    assert len(traces) == 1
+    assert len([x for x in traces if type(x) is TracedValue]) == 1
 
 
 def test_backward_adds_to_the_gradients_of_closed_over_values():
@@ -139,18 +142,18 @@ def test_backward_adds_to_the_gradients_of_closed_over_values():
 
 
 def test_containers_keep_their_nesting_and_another_one_is_traced_anew():
-    traces = []
+    note, traces = recorder()
 
     @jit
     def f(p):
-        traces.append(None)
+        note(len(p["w"]))
         return {"sum": sum(p["w"]), "all": [p["b"] * x for x in p["w"]]}
 
     assert f({"w": [1.0, 2.0], "b": 3.0}) == {"sum": 3.0, "all": [3.0, 6.0]}
     assert f({"w": [2.0, 2.0], "b": 1.0}) == {"sum": 4.0, "all": [2.0, 2.0]}
-    assert len(traces) == 1
+    assert traces == [2, 2]  # the trace, and the function itself beside the first run
     assert f({"w": [1.0, 2.0, 3.0], "b": 1.0})["sum"] == 6.0
-    assert len(traces) == 2
+    assert traces == [2, 2, 3, 3]
     y, gradient = jit(lambda p: sum(p["w"]) * p["b"]).value_and_grad({"w": [1.0, 2.0], "b": 3.0})
     assert (y, gradient) == (9.0, {"w": [3.0, 3.0], "b": 3.0})
 

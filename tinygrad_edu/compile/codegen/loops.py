@@ -23,8 +23,8 @@ from tinygrad_edu.compile.codegen.outline import SHARED, outline
 from tinygrad_edu.compile.codegen.reductions import Reductions, in_blocks, innermost
 from tinygrad_edu.compile.codegen.rounds import RoundWriter, stack_lines
 from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, FAST, PLUS
-from tinygrad_edu.compile.ir.constants import is_positions
-from tinygrad_edu.compile.ir.node import Traced, op_name, value_of
+from tinygrad_edu.compile.ir.constants import is_positions, value_of
+from tinygrad_edu.compile.ir.node import Traced, op_name
 from tinygrad_edu.compile.ir.truth import is_comparison
 from tinygrad_edu.compile.passes.fuse import (
     Loop,

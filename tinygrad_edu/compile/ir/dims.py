@@ -13,12 +13,14 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from tinygrad_edu.core.methods.plain_arrays import Count, count_of_shape
 from tinygrad_edu.core.tracing.stands_for import class_told, set_class
 from tinygrad_edu.errors import TraceError
 
+MADE = count()  # sizes so far
 NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -66,13 +68,13 @@ class Size:
     this trace, as a condition. `linear` of a sum: the coefficient of each size, by name, and the constant term.
     """
 
-    __slots__ = ("length", "linear", "text")
+    __slots__ = ("length", "linear", "made", "text")
 
     def __init__(self, length: int, text: str, linear: tuple[Mapping[str, int], int] | None = None) -> None:
-        self.length, self.text, self.linear = length, text, linear or ({text: 1}, 0)
+        self.length, self.text, self.linear, self.made = length, text, linear or ({text: 1}, 0), next(MADE)
 
     def __repr__(self) -> str:
-        return str(self.length)
+        return repr(self.fix())  # the text may decide, as the key of a dict
 
     __class__ = property(class_told, set_class)  # an int, where the user's code asks
 
@@ -89,8 +91,9 @@ class Size:
         equal = bool(self.length == (other.length if isinstance(other, Size) else other))
         text = text_of(other)
         # No size is -1, and an axis of length 1 is a different structure already: neither needs a condition.
-        if ACTIVE.traces and text != self.text and text.isascii() and text not in ("-1", "1"):
-            ACTIVE.traces[-1].conditions.note(self.text, text, equal, named)
+        own = text_of(self)
+        if ACTIVE.traces and text != own and text.isascii() and text not in ("-1", "1") and not own.isdigit():
+            ACTIVE.traces[-1].conditions.note(own, text, equal, named)
         return equal
 
     def __hash__(self) -> int:
@@ -100,7 +103,7 @@ class Size:
     def fix(self) -> int:
         """The length as a plain number, which fixes it for this trace: another length gets a trace of its own."""
         if ACTIVE.traces and not ACTIVE.traces[-1].counted:
-            ACTIVE.traces[-1].conditions.note(self.text, str(self.length), True, True)
+            ACTIVE.traces[-1].conditions.note(text_of(self), str(self.length), True, True)
         return self.length
 
     __index__ = __int__ = __trunc__ = fix
@@ -141,9 +144,11 @@ class Size:
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Size):
-            return Size(self.length * other.length, f"{self.text} * {other.text}")
+            return Size(self.length * other.length, f"{text_of(self)} * {text_of(other)}")
         if isinstance(other, int):
-            return self if other == 1 else Size(self.length * other, f"{self.text} * {other}")
+            return self if other == 1 else Size(self.length * other, f"{text_of(self)} * {other}")
+        if isinstance(other, (list, tuple, str, bytes)):
+            return other * self.fix()
         return as_node(other) * as_node(self)
 
     __rmul__ = __mul__
@@ -208,7 +213,12 @@ def as_node(x: Any) -> Any:
 
 def text_of(n: Any) -> str:
     """A size as the program writes it: its name, or a number."""
-    return n.text if isinstance(n, Size) else str(n)
+    return str(n) if not isinstance(n, Size) else str(n.length) if is_stale(n) else n.text
+
+
+def is_stale(n: Size) -> bool:
+    """Was it made by an earlier trace, and kept in Python? To this one it is a plain number."""
+    return bool(ACTIVE.traces) and n.made < ACTIVE.traces[0].sizes_from
 
 
 def length(n: Any) -> int:
@@ -261,7 +271,7 @@ def minus(a: Any, b: Any) -> Any:
 
 
 def linear(n: Any) -> tuple[Mapping[str, int], int]:
-    return n.linear if isinstance(n, Size) else ({}, int(n))
+    return n.linear if isinstance(n, Size) and not is_stale(n) else ({}, length(n))
 
 
 def add_terms(terms: Mapping[str, int], number: int, total: int) -> Any:

@@ -16,16 +16,15 @@ import numpy as np
 from tinygrad_edu.compile.codegen.formulas import literal
 from tinygrad_edu.compile.ir import bitwise, casts
 from tinygrad_edu.compile.ir import truth as truths
-from tinygrad_edu.compile.ir.constants import NEUTRAL, POWERS, same, spread_value
+from tinygrad_edu.compile.ir.constants import NEUTRAL, POWERS, same, spread_value, value_of
 from tinygrad_edu.compile.ir.constants import is_constant as is_constant
 from tinygrad_edu.compile.ir.constants import op_name as op_name
-from tinygrad_edu.compile.ir.constants import value_of as value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, count_numbers, lengths, note_derivative, text_of
 from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
-from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
 from tinygrad_edu.compile.ir.stands_for import let_nodes_answer, mark_entry, mark_result
+from tinygrad_edu.compile.planted_errors import meet
 from tinygrad_edu.compile.unread import original
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
@@ -93,6 +92,7 @@ class Traced(Tensor):
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside a vmap
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
         operands = casts.round_beside_singles(tuple(map(as_node, truths.check_operands(operation, arguments))))
+        meet(operation.name, [operands], is_constant(operands[-1]))
         return unless_recording(watched(truths.apply_as_numpy(operation, operands, record), operation, operands))
 
     @staticmethod
@@ -192,7 +192,7 @@ DETACHED = Operation(ops.pos.function, None, EVERYWHERE, ops.pos.numpy_name, "")
 def constant(x: Any, kind: truths.Kind = truths.FLOAT) -> Traced:
     """A number that is written into the program's text."""
     own = {"dtype": x.dtype} if isinstance(x, np.floating) else None
-    return Traced((), options=own, name=x.text if isinstance(x, Size) else literal(float(x)), kind=kind)
+    return Traced((), options=own, name=text_of(x) if isinstance(x, Size) else literal(float(x)), kind=kind)
 
 
 def as_node(x: Any) -> Traced:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.ir.constants import value_of
 from tinygrad_edu.compile.ir.dims import NAME, Size, evaluate, length
-from tinygrad_edu.compile.ir.node import Traced, op_name, order_of_axes, value_of
+from tinygrad_edu.compile.ir.node import Traced, op_name
+from tinygrad_edu.compile.ir.shape_rules import order_of_axes
 from tinygrad_edu.compile.onnx_graph.formulas import Formulas
 from tinygrad_edu.compile.onnx_graph.nodes import FLOAT, WHOLE, Edge, Nodes
 from tinygrad_edu.compile.passes.fuse import SizeNames

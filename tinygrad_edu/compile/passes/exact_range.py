@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.ir.constants import value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE
 from tinygrad_edu.compile.ir.indexing import reshape_node
-from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name, value_of
+from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
 from tinygrad_edu.compile.ir.truth import (
     ADDS,
     ARITHMETIC,

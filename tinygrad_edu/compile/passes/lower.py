@@ -7,7 +7,8 @@ from typing import Any
 
 from tinygrad_edu.compile.ir.constants import is_positions
 from tinygrad_edu.compile.ir.dims import text_of
-from tinygrad_edu.compile.ir.node import Traced, op_name, order_of_axes
+from tinygrad_edu.compile.ir.node import Traced, op_name
+from tinygrad_edu.compile.ir.shape_rules import order_of_axes
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.graph import topological

@@ -23,10 +23,11 @@ from tinygrad_edu.compile.passes.exact_range import (
     read_exactly,
     refuse_computed,
 )
+from tinygrad_edu.compile.planted_errors import meet
 from tinygrad_edu.compile.scalar.listing import python_lines
 from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.scalar.tape_loops import LEAF
-from tinygrad_edu.compile.untraceable import call_with_nodes, explain_failure, refuse_caught
+from tinygrad_edu.compile.untraceable import call_with_nodes, explain_failure
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, tracing
@@ -71,6 +72,7 @@ class TracedValue(Value):
         if any(map(is_array, arguments)):
             return over_arrays(operation, arguments)
         refuse_own(operation)
+        meet(operation.name, (), not isinstance(arguments[-1], Value))
         if not MODES.recording:  # a program on arrays can handle no_grad
             raise TraceError("no_grad in a compiled function of numbers: give them as arrays, np.array(x)")
         parents = tuple([x if isinstance(x, Value) else made_of(x) for x in arguments])
@@ -142,7 +144,6 @@ class TapeProgram:
     """One trace: the tape, the rows of the arguments on it, and what the function returns."""
 
     def __init__(self, f: Function, nesting: Any, given: Sequence[Any]) -> None:
-        refuse_caught(given)
         self.nesting = nesting
         self.inputs = inputs = [TracedValue(number(x)) for x in given]
         with tracing("value_trace", TracedValue):
@@ -165,6 +166,7 @@ class TapeProgram:
         self.compared: set[Any] = set()  # the kinds of runs that were compared with the function: see first_run.py
         self.classes: dict[Any, list[Any]] = {}  # of results, by those of the arguments: see number_classes.py
         self.changes_python = False  # does its trace change anything in Python? Set by forms.py
+        self.before: Any = None  # the state before that trace, until its first run
         self.whole: dict[Any, Any] = {}  # rows of whole numbers, by the types of the arguments
 
     def work(self) -> float:
@@ -181,6 +183,13 @@ class TapeProgram:
         constants = np.where((tape.code == LEAF) & ~np.isin(np.arange(tape.code.size), own), tape.data, 0.0)
         kept = [keep.name for keep in self.kept]
         return tape.code.tobytes(), tape.inputs.tobytes(), constants.tobytes(), [x.data for x in self.closed_over], kept
+
+    def fix_sizes(self, sizes: Sequence[Any]) -> None:
+        """There are none on the tape."""
+
+    def keep_arrays(self, outside: Any) -> None:
+        """Errors: TraceError if the function writes to a Value that it computes with."""
+        outside.refuse_written(self.closed_over)
 
     def read_anew(self) -> Sequence[Any]:
         """The Values the function closes over whose numbers the program reads at each call."""

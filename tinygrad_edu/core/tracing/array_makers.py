@@ -57,7 +57,7 @@ def holds_no_node(x: ArrayLike) -> bool:
         return all(is_value(each) or holds_no_node(each) for each in x)
     kind: Any = type(x)
     if hasattr(kind, "eager_classes"):
-        return not hasattr(kind, "__array_function__")
+        return not (hasattr(kind, "__array_function__") and hasattr(kind, "dtype"))  # NumPy makes an array of Values
     known = MODES.tensor_trace is None and MODES.recording  # elsewhere it is a Tensor that the function closes over
     return not (known and hasattr(kind, "__array_function__") and getattr(x, "requires_grad", False))
 

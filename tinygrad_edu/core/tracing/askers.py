@@ -31,19 +31,18 @@ PROBES = {"getattr", "hasattr"}  # functions that ask for attributes that may be
 @dataclass(frozen=True)
 class Asked:
     """What code asks for: the names to lend to it; may it ask which attributes there are? How it notices what NumPy
-    warns of; the error of Python's numbers that it catches; what it compares objects with by `is`.
+    warns of; may it catch errors? What it compares objects with by `is`.
     """
 
     lent: frozenset[str]
     probes: bool
     notices: str
-    caught: str
+    catches: bool
     objects: frozenset[Path]
 
 
 RAISING = {"call", "log", "print", "raise"}  # what np.errstate can do beside warning and ignoring
 FLOATING = {"FloatingPointError", "RuntimeWarning"}
-OF_NUMBERS = {"ArithmeticError", "OverflowError", "ZeroDivisionError"}  # what 1 / 0.0 and 1e300**3 raise
 KNOWN: dict[int, tuple[CodeType, Asked]] = {}  # by id: the hash of a code object takes longer than all the rest
 MOST, SEEN = 4096, 256  # code objects that are known; things that are looked through for one function
 LACKING: set[str] = set()  # names that nodes have, and arrays or numbers lack
@@ -58,7 +57,7 @@ class _Seen(threading.local):
     def forget(self) -> None:
         self.spaces: dict[Key, dict[str, Any]] = {}  # where to lend which name
         self.probes = False
-        self.notices = self.caught = ""
+        self.notices, self.catches = "", False
         self.identity = False  # does it ask whether two objects are one?
 
 
@@ -77,7 +76,7 @@ def note_function(x: FunctionType) -> None:
         HERE.spaces[id(x.__globals__), name] = x.__globals__
     HERE.probes |= asked.probes
     HERE.notices = HERE.notices or asked.notices
-    HERE.caught = HERE.caught or asked.caught
+    HERE.catches |= asked.catches
     HERE.identity |= any(may_be_array(path, x.__globals__) for path in asked.objects)
 
 
@@ -120,12 +119,11 @@ def questions_in(code: CodeType) -> Asked:
     inner = [questions_in(each) for each in code.co_consts if isinstance(each, CodeType)]
     probes = (catches and not names.isdisjoint(LACKING)) or not names.isdisjoint(PROBES)
     notices = [*how_it_notices(code, names, catches), *(each.notices for each in inner)]
-    caught = [*(sorted(names & OF_NUMBERS) if catches else ()), *(each.caught for each in inner)]
     return Asked(
         frozenset(LENDING.keys() & names).union(*(each.lent for each in inner)),
         probes or any(each.probes for each in inner),
         next(filter(None, notices), ""),
-        next(filter(None, caught), ""),
+        catches or any(each.catches for each in inner),
         frozenset(compared_objects(code)).union(*(each.objects for each in inner)),
     )
 
