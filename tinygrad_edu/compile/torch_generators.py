@@ -36,6 +36,12 @@ class TorchTensor(metaclass=AskTorch):
     called = "Tensor"
 
 
+def buffers_of_torch(module: ArrayLike) -> list[Any]:
+    """The buffers of a module of torch; none of anything else."""
+    kind = getattr(getattr(sys.modules.get("torch"), "nn", None), "Module", ())
+    return [*module.buffers()] if isinstance(module, kind) else []
+
+
 def numbers_of_torch(tensor: ArrayLike) -> Any:
     """A copy of what a tensor holds."""
     return tensor.detach().clone()

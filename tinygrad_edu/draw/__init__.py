@@ -12,7 +12,7 @@ import textwrap
 from types import ModuleType
 from typing import Any, Literal, get_args
 
-from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.draw.drawing import Drawing
 from tinygrad_edu.draw.graph import Graph, graph_of, is_node
 from tinygrad_edu.draw.model import is_model, nodes_in, sample_run
@@ -21,6 +21,7 @@ from tinygrad_edu.draw.owners import owners_of
 from tinygrad_edu.draw.plan import Collapse, Direction, DrawPlan, draw_graph
 from tinygrad_edu.errors import DrawError, SettingError, unknown_name
 from tinygrad_edu.pen import check_arguments
+from tinygrad_edu.train.state_kept import state_kept
 
 __all__ = ["Drawing", "draw"]
 
@@ -68,9 +69,15 @@ def draw(
       op2 -> n2
     """
     check_settings(direction, max_nodes, time_limit, collapse, style, color)
-    if style == "network":
-        return Drawing(*draw_network(model_to_draw(target), inputs, color, title), title, time_limit)
     plan = DrawPlan(direction, max_nodes, title, time_limit, collapse, derivatives, fold)
+    with state_kept(model=target if is_model(target) else None):
+        return picture_of(target, inputs, style, color, plan)
+
+
+def picture_of(target: Model, inputs: Samples, style: Style, color: Colour, plan: DrawPlan) -> Drawing:
+    """The picture in one of two styles."""
+    if style == "network":
+        return Drawing(*draw_network(model_to_draw(target), inputs, color, plan.title), plan.title, plan.time_limit)
     return draw_graph(graph_to_draw(target, inputs), plan)
 
 

@@ -22,6 +22,7 @@ from tinygrad_edu.train.changed import changed_by_callbacks
 from tinygrad_edu.train.compiled.programs import refuse_optimizer
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
+from tinygrad_edu.train.state_kept import looks_only
 from tinygrad_edu.whole_files import replace
 
 NAMES = {".c": "net", ".js": "network", ".mjs": "network"}  # default name in the program, by file ending
@@ -29,6 +30,7 @@ FROM_JOB = ("batch_size", "clip_norm", "clip_value", "tol", "patience", "accurat
 
 
 @check_arguments
+@looks_only
 def export(
     model: Any, path: str | os.PathLike[str], X: Any = None, y: Any = None, *, loss: Any = None, optimizer: Any = None,
     train: bool | None = None, batch_size: int | None = None, clip_norm: float | None = None,
@@ -69,7 +71,11 @@ def export(
         return write_weights(path, model)
     settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, tol, patience, accurate), strict=True))
     program = program_of(model, X, y, loss, optimizer, train, settings, hidden=path.suffix != ".c")
-    name = NAMES[path.suffix] if name is None else name
+    return write_program(path, program, NAMES[path.suffix] if name is None else name, main, samples)
+
+
+def write_program(path: Path, program: PredictionProgram, name: str, main: bool, samples: int | None) -> Path:
+    """The program in the language of the file."""
     text = c_text(program, name, main, samples) if path.suffix == ".c" else js_text(program, name, path.suffix)
     replace(path.resolve(), text.encode())
     return path

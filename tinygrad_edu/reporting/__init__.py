@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.pen import check_arguments
+from tinygrad_edu.train.state_kept import looks_only
 
 if TYPE_CHECKING:
     from tinygrad_edu.reporting.record import ReportedRun
@@ -23,6 +24,7 @@ __all__ = ["report"]
 
 
 @check_arguments
+@looks_only
 def report(
     run: Run | str | os.PathLike[str] | Any,
     X: Samples = None,

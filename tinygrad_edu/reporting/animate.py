@@ -21,11 +21,13 @@ from tinygrad_edu.reporting.record import ReportedRun, record_of, refuse_model
 from tinygrad_edu.reporting.tables import figure
 from tinygrad_edu.train import Run
 from tinygrad_edu.train.snapshots import State, snapshots_of
+from tinygrad_edu.train.state_kept import looks_only
 
 Array = np.ndarray[Any, Any]
 
 
 @check_arguments
+@looks_only
 def animate(
     run: Run,
     X: Samples = None,

@@ -23,6 +23,7 @@ from tinygrad_edu.pen import check_arguments, check_attributes
 from tinygrad_edu.train.job import job_of
 from tinygrad_edu.train.recipe import Settings
 from tinygrad_edu.train.samples import parameters_of
+from tinygrad_edu.train.state_kept import looks_only
 from tinygrad_edu.train.state_outside import trial_of
 
 MEMORY = 0.9  # decay of the running mean of the losses
@@ -85,6 +86,7 @@ tell(RangeTest, instead_of("train.RangeTest"), Missing)
 
 
 @check_arguments
+@looks_only
 def lr_range_test(
     model: Module,
     X: Samples,

@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections import deque
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import make_pipeline
 
+import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.data import moons
+from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.estimators import MLPRegressor
 from tinygrad_edu.train import fit
 
@@ -146,6 +149,27 @@ def test_an_error_undoes_it_too():
     before = now(run.model)
     with pytest.raises(Exception, match="goal"):
         diagnose(run, seeds=3, goal={"no such": 1.0})
+    assert now(run.model) == before
+
+
+LOOKS = {
+    "report": lambda run, folder: tg.report(run, path=folder / "run.html", diagnosis=None),
+    "animate": lambda run, folder: tg.animate(run, frames=2),
+    "draw": lambda run, folder: tg.draw(run.model, inputs=X[:2]),
+    "export": lambda run, folder: tg.export(run.model, folder / "run.onnx", X[:2]),
+    "lr_range_test": lambda run, folder: tg.lr_range_test(
+        run.model, X, Y, loss="mse", optimizer=optim.SGD(run.model.parameters(), lr=0.01)
+    ),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("change", [of_itself, beside_what_cannot_be_put_back], ids=lambda change: change.__name__)
+def test_whoever_only_looks_leaves_everything_as_it_was(change, look, tmp_path):
+    run = run_of(change, "forward")
+    before = now(run.model)
+    with suppress(TinygradError):  # what is drawn at random cannot be trained again or exported
+        LOOKS[look](run, tmp_path)
     assert now(run.model) == before
 
 

@@ -24,11 +24,11 @@ from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.core.user_line import each_once
 from tinygrad_edu.errors import SettingError, TinygradError
-from tinygrad_edu.interop import keras_models, torch_modules
+from tinygrad_edu.interop import keras_models
 from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.pen import check_arguments
 from tinygrad_edu.train.run import Run
-from tinygrad_edu.train.state_kept import state_kept
+from tinygrad_edu.train.state_kept import code_of, state_kept
 
 Array = np.ndarray[Any, Any]
 
@@ -85,15 +85,6 @@ def diagnose(
 def refuse_known(how: dict[str, Any]) -> None:
     if given := [name for name, x in how.items() if x is not None]:
         raise SettingError(f"{', '.join(given)}: a run of fit and an estimator already know this: leave it out")
-
-
-def code_of(trained: Model) -> Any:
-    """Where code of the user's own may be in it: of a run not its data, because code is given copies of these."""
-    job = trained.job if isinstance(trained, Run) else None
-    if job is None:
-        return trained, [*trained.buffers()] if torch_modules.is_torch(trained) else []
-    rates = [x.parameters for schedule in job.optimizer.schedules for x in (schedule, *schedule.parts())]
-    return {**job.roots, "callbacks": job.settings.callbacks, "rates": rates}
 
 
 def refuse_weights(weight: Any) -> None:
