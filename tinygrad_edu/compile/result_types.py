@@ -15,7 +15,8 @@ import numpy as np
 
 from tinygrad_edu.compile.call import Call
 from tinygrad_edu.compile.ir.node import Traced
-from tinygrad_edu.compile.ir.truth import FLOAT, is_comparison
+from tinygrad_edu.compile.ir.stands_for import origin
+from tinygrad_edu.compile.ir.truth import FLOAT, is_comparison, is_truth
 from tinygrad_edu.compile.kept_results import put_each
 from tinygrad_edu.compile.number_classes import class_of, in_class
 from tinygrad_edu.compile.passes.exact_range import refuse_rounded
@@ -43,16 +44,22 @@ def with_classes(call: Call, found: Any, arguments: Sequence[Any]) -> Any:
 def result_classes(call: Call, arguments: Sequence[Any]) -> Sequence[Any]:
     """For each result: Tensor, the class of a number, the dtype of an array without axes, or None: as it is computed.
 
-    As noted at the first call with arguments of these classes; else Tensor for what is computed from Tensors.
+    As noted at the first call with arguments of these classes. Where f itself was not run beside it, as it takes long:
+    Tensor for what is computed from Tensors, and int or bool for what comes of Python's numbers alone.
     """
     kinds, known = classes_of(arguments), call.program.classes
     if kinds not in known:
-        if not call.tensors and Tensor not in kinds:
-            return ()
-        given = [i for i, kind in enumerate(kinds) if kind is Tensor]
-        made = made_of_tensors(call.program.trace, given, list(tree_leaves(call.program.trace.results)))
-        known[kinds] = [Tensor if own else None for own in made]
+        given, results = [i for i, kind in enumerate(kinds) if kind is Tensor], tree_leaves(call.program.trace.results)
+        made = made_of_tensors(call.program.trace, given, leaves := list(results))
+        known[kinds] = [Tensor if own else python_class(y) for y, own in zip(leaves, made, strict=True)]
     return known[kinds]
+
+
+def python_class(y: Traced) -> type | None:
+    """int or bool for a whole number or truth value that Python's operators make of Python's numbers."""
+    if y.sizes or y.kind is FLOAT or origin(y) is not float:
+        return None
+    return bool if is_truth(y) else int
 
 
 def classes_of(arguments: Sequence[Any]) -> Sequence[type]:

@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
+from tinygrad_edu.compile import first_run
 from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.errors import TinygradError
 
@@ -127,3 +128,16 @@ def test_a_refusal_is_of_that_class_of_arguments_alone(name):
         if name.startswith("powers"):
             with pytest.raises(TinygradError, match="wrap round"):
                 compiled(type(refused)(2))
+
+
+def test_pythons_numbers_are_known_where_the_function_itself_is_not_run(monkeypatch):
+    """It is not where that takes long."""
+
+    def f(n, x):
+        return {"next": n + 1, "half": n // 2, "less": n < 5, "rest": -n % 2, "sum": np.sum(n), "x": n * x}
+
+    monkeypatch.setattr(first_run, "MOST_WORK", -1)
+    for n in (3, np.int64(3), 2.5, np.float64(2.5)):
+        compiled = tg.jit(f)
+        with without_numba():
+            assert [kinds(compiled(n, np.ones(2))) for _ in range(2)] == [kinds(f(n, np.ones(2)))] * 2, repr(n)
