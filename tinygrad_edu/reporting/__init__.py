@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.pen import check_arguments
-from tinygrad_edu.train.state_kept import looks_only
 
 if TYPE_CHECKING:
     from tinygrad_edu.reporting.record import ReportedRun
@@ -24,7 +23,6 @@ __all__ = ["report"]
 
 
 @check_arguments
-@looks_only
 def report(
     run: Run | str | os.PathLike[str] | Any,
     X: Samples = None,
@@ -60,14 +58,23 @@ def report(
     ...     report(run, path=folder + "/xor.html", diagnosis=None).read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """
+    from tinygrad_edu.train.state_kept import code_of, state_kept
+
+    with state_kept(trained=code_of(run)):
+        return write_report(run, X, y, path, diagnosis, histograms, title)
+
+
+def write_report(
+    run: Run | Any, X: Samples, y: Samples, path: Samples, diagnosis: Any, histograms: Histograms | None, title: str
+) -> Path:
+    """The file of `report`, with the same arguments."""
     from tinygrad_edu.reporting.live_page import write_file
     from tinygrad_edu.reporting.page import page
 
     known, record = run_and_record(run, X, y, histograms)
     if isinstance(diagnosis, str) and diagnosis == "auto":
         diagnosis = diagnosis_of(known, X, y) if record.outputs is None else None
-    path = checks.path("path", path, "report")
-    return write_file(path, page(record, diagnosis, title))
+    return write_file(checks.path("path", path, "report"), page(record, diagnosis, title))
 
 
 def run_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | None) -> tuple[Any, ReportedRun]:
