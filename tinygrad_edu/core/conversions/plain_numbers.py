@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.tracing.whose_code import is_storing
 from tinygrad_edu.errors import DetachedError, TinygradError, TraceError
 
 WRITE_AT_ONCE = (
@@ -18,8 +17,11 @@ WRITE_AT_ONCE = (
 
 def number_error(call: str, x: Any, instead: str) -> TinygradError:
     """The error for a call that makes a plain number; `instead`: what to write where x has one."""
-    if MODES.tensor_trace is not None and is_storing(sys._getframe(1)):
-        return TraceError(WRITE_AT_ONCE)
+    if MODES.tensor_trace is not None:
+        from tinygrad_edu.core.tracing.whose_code import is_storing  # loads NumPy, which the scalar engine does without
+
+        if is_storing(sys._getframe(1)):
+            return TraceError(WRITE_AT_ONCE)
     if MODES.value_trace is not None or MODES.tensor_trace is not None:
         return TraceError(
             f"{call}({x!r}): a compiled function has no numbers while it is traced. Write np.tanh(x), np.trunc(x) ... "
