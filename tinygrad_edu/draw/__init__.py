@@ -21,7 +21,6 @@ from tinygrad_edu.draw.owners import owners_of
 from tinygrad_edu.draw.plan import Collapse, Direction, DrawPlan, draw_graph
 from tinygrad_edu.errors import DrawError, SettingError, unknown_name
 from tinygrad_edu.pen import check_arguments
-from tinygrad_edu.train.state_kept import state_kept
 
 __all__ = ["Drawing", "draw"]
 
@@ -70,8 +69,15 @@ def draw(
     """
     check_settings(direction, max_nodes, time_limit, collapse, style, color)
     plan = DrawPlan(direction, max_nodes, title, time_limit, collapse, derivatives, fold)
-    with state_kept(model=target if is_model(target) else None):
-        return picture_of(target, inputs, style, color, plan)
+    return (picture_of_model if is_model(target) else picture_of)(target, inputs, style, color, plan)
+
+
+def picture_of_model(model: Model, inputs: Samples, style: Style, color: Colour, plan: DrawPlan) -> Drawing:
+    """The picture of a model, which is as it was afterwards."""
+    from tinygrad_edu.train.state_kept import state_kept  # loads NumPy, which a graph of Values is drawn without
+
+    with state_kept(model=model):
+        return picture_of(model, inputs, style, color, plan)
 
 
 def picture_of(target: Model, inputs: Samples, style: Style, color: Colour, plan: DrawPlan) -> Drawing:
