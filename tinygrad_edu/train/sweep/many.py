@@ -34,67 +34,16 @@ from tinygrad_edu.train.own_code import for_own_code
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.seeds import seed_layers
+from tinygrad_edu.train.state_kept import state_kept
 from tinygrad_edu.train.stepper import TakenBackError
 from tinygrad_edu.train.sweep import workers
+from tinygrad_edu.train.sweep.outcomes import ManyRuns, now
 from tinygrad_edu.train.sweep.redrawn import Redrawn, as_function, several
 
 Array = np.ndarray[Any, Any]
 Outcome = tuple[Array, Any]  # (losses, the model's outputs on X or a function that computes them)
 TOGETHER = 32  # runs whose buffers are in memory at once
 ABREAST = 128  # the same for runs side by side; the next ones are prepared meanwhile
-
-
-class WhenAsked:
-    """A field that may be given as a function without arguments, which is called when the field is first read."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = f"_{name}"
-
-    def __set__(self, instance: Any, given: Any) -> None:
-        vars(instance)[self.name] = given
-
-    def __get__(self, instance: Any, owner: type) -> Any:
-        if instance is None:
-            raise AttributeError("a field without a default")  # `dataclass` asks for a default
-        vars(instance)[self.name] = found = now(vars(instance)[self.name])
-        return found
-
-
-@dataclass(frozen=True)
-class ManyRuns:
-    """The outcomes of many runs, an entry for each learning rate and each seed.
-
-    seeds, learning_rates: what was combined, (s,) and (r,).
-    losses, n_epochs: the loss after the last epoch, and how many epochs there were, (r, s).
-    loss_curves: the loss of each epoch, (r, s, epochs); NaN after a run has ended.
-    predictions: the outputs of the trained models on X, (r, s, samples, outputs).
-
-    >>> losses = np.array([[0.5, 0.001], [0.002, 0.003]])  # a row for each rate, a column for each seed
-    >>> curves = losses[:, :, None]
-    >>> runs = ManyRuns(np.arange(2), np.array([0.1, 0.5]), losses, curves, np.ones((2, 2)), np.zeros((2, 2, 4, 1)))
-    >>> runs, runs.success_rate(0.01).tolist()
-    (<4 runs, 2 seeds for each learning rate, median loss 0.0025>, [0.5, 1.0])
-    """
-
-    seeds: Array
-    learning_rates: Array
-    losses: Array
-    loss_curves: Array
-    n_epochs: Array
-    predictions: Array = WhenAsked()  # type: ignore[assignment]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_predictions": self.predictions}
-
-    def success_rate(self, goal: float) -> Array:
-        """The share of seeds whose last loss is at most `goal`, for each learning rate."""
-        return np.asarray(np.mean(self.losses <= goal, axis=1))
-
-    def __repr__(self) -> str:
-        rates, seeds = self.losses.shape
-        losses, lost = np.nan_to_num(self.losses, nan=np.inf, posinf=np.inf), int(np.isnan(self.losses).sum())
-        told = f"median loss {np.median(losses):.3g}" + f", {lost} ended in NaN" * bool(lost)
-        return f"<{rates * seeds} runs, {seeds} seeds for each learning rate, {told}>"
 
 
 @check_arguments
@@ -167,7 +116,7 @@ class ManyJobs:
             raise SettingError(
                 f"fit_many needs at least one seed and one learning rate, not {len(seeds)} and {len(rates)}"
             )
-        first = self.job((rates[0], seeds[0]))
+        first = self.model_run((rates[0], seeds[0]))
         made = first.minimizer or first.optimizer
         if not isinstance(made, Optimizer):
             raise SettingError(f"fit_many trains with steps of an optimizer, not with {type(made).__name__}: use fit")
@@ -175,6 +124,11 @@ class ManyJobs:
             program = program_or_error(training_program, first, "fit_many", "Train such models one by one with fit")
             refuse_own_arrays(first, program.program)
         return first
+
+    def model_run(self, place: tuple[float, int]) -> Job:
+        """One more than the runs: the program is made from it. What make_model draws or counts for it is put back."""
+        with state_kept(make_model=self.make_model, optimizer=self.optimizer):
+            return self.job(place)
 
     def job(self, place: tuple[float, int], like: Job | None = None) -> Job:
         """The run of one learning rate (NaN for the optimizer's own) and seed.
@@ -246,7 +200,7 @@ class ManyJobs:
         if compiler.missing():
             return [self.eager(place, shown) for place in places]
         with ONE_THREAD:  # BLAS on one thread: the runs share the processors, and round the same on any number of them
-            first = self.job(places[0])
+            first = self.model_run(places[0])
             program = training_program(first)
             abreast = self.abreast(places, first, program, threads, shown)
             rest = [place for place, found in zip(places, abreast, strict=True) if found is None]
@@ -314,11 +268,6 @@ def goes_on(session: Any, block: Any) -> bool:
 def run_all(blocks: Sequence[Any]) -> None:
     for block in blocks:
         block.run()
-
-
-def now(given: Array | Callable[[], Array]) -> Array:
-    """An array, or what a function of no arguments returns."""
-    return given() if callable(given) else given
 
 
 def outcome(job: Job) -> Outcome:
