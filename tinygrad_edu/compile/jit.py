@@ -26,7 +26,7 @@ from tinygrad_edu.core.pytree import flatten, refuse_deep, tree_leaves
 from tinygrad_edu.core.transforms import derivatives
 from tinygrad_edu.core.transforms.argnums import is_several, places_of
 from tinygrad_edu.core.transforms.depth import DEPTH, inside_loss
-from tinygrad_edu.errors import TraceError
+from tinygrad_edu.errors import TinygradError, TraceError
 
 Function = Callable[..., Any]
 MOST_STATES = 8  # states of what a function closes over that are kept; each has its own programs
@@ -159,6 +159,10 @@ class CompiledFunction:
                 return forms.run(task, arguments, nesting, given, nested)
             except ChangesStateError as error:
                 reason = f"{error}: with these it runs without jit. Set it outside of the function"
+            except TinygradError:
+                raise
+            except Exception:  # one of f's own: it is raised by f itself, which may change something before
+                return run_plainly()
         warnings.warn(reason, stacklevel=3)
         return run_plainly()
 

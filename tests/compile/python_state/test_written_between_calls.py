@@ -121,3 +121,31 @@ def test_what_one_program_writes_and_another_reads(name):
                 assert found == f(x, train)
                 continue
             f(x, train)
+
+
+class Guarded:
+    def __init__(self):
+        self.on, self.log = False, []
+
+    def __call__(self, x, bad):
+        y = x.sum() * (2.0 if self.on else 1.0)
+        self.on = True
+        self.log.append(1) if bad else None
+        if bad:
+            raise ValueError("bad")
+        self.on = False
+        return y
+
+
+def test_what_a_function_has_changed_before_an_error_of_its_own_stays():
+    plain, compiled = Guarded(), Guarded()
+    g = tg.jit(compiled)
+    with without_numba():
+        for bad in (False, True, False):
+            for f in (plain, g):
+                if bad:
+                    with pytest.raises(ValueError, match="bad"):
+                        f(X, bad)
+            assert vars(compiled) == vars(plain)
+        with pytest.raises(TraceError, match=r"it changes f\.on"):  # 6.0 once, and 3.0 from then on
+            g(X, False)
