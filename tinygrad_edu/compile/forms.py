@@ -98,13 +98,14 @@ class ClosureWatch:
             self.refuse_caught(trace, lines)
         if changed or state.outside or guard.may_ask_outside:
             guard = self.refuse_difference(program, trace, state, changed, guard)
-            state.put_back_nodes()
             self.keeps |= bool(changed)
         unread = {id(x) for x in nodes}
         if any(isinstance(x, np.ndarray) for x in program.read_anew()):
             unread |= self.look_for_readers(guard, program, trace, read)
         guard.entries += files
         guard.compare(read, unread)
+        if changed:
+            state.put_back_nodes()
         self.guard = guard
         return program
 

@@ -39,24 +39,21 @@ class Kept:
     def changes_itself(self) -> str:
         """`first_change`, but for results that are kept, which each call of a program sets (kept_results.py)."""
         now, was = self.read(), self.was
-        if isinstance(now, list) and len(now) > len(was) and same(now[: len(was)], was):
-            return "" if all(map(holds_node, now[len(was) :])) else self.name
         if not self.entries:
-            return "" if holds_node(now) else self.first_change()
+            grows = isinstance(now, list)  # the function may act on its length, now or in a hundred calls
+            return "" if holds_node(now) and not grows else self.first_change()
         other = [key for key, x in now.items() if not same(x, was.get(key, ABSENT)) and not holds_node(x)]
         other += [key for key in was if key not in now]
         return self.name + self.entries.format(other[0]) if other else ""
 
     def put_back_nodes(self) -> None:
-        """The entries as they were that hold nodes of a trace; of a list that has grown these are left out."""
+        """The entries as they were that hold nodes of a trace."""
         now, was = self.read(), self.was
         if not holds_node(now):
             return
         if self.entries:
             before = {key: was.get(key, ABSENT) if holds_node(x) else x for key, x in now.items()}
             self.write({key: x for key, x in before.items() if x is not ABSENT})
-        elif isinstance(now, list) and same(now[: len(was)], was):
-            self.write([*was, *(x for x in now[len(was) :] if not holds_node(x))])
         else:
             self.write(was)
 

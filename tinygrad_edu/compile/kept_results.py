@@ -1,4 +1,4 @@
-"""What a function keeps in Python of what it computes: `self.attention = softmax(x)`, `losses.append(loss)`.
+"""What a function keeps in Python of what it computes: `self.attention = softmax(x)`, `seen["loss"] = loss`.
 
 A program does not repeat what a trace does in Python. So the nodes that a trace leaves there are further results of its
 program, and each call puts the new numbers where the function itself would have put them.
@@ -92,11 +92,7 @@ def changed_entries(kept: Kept) -> Iterator[tuple[str, Any, Callable[[Any], None
         for key, x in now.items():
             if not same(x, was.get(key, ABSENT)) and holds_node(x):
                 yield kept.name + kept.entries.format(key), x, partial(entry_setter(kept), key)
-    elif isinstance(now, list):
-        for x in now[len(was) :] if same(now[: len(was)], was) else ():
-            if holds_node(x):
-                yield kept.name, x, kept.thing.append
-    elif holds_node(now):
+    elif holds_node(now) and not isinstance(now, list):
         yield kept.name, now, kept.write
 
 

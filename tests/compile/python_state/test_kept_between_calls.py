@@ -148,7 +148,17 @@ def number_of_numpy(s, x):
     return x * 2
 
 
-RECORDS = [counter, log, number_of_numpy]
+def losses(s, x):
+    s.history.append(np.sum(x))
+    return x * 2
+
+
+def window(s, x):
+    s.queue.append(x)
+    return x * 2
+
+
+RECORDS = [counter, losses, window, log, number_of_numpy]
 COUNTING = [threshold, every_tenth, budget, length_of_list, length_of_new_list, every_tenth_entry, list_used_up]
 COUNTING += [length_of_memo, length_of_text, full_queue, schedule, numbers_of_numpy, looks_later]
 DEPENDING = [first_mean, set_default, once, first_flag, previous, momentum, popped, *COUNTING, *RECORDS]
@@ -173,7 +183,7 @@ def test_what_later_calls_depend_on_is_refused(body, kind):
 
 def record(s, x):
     s.last, s.memo["seen"] = x * 2, {"x": [x + 1]}
-    s.history.append(x.sum() if isinstance(x, np.ndarray) else x)
+    s.memo["sum"] = x.sum() if isinstance(x, np.ndarray) else x
     return s.last + 1
 
 
@@ -230,7 +240,7 @@ def in_a_global(x, places):
 
 
 def without_a_result(x, places):
-    places["list"].append(np.cumsum(x))
+    places["sums"] = np.cumsum(x)
 
 
 NEWEST = None
@@ -239,20 +249,18 @@ PLACES = {
     in_a_class: lambda places: Shared.last,
     in_a_dict: lambda places: LAST["x"],
     in_a_global: lambda places: NEWEST,
-    without_a_result: lambda places: places["list"],
+    without_a_result: lambda places: places["sums"],
 }
 
 
 @pytest.mark.parametrize("body", PLACES)
 def test_wherever_it_is_kept(body):
-    places, look = {"slots": Slots(), "list": []}, PLACES[body]
+    places, look = {"slots": Slots(), "sums": None}, PLACES[body]
     places["slots"].last, Shared.last, LAST["x"] = None, None, None
     g = tg.jit(lambda x: body(x, places))
     for c in (1.0, 2.0):
         with without_numba():
             found, seen = g(c * X), look(places)
-        seen = seen[:] if type(seen) is list else seen
-        places["list"][:] = places["list"][:-1]
         expected = body(c * X, places)
         assert_same(found, expected)
         assert_same(seen, look(places))

@@ -84,7 +84,7 @@ class Normalized:
     """A running mean, as everybody writes it: one program would write what another one reads."""
 
     def __init__(self):
-        self.mean, self.n, self.cache = 0.0, 0, None
+        self.mean, self.n, self.cache, self.seen = 0.0, 0, None, {}
 
     def running(self, x, train):
         if train:
@@ -101,17 +101,26 @@ class Normalized:
             self.cache = x
         return x.sum() * (1.0 if self.cache is None else 2.0)
 
+    def in_dict(self, x, train):
+        self.seen["train" if train else "evaluation"] = x.sum()
+        return x.sum() * len(self.seen)
+
+    def in_dict_asked(self, x, train):
+        self.seen["train" if train else "evaluation"] = x.sum()
+        return x.sum() * (3.0 if "train" in self.seen else 1.0)
+
     def mode(self, x, train):
         self.cache = "train" if train else "evaluation"
         return x.sum() * len(self.cache)
 
 
-@pytest.mark.parametrize("name", ["running", "counted", "cached", "mode"])
+@pytest.mark.filterwarnings("ignore:.*runs without jit:UserWarning")
+@pytest.mark.parametrize("name", ["running", "counted", "cached", "in_dict", "in_dict_asked", "mode"])
 def test_what_one_program_writes_and_another_reads(name):
     plain, compiled = Normalized(), Normalized()
     f, g = getattr(plain, name), tg.jit(getattr(compiled, name))
     with without_numba():
-        for x, train in [(X, True), (X, False), (2 * X, True), (X, False), (X, True)]:
+        for x, train in [(X, False), (X, True), (X, False), (2 * X, True), (X, False), (X, True)]:
             try:
                 found = g(x, train)
             except TraceError:
