@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
-from torch import nn as t
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import OperandError, ShapeError
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+t = torch.nn
 
 X = np.random.default_rng(0).normal(size=(7, 4, 3))
 torch.manual_seed(0)

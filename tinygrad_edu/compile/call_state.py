@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,10 +63,10 @@ class CallState(PythonState):
             if kept.first_change():
                 kept.put_back_nodes()
 
-    def change_of_each_call(self) -> str:
-        """What the function itself changes in Python, besides the results that it keeps; "" if there is nothing."""
+    def change_of_each_call(self, results: Container[str]) -> str:
+        """What the function itself changes in Python, besides results that it keeps under these names, or ""."""
         changed = (kept for kept in self.kept if kept.first_change())
-        return next(filter(None, (kept.changes_itself() for kept in changed)), "") if self.is_own else ""
+        return next(filter(None, (kept.change_besides(results) for kept in changed)), "") if self.is_own else ""
 
     def refuse_written(self, values: Sequence[Any]) -> None:
         """Errors: TraceError if one of these Values holds another number than before."""

@@ -12,6 +12,7 @@ from tinygrad_edu.compile.call_state import CallState, is_generator
 from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.entries import Entries
 from tinygrad_edu.compile.files_read import files_read
+from tinygrad_edu.compile.ir.dims import beginning_with
 from tinygrad_edu.compile.ir.stands_for import origin
 from tinygrad_edu.compile.ir.truth import NumpyKindError
 from tinygrad_edu.compile.kept_results import keeping
@@ -119,16 +120,16 @@ class ClosureWatch:
         drawn = generators_drawn_from(state)
         after, guard = CallState(f=self.f), Guard(self.f)
         try:
-            with asked_outside(state.iterators.values()) as asked:
+            with asked_outside(state.iterators.values()) as asked, beginning_with(program.conditions()):
                 again = trace()
             again.fix_sizes(after.settle_left_behind(self.name))
             again.keep_arrays(after)
             source = next((name for name in generators_drawn_from(after) if name in drawn), "")
-            each = after.change_of_each_call() if state.is_own else ""
+            each = after.change_of_each_call(program.keeps()) if state.is_own else ""
             guard.settle(earlier)  # the results that it keeps are not compared
         finally:
             after.restore()
-        if asked or source or program.signature() != again.signature():
+        if asked or source or program.signature() != again.signature() or not again.fixes() <= program.fixes():
             seen = (
                 f"it changes {source or changed}"
                 if source or changed

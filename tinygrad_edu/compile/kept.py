@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from tinygrad_edu.compile.left_behind import SIZES, holds_node, things_in, with_plain_sizes
@@ -36,15 +36,14 @@ class Kept:
             return f"the order of {self.name}"  # d.move_to_end(key), d[key] = d.pop(key)
         return self.name + self.entries.format(other[0]) if other else ""
 
-    def changes_itself(self) -> str:
-        """`first_change`, but for results that are kept, which each call of a program sets (kept_results.py)."""
+    def change_besides(self, kept: Container[str]) -> str:
+        """`first_change`, but for results under these names, which each call of a program sets (kept_results.py)."""
         now, was = self.read(), self.was
         if not self.entries:
-            grows = isinstance(now, list)  # the function may act on its length, now or in a hundred calls
-            return "" if holds_node(now) and not grows else self.first_change()
-        other = [key for key, x in now.items() if not same(x, was.get(key, ABSENT)) and not holds_node(x)]
-        other += [key for key in was if key not in now]
-        return self.name + self.entries.format(other[0]) if other else ""
+            return "" if self.name in kept else self.first_change()
+        other = [key for key in (*now, *was) if not same(now.get(key, ABSENT), was.get(key, ABSENT))]
+        named = (self.name + self.entries.format(key) for key in other)
+        return next((name for name in named if name not in kept), "")
 
     def put_back_nodes(self) -> None:
         """The entries as they were that hold nodes of a trace."""

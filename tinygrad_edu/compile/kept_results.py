@@ -40,6 +40,26 @@ class Keep:
         self.put(with_leaves(self.tree, [next(rest) if is_traced_node(x) else x for x in tree_leaves(self.tree)]))
 
 
+class WithoutSizes:
+    """A program of plain numbers, which may keep some and has no sizes."""
+
+    kept: Sequence[Keep]
+
+    def keeps(self) -> set[str]:
+        """The names under which it keeps results in Python."""
+        return {keep.name for keep in self.kept}
+
+    def conditions(self) -> None:
+        """What its trace has learned about sizes."""
+
+    def fixes(self) -> set[Any]:
+        """The sizes that it serves alone."""
+        return set()
+
+    def fix_sizes(self, sizes: Sequence[Any]) -> None:
+        """Serve these alone."""
+
+
 class Keeping:
     """What the traces of a function leave in Python, beginning from a state of it."""
 

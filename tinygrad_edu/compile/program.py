@@ -134,16 +134,24 @@ class Program(ProgramBody):
         # body(), because the whole text takes as long as a trace
         constants = self.trace.frame.constants if self.trace.frame is not None else []
         kept = [keep.name for keep in self.trace.kept]
-        return self.parameters, self.body(), self.functions, numbers, constants, self.sizes_as_numbers(), kept
+        return self.parameters, self.body(), self.functions, numbers, constants, kept
 
-    def sizes_as_numbers(self) -> set[Any]:
+    def keeps(self) -> set[str]:
+        """The names under which it keeps results in Python."""
+        return {keep.name for keep in self.trace.kept}
+
+    def conditions(self) -> Any:
+        """What its trace has learned about its sizes."""
+        return self.trace.conditions
+
+    def fixes(self) -> set[Any]:
         """The sizes that other sizes or numbers have been found equal to."""
         return {(a, b) for a, b, equal in self.trace.conditions.answers if equal}
 
     def fix_sizes(self, sizes: Sequence[Any]) -> None:
         """Serve these alone, which the function has kept in Python as numbers."""
         for n in sizes:
-            self.trace.conditions.note(n.text, str(n.length), True, True)
+            self.trace.conditions.note(n.text, str(n.length), True, False)
 
     def keep_arrays(self, outside: Any) -> None:
         """Keep what was in arrays that the function has made and written to; see met_arrays.py."""

@@ -95,7 +95,8 @@ class PythonState:
 
     def restore(self) -> None:
         """Put back whatever has changed."""
-        for kept in self.kept:
+        # twice, because a list that has been replaced may seem the same until its own contents are put back
+        for kept in [*self.kept, *self.kept]:
             if kept.first_change():
                 kept.write(kept.was)
         for cache in self.caches:  # their contents were computed from what has just been restored

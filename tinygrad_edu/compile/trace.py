@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.compile.codegen.names import TRAINING, free_name
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.ir.casts import ROUNDED
-from tinygrad_edu.compile.ir.dims import ACTIVE, MADE, Conditions
+from tinygrad_edu.compile.ir.dims import ACTIVE, MADE, Conditions, conditions_at_start
 from tinygrad_edu.compile.ir.node import COUNTER, Size, Traced, as_node, differentiate
 from tinygrad_edu.compile.ir.replay import replay
 from tinygrad_edu.compile.ir.stands_for import mark
@@ -50,7 +50,7 @@ class Trace:
     inputs: dict[str, Traced] = field(default_factory=dict)
     captured: dict[str, Any] = field(default_factory=dict)
     results: Any = None
-    conditions: Conditions = field(default_factory=Conditions)
+    conditions: Conditions = field(default_factory=conditions_at_start)
     reserved: Container[str] = TRAINING  # names used around the program
     fixed: bool = False  # sizes are plain numbers: the program serves these alone
     # the numbers of rows that it is traced for, if plain numbers made of the rows do not fix them: see forward.py

@@ -7,7 +7,6 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import make_pipeline
 
@@ -18,6 +17,9 @@ from tinygrad_edu.data import moons
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.estimators import MLPRegressor
 from tinygrad_edu.train import fit
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
 
 X, Y = moons(16, seed=0)
 LOG, COUNTS, OUTSIDE = [], {"n": 0}, np.random.default_rng(4)

@@ -21,6 +21,7 @@ MODULE = types.ModuleType("settings_of_a_test")
 sys.modules["settings_of_a_test"] = MODULE
 MODULE_NAME, INNER = "settings_of_a_test", types.ModuleType("settings_of_a_test.inner")
 sys.modules["settings_of_a_test.inner"] = INNER
+MODULE.k = INNER.k = 2.0
 
 
 ENVIRONMENT, GETTER, CALLER = os.environ, operator.attrgetter("k1"), operator.methodcaller("second")

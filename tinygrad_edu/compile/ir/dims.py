@@ -11,7 +11,8 @@ import math
 import operator
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -46,13 +47,29 @@ class Conditions:
 
 
 class Active(threading.local):
-    """The traces that are running in this thread, the innermost one last."""
+    """The traces that are running in this thread, the innermost one last; what their successors know from the start."""
 
     def __init__(self) -> None:
         self.traces: list[Any] = []
+        self.known: Conditions | None = None
 
 
 ACTIVE = Active()
+
+
+def conditions_at_start() -> Conditions:
+    known = ACTIVE.known or Conditions()
+    return Conditions(set(known.equal), set(known.answers), set(known.signs))
+
+
+@contextmanager
+def beginning_with(conditions: Conditions | None) -> Iterator[None]:
+    """A block whose traces know these conditions of an earlier trace of the same function."""
+    before, ACTIVE.known = ACTIVE.known, conditions
+    try:
+        yield
+    finally:
+        ACTIVE.known = before
 
 
 def note_derivative() -> bool:

@@ -14,7 +14,7 @@ from tinygrad_edu.compile.first_run import compared, float_of, on_leaves, with_g
 from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.truth import is_comparison, refuse_own
 from tinygrad_edu.compile.ir.work import CALL
-from tinygrad_edu.compile.kept_results import kept_by_trace, put_each
+from tinygrad_edu.compile.kept_results import WithoutSizes, kept_by_trace, put_each
 from tinygrad_edu.compile.number_classes import class_of, float_in_class, gradient_like, kinds_of
 from tinygrad_edu.compile.passes.exact_range import (
     EXACT,
@@ -140,7 +140,7 @@ install(TracedValue)
 let_answer(TracedValue)
 
 
-class TapeProgram:
+class TapeProgram(WithoutSizes):
     """One trace: the tape, the rows of the arguments on it, and what the function returns."""
 
     def __init__(self, f: Function, nesting: Any, given: Sequence[Any]) -> None:
@@ -183,9 +183,6 @@ class TapeProgram:
         constants = np.where((tape.code == LEAF) & ~np.isin(np.arange(tape.code.size), own), tape.data, 0.0)
         kept = [keep.name for keep in self.kept]
         return tape.code.tobytes(), tape.inputs.tobytes(), constants.tobytes(), [x.data for x in self.closed_over], kept
-
-    def fix_sizes(self, sizes: Sequence[Any]) -> None:
-        """There are none on the tape."""
 
     def keep_arrays(self, outside: Any) -> None:
         """Errors: TraceError if the function writes to a Value that it computes with."""
