@@ -46,12 +46,13 @@ class Kept:
         return next((name for name in named if name not in kept), "")
 
     def put_back_nodes(self) -> None:
-        """The entries as they were that hold nodes of a trace."""
+        """The entries as they were that hold nodes of a trace; a new key of a dict keeps its place among the others."""
         now, was = self.read(), self.was
         if not holds_node(now):
             return
         if self.entries:
-            before = {key: was.get(key, ABSENT) if holds_node(x) else x for key, x in now.items()}
+            new = None if self.entries == OF_DICT else ABSENT
+            before = {key: was.get(key, new) if holds_node(x) else x for key, x in now.items()}
             self.write({key: x for key, x in before.items() if x is not ABSENT})
         else:
             self.write(was)

@@ -13,7 +13,7 @@ from tinygrad_edu.core.pytree import tree_leaves
 
 
 def record(s, x):
-    s.last, s.memo["seen"] = x * 2, {"x": [x + 1]}
+    s.last, s.memo["seen"], s.memo["count"] = x * 2, {"x": [x + 1]}, 1.0
     s.memo["sum"] = x.sum() if isinstance(x, np.ndarray) else x
     return s.last + 1
 
