@@ -14,6 +14,7 @@ from tinygrad_edu.compile.files_read import FileRead
 from tinygrad_edu.compile.unread import FORM, GRADIENT, NUMBERS, Put, original
 from tinygrad_edu.compile.user_code import ATOMS, same
 from tinygrad_edu.core.aliases import Thing
+from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.core.writes.checksum import checksum
@@ -207,7 +208,7 @@ def item_of(items: Sequence[Any], i: int, default: Thing) -> Any:
 
 def is_unchanged(now: Thing, was: Thing) -> bool:
     """Is it the same thing, or does it hold the same plain numbers?"""
-    return now is was or (is_plain(now) and same(now, was))
+    return now is was or (all(map(is_plain, tree_leaves(now))) and same(now, was))
 
 
 def same_atom(a: Thing, b: Thing) -> bool:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from tinygrad_edu.compile.kept import ABSENT, OF_DICT, Kept
-from tinygrad_edu.compile.left_behind import holds_node, is_traced_node
+from tinygrad_edu.compile.left_behind import holds_node, is_traced_node, with_plain_sizes
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.unread import readings
 from tinygrad_edu.compile.user_code import same
@@ -37,7 +37,8 @@ class Keep:
     def put_numbers(self, numbers: Iterable[Any]) -> None:
         """Put the next of these numbers in the place of the nodes."""
         rest = iter(numbers)
-        self.put(with_leaves(self.tree, [next(rest) if is_traced_node(x) else x for x in tree_leaves(self.tree)]))
+        found = with_leaves(self.tree, [next(rest) if is_traced_node(x) else x for x in tree_leaves(self.tree)])
+        self.put(with_plain_sizes(found))
 
 
 class WithoutSizes:

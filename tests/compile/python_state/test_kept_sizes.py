@@ -151,6 +151,40 @@ def test_checks_of_a_size_hold_for_later_calls(body):
             assert vars(kept) == vars(expected)
 
 
+def new_dict(s, x):
+    s.sizes = {"n": len(x), "shape": x.shape, "table": np.zeros(len(x))}
+    return x.sum()
+
+
+def new_dict_of_constants(s, x):
+    s.sizes = {"n": 1, "inner": {"mode": "a"}}
+    return x.sum()
+
+
+def beside_a_result(s, x):
+    s.n = (x.shape, x.mean())
+    return x.sum()
+
+
+@pytest.mark.filterwarnings("ignore:.*runs without jit:UserWarning")
+@pytest.mark.parametrize("body", [new_dict, new_dict_of_constants, beside_a_result])
+def test_what_is_made_anew_at_each_call(body):
+    kept, expected = Kept(), Kept()
+    g = tg.jit(lambda x: body(kept, x))
+    with without_numba():
+        for rows in (3, 4, 3, 3):
+            x = np.ones((rows, 2))
+            assert g(x) == body(expected, x)
+            assert str(vars(kept)).replace("np.float64(1.0)", "1.0") == str(vars(expected)).replace(
+                "np.float64(1.0)", "1.0"
+            )
+            assert kept.n is None or set(map(type, kept.n[0])) == {int}
+        kept.sizes.clear()
+        expected.sizes.clear()
+        assert g(x) == body(expected, x)
+        assert str(kept.sizes) == str(expected.sizes)
+
+
 @pytest.mark.filterwarnings("ignore:.*runs without jit:UserWarning")
 @pytest.mark.parametrize("way", WAYS)
 def test_records_hold_numbers(way):
