@@ -106,10 +106,10 @@ class ArrayFunction:
 
     def run_call(self, call: Call, inputs: list[Any], arguments: Sequence[Any], name: str) -> Any:
         """The results of a call that is laid out."""
-        if not (wanted := call.outer_tensors()) or not belongs_to_graph(call, arguments):
+        wanted, trace = call.outer_tensors(), call.program.trace
+        if not wanted or not (trace.kept or belongs_to_graph(call, arguments)):
             found = with_classes(call, self.plain_results(call, inputs, arguments), arguments)
-            return found if call.program.trace.frame is None else call.program.trace.frame.fill(found)
-        trace = call.program.trace
+            return found if trace.frame is None else trace.frame.fill(found)
         if not isinstance(trace.results, Traced) or trace.written or trace.kept:
             return self.f(*arguments)
         kept = tree_map(copy_of_array, tuple(arguments))
@@ -194,7 +194,7 @@ class ArrayFunction:
             found["result"],
             with_leaves(arguments := tuple(arguments), map(gradient_like, each, tree_leaves(arguments))),
         )
-        return tuple(remember_call(self.f, both, call.outer_tensors(), arguments))
+        return tuple(remember_call(self.f, both, call.outer_tensors_of_results(), arguments))
 
     def differentiate(self, arguments: Sequence[Any], by: str) -> tuple[Call, dict[str, Any]]:
         """All results by name. NaN among the gradients may come from 0·∞, which is 0 here: compute again, with care."""

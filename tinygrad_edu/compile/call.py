@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.backend.cache import call_first
+from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.passes.exact_range import COUNT, EXACT, refuse_computed
 from tinygrad_edu.compile.program import Array, Program, number_array
 from tinygrad_edu.compile.untraceable import untraceable
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.formulas.readings import refuse_own_rules
+from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
@@ -33,6 +36,7 @@ class Call:
     captured: list[tuple[Any, tuple[int, ...], Any]]
     shapes: list[tuple[int, ...]]  # of the results that are arrays
     tensors: list[Tensor]  # Tensors that the function closes over
+    of_results: list[Tensor]  # those that a result is computed from, and not only what it keeps or drops
 
     def fits(self) -> bool:
         """Have the arrays that the function closes over kept their shapes and dtypes?"""
@@ -45,6 +49,10 @@ class Call:
     def outer_tensors(self) -> list[Tensor]:
         """The Tensors that the function closes over and that require a gradient, if a graph is being recorded."""
         return [x for x in self.tensors if x.requires_grad] if MODES.recording else []
+
+    def outer_tensors_of_results(self) -> list[Tensor]:
+        """Those of them that a result is computed from."""
+        return [x for x in self.of_results if x.requires_grad] if MODES.recording else []
 
     def inputs(self, given: Iterable[Any]) -> list[Any]:
         """All inputs in C order and the program's dtype."""
@@ -92,8 +100,12 @@ def prepare_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any])
     ]
     own = program.trace.captured.values()
     captured = [(x, a.shape, a.dtype) for x, a in zip(own, arrays[len(arrays) - len(own) :], strict=True)]
-    tensors = [x for x in own if isinstance(x, Tensor)]
-    return Call(program, sizes, dtypes, captured, [out.shape for out in program.results(sizes)], tensors)
+    tensors = {name: x for name, x in program.trace.captured.items() if isinstance(x, Tensor)}
+    results = tree_leaves(program.trace.results) if tensors else ()
+    used = {x for y in results if isinstance(y, Traced) for x in topological(y, lambda x: x.parents)}
+    of_results = [x for name, x in tensors.items() if program.trace.inputs[name] in used]
+    shapes = [out.shape for out in program.results(sizes)]
+    return Call(program, sizes, dtypes, captured, shapes, list(tensors.values()), of_results)
 
 
 def structure(x: ArrayLike) -> Any:

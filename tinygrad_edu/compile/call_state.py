@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.kept import Kept
-from tinygrad_edu.compile.left_behind import hides_node
+from tinygrad_edu.compile.left_behind import hides_node, holds_node
 from tinygrad_edu.compile.python_state import SHARED, PythonState
 from tinygrad_edu.compile.settings_read import GENERATORS
 from tinygrad_edu.compile.unread import read_of
@@ -48,10 +48,11 @@ class CallState(PythonState):
         sizes: list[Any] = []
         for kept in self.kept:
             if kept.first_change():
-                if hides_node(kept.read()):
+                now = kept.read()
+                if hides_node(now) or (isinstance(now, list) and holds_node(now)):
                     raise TraceError(
-                        f"{name} keeps what it computes of its arguments inside of {kept.first_change()}, where a "
-                        "compiled program cannot put it: keep it in an attribute, a list, tuple or dict, return it, or "
+                        f"{name} changes {kept.first_change()}: it keeps what it computes of its arguments there, and "
+                        "a compiled program cannot. Keep it under a name, in an attribute or a dict, return it, or "
                         "call the function without jit"
                     )
                 sizes += kept.settle_sizes()

@@ -17,7 +17,7 @@ from tinygrad_edu.compile.kept import ABSENT, OF_DICT, Kept
 from tinygrad_edu.compile.left_behind import holds_node, is_traced_node, with_plain_sizes
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.unread import readings
-from tinygrad_edu.compile.user_code import same
+from tinygrad_edu.compile.user_code import attribute_space, same
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
 
 OF_OBJECT = ".{0}"  # how to write an attribute of an object
@@ -119,7 +119,7 @@ def changed_entries(kept: Kept) -> Iterator[tuple[str, Any, Callable[[Any], None
 
 def entry_setter(kept: Kept) -> Callable[[Any, Any], None]:
     """How to set one entry of it, or attribute."""
-    if kept.entries == OF_OBJECT:
-        return partial(setattr, kept.thing)
+    if kept.entries == OF_OBJECT:  # as PythonState has read it, whatever its class does when it is set
+        return partial(setattr, kept.thing) if isinstance(kept.thing, type) else attribute_space(kept.thing).__setitem__
     assert kept.entries == OF_DICT or type(kept.thing) is dict  # the globals of a module
     return kept.thing.__setitem__  # type: ignore[no-any-return]

@@ -176,7 +176,14 @@ def last_two(s, x):
     return x * 2
 
 
-RECORDS = [previous_one, both, by_index, last_two, counter, losses, window, log, number_of_numpy]
+def first_ones(s, x):
+    if s.first:
+        s.history.append(x)
+        s.first = False
+    return x * 2
+
+
+RECORDS = [first_ones, previous_one, both, by_index, last_two, counter, losses, window, log, number_of_numpy]
 COUNTING = [threshold, every_tenth, budget, length_of_list, length_of_new_list, every_tenth_entry, list_used_up]
 COUNTING += [length_of_memo, length_of_text, full_queue, schedule, numbers_of_numpy, looks_later]
 DEPENDING = [first_mean, set_default, once, first_flag, previous, momentum, popped, *COUNTING, *RECORDS]

@@ -139,3 +139,51 @@ def test_a_model_that_keeps_its_attention():
                 model(c * rows)
                 assert type(seen) is tg.Tensor
                 np.testing.assert_allclose(seen.data, model.weights.data, rtol=1e-12)
+
+
+def test_what_is_kept_of_a_weight_is_part_of_the_graph():
+    kept, W = Kept(), tg.Tensor(X.copy(), requires_grad=True)
+
+    def f(x):
+        kept.last = W * 2.0
+        return np.sum(x)
+
+    with without_numba():
+        g = tg.jit(f)
+        for c in (1.0, 2.0):
+            assert g(c * X) == f(c * X)
+            assert (type(kept.last), kept.last.requires_grad) == (tg.Tensor, True)
+
+
+def test_a_weight_on_which_no_result_depends_makes_no_graph():
+    kept, W = Kept(), tg.Tensor(X.copy(), requires_grad=True)
+
+    def f(x):
+        kept.last = W * 2.0
+        return np.sum(x * x)
+
+    with without_numba():
+        found, expected = tg.jit(f).value_and_grad(X), tg.value_and_grad(f)(X)
+    assert list(map(type, found)) == list(map(type, expected))
+
+
+class Renaming:
+    def __init__(self):
+        self.last = None
+
+    def __setattr__(self, name, x):
+        self.__dict__["_" + name] = x
+
+
+def test_a_class_that_sets_its_attributes_otherwise():
+    kept, expected = Renaming(), Renaming()
+
+    def f(x, s):
+        s.last = x * 2.0
+        return np.sum(x)
+
+    with without_numba():
+        g = tg.jit(lambda x: f(x, kept))
+        for c in (1.0, 2.0):
+            assert g(c * X) == f(c * X, expected)
+            assert str(vars(kept)) == str(vars(expected))

@@ -132,7 +132,8 @@ def parts_of_function(f: FunctionType) -> Iterator[tuple[Any, ...]]:
 def parts_of_object(name: str, x: Any) -> Iterator[tuple[Any, ...]]:
     """Its attributes, those of its class, and the methods there."""
     own = {slot: x for kind in type(x).__mro__ for slot in getattr(kind, "__slots__", ()) if hasattr(x, slot)}
-    for key in [*getattr(x, "__dict__", ()), *own]:
+    space = getattr(x, "__dict__", None)  # of an object of cffi it is a method
+    for key in [*(space if isinstance(space, dict) else ()), *own]:
         yield f"{name}.{key}", getattr(x, key), partial(setattr, x, key), key
     for kind in type(x).__mro__:
         for key, part in list(vars(kind).items()) if is_foreign(kind.__module__) else ():
