@@ -14,7 +14,7 @@ from tinygrad_edu.compile.first_run import compared, on_leaves, with_gradients
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import hold
-from tinygrad_edu.compile.kept_results import kept_by_trace
+from tinygrad_edu.compile.kept_results import beside_kept, kept_by_trace
 from tinygrad_edu.compile.number_classes import gradient_like
 from tinygrad_edu.compile.own_attributes import is_double, own_attributes, withhold
 from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, count_inexact
@@ -265,7 +265,9 @@ class ArrayFunction:
         trace.mixed |= mixed
         own = list(trace.inputs.values())
         with explain_failure(self.f, arguments):
-            results = trace.run(lambda: with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
+            results = trace.run(
+                lambda: beside_kept(with_constants(tree_map(as_traced, call_with_nodes(self.f, nodes))))
+            )
             if HERE.identity and "identity" not in trace.asked:  # the trace has asked for the hash of a Tensor
                 return self.program_for(arguments, given, by, written_out, fixed, mixed)
             trace.written, trace.kept = written_arguments.writes_to(trace, own), kept_by_trace()

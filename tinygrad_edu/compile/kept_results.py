@@ -18,7 +18,11 @@ from tinygrad_edu.compile.left_behind import holds_node, is_traced_node, with_pl
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.unread import readings
 from tinygrad_edu.compile.user_code import attribute_space, same
+from tinygrad_edu.core.aliases import Node
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
+from tinygrad_edu.core.writes.other_names import refuse_old
+from tinygrad_edu.errors import TraceError
 
 OF_OBJECT = ".{0}"  # how to write an attribute of an object
 
@@ -70,11 +74,14 @@ class Keeping:
 
     def new(self) -> list[Keep]:
         """What holds nodes of this trace, the latest one."""
-        with readings(()):  # the compiler's own look is none of the function's
-            places = [Keep(*part) for kept in self.state.kept if kept.first_change() for part in changed_entries(kept)]
-        found = [place for place in places if any(id(x) not in self.seen for x in place.nodes())]
+        found = self.places()
         self.seen |= {id(x): x for place in found for x in place.nodes()}
         return found
+
+    def places(self) -> list[Keep]:
+        with readings(()):  # the compiler's own look is none of the function's
+            places = [Keep(*part) for kept in self.state.kept if kept.first_change() for part in changed_entries(kept)]
+        return [place for place in places if any(id(x) not in self.seen for x in place.nodes())]
 
 
 class _Traces(threading.local):
@@ -97,6 +104,13 @@ def keeping(state: PythonState) -> Iterator[None]:
 def kept_by_trace() -> list[Keep]:
     """What the trace that has just run in this thread has left in Python."""
     return [] if HERE.keeping is None else HERE.keeping.new()
+
+
+def beside_kept(results: Node) -> Any:
+    """The results. Errors: TraceError if the function has written to what it keeps, after that, by another name."""
+    if MODES.written and HERE.keeping is not None:
+        refuse_old([x for place in HERE.keeping.places() for x in place.nodes()], TraceError)
+    return results
 
 
 def put_each(kept: Sequence[Keep], numbers: Sequence[Any]) -> None:

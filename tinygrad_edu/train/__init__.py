@@ -17,7 +17,8 @@ from tinygrad_edu.train.online import fit_online
 from tinygrad_edu.train.range_test import RangeTest, lr_range_test
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.snapshots import Snapshots
-from tinygrad_edu.train.sweep.many import ManyRuns, fit_many
+from tinygrad_edu.train.sweep.many import fit_many
+from tinygrad_edu.train.sweep.outcomes import ManyRuns
 
 __all__ = [
     "Checkpoint",

@@ -10,6 +10,7 @@ from tests.compile.programs import without_numba
 from tests.compile.python_state.test_kept_between_calls import CALLS, Kept, X
 from tinygrad_edu.compile.differences import containers
 from tinygrad_edu.core.pytree import tree_leaves
+from tinygrad_edu.errors import TraceError
 
 
 def record(s, x):
@@ -187,3 +188,18 @@ def test_a_class_that_sets_its_attributes_otherwise():
         for c in (1.0, 2.0):
             assert g(c * X) == f(c * X, expected)
             assert str(vars(kept)) == str(vars(expected))
+
+
+def test_what_is_kept_and_then_written_to_is_refused():
+    """Without jit the array that is kept holds what was written."""
+    kept = Kept()
+
+    def f(x):
+        y = x * 2.0
+        kept.last = {"y": y}
+        y += 1.0
+        return np.sum(x)
+
+    with without_numba(), pytest.raises(TraceError, match="under one name after"):
+        tg.jit(f)(X)
+    assert kept.last == 0.0
