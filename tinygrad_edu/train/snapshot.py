@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.kept import kept_in
 from tinygrad_edu.nn.module import Module, all_numbers, arrays_to_keep, with_weights
 from tinygrad_edu.nn.parameters import copy_numbers_of, fill, parameters_in
@@ -94,9 +95,15 @@ class Snapshot:
     def distance(self) -> float:
         """How far the weights have come since then; a weight that stays infinite, such as a mask, has not moved.
 
-        A weight that the model has in two places counts once.
+        A weight that the model has in two places counts once. Errors: SettingError for one that it did not have then.
         """
         now, names = all_numbers(self.model), {id(x): name for name, x in self.model.named_arrays()}
+        new = sorted(set(names.values()) - self.weights.keys())
+        if new:
+            raise SettingError(
+                f"the model has got {new[0]} while it trained, which the optimizer does not hold, so it never learns: "
+                "make this layer in __init__, or call the model once before the optimizer is made"
+            )
         pairs = [(now[name], self.weights[name]) for name in names.values()]
         with np.errstate(invalid="ignore"):
             return math.sqrt(sum(float(np.sum(np.where(a == b, 0.0, a - b) ** 2)) for a, b in pairs))

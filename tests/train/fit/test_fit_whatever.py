@@ -9,7 +9,7 @@ import pytest
 from tests.train.fit.test_fit_state import LossObject, X, Y, assert_as_eager, counting_loss, makes, run_of
 from tinygrad_edu import fit, fit_many, nn, ops, optim
 from tinygrad_edu.compile.backend import cache
-from tinygrad_edu.errors import CompileError, TraceError
+from tinygrad_edu.errors import CompileError, SettingError, TraceError
 from tinygrad_edu.train import fit_online
 from tinygrad_edu.train.compiled import programs
 
@@ -211,3 +211,21 @@ def test_random_numbers_of_another_thread_are_not_taken_for_those_of_the_step(dr
     finally:
         done.set()
         other.join()
+
+
+class MadeInForward(nn.Module):
+    def __init__(self):
+        self.first, self.inner, self.last = nn.Linear(3, 4, rng=1), None, nn.Linear(4, 1, rng=2)
+
+    def forward(self, x):
+        h = np.tanh(self.first(x))
+        if self.inner is None:
+            self.inner = nn.Linear(4, 4, rng=3)
+        return self.last(self.inner(h))
+
+
+def test_a_layer_that_forward_makes_is_refused():
+    """The optimizer does not hold its weights: PyTorch leaves them as they were made, without a word."""
+    X = np.random.default_rng(0).normal(size=(8, 3))
+    with pytest.raises(SettingError, match=r"got inner\.bias while it trained"):
+        fit(MadeInForward(), X, X[:, :1], loss="mse", optimizer="sgd", epochs=2, compiled=False)
