@@ -181,5 +181,5 @@ def outside(what: str, program: Program, inputs: Sequence[Any]) -> Exception:
     pairs = [(name, x) for name, x in zip(program.trace.inputs, inputs, strict=True) if np.ndim(x)]
     held = [f"{k} holds {x.min()} to {x.max()}" for k, x in pairs if x.dtype.kind == "i" and x.size]
     shapes = [f"{k} {x.shape}" for k, x in pairs]
-    kind = SettingError if what.startswith("a class") else ShapeError
+    kind = ShapeError if what.startswith("an index") else SettingError
     return kind(f"{what}: {', '.join(held)}; the shapes are {', '.join(shapes)}")

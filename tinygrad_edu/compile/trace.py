@@ -80,6 +80,7 @@ class Trace:
     sizes_from: int = field(default_factory=lambda: next(MADE))  # the same for sizes
     met: MetArrays = field(default_factory=MetArrays)
     lookups: list[Traced] = field(default_factory=list)  # nodes that read at an index
+    from_zero: dict[Traced, str] = field(default_factory=dict)  # indices that may not be negative: who says so
     dropped: list[Traced] = field(default_factory=list)  # those of `lookups` on which no result depends
     leaves: set[Traced] = field(default_factory=set)  # nodes inside loop bodies, which are meaningless outside
     tensors: list[Traced] = field(default_factory=list)  # inputs that stand for arguments which are Tensors

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import whole as whole_number
+from tinygrad_edu.compile.ir.table_rows import from_zero
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.conversions.conversion import as_plain_array
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.transforms.batched import Batched, outside
 from tinygrad_edu.errors import DtypeError, SettingError
 from tinygrad_edu.names import BackEndName, InitializerName
 from tinygrad_edu.nn import init as initializers
@@ -68,10 +71,7 @@ class Embedding(Module):
 
     def forward(self, index: ArrayLike) -> Any:
         """index of any shape (...) → (..., features)."""
-        traced = MODES.tensor_trace is not None and isinstance(index, Tensor)
-        whole = (
-            index if traced else self.check_index(as_plain_array(index))
-        )  # in a trace the compiled program checks the indices
+        whole = rows_known("Embedding", index, self.check_index)
         rows = self.weight[whole]
         if self.padding_idx is None:
             return rows
@@ -90,6 +90,17 @@ class Embedding(Module):
                 f"{self.entries} entries"
             )
         return index.astype(np.intp)
+
+
+def rows_known(by: str, index: ArrayLike, check: Callable[[Any], Any]) -> Any:
+    """The index, checked where it has numbers; what is traced is checked when the program runs, before it reads."""
+    if MODES.tensor_trace is None or not isinstance(index, Tensor):
+        return check(as_plain_array(index))
+    if isinstance(index, Batched):
+        with outside():
+            known = rows_known(by, index.inner, check)
+        return Batched(known, index.common)
+    return from_zero(index, by)
 
 
 def row_of(name: str, row: int, entries: int) -> int:

@@ -29,14 +29,14 @@ class Lookups:
         axis, at = x.options["axis"], x.parents[1:]
         end = axis + at[0].ndim
         found = [
-            self.place(index, points[axis:end], self.names.of(n))
+            self.place(index, points[axis:end], self.names.of(n), x.options.get("by", ""))
             for index, n in zip(at, sizes[axis : axis + len(at)], strict=True)
         ]
         return [*points[:axis], *found, *points[end:]]
 
-    def place(self, index: Traced, points: Sequence[str], n: str) -> str:
+    def place(self, index: Traced, points: Sequence[str], n: str, by: str) -> str:
         """The place along an axis of length n that an index chooses; a negative one counts from the end."""
-        self.require_index(index, n)
+        self.require_index(index, n, by)
         number = self.whole_number(index, points)
         if is_positions(source_of(index)):
             return number
@@ -67,10 +67,15 @@ class Lookups:
             sizes = source.sizes if op_name(x) == "gather" else x.sizes
             axis = x.options["axis"]
             for index, n in zip(at, sizes[axis : axis + len(at)], strict=True):
-                self.require_index(index, self.names.of(n))
+                self.require_index(index, self.names.of(n), x.options.get("by", ""))
 
-    def require_index(self, index: Traced, n: str) -> None:
-        if not is_positions(source_of(index)):  # those are the axis's own
+    def require_index(self, index: Traced, n: str, by: str) -> None:
+        """`by`: the layer that refuses negative ones, if one does."""
+        if is_positions(source_of(index)):
+            return  # the axis's own
+        if by:
+            self.require(index, "0", n, f"{by}: an index is below 0, or has no row in the table")
+        else:
             self.require(index, f"-{bracket(n)}", n, "an index is out of range for its axis")
 
     def require_class(self, labels: Traced, classes: Any) -> None:

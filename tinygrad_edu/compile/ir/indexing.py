@@ -19,6 +19,7 @@ from tinygrad_edu.compile.ir.dims import ACTIVE, Size, at_least, axis_length, le
 from tinygrad_edu.compile.ir.node import Traced, as_node, op_name
 from tinygrad_edu.compile.ir.shape_rules import elementwise_shape, names_of
 from tinygrad_edu.compile.ir.slices import Span, entry, span
+from tinygrad_edu.compile.ir.table_rows import refuser
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.arrays.sorting import choose_by_position
 from tinygrad_edu.core.operation import ARRAY_TABLE
@@ -45,8 +46,8 @@ class Primitive:
 
 WINDOW = Primitive("window", lambda g, _y, x, starts, steps: (place(g, starts, steps, x.sizes, 0.0),))
 PLACE = Primitive("place", lambda g, _y, x, starts, steps, fill: (window(g, starts, steps, x.sizes),))
-GATHER = Primitive("gather", lambda g, _y, x, *at, axis: (scatter(g, at, x.sizes, axis), *(None for _ in at)))
-SCATTER = Primitive("scatter", lambda g, _y, x, *at, axis: (gather(g, at, axis), *(None for _ in at)))
+GATHER = Primitive("gather", lambda g, _y, x, *at, axis, by="": (scatter(g, at, x.sizes, axis), *(None for _ in at)))
+SCATTER = Primitive("scatter", lambda g, _y, x, *at, axis, by="": (gather(g, at, axis), *(None for _ in at)))
 CLASS_OF = Primitive("class_of", lambda *_, classes: (None,))
 
 
@@ -73,12 +74,12 @@ def covers(x: Traced, starts: Sizes, steps: Sequence[int], sizes: Sizes) -> bool
 def gather(x: Traced, at: Sequence[Traced], axis: int) -> Traced:
     """x at the whole numbers of the indices, all of one shape: the first along `axis`, the next along axis + 1."""
     sizes = (*x.sizes[:axis], *at[0].sizes, *x.sizes[axis + len(at) :])
-    return note_lookup(Traced(sizes, GATHER, (x, *at), {"axis": axis}))
+    return note_lookup(Traced(sizes, GATHER, (x, *at), {"axis": axis, **refuser(at)}))
 
 
 def scatter(x: Traced, at: Sequence[Traced], sizes: Sizes, axis: int) -> Traced:
     """Zeros of `sizes`, with every x added where `gather` would read it."""
-    return note_lookup(Traced(tuple(sizes), SCATTER, (x, *at), {"axis": axis}))
+    return note_lookup(Traced(tuple(sizes), SCATTER, (x, *at), {"axis": axis, **refuser(at)}))
 
 
 def note_lookup(x: Traced) -> Traced:
