@@ -14,12 +14,12 @@ from tinygrad_edu.compile.first_run import compared, on_leaves, with_gradients
 from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import hold
-from tinygrad_edu.compile.kept_results import beside_kept, kept_by_trace
+from tinygrad_edu.compile.kept_results import beside_kept, kept_by_trace, undo_attempt
 from tinygrad_edu.compile.number_classes import gradient_like
 from tinygrad_edu.compile.own_attributes import is_double, own_attributes, withhold
 from tinygrad_edu.compile.passes.exact_range import COUNT, computes_in_float64, count_inexact
 from tinygrad_edu.compile.passes.float_dtypes import common_dtype, float_dtypes
-from tinygrad_edu.compile.program import Program, number_array
+from tinygrad_edu.compile.program import Program, has_other_array, number_array
 from tinygrad_edu.compile.program_dtypes import program_dtype, settle_dtypes, whole_inputs
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.result_types import (
@@ -94,7 +94,6 @@ class ArrayFunction:
                     x.gradient = g if x.gradient is None else x.gradient + g
         if call.program.trace.written:
             written_arguments.write_beside(call, found, arguments, ())
-        keep_numbers(call, found, arguments)
         return found["result"]
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:
@@ -138,7 +137,7 @@ class ArrayFunction:
         before = [(x, number_array(x), checksum(number_array(x))) for x in others]
 
         def run() -> Any:
-            changed = [x for x, array, known in before if number_array(x) is not array or checksum(array) != known]
+            changed = [x for x, array, known in before if has_other_array(x, array) or checksum(array) != known]
             refuse_change(name, self.first_change() or ("an array" if changed else ""))
             return again()
 
@@ -188,7 +187,6 @@ class ArrayFunction:
             written_arguments.write_beside(call, found, arguments, copied)
         elif chosen and not call.program.trace.kept:
             self.quick.keep(tuple(sorted(chosen)), call, arguments)
-        keep_numbers(call, found, arguments)
         each = [found.get(f"d_{name}") for name in call.program.trace.inputs]
         both = (
             found["result"],
@@ -197,13 +195,14 @@ class ArrayFunction:
         return tuple(remember_call(self.f, both, call.outer_tensors_of_results(), arguments))
 
     def differentiate(self, arguments: Sequence[Any], by: str) -> tuple[Call, dict[str, Any]]:
-        """All results by name. NaN among the gradients may come from 0·∞, which is 0 here: compute again, with care."""
+        """All results by name, and the kept ones put in place. A NaN may come from 0·∞: again, with care."""
         call, inputs = self.prepare(arguments, by)
         found = call.by_name(inputs)
         transformed = call.program.trace.differentiated  # the result contains gradients too
         if any(has_nan(g) for name, g in found.items() if name != "result" or transformed):
             call, inputs = self.prepare(arguments, f"{by}{CAREFUL}")
             found = call.by_name(inputs)
+        keep_numbers(call, found, arguments)
         return call, found
 
     def prepare(self, arguments: Sequence[Any], by: str) -> tuple[Call, list[Any]]:
@@ -260,6 +259,7 @@ class ArrayFunction:
         fixed: bool = False,
         mixed: bool = False,
     ) -> Program:
+        undo_attempt()
         trace = Trace(reserved=(), careful=by.endswith(CAREFUL), fixed=fixed, written_out=written_out)
         nodes = self.input_nodes(trace, arguments, given)
         trace.mixed |= mixed

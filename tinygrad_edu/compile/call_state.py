@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.compile.kept import Kept
 from tinygrad_edu.compile.left_behind import hides_node, holds_node
-from tinygrad_edu.compile.python_state import SHARED, PythonState
+from tinygrad_edu.compile.python_state import MOST, SHARED, PythonState
 from tinygrad_edu.compile.settings_read import GENERATORS
 from tinygrad_edu.compile.unread import read_of
 from tinygrad_edu.core.aliases import ArrayLike, Option
@@ -26,6 +26,10 @@ class CallState(PythonState):
         super().__init__(**roots)
         # are changes the function's own, not those of other threads?
         self.is_own = alone or any(map(self.may_be_called, self.writers))
+
+    def is_over(self) -> bool:
+        """What lies beside an iterator is put back after a refusal, so the search goes on."""
+        return len(self.kept) > MOST
 
     def may_be_called(self, name: str) -> bool:
         """Not a method that no code names, such as `model.train` beside `model.forward`."""
@@ -57,6 +61,12 @@ class CallState(PythonState):
                     )
                 sizes += kept.settle_sizes()
         return sizes
+
+    def put_back_drawn(self) -> None:
+        """Put back random numbers and settings of NumPy, so that a next trace is seen to set them as well."""
+        for kept in self.kept:
+            if (is_generator(kept) or kept.thing is np) and kept.first_change():
+                kept.write(kept.was)
 
     def put_back_nodes(self) -> None:
         """Put back what was there before where a trace has left its nodes, which mean nothing later."""

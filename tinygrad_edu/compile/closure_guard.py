@@ -23,11 +23,12 @@ from itertools import chain
 from operator import is_
 from typing import Any
 
-from tinygrad_edu.compile.entries import ABSENT, Check, Content, Entries
+from tinygrad_edu.compile.entries import Check, Content, Entries
 from tinygrad_edu.compile.outside import may_ask
 from tinygrad_edu.compile.reachable import OF_MODULES, StateWalk
 from tinygrad_edu.compile.settings_read import settings_read
 from tinygrad_edu.compile.unread import NUMBERS, Readings
+from tinygrad_edu.compile.user_code import ABSENT
 
 
 class Guard:

@@ -12,14 +12,13 @@ import numpy as np
 
 from tinygrad_edu.compile.files_read import FileRead
 from tinygrad_edu.compile.unread import FORM, GRADIENT, NUMBERS, Put, original
-from tinygrad_edu.compile.user_code import ATOMS, same
+from tinygrad_edu.compile.user_code import ABSENT, ATOMS, same
 from tinygrad_edu.core.aliases import Thing
 from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.core.writes.checksum import checksum
 
-ABSENT = object()
 NOTHING: tuple[Any, ...] = (ABSENT, None)  # values of an attribute that a trace may fill with what it caches
 FEW = 3  # up to this many names are looked up one by one (0.06 µs each); `Entries.holds` takes 0.25 µs for any number
 
@@ -191,12 +190,33 @@ class Content:
         return [self] if self.holds() else []
 
 
-Check = Entries | Lacks | Content | FileRead
+class Cached:
+    """The results that a function with a cache has kept: a trace has what they were, until they are cleared."""
+
+    __slots__ = ("cache", "count", "name")
+
+    def __init__(self, name: str, cache: Any) -> None:
+        self.name, self.cache, self.count = name, cache, cache.cache_info().currsize
+
+    def what(self) -> str:
+        return f"the cache of {self.name}"
+
+    def holds(self) -> bool:
+        """(0.1 µs)"""
+        return bool(self.cache.cache_info().currsize >= self.count)
+
+    def settle(self, first: int | None = None) -> list[Check]:
+        """A trace fills it."""
+        self.count = self.cache.cache_info().currsize
+        return [self]
+
+
+Check = Entries | Lacks | Content | FileRead | Cached
 
 
 def is_plain(x: Thing) -> bool:
     """Is it made of plain numbers and texts?"""
-    if isinstance(x, (list, tuple)):
+    if isinstance(x, (list, tuple, set, frozenset)):
         return all(map(is_plain, x))
     return isinstance(x, (*ATOMS, np.ndarray))
 

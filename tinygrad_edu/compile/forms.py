@@ -15,10 +15,11 @@ from tinygrad_edu.compile.files_read import files_read
 from tinygrad_edu.compile.ir.dims import beginning_with
 from tinygrad_edu.compile.ir.stands_for import origin
 from tinygrad_edu.compile.ir.truth import NumpyKindError
-from tinygrad_edu.compile.kept_results import keeping
+from tinygrad_edu.compile.kept_results import beginning_from, keeping
 from tinygrad_edu.compile.number_classes import kinds_of
 from tinygrad_edu.compile.outside import asked_outside
 from tinygrad_edu.compile.planted_errors import Place, on_trial, refuse_caught
+from tinygrad_edu.compile.read_back import refuse_read_back
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
 from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
 from tinygrad_edu.compile.variants import PLAIN, Variants
@@ -99,6 +100,7 @@ class ClosureWatch:
             self.refuse_caught(trace, lines)
         if changed or state.outside or guard.may_ask_outside:
             guard = self.refuse_difference(program, trace, state, changed, guard)
+            refuse_read_back(self.f, self.name, program, trace)
             self.keeps |= bool(changed)
         unread = {id(x) for x in nodes}
         if any(isinstance(x, np.ndarray) for x in program.read_anew()):
@@ -118,9 +120,11 @@ class ClosureWatch:
         Errors: TraceError if another trace gives another program, or changes something.
         """
         drawn = generators_drawn_from(state)
+        state.put_back_drawn()
         after, guard = CallState(f=self.f), Guard(self.f)
         try:
-            with asked_outside(state.iterators.values()) as asked, beginning_with(program.conditions()):
+            iterators = state.iterators.values()
+            with asked_outside(iterators) as asked, beginning_with(program.conditions()), beginning_from(after):
                 again = trace()
             again.fix_sizes(after.settle_left_behind(self.name))
             again.keep_arrays(after)
@@ -152,7 +156,8 @@ class ClosureWatch:
         """Errors: TraceError if the function catches what Python's numbers raise at one of these places."""
         after = CallState(f=self.f)
         try:
-            refuse_caught(trace, places)
+            with beginning_from(after):
+                refuse_caught(trace, places)
         finally:
             after.restore()
 
@@ -164,7 +169,7 @@ class ClosureWatch:
         after = CallState(f=self.f)
         arrays = {id(x) for _, x in guard.things if type(x) is np.ndarray} - guard.hidden
         try:
-            with stand_ins(guard.places, guard.hidden), readings(()) as found:
+            with stand_ins(guard.places, guard.hidden), readings(()) as found, beginning_from(None):
                 again = trace()
             if program.signature() != again.signature():
                 return set()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Container
 from typing import Any
 
 from tinygrad_edu.compile.left_behind import SIZES, holds_node, things_in, with_plain_sizes
-from tinygrad_edu.compile.user_code import same
+from tinygrad_edu.compile.user_code import ABSENT, same
 
-ABSENT = object()  # equal to nothing else
 OF_DICT = "[{0!r}]"  # how to write an entry of a dict
 
 
@@ -35,6 +35,18 @@ class Kept:
         if not other and self.entries == OF_DICT and [*now] != [*self.was]:
             return f"the order of {self.name}"  # d.move_to_end(key), d[key] = d.pop(key)
         return self.name + self.entries.format(other[0]) if other else ""
+
+    def restore(self) -> None:
+        """Put back what was there, the very same things."""
+        if self.first_change() or not self.is_identical():
+            self.write(self.was)
+
+    def is_identical(self) -> bool:
+        """Are the entries of a namespace, dict or list the same objects? Of other things a copy was read."""
+        if self.entries:
+            now = self.read()
+            return now.keys() == self.was.keys() and all(now[key] is x for key, x in self.was.items())
+        return not isinstance(self.thing, list) or all(map(operator.is_, self.thing, self.was))
 
     def change_besides(self, kept: Container[str]) -> str:
         """`first_change`, but for results under these names, which each call of a program sets (kept_results.py)."""

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import CellType
 from typing import Any
 
-from tinygrad_edu.compile.kept import ABSENT, OF_DICT, Kept
+from tinygrad_edu.compile.kept import OF_DICT, Kept
 from tinygrad_edu.compile.left_behind import holds_node, is_traced_node, with_plain_sizes
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.unread import readings
-from tinygrad_edu.compile.user_code import attribute_space, same
+from tinygrad_edu.compile.user_code import ABSENT, attribute_space, same
 from tinygrad_edu.core.aliases import Node
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
@@ -29,11 +30,12 @@ OF_OBJECT = ".{0}"  # how to write an attribute of an object
 
 @dataclass
 class Keep:
-    """Something kept under a name; `tree`: what a trace has left there; `put`: how to put something else there."""
+    """Something kept under a name; `tree`: what a trace has left there; how to put something else there, or nothing."""
 
     name: str
     tree: Any
     put: Callable[[Any], None]
+    remove: Callable[[], None]
 
     def nodes(self) -> list[Any]:
         return list(filter(is_traced_node, tree_leaves(self.tree)))
@@ -54,6 +56,10 @@ class WithoutSizes:
         """The names under which it keeps results in Python."""
         return {keep.name for keep in self.kept}
 
+    def kept_places(self) -> Sequence[Keep]:
+        """The places themselves."""
+        return self.kept
+
     def conditions(self) -> None:
         """What its trace has learned about sizes."""
 
@@ -70,11 +76,13 @@ class Keeping:
 
     def __init__(self, state: PythonState) -> None:
         self.state = state
+        self.begin: PythonState | None = state
+        self.fresh = True  # is the state as it was before the present trace?
         self.seen: dict[int, Any] = {}  # nodes of earlier traces
 
     def new(self) -> list[Keep]:
         """What holds nodes of this trace, the latest one."""
-        found = self.places()
+        found = sorted(self.places(), key=lambda place: place.name)
         self.seen |= {id(x): x for place in found for x in place.nodes()}
         return found
 
@@ -101,6 +109,30 @@ def keeping(state: PythonState) -> Iterator[None]:
         HERE.keeping = before
 
 
+@contextmanager
+def beginning_from(state: PythonState | None) -> Iterator[None]:
+    """A block of one further trace, which begins from this state; None where stand-ins in it have to stay."""
+    keeping = HERE.keeping
+    assert keeping is not None
+    before = keeping.begin
+    keeping.begin, keeping.fresh = state, True
+    try:
+        yield
+    finally:
+        keeping.begin = before
+
+
+def undo_attempt() -> None:
+    """Put back what an attempt at the present trace has changed, before the next: only one of them is the first call.
+
+    Without this, the second attempt for a float32 argument that meets float64 would find a flag that the first has set.
+    """
+    if HERE.keeping is not None:
+        if HERE.keeping.begin is not None and not HERE.keeping.fresh:
+            HERE.keeping.begin.restore()
+        HERE.keeping.fresh = False
+
+
 def kept_by_trace() -> list[Keep]:
     """What the trace that has just run in this thread has left in Python."""
     return [] if HERE.keeping is None else HERE.keeping.new()
@@ -120,15 +152,34 @@ def put_each(kept: Sequence[Keep], numbers: Sequence[Any]) -> None:
         keep.put_numbers(rest)
 
 
-def changed_entries(kept: Kept) -> Iterator[tuple[str, Any, Callable[[Any], None]]]:
-    """The entries of a thing that have changed, and the thing itself where it has none: (name, content, how to set)."""
+def changed_entries(kept: Kept) -> Iterator[tuple[str, Any, Callable[[Any], None], Callable[[], None]]]:
+    """The entries of a thing that have changed, and the thing itself where it has none.
+
+    Of each (name, content, how to set it, how to remove it).
+    """
     now, was = kept.read(), kept.was
     if kept.entries:
         for key, x in now.items():
             if not same(x, was.get(key, ABSENT)) and holds_node(x):
-                yield kept.name + kept.entries.format(key), x, partial(entry_setter(kept), key)
+                name = kept.name + kept.entries.format(key)
+                yield name, x, partial(entry_setter(kept), key), partial(remove_entry, kept, key)
     elif holds_node(now) and not isinstance(now, list):
-        yield kept.name, now, kept.write
+        yield kept.name, now, kept.write, partial(kept.write, ABSENT if is_optional(kept) else None)
+
+
+def is_optional(kept: Kept) -> bool:
+    """Can there be nothing in its place?"""
+    return isinstance(kept.thing, CellType) or hasattr(type(kept.thing), "__slots__")
+
+
+def remove_entry(kept: Kept, key: Any) -> None:
+    """Remove one entry of it, or attribute."""
+    if kept.entries == OF_OBJECT and isinstance(kept.thing, type):
+        delattr(kept.thing, key)
+    elif kept.entries == OF_OBJECT:
+        attribute_space(kept.thing).pop(key)
+    else:
+        kept.thing.pop(key)
 
 
 def entry_setter(kept: Kept) -> Callable[[Any, Any], None]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from tinygrad_edu.compile.entries import Check, Entries, Facts, Lacks, NamesRead
+from tinygrad_edu.compile.entries import Cached, Check, Entries, Facts, Lacks, NamesRead
 from tinygrad_edu.compile.unread import arrays_in
 
 Place = tuple[str, Any]
@@ -69,3 +69,8 @@ class Notes:
     def of_parts(self, name: str, parts: Callable[[], Iterable[Any]]) -> Iterator[Place]:
         """Note the items of `parts()`, which cannot be replaced by stand-ins."""
         yield from ((name, each) for each in self.note(Entries(name, parts)))
+
+    def of_cache(self, name: str, x: Any) -> Iterator[Place]:
+        """Note that a function has kept results, which a trace may have read."""
+        self.checks.append(Cached(name, x))
+        return iter(())

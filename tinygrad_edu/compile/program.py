@@ -138,7 +138,11 @@ class Program(ProgramBody):
 
     def keeps(self) -> set[str]:
         """The names under which it keeps results in Python."""
-        return {keep.name for keep in self.trace.kept}
+        return {keep.name for keep in self.kept_places()}
+
+    def kept_places(self) -> Sequence[Any]:
+        """The places themselves."""
+        return self.trace.kept
 
     def conditions(self) -> Any:
         """What its trace has learned about its sizes."""
@@ -236,6 +240,11 @@ def indent(lines: Iterable[str], depth: int = 1) -> list[str]:
 def shape_of(texts: Sequence[str], sizes: Mapping[str, int]) -> tuple[int, ...]:
     """Named sizes as numbers: ("n", "2 * m") → (10, 6)."""
     return tuple(evaluate(text, sizes) for text in texts)
+
+
+def has_other_array(x: Any, array: Array) -> bool:
+    """Does a Tensor hold another array than this?"""
+    return isinstance(x, Tensor) and x.array is not array
 
 
 def number_array(x: Any) -> Array:

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import os
 import random
-from array import array
 from collections import deque
 from collections.abc import Callable, Container, Iterator
 from collections.abc import Set as AbstractSet
-from contextvars import ContextVar
 from functools import lru_cache, partial
+from queue import SimpleQueue
 from types import BuiltinMethodType, CellType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
@@ -27,13 +26,16 @@ import numpy as np
 from tinygrad_edu.compile import torch_generators as of_torch
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.kept import OF_DICT, Kept
+from tinygrad_edu.compile.kept_by_c import OF_C, keep_settings, present
 from tinygrad_edu.compile.outside import answers_otherwise
 from tinygrad_edu.compile.unread import number_unnoted
 from tinygrad_edu.compile.user_code import (
+    ABSENT,
     ENVIRONMENT,
     ask_once,
     attribute_space,
     closed_over,
+    contents,
     holds_attributes,
     is_atom,
     is_foreign,
@@ -97,8 +99,7 @@ class PythonState:
         """Put back whatever has changed."""
         # twice, because a list that has been replaced may seem the same until its own contents are put back
         for kept in [*self.kept, *self.kept]:
-            if kept.first_change():
-                kept.write(kept.was)
+            kept.restore()
         for cache in self.caches:  # their contents were computed from what has just been restored
             cache.cache_clear()
 
@@ -115,8 +116,8 @@ class PythonState:
         if look is not None:
             yield from look(self, name, x)
         else:
-            if hasattr(type(x), "__next__"):
-                self.opaque = f"{name} {what_moves(type(x))}"
+            if hasattr(type(x), "__next__") or isinstance(x, SimpleQueue):
+                self.opaque = self.opaque or f"{name} {what_moves(type(x))}"
                 self.iterators[name] = x
             bound = isinstance(x, (BuiltinMethodType, MethodWrapperType))
             owner = getattr(x, "__self__", None) if bound else None  # rng.normal, count(1).__next__
@@ -177,36 +178,14 @@ class PythonState:
     def of_tuple(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         return ((f"{name}[{i}]", each) for i, each in enumerate(x))
 
-    def of_generator(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
-        bits = x.bit_generator if isinstance(x, np.random.Generator) else x
-
-        def write(was: Thing) -> None:
-            bits.state = was[0]
-
-        self.keep(name, x, lambda: (bits.state, getattr(bits.seed_seq, "n_children_spawned", 0)), write)
-        return iter(())
-
-    def of_random_state(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
-        self.keep(name, x, lambda: x.get_state(legacy=False), x.set_state)
-        return iter(())
-
-    def of_torch_generator(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
-        self.keep(name, x, partial(of_torch.state_of_torch, x), partial(of_torch.put_torch_state, x))
-        return iter(())
-
-    def of_random(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
-        if not answers_otherwise(x):  # SystemRandom has no state
-            self.keep(name, x, x.getstate, x.setstate)
-        return iter(())
-
     def of_cell(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         def write(was: Thing) -> None:
-            x.cell_contents = was
+            if was is ABSENT:
+                del x.cell_contents
+            else:
+                x.cell_contents = was
 
-        try:
-            return iter([(name, self.keep(name, x, lambda: x.cell_contents, write))])
-        except ValueError:  # the cell is still empty
-            return iter(())
+        return present(name, self.keep(name, x, lambda: contents(x), write))
 
     def of_method(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         return iter([(name, x.__self__), (name, x.__func__)])
@@ -217,20 +196,6 @@ class PythonState:
     def of_descriptor(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         parts = [getattr(x, each, None) for each in ("__func__", "fget", "func")]
         return iter([(name, each) for each in parts if each is not None])
-
-    def of_bytes(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
-        def write(was: Thing) -> None:
-            del x[:]
-            x.extend(was)
-
-        self.keep(name, x, lambda: x[:], write)
-        return iter(())
-
-    def of_variable(self, name: str, x: ContextVar[Any]) -> Iterator[tuple[str, Any]]:
-        try:
-            return iter([(name, self.keep(name, x, x.get, x.set))])
-        except LookupError:  # the variable has no value yet
-            return iter(())
 
     def of_instance(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         """The attributes of an object, and what its class keeps."""
@@ -266,8 +231,10 @@ class PythonState:
             yield f"{name}.{key}", each
 
     def of_slot(self, name: str, x: Thing, slot: str) -> Iterator[tuple[str, Any]]:
-        if hasattr(x, slot):
-            yield name, self.keep(name, x, lambda: getattr(x, slot), lambda was: setattr(x, slot, was))
+        def write(was: Thing) -> None:
+            delattr(x, slot) if was is ABSENT else setattr(x, slot, was)
+
+        yield from present(name, self.keep(name, x, lambda: getattr(x, slot, ABSENT), write))
 
     def of_function(self, name: str, x: FunctionType) -> Iterator[tuple[str, Any]]:
         """Closure, defaults, own attributes, and the globals that its code names."""
@@ -284,8 +251,7 @@ class PythonState:
             yield from self.of_names(x.__globals__, words)
             for module in modules_of(words):
                 yield from self.of_names(vars(module), words)
-            if "seterr" in words:
-                self.keep("np.geterr()", np, np.geterr, lambda was: np.seterr(**was))
+            keep_settings(self, words)
             if words & ENVIRONMENT:
                 yield from self.of_mapping("os.environ", os.environ)
             if opens_files(x.__code__):
@@ -323,14 +289,8 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[tuple[str, Any]]]]] = [
     (np.ndarray, PythonState.of_array),
     ((dict,), PythonState.of_mapping),
     ((list, deque), PythonState.of_list),
-    ((array, bytearray), PythonState.of_bytes),
-    (ContextVar, PythonState.of_variable),
     (set, PythonState.of_set),
     ((tuple, frozenset), PythonState.of_tuple),
-    ((np.random.Generator, np.random.BitGenerator), PythonState.of_generator),
-    (np.random.RandomState, PythonState.of_random_state),
-    (random.Random, PythonState.of_random),
-    (of_torch.TorchGenerator, PythonState.of_torch_generator),
     (FunctionType, PythonState.of_function),
     (MethodType, PythonState.of_method),
     (CellType, PythonState.of_cell),
@@ -338,6 +298,7 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[tuple[str, Any]]]]] = [
     ((staticmethod, classmethod, property), PythonState.of_descriptor),
     (type, PythonState.of_class),
     (type(lru_cache(len)), PythonState.of_cache),
+    *OF_C,
     (ModuleType, lambda state, name, x: iter(())),
 ]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Va
 from contextlib import suppress
 from contextvars import ContextVar
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from operator import attrgetter, itemgetter, methodcaller
 from threading import Event
@@ -24,17 +24,19 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.entries import ABSENT, Entries, NamesRead
+from tinygrad_edu.compile.entries import Entries, NamesRead
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.notes import Notes, Place
 from tinygrad_edu.compile.settings_read import GENERATORS, flags_read, states_read
 from tinygrad_edu.compile.user_code import (
+    ABSENT,
     ATOMS,
     ENVIRONMENT,
     PROBES,
     attribute_space,
     closed_over,
     computes_names,
+    contents,
     globals_in,
     holds_attributes,
     is_foreign,
@@ -132,13 +134,10 @@ class StateWalk(Notes):
         return self.of_names(name, x, sorted(self.known & DESCRIPTIONS))
 
     def of_cell(self, name: str, x: CellType) -> Iterator[Place]:
-        try:
-            found = self.note(
-                Entries(name, NamesRead(partial(getattr, x), ("cell_contents",)), put=partial(setattr, x))
-            )
-            yield from ((name, each) for each in found)
-        except ValueError:  # the cell is still empty
-            return
+        held = NamesRead(partial(getattr, x), ("cell_contents",))
+        empty = contents(x) is ABSENT
+        found = self.note(Entries(name, (lambda: (contents(x),)) if empty else held, put=partial(setattr, x)))
+        yield from ((name, each) for each in found)
 
     def of_partial(self, name: str, x: partial[Any]) -> Iterator[Place]:
         yield from self.of_parts(name, lambda: (x.func, x.args, x.keywords))
@@ -343,6 +342,7 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[Place]]]] = [
     ((staticmethod, classmethod), lead_to("__func__")),
     (property, lead_to("fget", "fset")),
     (weakref.ref, lambda walk, name, x: walk.of_parts(name, lambda: (x(),))),
+    (type(lru_cache(len)), StateWalk.of_cache),
     (type, StateWalk.of_class),
     (ModuleType, StateWalk.of_module),
 ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.kept_results import undo_attempt
 from tinygrad_edu.compile.planted_errors import PlantedError
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import no_grad
@@ -34,6 +35,7 @@ def explain_failure(f: Callable[..., Any], arguments: Sequence[Any]) -> Iterator
     except (TraceError, PlantedError):
         raise
     except Exception as error:
+        undo_attempt()
         if fails(f, arguments):
             raise
         raise untraceable(getattr(f, "__name__", "the function"), error) from error

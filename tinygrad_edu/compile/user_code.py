@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dis import HAVE_ARGUMENT, Instruction, get_instructions, opmap, stack_effect
 from itertools import pairwise
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.tracing.askers import PROBES as PROBES
 from tinygrad_edu.core.tracing.whose_code import is_foreign as is_foreign
+
+ABSENT = object()  # stands where there is nothing yet; equal to nothing else
 
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
 ENVIRONMENT = {"environ", "getenv"}  # names by which code reads environment variables
@@ -55,10 +57,20 @@ def ask_once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return ask
 
 
+def contents(cell: CellType) -> Any:
+    """What a variable of an outer function holds; ABSENT where it is not assigned yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return ABSENT
+
+
 def what_moves(kind: type) -> str:
     """Why the state of a thing of this class, which has `__next__`, cannot be noted."""
     if kind in weakref.ProxyTypes or kind.__module__ == "unittest.mock":
         return f"stands for something else ({kind.__name__}), which may change with each step"
+    if not hasattr(kind, "__next__"):
+        return f"is a {kind.__name__}, which does not show what it holds"
     return f"is an iterator ({kind.__name__}), which moves on with each step"
 
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.kept import ABSENT, Kept
+from tinygrad_edu.compile.kept import Kept
 from tinygrad_edu.compile.python_state import PythonState
-from tinygrad_edu.compile.user_code import is_own_class, same
+from tinygrad_edu.compile.user_code import ABSENT, is_own_class, same
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import SettingError

@@ -153,11 +153,10 @@ def test_the_function_runs_once_more_and_what_it_changes_is_put_back():
         return (x * x).sum()
 
     before = rng.bit_generator.state
-    with without_numba():
-        compiled = tg.jit(f)
-        compiled(X)
-        compiled(X)
-    assert (rng.bit_generator.state, runs) == (before, [])
+    message = "changes runs, and a compiled program would leave something else there"
+    with without_numba(), pytest.raises(TraceError, match=message):
+        tg.jit(f)(X)
+    assert (rng.bit_generator.state, runs, table) == (before, [], {})
 
 
 def test_what_another_thread_changes_meanwhile_stays():

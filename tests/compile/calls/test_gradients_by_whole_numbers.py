@@ -45,3 +45,25 @@ def test_as_without_jit(name):
         found, expected = compiled.value_and_grad(*arguments, argnum=argnum), plain(*arguments)
     for a, b in zip(tree_leaves(found), tree_leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+INSIDE = {
+    "grad": lambda x: tg.grad(total)(x).sum(),
+    "value_and_grad": lambda x: tg.value_and_grad(total)(x)[1],
+    "vjp": lambda x: tg.vjp(total, x)[1](1.0),
+    "jvp": lambda x: tg.jvp(total, (x,), (np.ones(2),)),
+    "jacobian": lambda x: tg.jacobian(total)(x),
+    "hessian": lambda x: tg.hessian(total)(x),
+    "grad of a sum": lambda x: tg.grad(total)(x + 1).sum(),
+}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_transform_inside_refuses_them_as_well(name):
+    f = INSIDE[name]
+    with without_numba():
+        for x in (N, X > 1.0):
+            for way in (f, tg.jit(f)):
+                with pytest.raises(DtypeError, match=r"(?i)integers have no gradient|truth values"):
+                    way(x)
+        assert np.shape(tg.jit(f)(X)) == np.shape(f(X))

@@ -180,6 +180,19 @@ def test_what_every_call_counts_or_draws_is_refused(make, given):
         jit(make())(given)
 
 
+def test_what_lies_beside_an_iterator_is_put_back():
+    numbers, log, total = iter(range(100)), [], np.zeros(4)
+
+    def f(x):
+        log.append(next(numbers))
+        total[0] += 1.0
+        return np.sum(x)
+
+    with pytest.raises(TraceError, match="iterator"):
+        jit(f)(X)
+    assert (log, total.tolist()) == ([], [0.0] * 4)
+
+
 def test_one_trace_serves_all_calls():
     note, traces = recorder()
 

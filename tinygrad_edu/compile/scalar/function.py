@@ -14,7 +14,7 @@ from tinygrad_edu.compile.first_run import compared, float_of, on_leaves, with_g
 from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.truth import is_comparison, refuse_own
 from tinygrad_edu.compile.ir.work import CALL
-from tinygrad_edu.compile.kept_results import WithoutSizes, kept_by_trace, put_each
+from tinygrad_edu.compile.kept_results import WithoutSizes, kept_by_trace, put_each, undo_attempt
 from tinygrad_edu.compile.number_classes import class_of, float_in_class, gradient_like, kinds_of
 from tinygrad_edu.compile.passes.exact_range import (
     EXACT,
@@ -274,9 +274,13 @@ class ScalarFunction:
         given: list[Any] = []
         nesting = flatten(tuple(arguments), given)
         if nesting not in self.programs:
-            with explain_failure(self.f, arguments):
-                self.programs[nesting] = self.run_trace(lambda: TapeProgram(self.f, nesting, given))
+            self.programs[nesting] = self.run_trace(lambda: self.trace_program(nesting, arguments, given))
         return self.programs[nesting], given
+
+    def trace_program(self, nesting: Any, arguments: Sequence[Any], given: Sequence[Any]) -> TapeProgram:
+        undo_attempt()
+        with explain_failure(self.f, arguments):
+            return TapeProgram(self.f, nesting, given)
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:
         """The result as plain numbers; a Value if it depends on Values that the function closes over."""

@@ -17,6 +17,7 @@ from dis import get_instructions
 from functools import partial
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import ProxyTypes
 
 import numpy as np
 
@@ -112,7 +113,9 @@ def parts_of_thing(name: str, x: Any) -> Iterator[tuple[Any, ...]]:
     elif isinstance(x, (list, tuple, set, frozenset)):
         put = getattr(x, "__setitem__", None)
         yield from ((f"{name}[{i}]", part, put and partial(put, i)) for i, part in enumerate(list(x)))
-    elif not isinstance(x, type):
+    elif not is_foreign(type(x).__module__) and "__wrapped__" in getattr(x, "__dict__", ()):  # a compiled function
+        yield name, x.__wrapped__, None
+    elif not isinstance(x, type) and type(x) not in ProxyTypes:  # what a proxy stands for may be gone
         yield from parts_of_object(name, x)
 
 

@@ -21,7 +21,7 @@ from tinygrad_edu.core.tracing.identity import first_places
 from tinygrad_edu.core.tracing.user_errors import is_of_user, without_numpys_words
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.core.writes.other_names import refuse_old, watching
-from tinygrad_edu.errors import DetachedError, GraphError
+from tinygrad_edu.errors import DetachedError, DtypeError, GraphError
 
 
 def variable(x: Node, dtype: Option = None) -> Any:
@@ -31,6 +31,7 @@ def variable(x: Node, dtype: Option = None) -> Any:
     array without axes.
     """
     refuse_own_rules(x)
+    refuse_whole(x)
     made = new_variable(x, dtype)
     if isinstance(x, Tensor):
         vars(made).update(vars(x))
@@ -56,6 +57,15 @@ def shared(f: Callable[..., Any], primals: Sequence[Any], nodes: ArrayLike) -> A
     made = list(tree_leaves(nodes))
     new = {places[i]: y for i, (x, y) in reversed(list(enumerate(zip(leaves, made, strict=True)))) if y is not x}
     return with_leaves(nodes, [new.get(place, y) for place, y in zip(places, made, strict=True)])
+
+
+def refuse_whole(x: Node) -> None:
+    """Errors: DtypeError for whole numbers in a compiled function, as Tensor(x) outside of one."""
+    kind = getattr(x, "kind", None) if getattr(x, "sizes", ()) else None
+    if kind is int or getattr(kind, "kind", "f") in "iub":
+        raise DtypeError(
+            "derivatives by whole numbers or truth values: integers have no gradient; give x.astype(float)"
+        )
 
 
 def value_or_tensor() -> tuple[Any, ...]:
