@@ -58,6 +58,32 @@ def test_what_would_lose_a_gradient_is_still_refused(make, leave):
         assert leave(x) == leave(NUMBER)
 
 
+ROW = tg.Tensor([1.5, -2.5], requires_grad=True) * 1.0
+NODES = {"Tensor": ROW, "Tensors": list(ROW), "Values": [tg.Value(1.5) * 1.0, tg.Value(-2.5) * 1.0]}
+READ = {  # what a library that draws or counts is given
+    "plot": ("matplotlib", lambda axes, x: axes.plot(x)),
+    "scatter in colours": ("matplotlib", lambda axes, x: axes.scatter([1, 2], [3, 4], c=x)),
+    "bar": ("matplotlib", lambda axes, x: axes.bar([1, 2], x)),
+    "axhline": ("matplotlib", lambda axes, x: axes.axhline(x[0])),
+    "r2_score": ("sklearn", lambda _, x: pytest.importorskip("sklearn.metrics").r2_score([1.0, 2.0], x)),
+}
+
+
+@pytest.mark.parametrize("nodes", NODES)
+@pytest.mark.parametrize("name", READ)
+def test_a_plot_or_a_score_is_told_to_take_the_data(name, nodes):
+    library, read = READ[name]
+    axes, x = pytest.importorskip("matplotlib.figure").Figure().subplots(), NODES[nodes]
+    with pytest.raises(DetachedError, match=rf"{library} needs plain numbers.*x\.data in place of x.*loss\.item\(\)"):
+        read(axes, x)
+    read(axes, x.data if nodes == "Tensor" else [each.data for each in x])
+
+
+def test_a_table_is_told_so_too():
+    with pytest.raises(DetachedError, match=r"pandas needs plain numbers, and Tensor.*x\.data in place of x"):
+        pytest.importorskip("pandas").DataFrame({"x": ROW})
+
+
 @pytest.mark.parametrize("call", [lambda x: f"{x:.2f}", round, float, lambda x: "%f" % x])  # noqa: UP031
 def test_many_numbers_are_not_one(call):
     with pytest.raises(TypeError, match="holds 3"):

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.conversions.conversion import array_operand, dtype_asked
-from tinygrad_edu.core.conversions.plain_numbers import WRITE_AT_ONCE
+from tinygrad_edu.core.conversions.plain_numbers import WRITE_AT_ONCE, reader_error
 from tinygrad_edu.core.conversions.printing import is_compiled, preview
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tracing.whose_code import is_storing
@@ -314,8 +314,8 @@ def as_plain_array(x: Node, dtype: Option = None, copy: bool | None = None) -> A
     if x.requires_grad and MODES.recording and not is_compiled(x):
         if MODES.tensor_trace is not None and is_storing(sys._getframe(1)):
             raise TraceError(WRITE_AT_ONCE)
-        raise DetachedError(
-            f"a plain array made of {x!r} would silently lose its gradient. To join several Tensors use "
+        raise reader_error(x) or DetachedError(
+            f"a plain array made of {preview(x)} would silently lose its gradient. To join several Tensors use "
             f"np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_. {TO_FILL}; "
             "to take the entries that it names, np.take(tg.Tensor(table), i); use NumPy's functions or tg.ops on "
             "the Tensor itself (tg.ops.logsumexp, softmax, erf, sigmoid for SciPy's, tg.stats for scipy.stats); or "
