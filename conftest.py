@@ -66,6 +66,7 @@ CASES = 3  # cases of each parametrized test in the inner loop: the first, the l
 
 pytest_plugins = [
     "tests.browser",  # fixture `browser`, started once for all tests of pages
+    "tests.built_site",  # fixture `site`, the documentation
     "tests.bench_rows",  # fixture `toy`, a row of bench
     "tests.case_runs",  # fixture `ran`, the report of each case
     "tests.example_runs",  # fixture `seen`, what each program of the guided path prints and writes

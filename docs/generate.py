@@ -132,7 +132,7 @@ def elementwise() -> str:
     from tinygrad_edu.core.operation import TABLE
 
     rows = [(operation, example(operation)) for operation in TABLE.values()]
-    lines = [f"| `{signature(x)}` | {cell(x.__doc__)} | `{shown}` |" for x, shown in rows]
+    lines = [f"| {call(signature(x))} | {cell(x.__doc__)} | {call(shown)} |" for x, shown in rows]
     return "\n".join(["| operation | formula and derivative | example |", "|---|---|---|", *lines])
 
 
@@ -164,13 +164,18 @@ def composed() -> str:
 
 
 def described(table: dict[str, Any]) -> str:
-    lines = [f"| `{signature(x)}` | {cell(x.__doc__.split('>>>')[0])} |" for x in table.values()]
+    lines = [f"| {call(signature(x))} | {cell(x.__doc__.split('>>>')[0])} |" for x in table.values()]
     return "\n".join(["| operation | what it is |", "|---|---|", *lines])
 
 
 def signature(operation: Any) -> str:
     given = inspect.signature(operation.function).parameters.values()
     return f"{operation.name}({', '.join(str(p.replace(annotation=p.empty)) for p in given)})"
+
+
+def call(text: str) -> str:
+    """A call in a cell of a table, in one piece (wide.css) unless it would take the room of the other cells."""
+    return f"`{text}`" + "{.piece}" * (len(text) <= 52)
 
 
 def cell(text: str | None) -> str:

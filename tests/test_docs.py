@@ -1,13 +1,9 @@
 """The documentation: built strictly, complete, loading nothing from elsewhere. Its code runs as doctests."""
 
 import html
-import importlib.util
+import importlib
 import inspect
-import os
 import re
-import shutil
-import subprocess
-import sys
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,11 +12,9 @@ from types import ModuleType
 import pytest
 
 import tinygrad_edu as tg
+from tests.built_site import DOCS, GUIDED, ROOT, loaded
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, Composed
 
-ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
-GUIDED = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
 ROOMS = [
     "cases", "clinic", "data", "draw", "errors", "estimators", "nn", "nn.init", "nn.losses", "optim", "optim.rules",
     "optim.schedules", "train",
@@ -86,14 +80,6 @@ def test_the_tree_of_errors_holds_every_error():
 
 
 # What the site is made with
-
-
-def loaded(name):
-    """A module of docs/, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look up their module there
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_picture_opens_alone_at_a_click():
@@ -163,28 +149,6 @@ def test_a_mark_that_nothing_generates_ends_the_build():
 # The site
 
 
-ANEW = {"01", "03"}  # programs that the site runs itself, for their pictures
-
-
-@pytest.fixture(scope="session")
-def site(shared_folder, tmp_path_factory, seen):
-    """Built once for all workers. What a program prints is what test_examples.py has seen, but for those ANEW."""
-    pytest.importorskip("mkdocs", reason="needs the extra docs")
-    pytest.importorskip("sklearn", reason="needs the extra sklearn")
-    if (built := shared_folder / "site").exists():
-        return built
-    folder, known = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("seen")
-    for program in GUIDED:
-        if program.name[:2] not in ANEW:
-            shutil.copy(seen(program.name[:2])[0], known)
-    options = ["--strict", "--quiet", "--site-dir", str(folder)]
-    command = [sys.executable, "-W", "ignore", "-m", "mkdocs", "build", *options]
-    environment = {**os.environ, loaded("programs").SEEN: str(known)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder if built.exists() else folder.rename(built)
-
-
 class Loads(HTMLParser):
     """The addresses of what a page loads, and its headings."""
 
@@ -241,7 +205,7 @@ def test_every_operation_cause_and_slip_stands_in_the_reference(site):
     from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE
 
     operations = (site / "reference/operations.html").read_text(encoding="utf-8")
-    assert [name for name in [*TABLE, *ARRAY_TABLE, *COMPOSED] if f"<code>{name}(" not in operations] == []
+    assert [name for name in [*TABLE, *ARRAY_TABLE, *COMPOSED] if f">{name}(" not in operations] == []
     clinic = (site / "reference/clinic.html").read_text(encoding="utf-8")
     assert [code for code in [*BY_CODE, *PROVED_OTHERWISE] if f"<code>{code}</code>" not in clinic] == []
     assert [code for code in CATALOGUE if f"<code>{code}</code>" not in clinic] == []

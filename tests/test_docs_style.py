@@ -1,6 +1,9 @@
 """How the pages look where that follows from a text: what is wrapped, and what is offered."""
 
-from tests.test_docs import DOCS, ROOT, loaded
+import pytest
+
+from tests.browser import resize
+from tests.built_site import DOCS, ROOT, loaded
 
 STYLE = (DOCS / "wide.css").read_text(encoding="utf-8")
 
@@ -43,3 +46,21 @@ def test_the_table_of_speed_is_a_list_on_a_telephone():
         line for line in (DOCS / "explanation/speed.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"
     )
     assert head == "| workload | against | ours | theirs | ratio |"
+
+
+CUT_OFF = """
+  return [...document.querySelectorAll("pre code")].filter(code => code.scrollWidth > code.clientWidth)
+    .map(code => code.textContent.split("\\n").sort((a, b) => b.length - a.length)[0]);
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 1440])  # from the second on letters of programs are larger
+def test_no_program_is_cut_off_on_a_small_laptop(site, browser, width):
+    """Lines have up to 120 characters; the bar that would scroll them is seen only where the pointer is."""
+    resize(browser, width)
+    cut = {}
+    for page in site.rglob("*.html"):
+        browser.get(page.as_uri())
+        cut |= {line: page.name for line in browser.execute_script(CUT_OFF) if len(line) <= 120}
+    assert cut == {}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.test_docs import DOCS, loaded
+from tests.built_site import DOCS, loaded
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
 
 PAGE = (DOCS / "how-to" / "symptoms.md").read_text(encoding="utf-8")

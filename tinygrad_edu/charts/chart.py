@@ -11,6 +11,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ class Chart:
             size = (WIDTH, HEIGHT + legend_height(panel))
             left, below, right, _ = AROUND
             around = (left, below + legend_height(panel), right, 0.1)
-            svg = picture(panel_words(panel), lambda canvas, panel=panel: draw_panel(canvas, panel), size, around)  # type: ignore[misc]
+            svg = picture(panel_words(panel), partial(draw_panel, panel=panel), size, around)
             yield f"<figure><figcaption>{html.escape(clean(panel.heading))}</figcaption>{svg}</figure>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
