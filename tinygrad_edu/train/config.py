@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import FunctionType
 from typing import Any
 
@@ -13,6 +14,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.train.samples import dtype_of_parameters
 
+COUNTS = re.compile(r"\w+: [\d,]+ parameters( and [\d,]+ numbers that are not trained)?")  # how a model prints first
 GIVEN = ("sizes", "activation", "out_activation", "bias", "init", "seed", "backend", "dropout", "norm")
 
 
@@ -53,6 +55,19 @@ def model_arguments(model: Module) -> Any:
         "sizes": list(model.sizes),
         "dropout": model.dropout.p if model.dropout else 0.0,
     }
+
+
+def without_flags(model: object) -> object:
+    """The description of a model, whichever parts are frozen: callbacks may freeze some, which is compared by itself.
+
+    >>> frozen = "Net: 1 parameters and 3 numbers that are not trained\\n  bias: (1,)\\n  weight: (1, 3), not trained"
+    >>> without_flags(frozen) == without_flags("Net: 4 parameters\\n  weight: (1, 3)\\n  bias: (1,)")
+    True
+    """
+    head, *arrays = str(model).split("\n")
+    if not isinstance(model, str) or not COUNTS.fullmatch(head):
+        return model
+    return [head.partition(":")[0], *sorted([line.removesuffix(", not trained") for line in arrays])]
 
 
 def setting_name(x: object) -> str:

@@ -18,7 +18,7 @@ from tinygrad_edu.nn.module import arrays_to_keep
 from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.changed import prints
 from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, CheckpointFile, read_checkpoint
-from tinygrad_edu.train.config import as_json, config, is_same_setting
+from tinygrad_edu.train.config import as_json, config, is_same_setting, without_flags
 from tinygrad_edu.train.first_batch import FirstBatch, refuse_other_beginning, refuse_other_loss
 from tinygrad_edu.train.job import Job, trained_flags
 from tinygrad_edu.train.kept_by_callbacks import are_states, changes, note_of, put_back
@@ -118,7 +118,7 @@ def refuse_other_settings(job: Job, theirs: Mapping[str, Any]) -> None:
     pairs = [(name, theirs.get(name), x) for name, x in ours.items() if name not in ("epochs", "model")]
     if isinstance(ours["model"], dict) and isinstance(theirs["model"], dict):
         pairs += [(name, theirs["model"].get(name), x) for name, x in ours["model"].items() if name not in START]
-    else:
+    elif without_flags(ours["model"]) != without_flags(theirs["model"]):
         pairs.append(("model", theirs["model"], ours["model"]))
     pairs = [each for each in pairs if not (each[0] in OF_CODE and is_same_setting(*each[1:])) and each[1] != each[2]]
     other = [f"{name} was {before!r} and is {now!r} now" for name, before, now in pairs]

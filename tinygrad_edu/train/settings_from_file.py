@@ -12,6 +12,7 @@ from tinygrad_edu.nn.kept import PLAIN
 from tinygrad_edu.optim.groups import Group
 from tinygrad_edu.optim.schedule import Schedule, as_schedule
 from tinygrad_edu.optim.schedule_text import schedule_of
+from tinygrad_edu.train.config import without_flags
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.recipe import CHECKS
 from tinygrad_edu.train.set_by_callbacks import CLIPPING, schedulers_of, settings_now
@@ -39,16 +40,18 @@ def refuse_other_schedulers(ours: Mapping[str, Any], theirs: Mapping[str, Any]) 
 def refuse_other_changes(begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Errors: SettingError where the run changed a setting that `put_settings` does not set again."""
     for name, x in changed(begun, now):
-        if name not in SET and not (name == "model" and isinstance(x, dict) and only_dropout(begun[name], x)):
+        if name not in SET and not (name == "model" and is_set_again(begun[name], x)):
             raise SettingError(
                 f"the run changed {name} from {begun.get(name)!r:.60} to {x!r:.60}, and a file does not hold that: "
                 "continue in this process with run.resume(epochs)"
             )
 
 
-def only_dropout(before: object, after: Mapping[str, Any]) -> bool:
-    """Is it the same model, apart from the share that dropout drops?"""
-    return isinstance(before, dict) and before | {"dropout": None} == {**after, "dropout": None}
+def is_set_again(before: object, after: object) -> bool:
+    """Is it the same model, apart from the share that dropout drops and from what is frozen?"""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return before | {"dropout": None} == {**after, "dropout": None}
+    return without_flags(before) == without_flags(after)
 
 
 def put_settings(job: Job, found: Mapping[str, Any], sizes: Sequence[Sequence[int]]) -> None:

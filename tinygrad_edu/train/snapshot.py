@@ -95,7 +95,8 @@ class Snapshot:
     def distance(self) -> float:
         """How far the weights have come since then; a weight that stays infinite, such as a mask, has not moved.
 
-        A weight that the model has in two places counts once. Errors: SettingError for one that it did not have then.
+        A weight that the model has in two places counts once; what the optimizer holds besides, such as a parameter of
+        the loss, counts too. Errors: SettingError for a weight that the model did not have then.
         """
         now, names = all_numbers(self.model), {id(x): name for name, x in self.model.named_arrays()}
         new = sorted(set(names.values()) - self.weights.keys())
@@ -105,6 +106,7 @@ class Snapshot:
                 "make this layer in __init__, or call the model once before the optimizer is made"
             )
         pairs = [(now[name], self.weights[name]) for name in names.values()]
+        pairs += [(copy_of(p), numbers) for p, numbers in self.others]
         with np.errstate(invalid="ignore"):
             return math.sqrt(sum(float(np.sum(np.where(a == b, 0.0, a - b) ** 2)) for a, b in pairs))
 

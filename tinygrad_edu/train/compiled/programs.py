@@ -30,6 +30,7 @@ from tinygrad_edu.train.compiled.moving import (
     refuse_frozen_numbers,
     refuse_outside,
 )
+from tinygrad_edu.train.compiled.places_in_model import places_in_model
 from tinygrad_edu.train.compiled.program import TrainingProgram
 from tinygrad_edu.train.compiled.session import CompiledSession, common_dtype
 from tinygrad_edu.train.compiled.sizes_of_job import choose_sizes
@@ -338,8 +339,9 @@ def trace_once(job: Job, stacked: bool) -> TrainingProgram:
         settings.clip_value is not None,
     )
     program = TrainingProgram(recipe, job.data, job.batch_size, stacked)
-    known = [id(rng) for rng in generators(job.model)]
-    program.drawn_from = [known.index(id(mask.rng)) for mask in program.masks.values()]
-    buffers = [id(array) for _, array in untrained(job.model)]
-    program.kept_in = [buffers.index(id(kept)) for kept, _ in program.step.trace.followed]
+    drawn = [mask.rng for mask in program.masks.values()]
+    program.drawn_from = places_in_model(drawn, generators(job.model), "Dropout")
+    followed = [kept for kept, _ in program.step.trace.followed]
+    buffers = [array for _, array in untrained(job.model)]
+    program.kept_in = places_in_model(followed, buffers, "BatchNorm")
     return program
