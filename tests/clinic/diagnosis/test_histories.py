@@ -117,6 +117,7 @@ UNCLEAR = {
     "decimal.csv": ("\n".join(f"{x:.2f}".replace(".", ",") for x in LOSS), "may be a number with a decimal comma"),
     "thousands.csv": ("loss\n" + "\n".join(f"{x * 1e5:,.1f}" for x in LOSS), "has 2 cells, and the header names 1"),
     "backwards.csv": (csv(("epoch", "loss"), EPOCHS[::-1], LOSS[::-1]), "epoch goes down from .* to 0: sort the rows"),
+    "pair.csv": ("1,0.5\n", "an epoch and its loss, or two losses"),
     "count.json": (json.dumps({"columns": 2, "data": [[0.9, 0.1]]}), "it has: data"),
 }
 
@@ -127,6 +128,26 @@ def test_where_it_cannot_be_told_it_is_asked(name, tmp_path):
     (tmp_path / name).write_text(text)
     with pytest.raises(InputFileError, match=words):
         diagnose_history(tmp_path / name)
+
+
+WITHOUT_HEADER = {  # text: the losses in it
+    50 * "0.6931\n": 50 * [0.6931],
+    "0.9\n0.8\n0.85\n0.9\n1.5\n": [0.9, 0.8, 0.85, 0.9, 1.5],
+    "0,0.7\n1,0.7\n": [0.7, 0.7],
+    "0.9,0.8,0.7,0.7": [0.9, 0.8, 0.7, 0.7],
+    "0.9;0.8;0.7": [0.9, 0.8, 0.7],
+    "0.9 0.8 0.7\n": [0.9, 0.8, 0.7],
+    "0 0.9\n1 0.8\n": [0.9, 0.8],
+    "0.0e+00\t9.0e-01\n1.0e+00\t8.0e-01\n": [0.9, 0.8],
+    "loss\n0.9\nloss\n0.9\n": [0.9, 0.9],
+}
+
+
+@pytest.mark.parametrize("text", WITHOUT_HEADER)
+def test_every_number_of_a_file_without_a_header_is_read(text, tmp_path):
+    """A row that equals the first one was dropped, as the header of a resumed log: a plateau was one epoch."""
+    (tmp_path / "losses.txt").write_text(text)
+    assert read_history(tmp_path / "losses.txt").losses.tolist() == WITHOUT_HEADER[text]
 
 
 def test_dicts_and_what_holds_one():

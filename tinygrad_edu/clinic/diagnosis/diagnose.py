@@ -287,7 +287,7 @@ def of_history(history: History) -> Diagnosis:
     symptoms = [symptom for symptom in symptoms if symptom.code not in ruled_out]
     losses = history.losses
     summary = (
-        f"{len(losses)} epochs, loss {losses[0]:.4g} to {losses[-1]:.4g}. "
+        f"{len(losses)} epoch{'s' * (len(losses) != 1)}, loss {losses[0]:.4g} to {losses[-1]:.4g}. "
         if width == 1
         else (
             f"{len(losses)} numbers, loss {losses[0]:.4g} to {losses[-1]:.4g}; they go up and down as losses of single "

@@ -200,11 +200,9 @@ def from_csv(path: Path, found: str) -> History:
     if not rows:
         raise InputFileError(f"{path} has no numbers: the loss of each epoch is needed")
     header = rows[0][1]
-    rows = [rows[0], *(row for row in rows[1:] if row[1] != header)]  # a resumed log repeats the header
     if any(as_number(entry) is not None for entry in header):
-        refuse_words(path, rows[0])
-        refuse_decimal_commas(path, rows)
-        return History(np.array([cell(path, line, row, -1) for line, row in rows]), NONE)
+        return without_header(path, rows)
+    rows = [rows[0], *(row for row in rows[1:] if row[1] != header)]  # a resumed log repeats the header
     if not rows[1:]:
         refuse_no_numbers(path)
     refuse_more_cells(path, header, rows[1:])
@@ -223,6 +221,16 @@ def from_csv(path: Path, found: str) -> History:
         names[2] = path.stem
     columns = {name: column(path, numbers, i, is_loss(name)) for i, name in enumerate(names)}
     return history_of(columns, averaged)
+
+
+def without_header(path: Path, rows: list[tuple[int, list[str]]]) -> History:
+    """The losses stand in the last column, or all in the only line."""
+    refuse_words(path, rows[0])
+    refuse_decimal_commas(path, rows)
+    if len(alone := rows[0][1] if len(rows) == 1 else []) == 2:
+        raise InputFileError(f"{path} has two numbers: an epoch and its loss, or two losses? Write one loss a line")
+    places = [(line, row, i) for line, row in rows for i in (range(len(alone)) or [-1])]
+    return History(np.array([cell(path, *place) for place in places]), NONE)
 
 
 METRIC = ("metric", "variable", "name", "tag", "key")
@@ -284,6 +292,8 @@ def column(path: Path, rows: list[tuple[int, list[str]]], place: int, needed: bo
 def lines_with_cells(path: Path, found: str) -> list[tuple[int, list[str]]]:
     """(number of the line, its cells) of each line that is not empty."""
     first = found.lstrip().partition("\n")[0]
+    if len(first.split()) > 1 and all(as_number(entry) is not None for entry in first.split()):
+        return [(i, line.split()) for i, line in enumerate(found.splitlines(), start=1) if line.strip()]  # np.savetxt
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(found.splitlines(), delimiter=delimiter)
     points = delimiter == ";"  # with ";" as delimiter, "," is the decimal point
