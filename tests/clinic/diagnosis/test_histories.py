@@ -210,3 +210,23 @@ def test_a_log_with_thousands_separators_is_no_table(tmp_path):
         read_history(tmp_path / "log.txt")
     (tmp_path / "dated.csv").write_text("2024-01-01,0.5\n2024-01-02,0.4\n")
     assert read_history(tmp_path / "dated.csv").losses.tolist() == [0.5, 0.4]
+
+
+PLAIN = {  # without a header
+    "a plateau": ("0.6931\n" * 50, [0.6931] * 50),
+    "the first loss again": ("0.9\n0.8\n0.9\n1.5\n", [0.9, 0.8, 0.9, 1.5]),
+    "rows again": ("1,0.5\n1,0.5\n", [0.5, 0.5]),
+    "in one row": ("1.0,0.8,0.7,0.6\n", [1.0, 0.8, 0.7, 0.6]),
+    "in one row, a comma at the end": ("1.0, 0.8, 0.7,\n", [1.0, 0.8, 0.7]),
+    "in one row, blanks": ("1.0 0.8  0.7\n", [1.0, 0.8, 0.7]),
+    "columns, blanks": (" 1 1.0\n 2 0.8\n 3 0.8\n", [1.0, 0.8, 0.8]),
+    "one number": ("0.5\n", [0.5]),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_numbers_without_a_header(name, tmp_path):
+    text, losses = PLAIN[name]
+    path = tmp_path / "losses.csv"
+    path.write_text(text)
+    assert read_history(path).losses.tolist() == losses
