@@ -269,11 +269,11 @@ def jit(
     What a function closes over may change between calls: the numbers of Values, Tensors and arrays are read again, and
     a changed flag, attribute (such as `model.training`) or layer means another program. Anything that each call would
     draw or count by itself (random numbers, a counter) is refused; what it keeps of its results, `self.attention = y`,
-    is set again by each, and may not be asked about before. Results are new arrays, never an argument. The first call
-    puts back what other threads change meanwhile, unless f writes to nothing.
-    Numbers that Python reads while the function is traced (`if A[0] > 0`, `w.data`, `float(A[0])`, `A * 2` of an array)
-    are compared by a checksum before each call, 1.4 ns a number (core/writes/checksum.py); after 8 changes the function
-    runs without jit, with a warning, and under np.errstate(all="raise"). To read an argument's numbers so is refused.
+    is set again by each, and may not be asked about before. The first call puts back what other threads change
+    meanwhile, unless f writes to nothing. Numbers that Python reads while the function is traced (`if A[0] > 0`,
+    `w.data`, `float(A[0])`, `A * 2` of an array) are compared by a checksum before each call, 1.4 ns a number; after 8
+    changes the function runs without jit, with a warning, and under np.errstate(all="raise"). To read an argument's
+    numbers so is refused.
 
     Results are Tensors where they are computed from Tensors, and plain numbers and arrays elsewhere, as without jit, in
     NumPy's dtypes: x * np.float64(1.1), x / np.sqrt(64) and x * np.arange(3) of float32 are float64 (with Python's 1.1
