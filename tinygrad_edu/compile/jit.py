@@ -271,17 +271,16 @@ def jit(
     draw or count by itself (random numbers, a counter) is refused; what it keeps of its results, `self.attention = y`,
     is set again by each, and may not be asked about before. The first call puts back what other threads change
     meanwhile, unless f writes to nothing. Numbers that Python reads while the function is traced (`if A[0] > 0`,
-    `w.data`, `float(A[0])`, `A * 2` of an array) are compared by a checksum before each call, 1.4 ns a number; after 8
-    changes the function runs without jit, with a warning, and under np.errstate(all="raise"). To read an argument's
-    numbers so is refused.
+    `w.data`, `float(A[0])`; of arguments that is refused) are compared by a checksum before each call, 1.4 ns a number;
+    after 8 changes the function runs without jit, with a warning, and under np.errstate(all="raise").
 
     Results are Tensors where they are computed from Tensors, and plain numbers and arrays elsewhere, as without jit, in
     NumPy's dtypes: x * np.float64(1.1), x / np.sqrt(64) and x * np.arange(3) of float32 are float64 (with Python's 1.1
     and 8.0, and beside Tensors, float32). A single number in float64 is Python's float; others have f's class.
     It has `f.value_and_grad(*arguments)` (`argnum=(0, 1)`), `f.backward(*arguments)` by what f closes over, `f.source`.
     f: the function to compile.
-    accurate: for arrays, use the C library's exp, expm1, log, log1p, tanh and erf, and add in order. By default these
-        are our own fast kernels (within 3 ulp), and sums are added in parts. Functions of numbers are always accurate.
+    accurate: for arrays, use the C library's exp, log, tanh and erf, and add in order; default False: our own fast
+        kernels (within 3 ulp), and sums added in parts. Functions of numbers are always accurate.
     parallel: for arrays, share the loops among Numba's threads, which pays from 100,000 numbers on; default False. It
         takes longer to compile, adds in another order, and Numba's threads do not survive a fork of the process.
     static_argnums, static_argnames: arguments (one or several) that decide what the function does, such as a size or a

@@ -227,7 +227,7 @@ def without_header(path: Path, rows: list[tuple[int, list[str]]]) -> History:
     """The losses stand in the last column, or all in the only line."""
     refuse_words(path, rows[0])
     refuse_decimal_commas(path, rows)
-    if len(alone := rows[0][1] if len(rows) == 1 else []) == 2:
+    if len(alone := [x for x in rows[0][1] if not is_blank(x)] if len(rows) == 1 else []) == 2:
         raise InputFileError(f"{path} has two numbers: an epoch and its loss, or two losses? Write one loss a line")
     places = [(line, row, i) for line, row in rows for i in (range(len(alone)) or [-1])]
     return History(np.array([cell(path, *place) for place in places]), NONE)
@@ -292,7 +292,7 @@ def column(path: Path, rows: list[tuple[int, list[str]]], place: int, needed: bo
 def lines_with_cells(path: Path, found: str) -> list[tuple[int, list[str]]]:
     """(number of the line, its cells) of each line that is not empty."""
     first = found.lstrip().partition("\n")[0]
-    if len(first.split()) > 1 and all(as_number(entry) is not None for entry in first.split()):
+    if not set(",;\t") & set(first) and all(as_number(entry) is not None for entry in first.split()):
         return [(i, line.split()) for i, line in enumerate(found.splitlines(), start=1) if line.strip()]  # np.savetxt
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(found.splitlines(), delimiter=delimiter)
