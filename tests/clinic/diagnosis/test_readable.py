@@ -76,6 +76,17 @@ def test_a_number_whose_bits_decide_is_read_in_another_form():
     assert found.causes[0].code == "representation"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("scaled", [True, False])
+def test_bits_that_learn_permuted_targets_too_are_no_other_form(scaled):
+    """24 bits of an iris were enough to learn 150 shuffled labels by heart: "the inputs contain the answer"."""
+    inputs, labels = tg.data.iris()
+    inputs = (inputs - inputs.mean(0)) / inputs.std(0) if scaled else inputs
+    labels = np.random.default_rng(9).permutation(labels)
+    found = diagnose(run_of("identity", "cross_entropy", 100, (inputs, labels), (4, 16, 3)))
+    assert [cause.code for cause in found.causes] == ["labels_random"]
+
+
 FORMS = {  # targets of the numbers 0 to 255, in steps of 0.1: is another form of the numbers worth a trial?
     "low digit": (lambda n: n % 2, True),
     "middle digit": (lambda n: n % 8 < 4, True),

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis import fidelity, overfitting
 from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
+from tinygrad_edu.clinic.diagnosis.by_heart import learns_permuted
 from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
@@ -229,7 +230,7 @@ class DiagnosisSession:
         cause = BY_CODE["representation"]
         for change in other_form(self.record):
             trial = t.trial(change, cause.code)
-            if trial is not None and t.beats(trial):
+            if trial is not None and t.beats(trial) and not (self.random and learns_permuted(t, trial)):
                 proof = f"{self.random and self.random + '. '}{short(t.as_is)}; {short(trial)}."
                 return [FoundCause(cause.code, cause.sentence, "", proof, cause.remedy, dict(change), trial)]
         t.by(before)
