@@ -56,12 +56,19 @@ def axes_of(x: ArrayLike, axis: Axes) -> tuple[int, ...]:
     """The axes given, counted from the front; all of them for None."""
     dimensions = np.ndim(x)
     named = range(dimensions) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
-    if not dimensions and all(i in (0, -1) for i in named):
-        return ()  # NumPy allows axis 0 or -1 for a single number too
+    if not dimensions and isinstance(axis, (int, np.integer)) and not isinstance(axis, bool) and axis in (0, -1):
+        return ()  # NumPy's sums allow axis 0 or -1 for a single number too
     found = tuple([one_axis(x, i) for i in named])
     if len({*found}) < len(found):
         raise ShapeError(f"axes {tuple(named)} of shape {tuple(np.shape(x))}: one of them is named twice")
     return found
+
+
+def refuse_axes_of_number(x: ArrayLike, axis: Axes) -> None:
+    """A single number has no axis 0: NumPy's sums allow it all the same, its means do not. Errors: ShapeError."""
+    if axis is not None and not np.ndim(x):
+        for i in axis if isinstance(axis, (list, tuple)) else (axis,):
+            one_axis(x, i)
 
 
 def keepdims_shape(x: ArrayLike, axis: Axes) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from tinygrad_edu.core.broadcasting import (
     count_reduced,
     keepdims_shape,
     reduce_axes,
+    refuse_axes_of_number,
     spread_gradient,
     sum,
 )
@@ -27,6 +28,7 @@ from tinygrad_edu.errors import SettingError, ShapeError
 @compose()
 def mean(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """Σ x / n over the axes."""
+    refuse_axes_of_number(x, axis)
     return sum(x, axis=axis, keepdims=keepdims) / (count_reduced(x, axis) * 1.0)
 
 

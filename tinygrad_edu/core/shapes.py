@@ -31,10 +31,17 @@ def transpose(x: ArrayLike, /, axes: Sequence[int] | None = None) -> Any:
 
 def one_axis(x: ArrayLike, axis: int) -> int:
     """An axis counted from the front. Errors: ShapeError where x has none of that number."""
-    rank, axis = np.ndim(x), operator.index(axis)
+    rank, axis = np.ndim(x), whole_axis(axis)
     if not -rank <= axis < rank:
         raise ShapeError(f"axis {axis} is out of bounds for array of dimension {rank}, of shape {tuple(np.shape(x))}")
     return axis % rank
+
+
+def whole_axis(axis: int) -> int:
+    """The number of an axis. Errors: TypeError for a truth value, which would be read as axis 0 or 1."""
+    if isinstance(axis, bool):
+        raise TypeError(f"'bool' object {axis} is no axis")
+    return operator.index(axis)
 
 
 def inverse(axes: Axes | None) -> list[int] | None:
@@ -153,8 +160,10 @@ def swapaxes(x: ArrayLike, axis1: int, axis2: int) -> Any:
 def squeeze(x: ArrayLike, axis: Axes | None = None) -> Any:
     """x without its axes of size 1, or without the ones named."""
     shape = np.shape(x)
-    named = [i for i, n in enumerate(shape) if n == 1] if axis is None else axis
-    dropped = {one_axis(x, i) for i in np.atleast_1d(np.asarray(named, dtype=int))} if shape else set()
+    named: Any = [i for i, n in enumerate(shape) if n == 1] if axis is None else axis
+    of_number = not shape and type(named) is int and named in (0, -1)  # which NumPy allows for a single number too
+    named = [] if of_number else named if isinstance(named, (list, tuple)) else [named]
+    dropped = {one_axis(x, i) for i in named}
     if any(shape[i] != 1 for i in dropped):
         raise ShapeError(f"squeeze(axis={axis}) drops axes of size 1 only, and the shape is {shape}")
     if not dropped and hasattr(type(x), "eager_classes"):  # a node of a trace: NumPy's gives x itself as well

@@ -71,7 +71,7 @@ class LbfgsStepper(Stepper):
         if self.watch is not None:
             changed = self.watch.difference()
             if changed:
-                raise CompileError(f"a callback has changed {changed}")
+                raise CompileError(f"{self.watch.by} has changed {changed}")
         self.compare()
         if not np.array_equal(flat.weights(self.search.params), self.search.at):
             self.search.stop()

@@ -23,6 +23,7 @@ from tinygrad_edu.compile.ir.table_rows import refuser
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.arrays.sorting import choose_by_position
 from tinygrad_edu.core.operation import ARRAY_TABLE
+from tinygrad_edu.core.shapes import whole_axis
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
 Sizes = tuple[Any, ...]
@@ -318,10 +319,10 @@ def join_entries(xs: Sequence[Traced], axis: int) -> Traced:
 
 
 def axis_of(x: Traced, axis: int) -> int:
-    rank = len(x.sizes)
+    rank, axis = len(x.sizes), whole_axis(axis)
     if not -rank <= axis < rank:
         raise ShapeError(f"axis {axis} of {x!r}, which has {rank} axes")
-    return int(axis) % rank
+    return axis % rank
 
 
 def refuse_other_shapes(xs: Sequence[Traced], axis: int) -> None:

@@ -14,7 +14,7 @@ from tinygrad_edu.core.arrays.rearrange import moveaxis
 from tinygrad_edu.core.broadcasting import broadcast_to, sum_products
 from tinygrad_edu.core.linalg import matmul, outer
 from tinygrad_edu.core.operation import compose
-from tinygrad_edu.core.shapes import expand_dims, getitem, one_axis, pad, ravel, reshape, stack, transpose
+from tinygrad_edu.core.shapes import expand_dims, getitem, one_axis, pad, ravel, reshape, stack, transpose, whole_axis
 from tinygrad_edu.errors import OperandError, ShapeError
 
 # einsum
@@ -70,6 +70,11 @@ def parse(operands: Sequence[Any]) -> tuple[list[str], str, list[Any]]:
         output = longest + "".join(sorted(c for c in {*every} if every.count(c) == 1 and c not in longest))
     refuse_bad_letters(text, inputs, xs)
     output = output.replace("...", longest)
+    lost = [c for c in longest if c not in output]
+    if lost:
+        raise OperandError(
+            f"einsum({text!r}): the ... stands for {len(longest)} axes, which the result lacks: write them after -> too"
+        )
     if len({*output}) < len(output) or not {*output} <= {*"".join(inputs)}:
         raise OperandError(
             f"einsum({text!r}): each letter of the result must occur once in it, and in at least one array"
@@ -195,6 +200,7 @@ def kron(a: ArrayLike, b: ArrayLike) -> Any:
 @compose(method=False)
 def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Any:
     """Σ aᵢ·bᵢ along an axis of both."""
+    axis = whole_axis(axis)
     return sum_products(moveaxis(a, axis, -1) * moveaxis(b, axis, -1), axis=-1)
 
 
@@ -217,7 +223,7 @@ def cross(
     a: ArrayLike, b: ArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Any:
     """The vector product of vectors with 3 entries, (a₁b₂ - a₂b₁, a₂b₀ - a₀b₂, a₀b₁ - a₁b₀), along an axis."""
-    axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    axisa, axisb, axisc = map(whole_axis, (axisa, axisb, axisc) if axis is None else (axis,) * 3)
     a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
     if (np.shape(a)[-1], np.shape(b)[-1]) != (3, 3):
         raise ShapeError(f"cross: vectors have 3 entries, not {np.shape(a)[-1]} and {np.shape(b)[-1]}")
@@ -249,7 +255,10 @@ def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Any:
 @compose(method=False)
 def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid") -> Any:
     """Σⱼ aᵢ₊ⱼ·vⱼ: a convolution with v in reverse order."""
-    return convolve(a, getitem(v, slice(None, None, -1)), mode)
+    backwards = slice(None, None, -1)
+    if np.size(a) < np.size(v):  # so that "same" has the middle where NumPy has it
+        return getitem(correlate(v, a, mode), backwards)
+    return convolve(a, getitem(v, backwards), mode)
 
 
 # products of several matrices

@@ -16,7 +16,7 @@ from tinygrad_edu.core.arrays.diagonals import tril
 from tinygrad_edu.core.arrays.linear_systems import OWN_GRADIENT, inv, lapack, solve, square, swap_last_axes
 from tinygrad_edu.core.arrays.positions import numbers
 from tinygrad_edu.core.arrays.rearrange import moveaxis
-from tinygrad_edu.core.broadcasting import axes_of, count_reduced, keepdims_shape, sum
+from tinygrad_edu.core.broadcasting import axes_of, count_reduced, keepdims_shape, refuse_axes_of_number, sum
 from tinygrad_edu.core.formulas.whole_numbers import as_floats
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.reductions import max, min, root
@@ -221,7 +221,10 @@ def norm(x: ArrayLike, ord: Option = None, axis: Axis = None, keepdims: bool = F
     not 0. Of matrices (two axes) "fro" for the length, 1 and inf for the largest sum of a column and a row, 2 for the
     largest singular value, "nuc" for the sum of all, -1, -inf and -2 for the smallest.
     """
+    refuse_axes_of_number(x, axis)
     x, axes = as_floats(x), axes_of(x, axis)
+    if axis is not None and len(axes) not in (1, 2):
+        raise ShapeError(f"norm(axis={axis!r}) is of vectors or matrices, along one axis or two")
     if ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2):
         return root(sum(x * x, axis=axis, keepdims=keepdims))
     if len(axes) == 1:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
-from tinygrad_edu.core.broadcasting import axes_of, broadcast_to
+from tinygrad_edu.core.broadcasting import axes_of, broadcast_to, refuse_axes_of_number
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.shapes import (
     Axes,
@@ -28,7 +28,7 @@ from tinygrad_edu.core.shapes import (
     take,
     transpose,
 )
-from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors import OperandError, ShapeError
 
 # repeat
 
@@ -97,6 +97,10 @@ def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False, indexing: 
 def moveaxis(x: ArrayLike, source: Axes, destination: Axes) -> Any:
     """Some axes moved to other places; the others keep their order."""
     rank = np.ndim(x)
+    for name, axes in (("source", source), ("destination", destination)):
+        if axes is None:
+            raise OperandError(f"moveaxis: {name}=None: an axis is a whole number such as 0 or -1, or a tuple of them")
+        refuse_axes_of_number(x, axes)
     old, new = (axes_of(x, axes) for axes in (source, destination))
     if len(old) != len(new):
         raise ShapeError(f"moveaxis: {len(old)} axes cannot be moved to {len(new)} places")
@@ -222,6 +226,7 @@ def append(x: ArrayLike, values: ArrayLike, axis: int | None = None) -> Any:
 @compose(method=False)
 def delete(x: ArrayLike, obj: ArrayLike, axis: int | None = None) -> Any:
     """A new array without the entries at `obj` along the axis (of the flattened array by default)."""
+    refuse_unknown_places("delete", obj)
     x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     return take(x, np.delete(np.arange(np.shape(x)[axis]), obj), axis=axis)
 
@@ -229,6 +234,7 @@ def delete(x: ArrayLike, obj: ArrayLike, axis: int | None = None) -> Any:
 @compose(method=False)
 def insert(x: ArrayLike, obj: ArrayLike, values: ArrayLike, axis: int | None = None) -> Any:
     """A new array with values before the entries at `obj` along the axis (of the flattened array by default)."""
+    refuse_unknown_places("insert", obj)
     x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     n, places = np.shape(x)[axis], np.arange(np.shape(x)[axis])[obj] if isinstance(obj, slice) else obj
     values = reshape(values, (*(1,) * (np.ndim(x) - np.ndim(values)), *np.shape(values)))
@@ -237,6 +243,12 @@ def insert(x: ArrayLike, obj: ArrayLike, values: ArrayLike, axis: int | None = N
     values = broadcast_to(values, (*np.shape(x)[:axis], count, *np.shape(x)[axis + 1 :]))
     order = np.insert(np.arange(n), places, n + np.arange(count))
     return take(concatenate([x, values], axis=axis), order, axis=axis)
+
+
+def refuse_unknown_places(name: str, obj: ArrayLike) -> None:
+    """Errors: OperandError for places that are nodes: the size of the result depends on them."""
+    if hasattr(obj, "parents"):
+        raise OperandError(f"np.{name}(obj={obj!r:.60}): places are plain whole numbers, or a slice")
 
 
 # split

@@ -15,7 +15,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.arrays.positions import in_dtype_of, numbers, positions
 from tinygrad_edu.core.arrays.rearrange import moveaxis
-from tinygrad_edu.core.broadcasting import Axes, axes_of, keepdims_shape, sum
+from tinygrad_edu.core.broadcasting import Axes, axes_of, keepdims_shape, refuse_axes_of_number, sum
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.reductions import rest_shape
 from tinygrad_edu.core.shapes import expand_dims, getitem, one_axis, put, ravel, reshape, stack, transpose
@@ -27,6 +27,8 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int | None = -1) -> 
     """x at one index for each place: y[i, j] = x[indices[i, j], j] for axis 0, and so on. Compiled: n products each."""
     indices = indices if hasattr(indices, "parents") else np.asarray(indices)
     if axis is None:
+        if np.ndim(indices) != 1:
+            raise ShapeError(f"take_along_axis(axis=None): indices have one axis, not the shape {np.shape(indices)}")
         return getitem(ravel(x), indices)
     if np.ndim(indices) != np.ndim(x):
         raise ShapeError(
@@ -177,6 +179,7 @@ def between(ordered: ArrayLike, low: int, high: int, share: float) -> Any:
 
 def rows_over(x: ArrayLike, axis: Axes) -> Any:
     """The axes as one, the last."""
+    refuse_axes_of_number(x, axis)
     inner = axes_of(x, axis)
     outer = [i for i in range(np.ndim(x)) if i not in inner]
     shape = np.shape(x)

@@ -9,10 +9,11 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.arrays.positions import in_dtype_of, numbers, offsets
-from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count_reduced, sum
+from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count_reduced, refuse_axes_of_number, sum
 from tinygrad_edu.core.formulas.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.formulas.whole_numbers import as_floats, is_mask
 from tinygrad_edu.core.linalg import matmul
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.reductions import can_divide, counted_products, differ_much, exact_of, max, mean, min, prod
 from tinygrad_edu.core.shapes import (
@@ -28,7 +29,7 @@ from tinygrad_edu.core.shapes import (
     swapaxes,
     transpose,
 )
-from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors import SettingError, ShapeError
 
 # averages
 
@@ -42,12 +43,23 @@ def average(
         y = mean(x, axis=axis, keepdims=keepdims)
         return (y, broadcast_to(count_reduced(x, axis) * 1.0, np.shape(y))) if returned else y
     refuse_masked(weights)
+    refuse_axes_of_number(x, axis)
     weights = weights if hasattr(weights, "parents") else np.asarray(weights)
     if np.shape(weights) != np.shape(x):
         weights = broadcast_to(spread_weights(weights, x, axis), np.shape(x))
     total = sum(weights, axis=axis, keepdims=keepdims)
+    refuse_no_weight(total)
     y = sum(x * weights, axis=axis, keepdims=keepdims) / total
     return (y, broadcast_to(total, np.shape(y))) if returned else y
+
+
+def refuse_no_weight(total: ArrayLike) -> None:
+    """Errors: SettingError for weights that sum to 0, where they have numbers; in a trace the average is NaN."""
+    if MODES.tensor_trace is not None and hasattr(total, "parents"):
+        return
+    numbers = np.asarray(getattr(total, "array", total))
+    if numbers.dtype.kind != "O" and (numbers == 0.0).any():
+        raise SettingError("average: the weights sum to 0, so that there is no average of what they weigh")
 
 
 def spread_weights(weights: ArrayLike, x: ArrayLike, axis: Axes) -> Any:
@@ -151,6 +163,7 @@ def gradient(f: Any, *spacing: ArrayLike, axis: Axes = None, edge_order: int = 1
 
     spacing: nothing, one step for all axes, or for each axis a step or the coordinates. A list for several axes.
     """
+    refuse_axes_of_number(f, axis)
     f, along = as_floats(f), axes_of(f, axis)
     steps = spacing or (1.0,)
     steps = steps * len(along) if len(steps) == 1 else steps

@@ -102,7 +102,7 @@ def sum_of(record: Callable[..., Any]) -> Callable[..., Any]:
 
 def mean_of(x: Node, *given: Axis, **options: Option) -> Any:
     """The sum over the number of what was summed, which need not be counted along the axes."""
-    if given or not options.keys() <= sum.options.keys():
+    if given or not x.array.ndim or not options.keys() <= sum.options.keys():
         return mean.call((x, *given), options)
     total = sum(x, **options)
     return total / (x.array.size / total.array.size) if total.array.size else mean.call((x,), options)

@@ -15,6 +15,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.arrays.positions import numbers
 from tinygrad_edu.core.methods.pairs import Pair, entries, order
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
+from tinygrad_edu.core.shapes import one_axis
 from tinygrad_edu.core.writes.other_names import own_memory
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
 
@@ -89,7 +90,8 @@ def unfold(x: Node, dimension: int, size: int, step: int) -> Any:
     """
     if size < 1 or step < 1:
         raise SettingError(f"x.unfold(size={size}, step={step}): both are at least 1")
-    axis, n = dimension % x.ndim, x.shape[dimension]
+    axis = one_axis(x, dimension)
+    n = x.shape[axis]
     if size > n:
         raise ShapeError(f"x.unfold({dimension}, {size}, {step}): axis {dimension} has {n} entries")
     places = np.arange(0, n - size + 1, step)[:, None] + np.arange(size)

@@ -19,17 +19,22 @@ from tinygrad_edu.core.methods import torch_meanings
 from tinygrad_edu.core.methods.plain_arrays import PlainArray
 from tinygrad_edu.core.one_name import places_of, rename
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
-from tinygrad_edu.errors import DtypeError
+from tinygrad_edu.core.shapes import one_axis
+from tinygrad_edu.errors import DtypeError, ShapeError
 
 
 def narrow(x: Node, dim: int, start: int, length: int) -> Any:
-    """`length` entries from `start` on along an axis."""
-    return x[(*(slice(None),) * (dim % x.ndim), slice(start, start + length))]
+    """`length` entries from `start` on along an axis, counted from its end if negative. Errors: ShapeError."""
+    axis = one_axis(x, dim)
+    n, begin = x.shape[axis], start + x.shape[axis] * (start < 0)
+    if length < 0 or not 0 <= begin <= n - length:
+        raise ShapeError(f"x.narrow({dim}, {start}, {length}): axis {dim} has {n} entries")
+    return x[(*(slice(None),) * axis, slice(begin, begin + length))]
 
 
 def select(x: Node, dim: int, index: int) -> Any:
     """One entry along an axis, without it."""
-    return x[(*(slice(None),) * (dim % x.ndim), index)]
+    return x[(*(slice(None),) * one_axis(x, dim), index)]
 
 
 def as_whole_array(x: Node, name: str, dtype: Dtype) -> Any:

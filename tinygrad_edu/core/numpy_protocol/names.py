@@ -13,6 +13,8 @@ from tinygrad_edu.core import array_operations as array_operations  # fills the 
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.arrays.chosen import accumulate_pairs
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
+from tinygrad_edu.core.shapes import one_axis
+from tinygrad_edu.errors import OperandError
 
 # NumPy's second names of one function.
 SECOND_NAMES = {
@@ -61,6 +63,16 @@ WHOLE_MODULES = {
     "imaginary part, with a = 2 * np.pi * np.outer(np.arange(n), np.arange(n)) / n. Complex numbers are not supported"
 }
 
+
+def one_of_axes(x: ArrayLike, axis: int | None) -> int:
+    """The axis that a ufunc accumulates along; None is that of a row. Errors: ShapeError, OperandError."""
+    if axis is None and np.ndim(x) != 1:
+        raise OperandError(f"accumulate goes along one axis, and the array has {np.ndim(x)}: give its number as axis=")
+    if isinstance(axis, (bool, float, tuple, list)):
+        raise OperandError(f"accumulate: axis={axis!r}: an axis is a whole number such as 0 or -1")
+    return one_axis(x, axis or 0)
+
+
 # Methods of ufuncs as operations on the arrays that they reduce, accumulate or combine.
 METHODS: dict[str, Mapping[str, Callable[..., Any]]] = {
     "reduce": {
@@ -71,10 +83,10 @@ METHODS: dict[str, Mapping[str, Callable[..., Any]]] = {
         "logaddexp": lambda x, axis=0, keepdims=False: ARRAY_TABLE["logsumexp"](x, axis=axis, keepdims=keepdims),
     },
     "accumulate": {
-        "add": lambda x, axis=0: ARRAY_TABLE["cumsum"](x, axis=axis),
-        "multiply": lambda x, axis=0: ARRAY_TABLE["cumprod"](x, axis=axis),
-        "maximum": lambda x, axis=0: accumulate_pairs(TABLE["maximum"], x, axis),
-        "minimum": lambda x, axis=0: accumulate_pairs(TABLE["minimum"], x, axis),
+        "add": lambda x, axis=0: ARRAY_TABLE["cumsum"](x, axis=one_of_axes(x, axis)),
+        "multiply": lambda x, axis=0: ARRAY_TABLE["cumprod"](x, axis=one_of_axes(x, axis)),
+        "maximum": lambda x, axis=0: accumulate_pairs(TABLE["maximum"], x, one_of_axes(x, axis)),
+        "minimum": lambda x, axis=0: accumulate_pairs(TABLE["minimum"], x, one_of_axes(x, axis)),
     },
 }
 

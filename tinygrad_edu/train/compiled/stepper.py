@@ -81,11 +81,11 @@ class CompiledStepper(Stepper):
         return self.wait_for(self.in_thread(work)) if self.block is None else work()
 
     def read_again(self) -> None:
-        """Numbers that a callback has written. Errors: CompileError where it changed what the program is made of."""
+        """Numbers that a callback or validation has written. Errors: CompileError where it changed what the program is made of."""
         if self.watch is not None:
             changed = self.watch.difference()
             if changed:
-                raise CompileError(f"a callback has changed {changed}")
+                raise CompileError(f"{self.watch.by} has changed {changed}")
             self.session.read()
 
     def settle(self) -> Epochs | None:

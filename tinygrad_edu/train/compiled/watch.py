@@ -1,4 +1,4 @@
-"""Has a callback changed what a compiled session depends on?"""
+"""Has a callback or validation, Python code between two epochs, changed what a compiled session depends on?"""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.errors import first_line
 from tinygrad_edu.train.compiled.programs import own_updates, program_key, rule_of, trace_watched
 from tinygrad_edu.train.compiled.session import CompiledSession
-from tinygrad_edu.train.own_code import are_own
+from tinygrad_edu.train.own_code import are_own, runs_own_code
 from tinygrad_edu.train.snapshot import generators
 
 
 class Watch:
-    """Watches what a compiled session depends on in Python, to see whether a callback has changed it."""
+    """Watches what a compiled session depends on in Python, to see whether code between epochs has changed it.
 
-    def __init__(self, session: CompiledSession) -> None:
-        self.session, self.job = session, session.job
+    by: what runs there, in words.
+    """
+
+    def __init__(self, session: CompiledSession, by: str) -> None:
+        self.session, self.job, self.by = session, session.job, by
         self.signature = self.trace_signature()
         self.look()
 
@@ -73,5 +76,10 @@ class Watch:
 
 
 def watch_for(session: CompiledSession) -> Watch | None:
-    """A look at what the callbacks change, where there are any of the user's own."""
-    return Watch(session) if are_own(session.job.settings.callbacks) else None
+    """A look at what Python changes between epochs, where code of the user's own runs there."""
+    job = session.job
+    if are_own(job.settings.callbacks):
+        return Watch(session, "a callback")
+    if job.held_out is not None and runs_own_code(job.model, job.loss):
+        return Watch(session, "validation, or a callback" if job.settings.callbacks else "validation")
+    return None
