@@ -169,7 +169,7 @@ def refuse_groups(optimizer: Optimizer) -> None:
 def refuse_stateful_rate(job: Any) -> None:
     """A learning rate that each step moves on, or that reads the weights: a program is given the rates of many steps
     ahead, and may end before it has used them. Errors: TraceError."""
-    found = state_of_rate(job)
+    found = state_of_rate(job, later=True)
     if found:
         raise TraceError(
             f"the function of the learning rate {found}: it is called at each step, so training runs operation by "

@@ -81,7 +81,10 @@ class CompiledStepper(Stepper):
         return self.wait_for(self.in_thread(work)) if self.block is None else work()
 
     def read_again(self) -> None:
-        """Numbers that a callback or validation has written. Errors: CompileError where it changed what the program is made of."""
+        """Numbers that callbacks or validation have written.
+
+        Errors: CompileError where they changed what the program is made of.
+        """
         if self.watch is not None:
             changed = self.watch.difference()
             if changed:
