@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.kept import Kept
-from tinygrad_edu.compile.left_behind import hides_node, holds_node
+from tinygrad_edu.compile.left_behind import caches_node, hides_node, holds_node
 from tinygrad_edu.compile.python_state import MOST, SHARED, PythonState
 from tinygrad_edu.compile.settings_read import GENERATORS
 from tinygrad_edu.compile.unread import read_of
@@ -61,6 +61,16 @@ class CallState(PythonState):
                     )
                 sizes += kept.settle_sizes()
         return sizes
+
+    def refuse_cached(self, name: str) -> None:
+        """Errors: TraceError where a function with functools.lru_cache has kept what a trace computes."""
+        for cache, _ in self.caches:
+            if caches_node(cache):
+                cache.cache_clear()
+                raise TraceError(
+                    f"{name} keeps what it computes in the cache of {cache.__name__}, where later calls would find it: "
+                    "call that function without functools.lru_cache"
+                )
 
     def put_back_drawn(self) -> None:
         """Put back random numbers and settings of NumPy, so that a next trace is seen to set them as well."""

@@ -88,6 +88,7 @@ class ClosureWatch:
         nodes = [x for _, x in guard.things if isinstance(x, (Tensor, Value))]
         with readings(nodes) as read, files_read() as files, on_trial(wanted=HERE.catches) as places:
             program = trace()
+        state.refuse_cached(self.name)
         changed = state.opaque or state.first_change()
         if changed and not self.fits():
             raise ChangesStateError(f"{self.name} changes {self.first_change()}, which it reads for other arguments")

@@ -36,10 +36,12 @@ class Kept:
             return f"the order of {self.name}"  # d.move_to_end(key), d[key] = d.pop(key)
         return self.name + self.entries.format(other[0]) if other else ""
 
-    def restore(self) -> None:
-        """Put back what was there, the very same things."""
-        if self.first_change() or not self.is_identical():
+    def restore(self) -> bool:
+        """Put back what was there, the very same things; was it something else?"""
+        changed = bool(self.first_change())
+        if changed or not self.is_identical():
             self.write(self.was)
+        return changed
 
     def is_identical(self) -> bool:
         """Are the entries of a namespace, dict or list the same objects? Of other things a copy was read."""

@@ -74,7 +74,15 @@ def look_at_variable(state: Any, name: str, x: ContextVar[Any]) -> Iterator[tupl
     def write(was: Thing) -> None:
         x.set(None if was is ABSENT else was)  # nothing can take its first value away again
 
-    return present(name, state.keep(name, x, lambda: x.get(ABSENT), write))
+    return present(name, state.keep(name, x, lambda: value_of(x), write))
+
+
+def value_of(x: ContextVar[Any]) -> Any:
+    """Its value or default; ABSENT where it has neither."""
+    try:
+        return x.get()
+    except LookupError:
+        return ABSENT
 
 
 def keep_settings(state: Any, words: Container[str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import operator
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from tinygrad_edu.compile.ir.dims import Size, SizeOfAll
@@ -50,6 +52,12 @@ def holds_node(x: Thing) -> bool:
 def hides_node(x: Thing) -> bool:
     """Is there a node deeper inside, in an object of the user's or in a set?"""
     return any(map(is_traced_node, things_in(x))) and not holds_node(x)
+
+
+def caches_node(cache: Any) -> bool:
+    """Has a function with functools.lru_cache kept a node, which means nothing after its trace?"""
+    held = gc.get_referents(cache)  # its results, or dicts with them
+    return any(map(is_traced_node, chain(held, *[x.values() for x in held if type(x) is dict])))
 
 
 def with_plain_sizes(root: Thing) -> Any:

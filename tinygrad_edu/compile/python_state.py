@@ -27,6 +27,7 @@ from tinygrad_edu.compile import torch_generators as of_torch
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.kept import OF_DICT, Kept
 from tinygrad_edu.compile.kept_by_c import OF_C, keep_settings, present
+from tinygrad_edu.compile.left_behind import caches_node
 from tinygrad_edu.compile.outside import answers_otherwise
 from tinygrad_edu.compile.unread import number_unnoted
 from tinygrad_edu.compile.user_code import (
@@ -72,7 +73,7 @@ class PythonState:
     def __init__(self, **roots: Thing) -> None:
         self.kept, self.seen = list[Kept](), dict[int, Any]()
         self.spaces: set[Any] = set()  # (namespace, names) already looked through
-        self.caches: list[Any] = []  # functools caches that were empty at the start
+        self.caches: list[tuple[Any, bool]] = []  # functools caches; were they empty at the start?
         self.iterators: dict[str, Any] = {}  # by name; the first one ends the search
         self.foreign, self.outside, self.opaque = False, False, ""
         self.writers, self.words = list[str](), set[str]()
@@ -98,10 +99,10 @@ class PythonState:
     def restore(self) -> None:
         """Put back whatever has changed."""
         # twice, because a list that has been replaced may seem the same until its own contents are put back
-        for kept in [*self.kept, *self.kept]:
-            kept.restore()
-        for cache in self.caches:  # their contents were computed from what has just been restored
-            cache.cache_clear()
+        changed = [kept.name for kept in [*self.kept, *self.kept] if kept.restore()]
+        for cache, was_empty in self.caches:  # their contents may have been computed from what has just been restored
+            if (changed and was_empty) or caches_node(cache):
+                cache.cache_clear()
 
     def keep(
         self, name: str, thing: Thing, read: Callable[[], Any], write: Callable[[Any], Any], entries: str = ""
@@ -261,8 +262,7 @@ class PythonState:
 
     def of_cache(self, name: str, x: Thing) -> Iterator[tuple[str, Any]]:
         """A function with a cache of its results."""
-        if not x.cache_info().currsize:
-            self.caches.append(x)
+        self.caches.append((x, not x.cache_info().currsize))
         return iter(())
 
     def of_names(self, space: dict[str, Any], names: AbstractSet[str]) -> Iterator[tuple[str, Any]]:

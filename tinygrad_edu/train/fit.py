@@ -194,7 +194,8 @@ class Training:
             if self.stepper.start == done:
                 raise error
             return choose(self.job, True)
-        way = Way(f"eager{f' after {done} epochs' if done else ''}: {error}")
+        after = f" after {done} epoch{'s' * (done != 1)}" if done else ""
+        way = Way(f"eager{after}: {error}")
         self.job.how = way.how + note_of_parts(self.job)
         return way
 
