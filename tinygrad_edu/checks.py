@@ -59,7 +59,8 @@ def number(name: str, x: object, interval: str = UNLIMITED, owner: str = "", wha
     tinygrad_edu.errors.SettingError: Dropout(p=1.0) lies outside [0, 1)
     """
     if not is_number(x):
-        raise SettingError(f"{argument(name, x, owner)} lies outside {interval}: a number is needed{meaning(what)}")
+        why = "is text" if isinstance(x, str) else f"lies outside {interval}"
+        raise SettingError(f"{argument(name, x, owner)} {why}: a number is needed{meaning(what)}")
     low, high = ends_of(interval)
     above = x >= low if interval[0] == "[" else x > low
     below = x <= high if interval[-1] == "]" else x < high

@@ -151,7 +151,7 @@ def test_every_activation_row_is_a_layer(row):
     defaults = TABLE[row].defaults
     np.testing.assert_array_equal(kind(*defaults)(x), TABLE[row](x, *defaults))
     assert find_activation(kind()) is TABLE[row]
-    assert find_activation(kind) is TABLE[row]
+    assert find_activation(kind) is find_activation(TABLE[row]) is TABLE[row]
     assert nn.MLP([2, 3, 1], activation=kind()).activation is TABLE[row]
     assert OF_ROWS[class_name(row)] is kind
 

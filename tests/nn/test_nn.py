@@ -223,6 +223,8 @@ SETTINGS = [
     ({"sizes": [2, True]}, SettingError, "out_features=True"),
     ({"activation": "tanhh"}, NameNotFoundError, "unknown activation 'tanhh'. Did you mean 'tanh'"),
     ({"activation": ["tanh"]}, NameNotFoundError, "unknown activation"),
+    ({"activation": np.tanh}, SettingError, "given by its name: activation='tanh'"),
+    ({"activation": lambda x: x}, SettingError, "such as 'relu'.*forward of a Module"),
     ({"activation": "add"}, NameNotFoundError, "unknown activation 'add'"),  # takes two arguments
     ({"activation": "greater"}, NameNotFoundError, "unknown activation 'greater'"),  # has no derivative
     ({"out_activation": "sofmax"}, NameNotFoundError, "Did you mean 'softmax'"),

@@ -69,7 +69,7 @@ def test_the_state_of_a_schedule_is_gone_back_to():
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "0.1", None, True, [0.1]])
 def test_a_bad_learning_rate_is_refused_later_too(value):
     optimizer = SGD([Value(1.0)], lr=0.1)
-    with pytest.raises(SettingError, match=r"lr=.* lies outside \[0, inf\)"):
+    with pytest.raises(SettingError, match=r"lr=.* (lies outside \[0, inf\)|is text: give a number)"):
         optimizer.lr = value
     assert optimizer.lr == 0.1
 

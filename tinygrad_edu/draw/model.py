@@ -11,7 +11,9 @@ from tinygrad_edu.errors import DrawError, TinygradError
 
 
 def is_model(target: object) -> bool:
-    """Does it have named parameters?"""
+    """Does it have named parameters? Errors: DrawError for a class of models in the place of one."""
+    if isinstance(target, type) and hasattr(target, "named_parameters"):
+        raise DrawError(f"cannot draw the class {target.__name__}: make a model of it, as in nn.MLP([2, 8, 1])")
     return hasattr(target, "named_parameters")
 
 

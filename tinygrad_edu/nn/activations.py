@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,14 +37,28 @@ def find_activation(name: Any) -> Function:
     kind = name if isinstance(name, type) else type(name)
     if issubclass(kind, Activation) and getattr(name, "settings", {}) in ({}, dict(kind.options)):
         return name.operation  # type: ignore[no-any-return]
+    if name is ops.softmax or (isinstance(name, Operation) and TABLE.get(name.name) is name and is_activation(name)):
+        return name
     if isinstance(name, str):
         found = OTHER_NAMES.get(name.lower(), name.lower())
         if found in FUNCTIONS:
             return FUNCTIONS[found]
         if found in TABLE and is_activation(TABLE[found]):
             return TABLE[found]
-    known = [key for key, operation in TABLE.items() if is_activation(operation)]
-    raise unknown_name("activation", name, [*known, *FUNCTIONS, *OTHER_NAMES])
+    known = [*(key for key, operation in TABLE.items() if is_activation(operation)), *FUNCTIONS, *OTHER_NAMES]
+    if callable(name):
+        raise named_wrongly(name, getattr(name, "__name__", ""), known)
+    raise unknown_name("activation", name, known)
+
+
+def named_wrongly(function: Function, name: str, known: Sequence[str]) -> SettingError:
+    """The error for a function in the place of a name, such as np.tanh."""
+    if name in known:
+        return SettingError(f"activation={function!r:.60}: an activation is given by its name: activation={name!r}")
+    return SettingError(
+        f"activation={function!r:.60}: an activation is given by its name, such as 'relu'. Call a function of your own "
+        "in the forward of a Module of your own"
+    )
 
 
 def range_of(activation: Function) -> tuple[float, float]:

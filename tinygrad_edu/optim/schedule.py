@@ -225,4 +225,5 @@ def as_schedule(lr: LearningRate) -> Schedule:
         return by_function(lr)
     if is_number(lr):
         return constant(float(lr) if isinstance(lr, (np.floating, np.integer)) else lr)
-    raise SettingError(f"lr={lr!r} lies outside [0, inf): give a number, a schedule or a function of the step")
+    why = "is text" if isinstance(lr, str) else "lies outside [0, inf)"
+    raise SettingError(f"lr={lr!r} {why}: give a number, a schedule or a function of the step")

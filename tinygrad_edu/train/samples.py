@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
@@ -39,6 +40,10 @@ def dtype_of(named: Iterable[tuple[str, Any]]) -> Any:
 
 def parameters_of(model: Any) -> Any:
     """The parameters that an optimizer trains. Errors: SettingError if it is not a model."""
+    if isinstance(model, type):
+        raise SettingError(
+            f"model={model.__name__} is a class: make a model of it, as in nn.MLP([2, 8, 1]) or {model.__name__}(...)"
+        )
     if not hasattr(model, "named_parameters"):
         raise SettingError(f"fit trains a model, such as nn.MLP([2, 4, 1]) or your own Module, not {model!r:.80}")
     return model.parameters()
@@ -81,7 +86,7 @@ def check_samples(data: Samples, name: str) -> Array:
     """Finite numbers, one row or one number for each sample."""
     array = as_sample_array(data, name)
     if array.dtype.kind not in "fiub":
-        raise DtypeError(f"{name} holds {array.dtype}: numbers are needed")
+        raise DtypeError(f"{name} holds {first_of_another_kind(array)}: numbers are needed{how_to_number(name, array)}")
     if not array.ndim:
         raise ShapeError(f"{name} is one number: one row for each sample is needed")
     bad = array[:0] if looks_finite(array) else ~np.isfinite(array)
@@ -91,6 +96,21 @@ def check_samples(data: Samples, name: str) -> Array:
             f"{tuple(int(i[0]) for i in np.nonzero(bad))}: remove or replace them"
         )
     return array
+
+
+def first_of_another_kind(array: Array) -> str:
+    """What is no number in it, in words."""
+    found = next((x for x in array.flat if not isinstance(x, numbers.Real)), None)
+    return f"text, such as {str(found)!r}" if isinstance(found, str) else f"{array.dtype}"
+
+
+def how_to_number(name: str, array: Array) -> str:
+    """How text becomes numbers."""
+    if not any(isinstance(x, str) for x in array.flat):
+        return ""
+    if name.startswith("y"):
+        return f". Classes become their numbers by np.unique({name}, return_inverse=True)[1]"
+    return ". Write float(text), or one column for each category, as pandas.get_dummies makes them"
 
 
 def looks_finite(array: Array) -> bool:

@@ -250,7 +250,9 @@ X, Y = or_gate()
 BAD = [
     ({"X": X[:3]}, ShapeError, "X has 3 rows and y has 4"),
     ({"X": X * np.nan}, SettingError, "NaN or infinite"),
-    ({"X": X.astype(str)}, DtypeError, "numbers are needed"),
+    ({"X": X.astype(str)}, DtypeError, r"X holds text, such as '0\.0': numbers are needed\. Write float\(text\)"),
+    ({"y": list("abba")}, DtypeError, r"y holds text, such as 'a'.*np\.unique\(y, return_inverse=True\)\[1\]"),
+    ({"model": nn.MLP}, SettingError, r"model=MLP is a class: make a model of it, as in nn\.MLP\("),
     ({"X": X[:0], "y": Y[:0]}, SettingError, "samples=0"),
     ({"X": X[:, :1]}, ShapeError, "2 wide"),
     ({"y": np.array([0, 1, 2, 7]), "loss": "cross_entropy"}, SettingError, "classes from 0 to 7"),
@@ -267,7 +269,7 @@ def test_bad_input_is_one_clear_error_and_trains_nothing(change, error, words):
     before = model.state_dict()
     settings = {"X": X, "y": Y, "loss": "mse", "epochs": 2} | change
     with pytest.raises(error, match=words):
-        fit(model, optimizer=optim.SGD(model.parameters(), lr=0.1), **settings)
+        fit(**{"model": model, "optimizer": optim.SGD(model.parameters(), lr=0.1), **settings})
     assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
 
 

@@ -77,7 +77,7 @@ def remedy(array: Array) -> str:
             "Values belong to the scalar back end: make a Tensor of their plain numbers, or a model of Values too, "
             'as in nn.MLP([2, 8, 1], backend="scalar")'
         )
-    if array.dtype.kind in "US":
+    if array.dtype.kind in "US" or any(isinstance(x, str) for x in array.flat):
         return "Text has to become numbers first, such as float(text) or one column for each category"
     return "Convert it with .astype(float) first"
 

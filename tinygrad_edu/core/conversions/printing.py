@@ -35,6 +35,7 @@ def is_compiled(x: ArrayLike) -> bool:
 def preview(data: ArrayLike) -> str:
     """Something a user gave, in at most 60 characters."""
     try:
+        data = data.to_numpy() if hasattr(data, "to_numpy") else data  # a Series prints its index between its numbers
         text = " ".join(repr(data).split())
     except RecursionError:
         text = f"a {type(data).__name__} in many others"
