@@ -223,3 +223,24 @@ def test_no_warning_where_scikit_learn_gives_none():
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         a.fit(X, BINARY), b.fit(X, BINARY)
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+@pytest.mark.parametrize("seed", range(4))
+def test_held_out_samples_without_a_weight(name, seed):
+    """The same class of error as scikit-learn's, or none."""
+    X = np.random.default_rng(0).normal(size=(10, 2))
+    y, weight = np.arange(10) % 2, np.r_[np.zeros(8), 1.0, 1.0]
+    outcomes = []
+    for module in (ours, theirs):
+        model = getattr(module, name)(
+            hidden_layer_sizes=(3,), early_stopping=True, validation_fraction=0.2, max_iter=2, random_state=seed
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                model.fit(X, y, sample_weight=weight)
+                outcomes.append("fits")
+            except (ValueError, ZeroDivisionError) as error:
+                outcomes.append((type(error).__name__, "non-zero number" in str(error)))
+    assert outcomes[0] == outcomes[1]

@@ -260,7 +260,7 @@ class Tensor(TensorMethods, Operators, metaclass=NodeClass):
         raise number_error("float", self, f": {plain}. {plain_arrays.TO_FILL}")
 
     def __int__(self) -> int:
-        return int(float(self))
+        return int(self.one_number("int(x)") if in_percent_format() else float(self))
 
     def one_number(self, call: str) -> float:
         """The number of a Tensor that holds one. Errors: TypeError, as of a list, that names `call`."""

@@ -57,6 +57,18 @@ def trend(model: Estimator) -> str:
     )
 
 
+def of_held_out(samples: int, X: Any, weight: Any) -> str:
+    """Why the samples that were held out cannot be scored; "" where they can."""
+    if X.shape[0] < 2:
+        return small_validation(samples, X.shape[0])
+    if weight is None or np.any(weight):
+        return ""
+    return (
+        f"Sample weights must contain at least one non-zero number, and the {X.shape[0]} samples that early_stopping "
+        "holds out all have the weight 0: leave such samples out, or set another random_state."
+    )
+
+
 def weightless(epoch: int, begin: int, size: int, rows: int) -> str:
     """The sample weights of a step sum to zero."""
     return (

@@ -271,7 +271,7 @@ def batch_size(model: Estimator, samples: int) -> int:
 def split_samples(model: Estimator, X: Samples, Y: Any, weight: ArrayLike) -> tuple[Any, Any]:
     """Samples to train on, and samples to score: each (X, Y, weight).
 
-    Errors: ValueError if fewer than 2 would be held out.
+    Errors: ValueError if fewer than 2 would be held out, or none that has a weight.
     """
     given = [X, Y] if weight is None else [X, Y, weight]
     split = train_test_split(
@@ -279,8 +279,8 @@ def split_samples(model: Estimator, X: Samples, Y: Any, weight: ArrayLike) -> tu
         stratify=Y if is_classifier(model) and Y.shape[1] == 1 else None,
     )  # fmt: skip
     parts = [*split[::2], None], [*split[1::2], None]
-    if parts[1][0].shape[0] < 2:
-        raise ValueError(messages.small_validation(X.shape[0], parts[1][0].shape[0]))
+    if problem := messages.of_held_out(X.shape[0], *parts[1][:3:2]):
+        raise ValueError(problem)
     return parts[0][:3], parts[1][:3]
 
 

@@ -18,6 +18,7 @@ from tinygrad_edu.core.arrays.positions import numbers
 from tinygrad_edu.core.arrays.rearrange import moveaxis
 from tinygrad_edu.core.broadcasting import axes_of, count_reduced, keepdims_shape, refuse_axes_of_number, sum
 from tinygrad_edu.core.formulas.whole_numbers import as_floats
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.reductions import max, min, root
 from tinygrad_edu.core.shapes import concatenate, expand_dims, getitem, reshape, transpose
@@ -134,6 +135,11 @@ def svd_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike) -> Any:
     return whole + outside_u @ vt + u @ outside_v
 
 
+def needs_none(x: ArrayLike) -> bool:
+    """Is it a Tensor, outside of traces, of which no gradient is asked for?"""
+    return MODES.tensor_trace is None and not (MODES.recording and getattr(x, "requires_grad", True))
+
+
 class SingularValues(NamedTuple):
     """U, the singular values in descending order, and Vᵀ: x = U·diag(S)·Vᵀ."""
 
@@ -146,9 +152,12 @@ class SingularValues(NamedTuple):
 def svd(x: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """U, S (descending) and Vᵀ with x = U·diag(S)·Vᵀ, or S alone. Vectors of equal values have no derivative (NaN).
 
-    Errors: OperandError for full_matrices=True of a matrix that is not square: the further columns have no derivative.
+    Errors: OperandError for full_matrices=True of a matrix that is not square and needs a gradient: the further columns
+    have no derivative.
     """
     m, n = np.shape(x)[-2:]
+    if compute_uv and full_matrices and m != n and needs_none(x):
+        return SingularValues(*map(type(x), np.linalg.svd(x.array)))
     if compute_uv and full_matrices and m != n:
         raise OperandError(
             f"svd of shape {np.shape(x)} with full_matrices=True has columns that x does not determine, so that they "
@@ -196,9 +205,12 @@ class QR(NamedTuple):
 def qr(x: ArrayLike, mode: str = "reduced") -> Any:
     """Q and R with x = Q·R, of a matrix whose first columns are linearly independent; R alone for mode="r".
 
-    Errors: OperandError for the further columns of mode="complete", which have no derivative, and for mode="raw".
+    Errors: OperandError for the further columns of mode="complete", which have no derivative, where x needs a gradient,
+    and for mode="raw".
     """
     m, n = np.shape(x)[-2:]
+    if mode == "complete" and m > n and needs_none(x):
+        return QR(*map(type(x), np.linalg.qr(x.array, "complete")))
     if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
         raise OperandError(
             f'qr(mode={mode!r}) of shape {np.shape(x)}: only what x determines has a derivative, mode="reduced" or "r"'

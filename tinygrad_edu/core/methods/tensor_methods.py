@@ -38,6 +38,10 @@ class TensorMethods:
         dtype: Any
         ndim: Any
 
+    def __contains__(self, x: ArrayLike) -> bool:
+        """Is one of the numbers equal to x, as NumPy's `in`?"""
+        return bool(np.any(self.array == getattr(x, "array", x)))
+
     # The same numbers in another shape
 
     def view(self, *shape: Axis) -> Any:

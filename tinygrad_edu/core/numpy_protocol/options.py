@@ -20,6 +20,7 @@ from tinygrad_edu.core.arrays.positions import in_dtype_of
 from tinygrad_edu.core.broadcasting import Axes, broadcast_to
 from tinygrad_edu.core.conversions.conversion import is_float
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
+from tinygrad_edu.core.reductions import degrees_of_freedom, root
 from tinygrad_edu.core.shapes import concatenate
 from tinygrad_edu.errors import OperandError
 
@@ -91,14 +92,15 @@ def mean_where(x: ArrayLike, where: ArrayLike, axis: Axes = None, keepdims: bool
 
 
 def var_where(x: ArrayLike, where: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """Their variance."""
+    """Their variance; as `var` gives it, inf or NaN where there are no more than `ddof` of them."""
     centred = ops.where(where, x - mean_where(x, where, axis, True), 0.0)
-    return sum_over(ops.square(centred), axis, keepdims) / (count_where(x, where, axis, keepdims) - ddof)
+    free = ops.maximum(degrees_of_freedom(count_where(x, where, axis, keepdims), ddof), 0.0)
+    return sum_over(ops.square(centred), axis, keepdims) / free
 
 
 def std_where(x: ArrayLike, where: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """Their standard deviation."""
-    return ops.sqrt(var_where(x, where, axis, ddof, keepdims))
+    """Their standard deviation, whose derivative counts as 0 where all of them are equal."""
+    return root(var_where(x, where, axis, ddof, keepdims))
 
 
 PARTS: dict[str, Callable[..., Any]] = {"mean": mean_where, "var": var_where, "std": std_where}
