@@ -83,7 +83,7 @@ def test_the_loss_of_a_network_that_is_sure_differs_by_rounding():
     done = fit(model, inputs[keep], y[keep], loss="cross_entropy",
                optimizer=optim.SGD(model.parameters(), lr=1e-3), epochs=3, compiled=True)  # fmt: skip
     assert done.n_epochs == 3
-    assert 0.0 < done.loss_curve[-1] < 1e-6
+    assert abs(done.loss_curve[-1]) < 1e-6  # with some kernels of BLAS it is below 0
 
 
 def other_data(job):
