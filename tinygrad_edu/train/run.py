@@ -23,6 +23,7 @@ from tinygrad_edu.train.config import as_json, epochs_of
 
 Array = np.ndarray[Any, Any]
 CURVES = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
+FACTS = ("stop_reason", "how", "config")
 
 
 @check_attributes
@@ -170,9 +171,13 @@ def from_json(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, A
     data = storage.file_bytes(path)
     try:
         record = storage.parse_json(data)
-        return {name: record[name] for name in CURVES}, {k: record[k] for k in ("stop_reason", "how", "config")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a run written by Run.save: {error!r}") from None
+    except ValueError as error:
+        why = "a number in it has thousands of digits" if "digits" in str(error) else f"it is no JSON: {error}"
+        raise CheckpointError(f"{path} is not a run written by Run.save: {why}") from None
+    if not isinstance(record, dict) or (missing := [name for name in (*CURVES, *FACTS) if name not in record]):
+        lacks = f"it has no {missing[0]}" if isinstance(record, dict) else "it holds no names and values"
+        raise CheckpointError(f"{path} is not a run written by Run.save: {lacks}")
+    return {name: record[name] for name in CURVES}, {name: record[name] for name in FACTS}
 
 
 tell(Run, instead_of("train.Run"), Missing)

@@ -1,5 +1,7 @@
 """Code of the user's own that runs between epochs, validation and rates, and changes what training computes with."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -142,3 +144,45 @@ def test_a_rate_that_only_computes_is_compiled():
     optimizer = optim.SGD(model.parameters(), lr=lambda t: 0.05 / (1 + t))
     with training_without_numba():
         assert fit(model, X, Y, loss="mse", optimizer=optimizer, epochs=3, compiled=True).how.startswith("compiled")
+
+
+READERS = {
+    "pathlib": lambda path: float(path.read_text()),
+    "loadtxt": lambda path: float(np.loadtxt(path)),
+    "fromfile": lambda path: float(np.fromfile(path, sep=" ")[0]),
+    "exists": lambda path: 1.0 if path.with_suffix(".half").exists() else 0.5,
+}
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_a_file_that_forward_reads_is_not_frozen(read, tmp_path):
+    path = pathlib.Path(tmp_path) / "scale.txt"
+    path.write_text("1.0")
+
+    class Scaled(Net):
+        def forward(self, x):
+            return super().forward(x) * READERS[read](path)
+
+    model = Scaled()
+    optimizer = optim.SGD(model.parameters(), lr=0.05)
+    with training_without_numba(), pytest.raises(TraceError, match=r"looks at the file .*scale"):
+        fit(model, X, Y, loss="mse", optimizer=optimizer, epochs=9, batch_size=10, compiled=True)
+
+
+def test_what_a_callback_has_changed_is_told_by_name():
+    class Branches(nn.Module):
+        def __init__(self):
+            self.a, self.note = nn.Linear(3, 1, rng=0), None
+
+        def forward(self, x):
+            return self.a(x)
+
+    def freeze(job):
+        if len(job.losses) == 1:
+            job.model.a.weight.requires_grad = False
+
+    model = Branches()
+    with training_without_numba(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tinygrad_edu.train.choose.eager_seconds", lambda job: 1e6)
+        run = fit(model, X, Y, loss="mse", optimizer="sgd", epochs=4, batch_size=10, callbacks=[freeze])
+    assert "eager after 1 epoch: a callback has changed model.a.weight" in run.how

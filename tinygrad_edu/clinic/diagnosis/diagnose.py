@@ -296,7 +296,8 @@ def of_history(history: History) -> Diagnosis:
     )
     summary += f"Possible: {', '.join(dict.fromkeys(names))}." if names else "The curve shows nothing unusual."
     summary = f"{summary} {history.sentence}".strip()
-    few = [f"plateau, oscillation: {len(losses)} epochs are too few"] * (len(losses) < FEWEST)
+    count = "1 epoch is" if len(losses) == 1 else f"{len(losses)} epochs are"
+    few = [f"plateau, oscillation: {count} too few"] * (len(losses) < FEWEST)
     return Diagnosis(None, [], summary=summary, symptoms=symptoms, not_checked=[*few, CANNOT])
 
 

@@ -20,6 +20,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.optim import clip_by_norm, clip_by_value, flat
 from tinygrad_edu.train.compiled.moving import CHANGED_BY_STEPS
 from tinygrad_edu.train.compiled.session import CompiledSession
+from tinygrad_edu.train.config import epochs_of
 from tinygrad_edu.train.ending import OWN_NAN
 from tinygrad_edu.train.first_batch import note_first
 from tinygrad_edu.train.snapshot import Snapshot, generators
@@ -142,7 +143,7 @@ class Comparison:
         for what, a, b, limit in zip(SOURCES, found, eager, close, strict=True):
             if not agree(a, b, limit):
                 i = int(np.argmax(np.nan_to_num(np.abs(a - b), nan=np.inf)))
-                when = f"after {self.seen} epochs" if self.seen else "of the first batch"
+                when = f"after {epochs_of(self.seen)}" if self.seen else "of the first batch"
                 return f"{SOURCES[what]}: {when} the compiled {what} is {a[i]:.6g}, the eager {b[i]:.6g}"
         return ""
 

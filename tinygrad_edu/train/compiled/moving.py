@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.files_read import files_read
 from tinygrad_edu.compile.outside import asked_outside
 from tinygrad_edu.compile.unread import ARRAY, FORM, make_class, readings
 from tinygrad_edu.core.modes import MODES
@@ -140,9 +141,18 @@ def refuse_frozen_numbers(model: Module, optimizer: Optimizer, trace: Callable[[
 
 
 def refuse_outside(trace: Callable[[], Any]) -> Any:
-    """A trace, its result. Errors: TraceError where it asks for the time, or for random numbers of the system."""
-    with asked_outside() as asked:
+    """The result of a further trace.
+
+    Errors: TraceError where it asks for the time, for random numbers of the system, or for what is in a file. (The
+    first trace also reads the files of what forward imports.)
+    """
+    with files_read() as files, asked_outside() as asked:
         found = trace()
+    for file in files[:1]:
+        raise TraceError(
+            f"forward or the loss looks at {file.what()}, which may change while it trains, and a compiled program "
+            "would keep what was in it: read it before"
+        )
     for name in asked[:1]:
         raise TraceError(
             f"forward or the loss calls {name}, which answers otherwise at each call: a compiled program would keep "

@@ -58,11 +58,18 @@ class Watch:
             list(map(id, o.params)),
         )
 
+    def in_words(self, change: str) -> str:
+        """A change that the guard has found, which counts the roots, by the name of its root: [0].weight."""
+        for i, name in enumerate(self.job.roots):
+            if change.startswith(f"[{i}]"):
+                return name + change.removeprefix(f"[{i}]")
+        return change
+
     def difference(self) -> str:
         """The change that makes another program necessary; "" if a trace finds the same as before."""
         c = self.session
         moving = {id(x) for x in (*c.parameters, *c.kept, *generators(self.job.model))}  # training itself changes these
-        what = self.state.first_change(but=moving) or self.guard.first_change()
+        what = self.state.first_change(but=moving) or self.in_words(self.guard.first_change())
         if self.outer != self.of_job():
             return what or "what the job or its optimizer consists of"
         if what:
