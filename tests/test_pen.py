@@ -61,6 +61,7 @@ SLIPS = (  # (what is done, the error, what it says)
     (lambda: tg.ops.cross_entropy(CLASSES, LOGITS), tg.errors.ShapeError, r"swapped\? Write cross_entropy\(logits"),
     (lambda: tg.ops.cross_entropy(CLASSES[0], LOGITS[0]), tg.errors.ShapeError, "swapped"),
     (lambda: LAYER([VALUE, VALUE]), tg.errors.OperandError, 'backend="scalar"'),
+    (lambda: tg.operation(derivative=np.cos)(np.sin), TypeError, "Did you mean partials"),
     (lambda: tg.draw(RUN), tg.errors.DrawError, r"run.plot\(\) shows the curves"),
 )
 

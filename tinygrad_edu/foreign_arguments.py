@@ -57,6 +57,7 @@ ALIKE = (
     ("y", "targets", "y_train", "labels", "target"),
     ("clip_norm", "clipnorm", "max_norm", "max_grad_norm", "grad_clip"),
     ("clip_value", "clipvalue"),
+    ("partials", "derivative", "derivatives", "grad", "gradient", "deriv"),
     ("compiled", "compile", "jit", "run_eagerly"),
     ("direction", "rankdir"),
 )

@@ -30,11 +30,13 @@ from tinygrad_edu.core.operation import (
 )
 from tinygrad_edu.core.own_functions import OwnOperation
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
+from tinygrad_edu.pen import check_arguments
 
 OWN: dict[str, Any] = {}
 PLACES: dict[str, tuple[str, str, int]] = {}  # module, file and line of each declaration
 
 
+@check_arguments
 def operation(
     function: Callable[..., Any] | None = None,
     *,

@@ -232,7 +232,7 @@ def test_the_card_shows_the_mathematics_and_three_numbers():
 
 def test_html_is_escaped_and_the_picture_marks_the_slip():
     report = check_backprop(forward, PARAMS, backward(output_slope=False))
-    assert "<pre>" in report._repr_html_()
+    assert '<pre style="font-family:monospace' in report._repr_html_()
     drawing = report.draw()
     marked = [line for line in drawing.dot.splitlines() if "#b22222" in line]
     assert len(marked) == 1

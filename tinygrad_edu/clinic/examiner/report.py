@@ -270,7 +270,8 @@ class BackpropReport:
         head, *rest = self.lines()
         return (
             f'<div style="border-left:4px solid {colour};padding-left:0.8em"><b>{html.escape(head)}</b>'
-            f"<pre>{html.escape(chr(10).join(rest))}</pre></div>"
+            f'<pre style="font-family:monospace;white-space:pre;overflow-x:auto">'  # columns, in every page
+            f"{html.escape(chr(10).join(rest))}</pre></div>"
         )
 
     def draw(self, **options: Any) -> Drawing:
