@@ -72,8 +72,7 @@ def operation(
         refuse_taken(name, function, replace)
         if partials is not None and vjp is not None:
             raise SettingError(f"operation {name}: either partials= (entry by entry) or vjp= (whole arrays), not both")
-        made: Any = Composed(function, "-")
-        made.calls_others = True
+        made: Any = made_of_others(function)
         if partials is not None:
             made = elementwise(function, partials, domain)
         elif vjp is not None:
@@ -82,6 +81,13 @@ def operation(
         return made
 
     return declare if function is None else declare(function)
+
+
+def made_of_others(function: Callable[..., Any]) -> Composed:
+    """An operation whose derivative follows from those of the operations in it."""
+    made: Any = Composed(function, "-")
+    made.calls_others = True
+    return made  # type: ignore[no-any-return]
 
 
 def place_in_source(function: Callable[..., Any]) -> tuple[str, str, int]:
