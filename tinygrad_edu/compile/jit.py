@@ -18,6 +18,7 @@ from tinygrad_edu.compile.forms import ChangesStateError, Forms, Task
 from tinygrad_edu.compile.in_graph import meets_graph
 from tinygrad_edu.compile.numpy_errors import are_raised
 from tinygrad_edu.compile.quick_call import QuickCall, signature
+from tinygrad_edu.compile.running import RUNNING
 from tinygrad_edu.compile.scalar.function import ScalarFunction
 from tinygrad_edu.compile.static_arguments import Named, StaticArguments
 from tinygrad_edu.core.conversions.conversion import float_array
@@ -149,21 +150,33 @@ class CompiledFunction:
         given: list[Any],
         nested: bool = False,
     ) -> Any:
-        """Run the task with the program for this call, or the plain function with a warning that says why."""
-        if are_raised():
+        """Run the task with the program for this call, or the plain function with a warning that says why.
+
+        A function that calls itself while it is being compiled, or run beside its program, is plain there: without end
+        it would be traced anew at each depth.
+        """
+        if are_raised() or self in RUNNING.functions:
             return run_plainly()
+        RUNNING.functions.append(self)
+        try:
+            return self.run_once(task, run_plainly, (arguments, nesting, given, nested))
+        finally:
+            RUNNING.functions.pop()
+
+    def run_once(self, task: Task, run_plainly: Callable[[], Any], call: Any) -> Any:
+        """The same, where it does not run already."""
         forms = self.fitting()
         reason = "" if forms is not None else self.note_of_change()
         if forms is not None:
             try:
-                return forms.run(task, arguments, nesting, given, nested)
+                return forms.run(task, *call)
             except ChangesStateError as error:
                 reason = f"{error}: with these it runs without jit. Set it outside of the function"
             except TinygradError:
                 raise
             except Exception:  # one of f's own: it is raised by f itself, which may change something before
                 return run_plainly()
-        warnings.warn(reason, stacklevel=3)
+        warnings.warn(reason, stacklevel=4)
         return run_plainly()
 
     def again(self, wanted: Any, arguments: Sequence[Any], leaves: list[Any]) -> QuickCall | None:

@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_edu.compile.untraceable import call_with_nodes
 from tinygrad_edu.compile.user_code import as_key
 from tinygrad_edu.core.pytree import flatten, unflatten
-from tinygrad_edu.errors import OperandError, TraceError
+from tinygrad_edu.errors import OperandError, TinygradError, TraceError
 
 Function = Callable[..., Any]
 Task = Callable[[Any, Sequence[Any]], Any]
@@ -63,6 +63,8 @@ class Variants:
         except Exception as error:
             if isinstance(error, TraceError) and first.__cause__ is not None and error.__cause__ is None:
                 raise error from None
+            if not isinstance(error, TinygradError):  # one of f's own, such as of an option that is refused
+                raise
             return None  # the first error is more useful
         self.by_value.add(nesting)
         return (found,)

@@ -181,3 +181,36 @@ def test_a_gradient_inside_of_a_compiled_function_is_part_of_it():
     with without_numba():
         assert np.allclose(jit(lambda x: f.value_and_grad(x)[1])(normal(3)), 3 * normal(3) ** 2)
         assert np.allclose(jit(tg.grad(f))(normal(3)), 3 * normal(3) ** 2)
+
+
+@pytest.mark.parametrize("given", [np.ones(3), 1.0], ids=["array", "number"])
+def test_recursion_without_end_is_an_error(given):
+    """It was traced anew at each depth, and never came to an end."""
+    itself = tg.jit(lambda x: itself(x) * 2.0)
+    one = tg.jit(lambda x: other(x) * 2.0)
+    other = tg.jit(lambda x: one(x) + 1.0)
+    for f in (itself, one):
+        with pytest.raises(RecursionError):
+            f(given)
+
+
+def test_recursion_with_an_end():
+    power = tg.jit(lambda x, n: x if n == 0 else power(x * 1.5, n - 1) + 1.0)
+    for n in (3, 10, 3):
+        assert power(np.ones(2), n) == pytest.approx(power.f(np.ones(2), n))
+
+
+@pytest.mark.parametrize("first", [2, -1])
+def test_an_option_that_the_function_itself_refuses(first):
+    @tg.jit
+    def repeated(x, n):
+        if n <= 0:
+            raise ValueError(f"n is {n}")
+        return x * n
+
+    for n in (first, 3, -1, -1):
+        if n > 0:
+            assert repeated(np.ones(2), n).tolist() == [n, n]
+        else:
+            with pytest.raises(ValueError, match="n is -1"):
+                repeated(np.ones(2), n)
