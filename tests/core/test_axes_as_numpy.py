@@ -127,3 +127,17 @@ def test_parts_that_pytorch_refuses(call):
 def test_places_that_a_trace_does_not_know(f):
     with without_numba(), pytest.raises((OperandError, tg.errors.TraceError), match="places are plain whole numbers"):
         tg.jit(f)(V, np.array([0, 1]))
+
+
+@pytest.mark.parametrize("bad", [3, -4])
+@pytest.mark.parametrize("put", [
+    lambda x, i: tg.ops.put(Tensor(x), (np.array([0, 1]), i), shape=(2, 3)),
+    lambda x, i: tg.ops.put(Tensor(x), (i, np.array([0, 1])), shape=(3, 2)),
+    lambda x, i: tg.vmap(lambda i: tg.ops.put(Tensor(x), i, shape=(3,)))(i[None]),
+    lambda x, i: tg.jit(lambda x, i: tg.ops.put(x, (np.array([0, 1]), i), shape=(2, 3)))(x, i),
+])  # fmt: skip
+def test_a_place_outside_of_the_zeros(put, bad):
+    with without_numba():
+        assert np.sum(put(np.array([2.0, 3.0]), np.array([0, 2]))).item() == 5.0
+        with pytest.raises(ShapeError, match="out of"):
+            put(np.array([2.0, 3.0]), np.array([0, bad]))

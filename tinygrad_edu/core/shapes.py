@@ -93,7 +93,11 @@ put.method = False  # type: ignore[attr-defined]  # x.put(index, values) of NumP
 def sum_entries(index: Sequence[Any], x: ArrayLike, shape: tuple[int, ...]) -> Any:
     """np.add.at of zeros of that shape, x added at `index`: an array of whole numbers for each of the first axes."""
     count, rows = shape[0], index[0].astype(np.intp)
-    for i, size in zip(index[1:], shape[1:], strict=False):
+    for axis, (i, size) in enumerate(zip(index[1:], shape[1:], strict=False), 1):
+        low, high = (i.min(), i.max()) if i.size else (0, -1)
+        if low < -size or high >= size:
+            wrong = high if high >= size else low
+            raise IndexError(f"index {wrong} is out of bounds for axis {axis} with size {size}")
         # a negative first index stays negative, so that it counts from the end
         rows = rows * size + i.astype(np.intp) % size
         count *= size
