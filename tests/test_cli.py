@@ -189,6 +189,15 @@ def test_a_file_that_is_not_there_is_named_without_an_error_number(tmp_path, mon
         assert capsys.readouterr().err == "tinygrad-edu: none: No such file or directory\n"
 
 
+def test_a_program_in_the_place_of_a_file_of_losses_is_told_what_to_call(tmp_path, monkeypatch, capsys):
+    """It was read as a table: "line 4 has 3 cells, and the header names 2"."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("import numpy as np\nx, y = 1, 2\n")
+    for command in ("diagnose", "check"):
+        assert main([command, "mine.py"]) == 2 - (command == "check")
+        assert "clinic.check_backprop" in capsys.readouterr().err
+
+
 def test_solutions_go_to_a_folder_of_their_own(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["course", "--no-notebooks"]) == main(["course", "--no-notebooks", "--solutions"]) == 0

@@ -15,6 +15,7 @@ from tinygrad_edu.core.methods.spellings import Missing
 from tinygrad_edu.elsewhere import SOUGHT, SPELLINGS
 from tinygrad_edu.errors import unknown_name
 from tinygrad_edu.foreign_arguments import CALLS, FILES, INSTEAD, OF_NUMBERS
+from tinygrad_edu.expression import FUNCTIONS
 from tinygrad_edu.foreign_names import FOREIGN, TEXTS
 from tinygrad_edu.spelling import near_names
 
@@ -85,7 +86,8 @@ KNOWN = {"loss": names.LossName, "activation": names.ActivationName, "init": nam
 @pytest.mark.parametrize(("kind", "ours", "theirs"), TEXTS)
 def test_the_text_of_another_library_in_a_setting_is_answered_with_ours(kind, ours, theirs):
     """`loss="binary_crossentropy"` was answered with cross_entropy, `init="kaiming_normal"` with lecun_normal."""
-    known = list(tg.optim.optimizer_classes()) if kind == "optimizer" else get_args(get_args(KNOWN[kind])[0])
+    tables = {"optimizer": tg.optim.optimizer_classes, "operation": lambda: FUNCTIONS}
+    known = list(tables[kind]()) if kind in tables else get_args(get_args(KNOWN[kind])[0])
     for name in theirs.split():
         assert name not in known
         said = str(unknown_name(kind, name, known))

@@ -233,6 +233,8 @@ FOREIGN: tuple[tuple[str, str], ...] = (
 
 # What a setting takes as a text: (kind, our names for it, those of others, in small letters and without lines between).
 TEXTS = (
+    ("operation", "maximum relu", "max"),
+    ("operation", "minimum", "min"),
     ("loss", "mse", "mean_squared_error squared_error squared_loss mse_loss l2 quadratic meansquarederror"),
     ("loss", "mae", "mean_absolute_error absolute_error l1 l1_loss meanabsoluteerror"),
     ("loss", "bce bce_with_logits", "binary_crossentropy binary_cross_entropy bceloss binary logistic sigmoid"),

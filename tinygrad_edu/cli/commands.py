@@ -83,6 +83,12 @@ def run_diagnose(chosen: argparse.Namespace) -> None:
     from tinygrad_edu import clinic
     from tinygrad_edu.clinic.diagnosis import data_files, files
 
+    if chosen.file.suffix == ".py":
+        raise InputFileError(
+            f"{chosen.file} is a program: diagnose reads a file of losses. In the program, "
+            "print(tg.clinic.diagnose(run)) tells why a run does not learn, and "
+            "tg.clinic.check_backprop checks a backward pass"
+        )
     if not files.is_pickle(chosen.file):
         if chosen.data is not None:
             raise InputFileError(f"--data is for a pickled estimator, and {chosen.file} is not one")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.course.exercise import Exercise
-from tinygrad_edu.errors import unknown_name
+from tinygrad_edu.errors import NameNotFoundError, unknown_name
 
 Rng = np.random.Generator
 
@@ -279,6 +279,12 @@ EXERCISES = [
 BY_NAME = {exercise.name: exercise for exercise in EXERCISES}
 
 
+YOUR_OWN = (
+    "A file is found by the name of the exercise that it solves. A backward pass of your own program is checked in "
+    "it: print(tg.clinic.check_backprop(forward, params, backward))"
+)
+
+
 def find(name: str) -> Exercise:
     """The exercise of a name, or of a file's name. Errors: NameNotFoundError.
 
@@ -289,5 +295,6 @@ def find(name: str) -> Exercise:
     """
     own = name.rpartition("/")[2].partition(".")[0].lstrip("0123456789_")
     if own not in BY_NAME:
-        raise unknown_name("exercise", name, BY_NAME)
+        problem = unknown_name("exercise", name, BY_NAME)
+        raise NameNotFoundError(f"{problem}. {YOUR_OWN}") if name.endswith(".py") else problem
     return BY_NAME[own]
