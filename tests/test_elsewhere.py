@@ -14,8 +14,8 @@ from tinygrad_edu import names
 from tinygrad_edu.core.methods.spellings import Missing
 from tinygrad_edu.elsewhere import SOUGHT, SPELLINGS
 from tinygrad_edu.errors import unknown_name
-from tinygrad_edu.foreign_arguments import CALLS, FILES, INSTEAD, OF_NUMBERS
 from tinygrad_edu.expression import FUNCTIONS
+from tinygrad_edu.foreign_arguments import CALLS, FILES, INSTEAD, OF_NUMBERS
 from tinygrad_edu.foreign_names import FOREIGN, TEXTS
 from tinygrad_edu.spelling import near_names
 
