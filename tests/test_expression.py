@@ -171,6 +171,7 @@ def test_no_text_keeps_the_reader_busy(text):
 WORDS = [  # (text, variables, what the message names)
     ("a * b", {}, "no value for a, b: add a=1.0 b=1.0"),
     ("a * b", {"b": 1.0}, "no value for a: add a=1.0"),
+    ("pi * a", {"a": 1.0}, "no value for pi: add pi=3.141592653589793"),
     ("a", {"a": 1.0, "b": 1.0, "c": 1.0}, "b, c are not in the expression, which has a"),
     ("1 + 1", {"a": 1.0}, "a is not in the expression, which has no names"),
     ("tahn(a)", {"a": 1.0}, r"unknown operation 'tahn'. Did you mean 'tan"),

@@ -20,6 +20,7 @@ from tinygrad_edu.errors import ExpressionError, unknown_name
 
 LONGEST = 1000  # characters
 DEEPEST = 200  # levels: Python's parser allows this many brackets, and its recursion limit a few times as many calls
+CONSTANTS = {"pi": math.pi, "e": math.e}  # what names mean that may be left without a value
 SYMBOLS: dict[type[ast.AST], Operation] = {
     ast.Add: ops.add,
     ast.Sub: ops.sub,
@@ -95,7 +96,8 @@ def refuse_mismatch(names: Collection[str], given: Collection[str]) -> None:
     """Every variable needs a value, and every value a place."""
     missing = [name for name in names if name not in given]
     if missing:
-        raise ExpressionError(f"no value for {', '.join(missing)}: add {' '.join(f'{name}=1.0' for name in missing)}")
+        values = " ".join(f"{name}={CONSTANTS.get(name, 1.0)}" for name in missing)
+        raise ExpressionError(f"no value for {', '.join(missing)}: add {values}")
     unused = [name for name in given if name not in names]
     if unused:
         verb, known = "is" if len(unused) == 1 else "are", ", ".join(names) or "no names"

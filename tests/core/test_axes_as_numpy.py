@@ -23,6 +23,8 @@ REFUSED = {
     "norm": (lambda x: np.linalg.norm(x, axis=0), X),
     "moveaxis": (lambda x: np.moveaxis(x, 0, 0), X),
     "squeeze": (lambda x: np.squeeze(x, axis=1), X),
+    "swapaxes": (lambda x: np.swapaxes(x, 0, 0), X),
+    "swapaxes of a third": (lambda x: np.swapaxes(x, 0, 2), M),
     "add.accumulate": (lambda x: np.add.accumulate(x), X),
     "maximum.accumulate": (lambda x: np.maximum.accumulate(x), X),
     "accumulate along all": (lambda x: np.multiply.accumulate(x, axis=None), M),

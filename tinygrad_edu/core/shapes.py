@@ -155,7 +155,7 @@ def reverse_cumsum(g: ArrayLike, shape: tuple[int, ...], axis: int | None) -> An
 @compose()
 def swapaxes(x: ArrayLike, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
-    axes = list(range(np.ndim(x)))
+    axes, axis1, axis2 = list(range(np.ndim(x))), one_axis(x, axis1), one_axis(x, axis2)
     axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
     return transpose(x, axes)
 
