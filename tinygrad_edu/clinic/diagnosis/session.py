@@ -14,9 +14,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis import fidelity, overfitting
 from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
-from tinygrad_edu.clinic.diagnosis.by_heart import learns_permuted
-from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
-from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
+from tinygrad_edu.clinic.diagnosis.causes.table import PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
 from tinygrad_edu.clinic.diagnosis.combined import fewest_together, scales_before_work, steady, with_more_work
 from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
@@ -35,6 +33,7 @@ from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derive_goal, explicit
 from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, answers
 from tinygrad_edu.clinic.diagnosis.proof.trial import short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
+from tinygrad_edu.clinic.diagnosis.represented import represented
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.single import by_lower_goal, single, try_usual_changes
 from tinygrad_edu.clinic.diagnosis.symptoms.data import of_data
@@ -44,8 +43,8 @@ from tinygrad_edu.clinic.diagnosis.together import codes_together, tell_tried, w
 from tinygrad_edu.clinic.diagnosis.walk import walk_back
 
 MOST_OF = 0.8  # share of other seeds that reach the goal if the run is healthy
-MOSTLY = 0.5  # share from which bad luck is more likely than a fault that few seeds survive
-LUCK = 0.3  # share from which another seed may be all that is needed
+MOSTLY = 0.5  # share of other seeds beyond which bad luck is more likely than a fault that few seeds survive
+LUCK = 0.3  # share from which a run that reaches its goal is no exception
 PLAIN = 2.0  # suspicion from which a cause is tried even in a good run
 CLEAR = 1.5  # suspicion from which a cause is named before bad luck
 LEAST = 0.1  # least share of the task that a goal asks for
@@ -129,21 +128,21 @@ class DiagnosisSession:
         """The diagnosis of a run that misses its goal: which single change, or which set of changes, repairs it."""
         t = self.trials
         if self.random:
-            return self.named(self.represented() or [self.labels_random()])
+            return self.named(represented(t, self.random) or [self.labels_random()])
         if t.as_is.reached > 0:
             t.as_is = t.extend(t.as_is)
         if fidelity.all_others_learn(self.record, t.as_is):
             return self.not_repeated(fidelity.others_learn(t))
         lucky = self.unlucky()
-        likely = bool(lucky) and t.as_is.share >= MOSTLY
+        likely = bool(lucky)  # as the list may be emptied below
         causes = single(t, CLEAR if likely else SUSPECTED, self.looked_at, likely)
         if causes and likely and t.suspicion(causes[0].code) < CLEAR:
             causes, lucky = [*lucky, *causes], []
-        first = [*causes, *lucky] if likely or causes else []
+        first = [*causes, *lucky]
         causes = steady(t, scales_before_work(t, first)) or (walk_back(t) if t.slow else [])
         causes = causes or try_usual_changes(t, self.looked_at) or fewest_together(t) or walk_back(t) or lucky
         causes = causes or single(t, 1e-9, self.looked_at) or with_more_work(t)
-        causes = causes or self.represented() or by_lower_goal(t)
+        causes = causes or represented(t, self.random) or by_lower_goal(t)
         return self.named(causes) if causes else self.nothing()
 
     def held_back(self) -> list[FoundCause]:
@@ -222,20 +221,6 @@ class DiagnosisSession:
                 f"and of permuted targets {max(min(permuted), 0.0):.1%} to {max(*permuted, 0.0):.1%}"
             )
 
-    def represented(self) -> list[FoundCause]:
-        """The cause "representation", if the network learns the targets from another form of the inputs."""
-        t = self.trials
-        before = t.bench.goal
-        t.by(derive_goal(1.0, yardstick.POSSIBLE.source, self.task))
-        cause = BY_CODE["representation"]
-        for change in other_form(self.record):
-            trial = t.trial(change, cause.code)
-            if trial is not None and t.beats(trial) and not (self.random and learns_permuted(t, trial)):
-                proof = f"{self.random and self.random + '. '}{short(t.as_is)}; {short(trial)}."
-                return [FoundCause(cause.code, cause.sentence, "", proof, cause.remedy, dict(change), trial)]
-        t.by(before)
-        return []
-
     def labels_random(self) -> FoundCause:
         sentence, remedy = PROVED_OTHERWISE["labels_random"]
         seen = " ".join(s.sentence for s in self.trials.symptoms if s.code == "no_structure")
@@ -250,8 +235,8 @@ class DiagnosisSession:
         return overfitting.prove_overfitting(self.trials) if learned else []
 
     def unlucky(self) -> list[FoundCause]:
-        """This run failed, and others of the same setup do not."""
-        return [] if self.hit or self.trials.as_is.share < LUCK else [bad_luck(self.trials, self.measured())]
+        """This run failed, and most others of the same setup do not."""
+        return [] if self.hit or self.trials.as_is.share <= MOSTLY else [bad_luck(self.trials, self.measured())]
 
     # endings
 
@@ -280,8 +265,11 @@ class DiagnosisSession:
 
     def nothing(self) -> Diagnosis:
         """No change does significantly better."""
+        as_is = self.trials.as_is
         hasty = any(row.endswith("no time left") for row in self.trials.not_checked)
         rest = "; there was no time for some: give a larger budget_s" if hasty else ""
+        if as_is.reached:
+            rest += f"; with nothing changed, {as_is.reached} of {as_is.count} other seeds reach it"
         verdict = (
             f"The run misses the goal ({self.measured()}), and none of the changes that were tried fixes it{rest}."
         )

@@ -309,7 +309,7 @@ PROVED_OTHERWISE: dict[str, tuple[str, str]] = {
         "Call optimizer.zero_grad() before each loss.backward().",
     ),
     "unlucky_init": (
-        "The same setup works with other seeds; this one was unlucky.",
+        "The same setup works with most other seeds; this one was unlucky.",
         "Train from a few other seeds and keep the best; a wider network depends less on luck.",
     ),
     "labels_random": (
