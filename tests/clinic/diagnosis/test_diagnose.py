@@ -241,7 +241,7 @@ def test_settings_that_cannot_be(options, error, text):
         diagnose(trained(*MOONS, epochs=1), **options)
 
 
-@pytest.mark.parametrize("thing", [3, "run", nn.MLP([2, 1])])
+@pytest.mark.parametrize("thing", [3, "run", nn.Linear(2, 1)])
 def test_only_trainings_are_diagnosed(thing):
     with pytest.raises(OperandError, match="diagnose takes"):
         diagnose(thing, *MOONS)

@@ -15,7 +15,7 @@ from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.clinic.diagnosis.proof.baseline import of_permuted, weak_relation
 from tinygrad_edu.clinic.diagnosis.proof.budget import Budget
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
-from tinygrad_edu.clinic.diagnosis.represented import told_of_others
+from tinygrad_edu.clinic.diagnosis.represented import proof_by_others
 from tinygrad_edu.clinic.diagnosis.session import DiagnosisSession
 
 NUMBERS = np.arange(128.0)[:, None]
@@ -57,7 +57,7 @@ def test_bits_are_proved_by_samples_held_out_not_by_samples_learned_by_heart(nam
     *how, proved = FORMS[name]
     trials = Trials(Record(subject_of(run_of(*how), None, None)), range(1, 4), 60.0)
     (change,) = other_form(trials.record)
-    assert bool(told_of_others(trials, change)) == proved
+    assert bool(proof_by_others(trials, change)) == proved
 
 
 @pytest.mark.slow

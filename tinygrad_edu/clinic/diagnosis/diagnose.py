@@ -13,6 +13,7 @@ from tinygrad_edu import checks
 from tinygrad_edu.clinic.diagnosis import files, keras_pass, torch_pass
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.facts import foreign, reload
+from tinygrad_edu.clinic.diagnosis.facts.own_loop import is_bare_model, of_own_loop
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject, subject_of, with_weights
 from tinygrad_edu.clinic.diagnosis.histories import History, history_of, json_columns
 from tinygrad_edu.clinic.diagnosis.left_gradients import with_gradients_not_reset
@@ -48,8 +49,9 @@ def diagnose(
     the 90% Wilson intervals of the two shares do not overlap. For a run of `fit_online`, and for one of `Run.load`
     without the weights of an nn.MLP, only the curve is looked at, and `not_checked` says why.
     run_or_estimator: a Run of `fit`; a fitted MLPClassifier or MLPRegressor of this library or of scikit-learn, also
-    in a Pipeline or a search (GridSearchCV); a torch.nn.Module; or a Keras model or its JSON. Other arguments say how
-    these two were trained; a compiled Keras model knows its loss and optimizer, and a fitted one its epochs.
+    in a Pipeline or a search (GridSearchCV); an nn.MLP that a loop of your own has trained; a torch.nn.Module; or a
+    Keras model or its JSON. Other arguments say how these three were trained; a compiled Keras model knows its loss and
+    optimizer, and a fitted one its epochs.
     X, y: the data of the training; only a Run of `fit` knows its own.
     goal: a loss, or {"accuracy": 0.95}, {"r2": ...}, {"mse": ...}, {"mae": ...}; by default what the data can give.
     seeds: the number of starts that each change is tried from.
@@ -78,8 +80,7 @@ def diagnose(
         if foreign.is_foreign(run_or_estimator):
             refuse_weights(sample_weight)
             return of_foreign(run_or_estimator, X, y, how, goal, seeds, budget_s)
-        refuse_known(how)
-        return nonfinite(X) or of_our_own(run_or_estimator, X, y, sample_weight, goal, seeds, budget_s)
+        return of_our_own(run_or_estimator, X, y, sample_weight, how, goal, seeds, budget_s)
 
 
 def refuse_known(how: dict[str, Any]) -> None:
@@ -99,8 +100,18 @@ def refuse_settings(seeds: int, budget_s: float) -> None:
     checks.number("budget_s", budget_s, "(0, inf]")
 
 
-def of_our_own(trained: Any, X: Samples, y: Samples, weight: Any, goal: Any, seeds: int, budget_s: float) -> Diagnosis:
-    """A Run, or an estimator."""
+def of_our_own(
+    trained: Any, X: Samples, y: Samples, weight: Any, how: dict[str, Any], goal: Any, seeds: int, budget_s: float
+) -> Diagnosis:
+    """A Run, an estimator, or a model that a loop of the user's own has trained."""
+    by_loop = is_bare_model(trained)
+    if not by_loop:
+        refuse_known(how)
+    if (found := nonfinite(X)) is not None:
+        return found
+    if by_loop:
+        subject = of_own_loop(trained, X, y, weight, how)
+        return of_subject(subject, goal, seeds, budget_s, notes_of(subject))
     if isinstance(trained, Run):
         refuse_weights(weight)
     notes: list[str] = []
@@ -110,8 +121,7 @@ def of_our_own(trained: Any, X: Samples, y: Samples, weight: Any, goal: Any, see
         trained, X, y = reload.with_job(trained, X, y), None, None
         notes = reload.other_data(trained)
     subject = with_weights(subject_of(trained, X, y), weight)
-    notes += [f"the run as it was: {note}" for note in subject.notes]
-    return of_subject(subject, goal, seeds, budget_s, notes)
+    return of_subject(subject, goal, seeds, budget_s, [*notes, *notes_of(subject)])
 
 
 def of_foreign(
@@ -127,8 +137,7 @@ def of_foreign(
         if (seen := look_instead(model, X, y, how, f"training again: {problem}")) is None:
             raise
         return seen
-    notes = [f"the run as it was: {note}" for note in subject.notes]
-    found = of_subject(subject, goal, seeds, budget_s, notes)
+    found = of_subject(subject, goal, seeds, budget_s, notes_of(subject))
     found = with_gradients_not_reset(found, model, X, y, how) if torch else found
     seen = None if found.healthy else look_once(model, X, y, how)
     if seen is not None:  # causes that only the other library's own objects show come first
@@ -178,6 +187,11 @@ def beyond_two_classes(model: Model, y: Samples, how: dict[str, Any]) -> Diagnos
         how_to,
         "wrong_loss",
     )
+
+
+def notes_of(subject: Subject) -> list[str]:
+    """For the card: parts of its training that the repetitions lack."""
+    return [f"the run as it was: {note}" for note in subject.notes]
 
 
 def of_subject(subject: Subject, goal: Any, seeds: int, budget_s: float, notes: list[str]) -> Diagnosis:

@@ -37,13 +37,18 @@ def differs(subject: Subject, runs: Sequence[Trained]) -> str:
     return by_first_loss(subject, runs) or by_epochs(subject, runs)
 
 
+def relies_on_words(subject: Subject) -> bool:
+    """Is only that known of its training which diagnose was told?"""
+    return subject.own_loop or subject.setup.dialect in FOREIGN
+
+
 def all_others_learn(record: Record, as_is: Trial) -> bool:
     """Do all repetitions do well, where this run failed, and what was told of it may not be all?
 
     Where a layer of it is dead, which does happen by luck, that is the more likely cause.
     """
-    told = record.setup.dialect not in FOREIGN and not record.subject.fixed
-    if told or as_is.share < 1.0:
+    known = not relies_on_words(record.subject) and not record.subject.fixed
+    if known or as_is.share < 1.0:
         return False
     few = as_is.count < SURELY and not record.subject.notes
     # units with weights that are not numbers pass as dead
@@ -55,7 +60,11 @@ def others_learn(t: Trials) -> str:
     """How many repetitions do well, and how many with a usual mistake in the loop, where that can be imitated."""
     found = f"{t.as_is.reached} of {t.as_is.count} repetitions from other seeds reach the goal"
     setup = t.record.setup
-    if setup.dialect != "torch" or setup.optimizer != "SGD" or setup.options.get("momentum", 0.0):
+    if (
+        not (setup.dialect == "torch" or t.record.subject.own_loop)
+        or setup.optimizer != "SGD"
+        or setup.options.get("momentum", 0.0)
+    ):
         return found
     trial = t.trial(ADDED_UP, "gradients_not_reset")
     if trial is None or not t.as_is.beats(trial):

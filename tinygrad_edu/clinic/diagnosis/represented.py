@@ -27,29 +27,29 @@ MARGIN = 0.05  # share of the task by which held-out samples must be told better
 ORDERS = 100  # random orders of the targets that show what chance tells
 
 
-def represented(t: Trials, random: str) -> list[FoundCause]:
+def by_other_form(t: Trials, random: str) -> list[FoundCause]:
     """The cause, if the network learns the targets from another form of the inputs; random: why they looked random."""
     before = t.bench.goal
     t.by(derive_goal(1.0, yardstick.POSSIBLE.source, t.record.task))
     cause = BY_CODE[CODE]
     for change in other_form(t.record):
         trial = t.trial(change, CODE)
-        if trial is not None and t.beats(trial) and (told := told_of_others(t, change)):
+        if trial is not None and t.beats(trial) and (told := proof_by_others(t, change)):
             proof = f"{random and random + '. '}{short(t.as_is)}; {short(trial)}. {told}"
             return [FoundCause(CODE, cause.sentence, "", proof, cause.remedy, dict(change), trial)]
     t.by(before)
     return []
 
 
-def told_of_others(t: Trials, change: Change) -> str:
+def proof_by_others(t: Trials, change: Change) -> str:
     """What the network tells of samples held out, by the form as it is and by the other one; "" if that is no proof."""
     whole, setup = t.record.task.judged, without_weights(t.record.setup)
     task = yardstick.task_of_rows(whole, unique_rows(whole))
     X = encoding(str(change["inputs"]), task.X)(task.X)
     other, changed = Task(X, task.y, task.truth, task.labels, task.codes), setup.but({**change, "inputs": None})
     try:
-        now, _ = held_out_share(setup, task, t.bench.budget)
-        then, chance = held_out_share(changed, other, t.bench.budget)
+        now, _ = share_of_others(setup, task, t.bench.budget)
+        then, chance = share_of_others(changed, other, t.bench.budget)
     except NoTimeError:
         t.not_checked.append(f"{CODE}: no time left to try it on samples held out")
         return ""
@@ -66,7 +66,7 @@ def without_weights(setup: Setup) -> Setup:
     return setup if setup.weights is None or isinstance(setup.weights, str) else setup.but({"weights": None})
 
 
-def held_out_share(setup: Setup, task: Task, budget: Budget) -> tuple[float, float]:
+def share_of_others(setup: Setup, task: Task, budget: Budget) -> tuple[float, float]:
     """(The share that this setup tells of samples held out, the most that its answers tell of targets in random order).
 
     Errors: NoTimeError.

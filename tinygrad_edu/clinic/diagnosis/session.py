@@ -33,7 +33,7 @@ from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derive_goal, explicit
 from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, answers
 from tinygrad_edu.clinic.diagnosis.proof.trial import short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
-from tinygrad_edu.clinic.diagnosis.represented import represented
+from tinygrad_edu.clinic.diagnosis.represented import by_other_form
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.single import by_lower_goal, single, try_usual_changes
 from tinygrad_edu.clinic.diagnosis.symptoms.data import of_data
@@ -128,7 +128,7 @@ class DiagnosisSession:
         """The diagnosis of a run that misses its goal: which single change, or which set of changes, repairs it."""
         t = self.trials
         if self.random:
-            return self.named(represented(t, self.random) or [self.labels_random()])
+            return self.named(by_other_form(t, self.random) or [self.labels_random()])
         if t.as_is.reached > 0:
             t.as_is = t.extend(t.as_is)
         if fidelity.all_others_learn(self.record, t.as_is):
@@ -142,7 +142,7 @@ class DiagnosisSession:
         causes = steady(t, scales_before_work(t, first)) or (walk_back(t) if t.slow else [])
         causes = causes or try_usual_changes(t, self.looked_at) or fewest_together(t) or walk_back(t) or lucky
         causes = causes or single(t, 1e-9, self.looked_at) or with_more_work(t)
-        causes = causes or represented(t, self.random) or by_lower_goal(t)
+        causes = causes or by_other_form(t, self.random) or by_lower_goal(t)
         return self.named(causes) if causes else self.nothing()
 
     def held_back(self) -> list[FoundCause]:
@@ -309,7 +309,7 @@ class DiagnosisSession:
         if self.subject.fixed and not self.hit and self.trials.as_is.share >= MOST_OF:
             return self.named([weights_that_stay(self.subject, self.trials.as_is)])
         self.trials.not_checked.append("every cause that is proved by training again")
-        self.trials.not_checked += [fidelity.UNTOLD] * (self.subject.setup.dialect in fidelity.FOREIGN)
+        self.trials.not_checked += [fidelity.UNTOLD] * fidelity.relies_on_words(self.subject)
         return self.card(None, [], f"My repetition does not repeat your run: {how}.")
 
     def card(self, healthy: bool | None, causes: list[FoundCause], summary: str) -> Diagnosis:

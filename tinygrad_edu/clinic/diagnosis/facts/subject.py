@@ -56,6 +56,7 @@ class Subject:
     plain: Change = field(default_factory=dict)  # turns unlike dense layers into an nn.MLP of the same widths
     hidden: tuple[str, ...] = ()  # the activations of its hidden layers
     fixed: tuple[str, ...] = ()  # frozen weights of another library's network; those that the optimizer does not hold
+    own_loop: bool = False  # was it trained by a loop of the user's own, of which only what diagnose was told is known?
 
     @property
     def ended_early(self) -> bool:
@@ -193,8 +194,6 @@ HALF = Loss(half_squared_error, losses.mse.check)
 def of_estimator(model: Model, X: Samples, y: Samples) -> Subject:
     """The subject for a fitted MLPClassifier or MLPRegressor, of this library or of scikit-learn."""
     if not hasattr(model, "coefs_") or not hasattr(model, "get_params"):
-        if isinstance(model, Module):
-            raise OperandError("diagnose takes the run, not the model alone: diagnose(tg.fit(model, X, y, ...))")
         given = " ".join(repr(model).split())
         raise OperandError(
             f"diagnose takes a Run of fit, a fitted MLPClassifier or MLPRegressor (also inside a Pipeline or a search "
