@@ -99,7 +99,7 @@ def check_samples(data: Samples, name: str) -> Array:
 
 
 def first_of_another_kind(array: Array) -> str:
-    """What is no number in it, in words."""
+    """What in it cannot be a number, in words."""
     found = next((x for x in array.flat if not isinstance(x, numbers.Real)), None)
     return f"text, such as {str(found)!r}" if isinstance(found, str) else f"{array.dtype}"
 
