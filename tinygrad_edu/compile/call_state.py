@@ -72,6 +72,10 @@ class CallState(PythonState):
                     "call that function without functools.lru_cache"
                 )
 
+    def first_replaced(self) -> str:
+        """The name of the first thing in which an equal one has been put in the place of another."""
+        return next((kept.name for kept in self.kept if kept.has_replaced()), "")
+
     def put_back_drawn(self) -> None:
         """Put back random numbers and settings of NumPy, so that a next trace is seen to set them as well."""
         for kept in self.kept:

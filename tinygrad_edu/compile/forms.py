@@ -89,7 +89,7 @@ class ClosureWatch:
         with readings(nodes) as read, files_read() as files, on_trial(wanted=HERE.catches) as places:
             program = trace()
         state.refuse_cached(self.name)
-        changed = state.opaque or state.first_change()
+        changed = state.opaque or state.first_change() or state.first_replaced()
         if changed and not self.fits():
             raise ChangesStateError(f"{self.name} changes {self.first_change()}, which it reads for other arguments")
         if changed:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from tinygrad_edu.compile.left_behind import SIZES, holds_node, things_in, with_plain_sizes
-from tinygrad_edu.compile.user_code import ABSENT, same
+from tinygrad_edu.compile.user_code import ABSENT, is_atom, same
 
 OF_DICT = "[{0!r}]"  # how to write an entry of a dict
 
@@ -49,6 +49,17 @@ class Kept:
             now = self.read()
             return now.keys() == self.was.keys() and all(now[key] is x for key, x in self.was.items())
         return not isinstance(self.thing, list) or all(map(operator.is_, self.thing, self.was))
+
+    def has_replaced(self) -> bool:
+        """Has an equal thing been put in the place of one that can be written to, such as a new list?"""
+        now, was = self.read(), self.was
+        if self.entries:
+            pairs = [(now.get(key, x), x) for key, x in was.items()]
+        elif isinstance(self.thing, list):
+            pairs = list(zip(now, was, strict=False))
+        else:
+            pairs = [(now, was)] if now is self.read() else []  # of arrays and the like each look is a copy
+        return any(a is not b and not is_atom(type(b)) for a, b in pairs)
 
     def change_besides(self, kept: Container[str]) -> str:
         """`first_change`, but for results under these names, which each call of a program sets (kept_results.py)."""

@@ -80,3 +80,42 @@ def test_a_size_that_is_kept_is_that_of_the_last_call(kept):
         for n in (3, 4, 3):
             f(np.ones(n))
             assert cell.seen == kept(n)
+
+
+NEW = {  # what each call makes, and how the caller changes it
+    "a list": (lambda: [1.0, 3.0], lambda x: x.append(7.0)),
+    "a dict": (lambda: {"a": 1.0}, lambda x: x.update(a=5.0)),
+    "a set": (lambda: {1}, lambda x: x.add(3)),
+    "an array": (lambda: np.ones(2), lambda x: x.fill(4.0)),
+    "lists in a dict": (lambda: {"a": [1.0]}, lambda x: x["a"].append(4.0)),
+}
+
+
+@pytest.mark.parametrize("place", ["attribute", "entry", "variable", "slot"])
+@pytest.mark.parametrize("kind", NEW)
+def test_what_each_call_makes_anew_is_made_anew_after_the_caller_has_changed_it(kind, place):
+    """It was not, where the first call found an equal one there already."""
+    make, change = NEW[kind]
+    cell, slotted, variable = Cell(), type("Slotted", (), {"__slots__": ("seen",)})(), make()
+    cell.seen, cell.table["k"], slotted.seen = make(), make(), make()
+
+    def f(x):
+        nonlocal variable
+        if place == "attribute":
+            cell.seen = make()
+        elif place == "entry":
+            cell.table["k"] = make()
+        elif place == "variable":
+            variable = make()
+        else:
+            slotted.seen = make()
+        return x * 2.0
+
+    def look():
+        return {"attribute": cell.seen, "entry": cell.table["k"], "variable": variable, "slot": slotted.seen}[place]
+
+    g = tg.jit(f)
+    for n in (3, 3, 5, 3):
+        g(np.ones(n))
+        assert str(look()) == str(make())
+        change(look())
