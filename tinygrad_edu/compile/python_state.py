@@ -204,10 +204,12 @@ class PythonState:
 
         def write(was: Thing) -> None:
             attributes.clear()
-            attributes.update(was)
+            attributes.update({key: each for key, each in was.items() if key != "__class__"})
+            if type(x) is not was["__class__"]:  # nn.LazyLinear becomes an nn.Linear
+                object.__setattr__(x, "__class__", was["__class__"])
 
-        found = self.keep(name, x, lambda: dict(attributes), write, ".{0}")
-        yield from ((f"{name}.{key}", each) for key, each in found.items())
+        found = self.keep(name, x, lambda: {**attributes, "__class__": type(x)}, write, ".{0}")
+        yield from ((f"{name}.{key}", each) for key, each in found.items() if key != "__class__")
         for kind in type(x).__mro__:
             if is_own_class(kind):
                 yield kind.__name__, kind

@@ -204,3 +204,29 @@ def test_numbers_of_a_weight_kept_by_the_first_call():
         np.testing.assert_allclose(w.grad, X)
         w.data = m.start.copy()
     assert len(g.known) == 1
+
+
+class Before:
+    def __call__(self, x):
+        self.__class__, self.m = After, 2.0
+        return x * 2.0
+
+
+class After:
+    def __call__(self, x):
+        return x * 3.0
+
+
+def test_a_refusal_puts_back_the_class_of_an_object():
+    thing = Before()
+    with pytest.raises(TraceError, match="changes"):
+        tg.jit(lambda x: thing(x))(X)
+    assert (type(thing), vars(thing)) == (Before, {})
+
+
+def test_a_lazy_layer_is_as_it_was_after_a_refusal():
+    layer = tg.nn.LazyLinear(2, rng=0)
+    with pytest.raises(TraceError, match="call the model once"):
+        tg.jit(layer)(X[None])
+    assert type(layer) is tg.nn.LazyLinear
+    np.testing.assert_allclose(tg.jit(layer)(X[None]).data if layer(X[None]) is not None else 0.0, layer(X[None]).data)
