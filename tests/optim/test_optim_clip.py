@@ -130,7 +130,7 @@ def test_an_array_that_somebody_holds_is_not_written_to():
 @pytest.mark.parametrize("clip", [clip_by_value, clip_by_norm])
 @pytest.mark.parametrize("limit", [0.0, -1.0, math.nan, "1", None])
 def test_limits_that_are_none_are_refused(clip, limit):
-    with pytest.raises(SettingError, match=r"lies outside \(0, inf\]"):
+    with pytest.raises(SettingError, match=r"lies outside \(0, inf\]|is text: a number is needed"):
         clip(values(1.0), limit)
 
 

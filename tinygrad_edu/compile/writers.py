@@ -13,10 +13,11 @@ from types import CodeType
 STORES = {"DELETE_ATTR", "DELETE_GLOBAL", "DELETE_SUBSCR", "STORE_ATTR", "STORE_GLOBAL", "STORE_NAME", "STORE_SUBSCR"}
 WRITERS = {
     "__dict__", "__setitem__", "add", "add_", "append", "appendleft", "assign", "clear", "copy_", "copyto", "delattr",
-    "discard", "eval", "exec", "extend", "extendleft", "fill", "globals", "heappop", "heappush", "insert", "insort",
-    "move_to_end", "mul_", "next", "out", "place", "pop", "popitem", "popleft", "put", "putmask", "remove", "resize",
-    "reverse", "rotate", "send", "set", "setattr", "setdefault", "shuffle", "sort", "sub_", "subtract", "update",
-    "vars", "write", "zero_",
+    "discard", "eval", "exec", "extend", "extendleft", "file", "fill", "globals", "heappop", "heappush", "insert",
+    "insort", "move_to_end", "mul_", "next", "out", "place", "pop", "popitem", "popleft", "put", "put_nowait",
+    "putmask", "remove", "resize", "reverse", "rotate", "seed", "send", "set", "set_printoptions", "set_state",
+    "setattr", "setdefault", "seterr", "setstate", "shuffle", "sort", "sub_", "subtract", "truncate", "update", "vars",
+    "write", "writelines", "zero_",
 }  # fmt: skip
 
 

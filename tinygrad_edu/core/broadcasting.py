@@ -64,13 +64,6 @@ def axes_of(x: ArrayLike, axis: Axes) -> tuple[int, ...]:
     return found
 
 
-def refuse_axes_of_number(x: ArrayLike, axis: Axes) -> None:
-    """A single number has no axis 0: NumPy's sums allow it all the same, its means do not. Errors: ShapeError."""
-    if axis is not None and not np.ndim(x):
-        for i in axis if isinstance(axis, (list, tuple)) else (axis,):
-            one_axis(x, i)
-
-
 def keepdims_shape(x: ArrayLike, axis: Axes) -> tuple[int, ...]:
     """The shape of a reduction with keepdims=True."""
     reduced = axes_of(x, axis)

@@ -15,12 +15,11 @@ from tinygrad_edu.core.broadcasting import (
     count_reduced,
     keepdims_shape,
     reduce_axes,
-    refuse_axes_of_number,
     spread_gradient,
     sum,
 )
 from tinygrad_edu.core.operation import array_op, compose
-from tinygrad_edu.core.shapes import reshape, transpose
+from tinygrad_edu.core.shapes import refuse_axes_of_number, reshape, transpose
 from tinygrad_edu.core.writes.other_names import unwatched
 from tinygrad_edu.errors import SettingError, ShapeError
 

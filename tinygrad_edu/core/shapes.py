@@ -37,6 +37,13 @@ def one_axis(x: ArrayLike, axis: int) -> int:
     return axis % rank
 
 
+def refuse_axes_of_number(x: ArrayLike, axis: int | Sequence[int] | None) -> None:
+    """A single number has no axis 0: NumPy's sums allow it all the same, its means do not. Errors: ShapeError."""
+    if axis is not None and not np.ndim(x):
+        for i in axis if isinstance(axis, (list, tuple)) else (axis,):
+            one_axis(x, i)
+
+
 def whole_axis(axis: int) -> int:
     """The number of an axis. Errors: TypeError for a truth value, which would be read as axis 0 or 1."""
     if isinstance(axis, bool):

@@ -16,12 +16,12 @@ from tinygrad_edu.core.arrays.diagonals import tril
 from tinygrad_edu.core.arrays.linear_systems import OWN_GRADIENT, inv, lapack, solve, square, swap_last_axes
 from tinygrad_edu.core.arrays.positions import numbers
 from tinygrad_edu.core.arrays.rearrange import moveaxis
-from tinygrad_edu.core.broadcasting import axes_of, count_reduced, keepdims_shape, refuse_axes_of_number, sum
+from tinygrad_edu.core.broadcasting import axes_of, count_reduced, keepdims_shape, sum
 from tinygrad_edu.core.formulas.whole_numbers import as_floats
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.reductions import max, min, root
-from tinygrad_edu.core.shapes import concatenate, expand_dims, getitem, reshape, transpose
+from tinygrad_edu.core.shapes import concatenate, expand_dims, getitem, refuse_axes_of_number, reshape, transpose
 from tinygrad_edu.errors import OperandError, ShapeError
 
 # factorizations of symmetric matrices; as in NumPy, only the lower triangle is read

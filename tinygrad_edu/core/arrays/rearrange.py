@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
-from tinygrad_edu.core.broadcasting import axes_of, broadcast_to, refuse_axes_of_number
+from tinygrad_edu.core.broadcasting import axes_of, broadcast_to
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.shapes import (
     Axes,
@@ -22,6 +22,7 @@ from tinygrad_edu.core.shapes import (
     getitem,
     one_axis,
     ravel,
+    refuse_axes_of_number,
     reshape,
     split,
     swapaxes,

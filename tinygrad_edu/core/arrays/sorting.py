@@ -15,10 +15,20 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.arrays.positions import in_dtype_of, numbers, positions
 from tinygrad_edu.core.arrays.rearrange import moveaxis
-from tinygrad_edu.core.broadcasting import Axes, axes_of, keepdims_shape, refuse_axes_of_number, sum
+from tinygrad_edu.core.broadcasting import Axes, axes_of, keepdims_shape, sum
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.reductions import rest_shape
-from tinygrad_edu.core.shapes import expand_dims, getitem, one_axis, put, ravel, reshape, stack, transpose
+from tinygrad_edu.core.shapes import (
+    expand_dims,
+    getitem,
+    one_axis,
+    put,
+    ravel,
+    refuse_axes_of_number,
+    reshape,
+    stack,
+    transpose,
+)
 from tinygrad_edu.errors import SettingError, ShapeError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.arrays.positions import in_dtype_of, numbers, offsets
-from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count_reduced, refuse_axes_of_number, sum
+from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count_reduced, sum
 from tinygrad_edu.core.formulas.readings import refuse_complex, refuse_masked
 from tinygrad_edu.core.formulas.whole_numbers import as_floats, is_mask
 from tinygrad_edu.core.linalg import matmul
@@ -24,6 +24,7 @@ from tinygrad_edu.core.shapes import (
     one_axis,
     pad,
     ravel,
+    refuse_axes_of_number,
     reshape,
     reverse_cumsum,
     swapaxes,
